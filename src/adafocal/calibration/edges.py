@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bin edges, and the one place that decides on which side an edge belongs.
+
+A bin is (a, b]: a confidence equal to an edge falls in the bin below it, and zero falls in the first bin.
+Only the ``n_bins - 1`` inner edges are kept; the outer ones are 0 and 1.
+"""
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_floating, check_integer
+from adafocal._shapes import Confidence, InnerEdges
+
+
+def equal_width_edges(
+    n_bins: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
+) -> InnerEdges:
+    """Give the inner edges that cut [0, 1] into bins of equal width.
+
+    Args:
+        n_bins: Number of bins, at least 1.
+        dtype: Floating dtype of the edges.
+        device: Device of the edges.
+
+    Returns:
+        Edges of shape (n_bins - 1,), ascending in (0, 1).
+
+    Raises:
+        TypeError: If ``n_bins`` is not an integer.
+        ValueError: If ``n_bins`` is below 1.
+
+    Example:
+        >>> equal_width_edges(4)
+        tensor([0.2500, 0.5000, 0.7500], dtype=torch.float64)
+    """
+    check_integer("n_bins", n_bins, minimum=1)
+    ascending = torch.arange(1, n_bins, dtype=torch.float64, device="cpu") / n_bins
+    return ascending.to(device=device, dtype=dtype)
+
+
+def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
+    """Give the inner edges that put about the same number of samples in each bin.
+
+    Edge k is the confidence of rank ceil(k N / n_bins), so without ties the bin sizes differ by at most one. Equal
+    confidences always share a bin and the order of the samples does not matter; where ties span several cuts the edges
+    coincide and the bins between them are empty.
+
+    Args:
+        confidence: Values in [0, 1] of shape (N,), N at least 1. Values are not checked.
+        n_bins: Number of bins, at least 1; more bins than samples leave some empty.
+
+    Returns:
+        Edges of shape (n_bins - 1,), non-decreasing, with the dtype and device of ``confidence``.
+
+    Raises:
+        TypeError: If ``confidence`` is not floating point or ``n_bins`` is not an integer.
+        ValueError: If ``confidence`` is empty or not one-dimensional, or ``n_bins`` is below 1.
+
+    Example:
+        >>> equal_mass_edges(torch.tensor([0.9, 0.1, 0.8, 0.3]), n_bins=2)
+        tensor([0.3000])
+
+    Reference:
+        Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural language processing models",
+        EMNLP 2015, section 3.2, https://arxiv.org/abs/1508.05154 (adaptive binning).
+
+    Differs from the paper: the published AdaFocal code interpolates edges between ranks and leaves the smallest
+    confidence out of every bin; here every sample is in exactly one bin.
+    """
+    check_integer("n_bins", n_bins, minimum=1)
+    check_floating("confidence", confidence)
+    if confidence.ndim != 1 or confidence.numel() == 0:
+        raise ValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+    n = confidence.numel()
+    cuts = torch.arange(1, n_bins, device=confidence.device, dtype=torch.int64)
+    ranks = (cuts * n + n_bins - 1) // n_bins - 1
+    return confidence.sort().values[ranks]
+
+
+def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
+    """Give the index of the bin (a, b] that holds each value.
+
+    Args:
+        confidence: Values of any shape; below the first edge is bin 0, above the last edge is the last bin.
+        edges: Inner edges of shape (n_bins - 1,), non-decreasing.
+
+    Returns:
+        Integer indices in [0, n_bins - 1] with the shape of ``confidence``.
+
+    Example:
+        >>> assign_bins(torch.tensor([0.0, 0.5, 0.6]), torch.tensor([0.5]))
+        tensor([0, 0, 1])
+    """
+    return torch.bucketize(confidence, edges, right=False)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data of a reliability diagram; drawing it is the report's task."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import torch
+
+from adafocal._checks import check_number
+from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
+from adafocal.calibration.bins import BinStats, bin_stats
+from adafocal.calibration.errors import make_edges
+
+
+@dataclass(frozen=True)
+class ReliabilityData:
+    """What a reliability diagram shows, per non-empty bin.
+
+    Attributes:
+        lower: Lower edge of each bin, excluded (the first bin holds 0), shape (b,).
+        upper: Upper edge of each bin, included, shape (b,).
+        count: Samples per bin, shape (b,).
+        confidence: Mean confidence per bin, a fraction, shape (b,).
+        accuracy: Share of correct samples per bin, a fraction, shape (b,).
+        accuracy_low: Lower end of the interval for the accuracy, shape (b,).
+        accuracy_high: Upper end of the interval for the accuracy, shape (b,).
+    """
+
+    lower: PerBin
+    upper: PerBin
+    count: CountPerBin
+    confidence: PerBin
+    accuracy: PerBin
+    accuracy_low: PerBin
+    accuracy_high: PerBin
+
+
+def reliability_data(
+    confidence: Confidence,
+    correct: Correct,
+    *,
+    n_bins: int = 15,
+    binning: str = "equal_width",
+    level: float = 0.95,
+) -> ReliabilityData:
+    """Give accuracy against confidence per non-empty bin, with an interval for each accuracy.
+
+    Args:
+        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
+        correct: Whether the event happened, shape (N,).
+        n_bins: Number of bins; empty ones are left out of the result.
+        binning: ``equal_width`` or ``equal_mass``.
+        level: Coverage of the Wilson score interval, in (0, 1).
+
+    Returns:
+        Arrays of shape (b,) with b at most ``n_bins``.
+
+    Raises:
+        ValueError: If there is no sample, shapes differ, or an option is out of range.
+
+    Example:
+        >>> data = reliability_data(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), n_bins=2)
+        >>> data.accuracy
+        tensor([0.5000], dtype=torch.float64)
+
+    Reference:
+        Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927 (the interval).
+    """
+    edges = make_edges(confidence, n_bins=n_bins, binning=binning)
+    return reliability_from_bins(bin_stats(confidence, correct, edges), level=level)
+
+
+def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> ReliabilityData:
+    """Give the diagram's data from sums per bin; see :func:`reliability_data`."""
+    check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    outer = stats.edges.new_tensor([0.0, 1.0])
+    lower = torch.cat([outer[:1], stats.edges])
+    upper = torch.cat([stats.edges, outer[1:]])
+    low, high = wilson_interval(stats.accuracy, stats.count, level=level)
+    held = stats.count > 0
+    return ReliabilityData(
+        lower=lower[held],
+        upper=upper[held],
+        count=stats.count[held],
+        confidence=stats.confidence[held],
+        accuracy=stats.accuracy[held],
+        accuracy_low=low[held],
+        accuracy_high=high[held],
+    )
+
+
+def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
+    """Give the Wilson score interval of a binomial share observed in ``count`` trials; [0, 1] for no trial."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    n = count.clamp_min(1)
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)).clamp_min(0).sqrt()
+    none = count == 0
+    return (
+        torch.where(none, 0.0, centre - half).clamp(0.0, 1.0),
+        torch.where(none, 1.0, centre + half).clamp(0.0, 1.0),
+    )

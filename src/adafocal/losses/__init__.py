@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses: a pure function of one value per sample, and a module with the contract of ``nn.CrossEntropyLoss``.
+
+===========================  ==========================================================
+terms.py                     what the losses share: per-sample cross-entropy, reduction
+focal.py                     focal, inverse focal, FLSD
+adafocal.py                  AdaFocal and its update rule
+catalogue.py                 LOSSES: every loss by name, with paper and formula
+===========================  ==========================================================
+"""
+
+from adafocal.losses.adafocal import AdaFocalLoss, update_gammas
+from adafocal.losses.catalogue import LOSSES, LossSpec, make_loss
+from adafocal.losses.focal import FLSDLoss, FocalLoss, InverseFocalLoss, focal_loss, inverse_focal_loss
+
+__all__ = [
+    "LOSSES",
+    "AdaFocalLoss",
+    "FLSDLoss",
+    "FocalLoss",
+    "InverseFocalLoss",
+    "LossSpec",
+    "focal_loss",
+    "inverse_focal_loss",
+    "make_loss",
+    "update_gammas",
+]

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AdaFocal: a focal loss whose gammas follow the calibration of the model on validation data."""
+
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from adafocal._checks import check_integer, check_label_values, check_labels_match, check_number, check_same_shape
+from adafocal._shapes import Labels, Logits, PerBin, PerSample
+from adafocal.calibration.bins import BinStats, bin_stats
+from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
+from adafocal.calibration.top_label import top_label_from_logits
+from adafocal.losses.focal import modulate
+from adafocal.losses.terms import ClassificationLoss, class_axis, look_up
+
+
+def update_gammas(
+    gamma: PerBin,
+    gap: PerBin,
+    *,
+    rate: float = 1.0,
+    switch_point: float = 0.2,
+    gamma_min: float = -2.0,
+    gamma_max: float = 20.0,
+) -> PerBin:
+    """Move each bin's gamma by its calibration gap: the AdaFocal update rule.
+
+    Over-confidence (gap > 0) raises gamma, under-confidence lowers it. Once its size falls below ``switch_point`` a
+    gamma changes sign: focal becomes inverse focal, and back.
+
+    Formula: ``g = gamma exp(rate gap)`` where gamma > 0, else ``gamma exp(-rate gap)``; where ``|g| < switch_point``, g
+    becomes ``-switch_point`` if it was positive, else ``switch_point``; the result is clipped to [gamma_min, gamma_max].
+
+    Args:
+        gamma: Current gammas, shape (n_bins,).
+        gap: Mean confidence minus accuracy per bin, in [-1, 1], shape (n_bins,). A gap of 0, as an empty bin has, keeps
+            the gamma.
+        rate: Step size lambda, >= 0.
+        switch_point: Size of gamma below which focal and inverse focal change places, >= 0.
+        gamma_min: Lower bound of the result.
+        gamma_max: Upper bound of the result.
+
+    Returns:
+        The new gammas, shape (n_bins,), with the dtype and device of ``gamma``. Computed in the wider of both dtypes.
+
+    Raises:
+        ValueError: If the shapes differ, ``rate`` or ``switch_point`` is negative, or ``gamma_min > gamma_max``.
+
+    Example:
+        >>> update_gammas(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.0]), rate=1.0)
+        tensor([1.6487, 1.0000])
+
+    Reference:
+        Ghosh, Schaaf and Gormley, "AdaFocal: calibration-aware adaptive focal loss", NeurIPS 2022,
+        https://arxiv.org/abs/2211.11838, section 4 and algorithm 1.
+    """
+    check_same_shape("gap", gap, "gamma", gamma)
+    check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
+    wide = torch.promote_types(gamma.dtype, gap.dtype)
+    start, step = gamma.to(wide), rate * gap.to(wide)
+    moved = start * torch.where(start > 0, step, -step).exp()
+    turned = torch.where(moved > 0, -switch_point, switch_point).to(wide)
+    switched = torch.where(moved.abs() < switch_point, turned, moved)
+    return switched.clamp(gamma_min, gamma_max).to(gamma.dtype)
+
+
+def check_rule(*, rate: float, switch_point: float, gamma_min: float, gamma_max: float) -> None:
+    """Raise unless the settings of the update rule make sense."""
+    check_number("rate", rate, low=0.0)
+    check_number("switch_point", switch_point, low=0.0)
+    check_number("gamma_min", gamma_min)
+    check_number("gamma_max", gamma_max, low=gamma_min)
+
+
+class AdaFocalLoss(ClassificationLoss):
+    """Focal loss with one gamma per confidence bin, adapted after each validation pass.
+
+    Train with it in place of ``nn.CrossEntropyLoss``. In each validation pass hand every batch to :meth:`observe`, then
+    call :meth:`adapt` once. What it learns, ``gamma`` and ``edges``, are buffers: they travel with ``state_dict``, and
+    stay in float32 when the module is cast to half precision.
+
+    A training sample takes the gamma of the bin that holds its p_true, the softmax probability of its label. For soft
+    targets each class takes the gamma of the bin that holds its own probability.
+
+    Args:
+        n_bins: Number of confidence bins.
+        rate: Step size lambda of the update, >= 0.
+        gamma_init: Gamma of every bin at the start, in [gamma_min, gamma_max].
+        gamma_min: Lower bound of gamma; negative values are inverse focal.
+        gamma_max: Upper bound of gamma.
+        switch_point: Size of gamma below which focal and inverse focal change places.
+        weight: Weight per class, shape (C,).
+        ignore_index: Class index whose samples do not count, in training and in :meth:`observe`.
+        reduction: ``none``, ``mean`` or ``sum``.
+        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+
+    Attributes:
+        gamma: Gamma per bin, float32, shape (n_bins,).
+        edges: Inner bin edges, float32, shape (n_bins - 1,); evenly spaced before the first :meth:`adapt`.
+
+    Raises:
+        TypeError: If a setting is of the wrong type.
+        ValueError: If a setting is out of range.
+
+    Example:
+        >>> criterion = AdaFocalLoss(n_bins=2)
+        >>> criterion.observe(torch.tensor([[4.0, 0.0], [4.0, 0.0]]), torch.tensor([0, 1]))
+        >>> criterion.adapt().gap
+        tensor([0.4820, 0.0000], dtype=torch.float64)
+        >>> criterion.gamma
+        tensor([1.6193, 1.0000])
+
+    Reference:
+        Ghosh, Schaaf and Gormley, "AdaFocal: calibration-aware adaptive focal loss", NeurIPS 2022,
+        https://arxiv.org/abs/2211.11838, section 4 and algorithm 1; defaults from the authors' code.
+
+    Differs from the paper: the authors sum the loss over the batch, here ``reduction`` defaults to ``mean`` as in
+    PyTorch. Their bins interpolate edges between samples and leave the smallest confidence out; here equal confidences
+    share a bin and every sample counts.
+    """
+
+    gamma: Tensor
+    edges: Tensor
+
+    def __init__(
+        self,
+        *,
+        n_bins: int = 15,
+        rate: float = 1.0,
+        gamma_init: float = 1.0,
+        gamma_min: float = -2.0,
+        gamma_max: float = 20.0,
+        switch_point: float = 0.2,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(
+            weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
+        check_integer("n_bins", n_bins, minimum=1)
+        check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
+        check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
+        self.n_bins = n_bins
+        self.rate = rate
+        self.gamma_init = gamma_init
+        self.gamma_min = gamma_min
+        self.gamma_max = gamma_max
+        self.switch_point = switch_point
+        self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
+        self.register_buffer("edges", equal_width_edges(n_bins, dtype=torch.float32))
+        self._confidence: list[Tensor] = []
+        self._correct: list[Tensor] = []
+
+    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
+        """Give the unreduced loss of each sample."""
+        return self.modulated(lambda ce: modulate(ce, self.gamma_of(ce)), logits, labels)
+
+    def gamma_of(self, ce: Tensor) -> Tensor:
+        """Give the gamma of the bin that holds each probability ``exp(-ce)``, of the shape of ``ce``."""
+        return look_up(self.gamma, assign_bins(torch.neg(ce.detach()).exp_(), self.edges.to(ce.dtype)))
+
+    @torch.no_grad()
+    def observe(self, logits: Logits, labels: Labels) -> None:
+        """Note the confidence and correctness of a validation batch for the next :meth:`adapt`.
+
+        Args:
+            logits: Shape (C,), (N, C) or (N, C, d1, …), with at least one sample.
+            labels: Class indices of shape (), (N,) or (N, d1, …); those equal to ``ignore_index`` are left out.
+
+        Raises:
+            TypeError: If ``logits`` is not floating point or ``labels`` does not hold class indices.
+            ValueError: If the batch is empty, shapes do not fit, a label is out of range, or a sample's logits are not
+                finite (-inf for a masked class is allowed). Nothing of the batch is kept then.
+        """
+        check_labels_match(logits, labels)
+        if labels.is_floating_point():
+            raise TypeError("`labels` must be class indices to observe a batch, got class probabilities.")
+        if labels.numel() == 0:
+            raise ValueError("`logits` must hold at least one sample to observe, got 0.")
+        check_label_values(labels, logits.shape[class_axis(logits)], ignore_index=self.ignore_index)
+        confidence, correct = top_label_from_logits(logits, labels)
+        counted = labels != self.ignore_index
+        confidence, correct = confidence[counted], correct[counted]
+        if not confidence.isfinite().all():
+            position = int((~confidence.isfinite()).nonzero()[0])
+            raise ValueError(
+                f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
+            )
+        self._confidence.append(confidence.to(self.edges))
+        self._correct.append(correct.to(self.edges.device))
+
+    @torch.no_grad()
+    def adapt(self) -> BinStats:
+        """Update ``gamma`` and ``edges`` from what was observed since the last call, and forget it.
+
+        In a distributed run every rank must call this; ranks may have observed different numbers of samples, also none.
+        All ranks end with bit-identical buffers.
+
+        Returns:
+            The statistics of the validation pass in its own equal-mass bins, over all ranks.
+
+        Raises:
+            ValueError: If nothing was observed on any rank; ``gamma`` and ``edges`` keep their values.
+        """
+        nothing = self.edges.new_empty(0)
+        confidence = _over_ranks(torch.cat([nothing, *self._confidence]))
+        correct = _over_ranks(torch.cat([nothing.bool(), *self._correct]))
+        if confidence.numel() == 0:
+            raise ValueError("`adapt` needs at least one observed validation sample, got 0: call `observe` first.")
+        stats = bin_stats(confidence, correct, equal_mass_edges(confidence, self.n_bins))
+        gamma = update_gammas(
+            self.gamma,
+            stats.gap,
+            rate=self.rate,
+            switch_point=self.switch_point,
+            gamma_min=self.gamma_min,
+            gamma_max=self.gamma_max,
+        )
+        self.gamma.copy_(_from_first_rank(gamma))
+        self.edges.copy_(_from_first_rank(stats.edges))
+        self.reset()
+        return stats
+
+    def reset(self) -> None:
+        """Forget what was observed since the last :meth:`adapt`; ``gamma`` and ``edges`` stay."""
+        self._confidence.clear()
+        self._correct.clear()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AdaFocalLoss":
+        learned = {"gamma": self.gamma, "edges": self.edges}
+        super()._apply(fn, recurse)
+        # `.half()` and the like would round what was learned: only a move to another device is kept.
+        for name, value in learned.items():
+            moved = getattr(self, name)
+            if moved.dtype != value.dtype:
+                setattr(self, name, value.to(moved.device))
+        return self
+
+
+def _ranks() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _over_ranks(values: Tensor) -> Tensor:
+    """Concatenate a one-dimensional tensor over the ranks, whose lengths may differ, in rank order."""
+    if _ranks() == 1:
+        return values
+    length = torch.tensor([values.numel()], device=values.device)
+    lengths = [torch.zeros_like(length) for _ in range(_ranks())]
+    dist.all_gather(lengths, length)
+    longest = int(torch.cat(lengths).max())
+    # Bytes travel where booleans may not.
+    wire = values.to(torch.uint8) if values.dtype == torch.bool else values
+    padded = torch.cat([wire, wire.new_zeros(longest - wire.numel())])
+    parts = [torch.empty_like(padded) for _ in lengths]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[: int(n)] for part, n in zip(parts, lengths, strict=True)]).to(values.dtype)
+
+
+def _from_first_rank(values: Tensor) -> Tensor:
+    """Give the first rank's values on every rank: sums on accelerators may differ in the last bit."""
+    values = values.contiguous()
+    if _ranks() > 1:
+        dist.broadcast(values, src=0)
+    return values

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The algebra that the losses share.
+
+The focal family is a per-sample function of cross-entropy: with ``ce = -log p_true`` every member is
+``weight(ce, gamma) * ce``. So a loss costs one ``F.cross_entropy(reduction="none")`` and O(N) work, and takes every
+shape and option that cross-entropy takes.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from adafocal._checks import check_choice, check_labels_match, check_number
+from adafocal._shapes import Labels, Logits, PerSample
+
+REDUCTIONS = ("none", "mean", "sum")
+HALF = (torch.float16, torch.bfloat16)
+
+
+def modulated_cross_entropy(
+    modulate: Callable[[Tensor], Tensor],
+    logits: Logits,
+    labels: Labels,
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> PerSample:
+    """Apply ``modulate`` to the cross-entropy of each sample, with every option of ``F.cross_entropy``.
+
+    Args:
+        modulate: Maps cross-entropies in [0, inf), nats, to losses of the same shape. It sees one value per sample for
+            class indices, and one per sample and class, ``-log p_c``, for soft targets or label smoothing.
+        logits: Shape (C,), (N, C) or (N, C, d1, …); computed in float32 or wider.
+        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
+        weight: Weight per class, shape (C,).
+        ignore_index: Class index whose samples get loss 0 and no gradient.
+        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+
+    Returns:
+        Losses of shape (), (N,) or (N, d1, …), in the dtype of ``logits`` (float32 under autocast).
+
+    Raises:
+        TypeError: If dtypes are wrong.
+        ValueError: If shapes do not fit or ``label_smoothing`` is out of range.
+    """
+    check_labels_match(logits, labels)
+    if weight is not None:
+        check_weight(weight, logits)
+    if label_smoothing != 0.0:
+        check_number("label_smoothing", label_smoothing, low=0.0, high=1.0)
+    wide = at_least_float32(logits)
+    if labels.is_floating_point() or label_smoothing > 0.0:
+        losses = _over_classes(modulate, wide, labels, weight, ignore_index, label_smoothing)
+    else:
+        labels = labels.long()
+        losses = modulate(F.cross_entropy(wide, labels, ignore_index=ignore_index, reduction="none"))
+        if weight is not None:
+            losses = losses * weight_of_labels(labels, weight, ignore_index)
+    return losses.to(output_dtype(logits))
+
+
+def _over_classes(
+    modulate: Callable[[Tensor], Tensor],
+    logits: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    label_smoothing: float,
+) -> Tensor:
+    axis = class_axis(logits)
+    target = soft_target(logits, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)
+    # A class without target mass may be masked with -inf: its cross-entropy is replaced before it meets a zero.
+    losses = modulate(torch.where(target > 0, -F.log_softmax(logits, dim=axis), 0.0)) * target
+    if weight is not None:
+        losses = losses * weight.to(losses.dtype).view(-1, *[1] * (logits.ndim - 1 - axis))
+    return losses.sum(dim=axis)
+
+
+def soft_target(logits: Logits, labels: Labels, *, label_smoothing: float, ignore_index: int) -> Tensor:
+    """Give the target distribution of each sample, of the shape of ``logits``; all zero where the sample is ignored."""
+    axis = class_axis(logits)
+    n_classes = logits.shape[axis]
+    if labels.is_floating_point():
+        return labels.to(logits.dtype) * (1.0 - label_smoothing) + label_smoothing / n_classes
+    counted = labels != ignore_index
+    target = torch.zeros_like(logits, requires_grad=False)
+    target = target.scatter(axis, torch.where(counted, labels, 0).long().unsqueeze(axis), 1.0 - label_smoothing)
+    return (target + label_smoothing / n_classes) * counted.unsqueeze(axis)
+
+
+def class_axis(logits: Logits) -> int:
+    """Give the axis of ``logits`` that holds the classes: 0 for (C,), else 1."""
+    return 0 if logits.ndim == 1 else 1
+
+
+def weight_of_labels(labels: Labels, weight: Tensor, ignore_index: int) -> Tensor:
+    """Give each sample the weight of its class, and 0 where it is ignored."""
+    counted = labels != ignore_index
+    return look_up(weight, torch.where(counted, labels, 0)) * counted
+
+
+def look_up(table: Tensor, index: Tensor) -> Tensor:
+    """Give ``table[index]`` for a one-dimensional table; unlike plain indexing also under ``vmap`` for a scalar."""
+    return table.index_select(0, index.flatten()).view_as(index)
+
+
+def output_dtype(logits: Logits) -> torch.dtype:
+    """Give the dtype of the loss: that of the logits, but float32 where autocast asks for a wide loss."""
+    if logits.dtype in HALF and torch.is_autocast_enabled(logits.device.type):
+        return torch.float32
+    return logits.dtype
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Widen half precision to float32; leave float32 and float64 as they are."""
+    return values.float() if values.dtype in HALF else values
+
+
+def check_weight(weight: Tensor, logits: Logits) -> None:
+    """Raise unless ``weight`` holds one number per class."""
+    n_classes = logits.shape[class_axis(logits)]
+    if weight.shape != (n_classes,):
+        raise ValueError(f"`weight` must have shape ({n_classes},), one per class, got {tuple(weight.shape)}.")
+
+
+def reduce_losses(
+    losses: PerSample, labels: Labels, *, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """Reduce per-sample losses as ``nn.CrossEntropyLoss`` does.
+
+    Args:
+        losses: Per-sample losses, already weighted, 0 where ignored.
+        labels: Class indices of the shape of ``losses``, or class probabilities with one axis more.
+        weight: Weight per class, shape (C,).
+        ignore_index: Class index that does not count.
+        reduction: ``none`` gives ``losses``; ``sum`` adds; ``mean`` divides the sum by the summed weights of the
+            samples that count (by their number where there is no ``weight`` or labels are probabilities).
+
+    Returns:
+        A scalar, or ``losses`` for ``none``. The mean of nothing is NaN, as in torch.
+    """
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    if labels.is_floating_point():
+        return losses.mean()
+    if weight is not None:
+        return losses.sum() / weight_of_labels(labels, weight, ignore_index).sum().to(losses.dtype)
+    return losses.sum() / (labels != ignore_index).sum()
+
+
+class ClassificationLoss(nn.Module):
+    """What every classification loss shares: the options of ``nn.CrossEntropyLoss`` and the one reduction.
+
+    A subclass gives ``per_sample(logits, labels)``, which returns weighted losses of the shape of the labels.
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_choice("reduction", reduction, REDUCTIONS)
+        check_number("label_smoothing", label_smoothing, low=0.0, high=1.0)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+
+    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
+        """Give the unreduced loss of each sample."""
+        raise NotImplementedError
+
+    def forward(self, logits: Logits, labels: Labels) -> Tensor:
+        """Give the loss, reduced as ``reduction`` says."""
+        return reduce_losses(
+            self.per_sample(logits, labels),
+            labels,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+    def modulated(self, modulate: Callable[[Tensor], Tensor], logits: Logits, labels: Labels) -> PerSample:
+        """Call :func:`modulated_cross_entropy` with this loss's options."""
+        return modulated_cross_entropy(
+            modulate,
+            logits,
+            labels,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def extra_repr(self) -> str:
+        """Show the settings, as ``name=value`` pairs."""
+        shown = {name: value for name, value in self.__dict__.items() if not name.startswith("_") and name != "training"}
+        return ", ".join(f"{name}={value}" for name, value in shown.items())

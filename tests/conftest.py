@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that every test may use."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def reference() -> Callable[[str], dict[str, np.ndarray]]:
+    """Load arrays computed with the authors' code, by file name without suffix."""
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        with np.load(REFERENCE / f"{name}.npz", allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    return load
+
+
+@contextmanager
+def _unchecked_shapes() -> Iterator[None]:
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """Switch off the shape checks that only tests have: for compilers, and to reach the library's own errors."""
+    with _unchecked_shapes():
+        yield
+
+
+@pytest.fixture
+def rejects() -> Callable[..., AbstractContextManager[None]]:
+    """Expect an error whose whole message is the given sentence, as a user without shape checks would see it."""
+
+    @contextmanager
+    def expect(error: type[Exception], sentence: str) -> Iterator[None]:
+        with _unchecked_shapes(), pytest.raises(error, match="^" + re.escape(sentence) + "$"):
+            yield
+
+    return expect
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """Find the real data sets, or skip."""
+    for place in (os.environ.get("ADAFOCAL_DATA"), Path(__file__).parents[2] / "shared" / "data"):
+        if place and Path(place).is_dir():
+            return Path(place)
+    pytest.skip("no real data: set ADAFOCAL_DATA")
