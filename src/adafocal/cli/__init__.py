@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``adafocal`` command: finds the sub-command's module and loads nothing else.
+
+A sub-command NAME is a module ``adafocal.cli.NAME`` with ``main(arguments) -> exit status``.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import adafocal
+
+COMMANDS = {
+    "train": "train one classifier and write its run folder",
+    "study": "train a grid of losses and seeds, and compare them",
+    "report": "make the HTML page of a run or study again, from its files",
+    "list": "list losses, models, data sets or recipes",
+}
+USAGE = "usage: adafocal [-h] [--version] COMMAND ..."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status.
+
+    Errors that a user can mend are printed as one sentence, with status 2.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        print(f"adafocal {adafocal.__version__}")
+        return 0
+    command, *rest = arguments
+    if command not in COMMANDS:
+        print(f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {command!r}.", file=sys.stderr)
+        return 2
+    try:
+        status: int = importlib.import_module(f"adafocal.cli.{command}").main(rest)
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+        if isinstance(error, BrokenPipeError):
+            return 1
+        print(f"adafocal {command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"adafocal {command}: interrupted.", file=sys.stderr)
+        return 130
+    return status
+
+
+def _help() -> str:
+    lines = [USAGE, "", "Classifiers whose confidence is true: train, measure, compare.", "", "commands:"]
+    lines += [f"  {name:<10} {help_line}" for name, help_line in COMMANDS.items()]
+    lines += ["", "`adafocal COMMAND --help` shows a command's options."]
+    return "\n".join(lines)
