@@ -58,7 +58,9 @@ class Predictions:
             raise ValueError(f"`{self.kind}` must have at least 2 classes, got {values.shape[1]}.")
         for name, other in (("labels", self.labels), ("features", self.features)):
             if other is not None and len(other) != len(values):
-                raise ValueError(f"`{name}` must have one row per row of `{self.kind}`, {len(values)}, got {len(other)}.")
+                raise ValueError(
+                    f"`{name}` must have one row per row of `{self.kind}`, {len(values)}, got {len(other)}."
+                )
         if len(values) == 0:
             raise ValueError(f"`{self.kind}` must hold at least one row, got 0.")
         check_label_values(self.labels, values.shape[1])
@@ -188,7 +190,9 @@ def _matrix(name: str, values: ArrayLike) -> Tensor:
     if not tensor.is_floating_point():
         raise TypeError(f"`{name}` must be floating point, got dtype {tensor.dtype}.")
     if tensor.ndim != 2:
-        raise ValueError(f"`{name}` must have two axes, (N, {'D' if name == 'features' else 'C'}), got {tuple(tensor.shape)}.")
+        raise ValueError(
+            f"`{name}` must have two axes, (N, {'D' if name == 'features' else 'C'}), got {tuple(tensor.shape)}."
+        )
     return tensor
 
 

@@ -71,7 +71,9 @@ def show(comparison: dict[str, Any], console: Console) -> None:
         table.add_column(heading, justify="right")
     for entry in comparison["losses"]:
         if entry["versus_baseline"]:
-            cells = [_difference(entry["versus_baseline"][metric], scale, digits) for metric, _, scale, digits in COLUMNS]
+            cells = [
+                _difference(entry["versus_baseline"][metric], scale, digits) for metric, _, scale, digits in COLUMNS
+            ]
             table.add_row(entry["title"], *cells)
     console.print(table)
 
@@ -83,4 +85,4 @@ def _spread(value: dict[str, float], scale: float, digits: int, *, signed: bool 
 
 def _difference(value: dict[str, Any], scale: float, digits: int) -> str:
     interval = f"\\[{scale * value['low']:+.{digits}f}, {scale * value['high']:+.{digits}f}]"
-    return f"{scale * value['mean']:+.{digits}f} {interval}\n{value['verdict']}"
+    return f"{scale * value['mean']:+.{digits}f}\n{interval}\n{value['verdict']}"

@@ -7,10 +7,12 @@ from typing import Any
 from adafocal._checks import require
 from adafocal.losses.adafocal import AdaFocalLoss
 
-L = require("lightning.pytorch", extra="train")
+require("lightning.pytorch", extra="train")
+
+import lightning.pytorch as L  # noqa: E402
 
 
-class AdaFocalCallback(L.Callback):  # type: ignore[misc]
+class AdaFocalCallback(L.Callback):
     """Adapt an AdaFocal loss after each validation pass of ``Trainer.fit``.
 
     The validation step must return a mapping with ``logits`` and ``labels``. The loss is found among the module's

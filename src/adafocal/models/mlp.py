@@ -2,6 +2,7 @@
 """A multilayer perceptron for small inputs of any shape."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class MLP(nn.Module):
         check_integer("width", width, minimum=1)
         check_integer("depth", depth, minimum=1)
         sizes = [prod(input_shape)] + [width] * depth
-        layers = [(nn.Linear(a, b), nn.ReLU()) for a, b in zip(sizes, sizes[1:], strict=False)]
+        layers = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)]
         self.body = nn.Sequential(nn.Flatten(), *[module for layer in layers for module in layer])
         self.head = nn.Linear(width, n_classes)
 

@@ -59,9 +59,10 @@ def _pool_pass(runs: list[Run], workers: int, overview: "_Overview") -> tuple[li
     """Run in one pool until all is done or a worker dies; gives failures and what another pool must do."""
     threads = max(1, (os.cpu_count() or 1) // workers)
     failures: list[Failure] = []
-    done: set[Run] = set()
     broken: list[Run] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)
+    ) as pool:
         futures: dict[Future[str | None], Run] = {pool.submit(_run_in_worker, run): run for run in runs}
         waiting = set(futures)
         while waiting:
@@ -74,7 +75,6 @@ def _pool_pass(runs: list[Run], workers: int, overview: "_Overview") -> tuple[li
                     broken.append(run)
                     continue
                 reason = str(error) if error else future.result()
-                done.add(run)
                 if reason:
                     failures.append(Failure(run, reason))
                 overview.finished(run, reason)
@@ -122,16 +122,22 @@ class _Overview:
     def finished(self, run: Run, reason: str | None) -> None:
         self.ended += 1
         verdict = f"failed: {reason}" if reason else _result_line(run)
+        clock = f"{time.monotonic() - self.started:5.1f} s"
         self.bar.console.print(
-            f"[{self.ended}/{len(self.runs)}] {time.monotonic() - self.started:5.1f} s  {run.folder.name:<22} {verdict}",
-            markup=False, highlight=False,
+            f"[{self.ended}/{len(self.runs)}] {clock}  {run.folder.name:<22} {verdict}",
+            markup=False,
+            highlight=False,
         )
 
 
 @contextmanager
 def _progress(runs: Sequence[Run], console: Console) -> Iterator[_Overview]:
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not runs) as bar:
         yield _Overview(runs, bar)

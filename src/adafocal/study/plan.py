@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which runs a study holds, and in which folder each lives."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from adafocal._checks import check_choice
 from adafocal._files import write_text
 from adafocal.losses.catalogue import LOSSES
 from adafocal.training.config import TrainConfig, plain
+from adafocal.training.provenance import provenance
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Study:
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise ValueError(f"`study_dir` must be new or a study folder, got {str(self.folder)!r} with other files.")
         grid = {"losses": list(self.losses), "seeds": list(self.seeds), "baseline": self.baseline}
+        write_text(self.folder / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
         write_text(path, yaml.safe_dump({**settings, **grid}, sort_keys=False))
 
 

@@ -27,7 +27,9 @@ class TensorBatches:
         return -(-len(self.split) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in self._order().split(self.batch_size):
+        order = self._order()
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
             yield self.split.inputs[rows], self.split.labels[rows]
 
     def _order(self) -> Tensor:

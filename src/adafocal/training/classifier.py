@@ -11,10 +11,12 @@ from adafocal.data import DataSplits
 from adafocal.training.batches import TensorBatches, epoch_seed
 from adafocal.training.config import OptimizerConfig, TrainConfig
 
-L = require("lightning.pytorch", extra="train")
+require("lightning.pytorch", extra="train")
+
+import lightning.pytorch as L  # noqa: E402
 
 
-class Classifier(L.LightningModule):  # type: ignore[misc]
+class Classifier(L.LightningModule):
     """Train ``model`` with ``loss`` on the splits; the loss may be any peer of ``nn.CrossEntropyLoss``.
 
     Args:

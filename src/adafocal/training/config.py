@@ -82,7 +82,7 @@ class TrainConfig:
         seed: Seed of initialisation, order of samples and, unless data.split_seed is set, the split.
         n_bins: Bins of the calibration errors that are logged.
         accelerator: Lightning's accelerator: auto, cpu, gpu, mps, ...
-        precision: Lightning's precision: 32-true, bf16-mixed, 16-mixed, ...
+        precision: Lightning's precision; AdaFocal's state stays in float32 in all of them.
         deterministic: Refuse operations that are not reproducible.
     """
 
@@ -97,7 +97,7 @@ class TrainConfig:
     seed: int = 0
     n_bins: int = 15
     accelerator: str = "cpu"
-    precision: str = "32-true"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = "32-true"
     deterministic: bool = True
 
     def __post_init__(self) -> None:

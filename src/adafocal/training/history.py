@@ -3,7 +3,6 @@
 
 import csv
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,12 @@ from adafocal._files import atomic_path
 from adafocal.calibration import BinStats, bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
 from adafocal.losses import AdaFocalLoss
 
-L = require("lightning.pytorch", extra="train")
+require("lightning.pytorch", extra="train")
+
+import lightning.pytorch as L  # noqa: E402
 
 
-class History(L.Callback):  # type: ignore[misc]
+class History(L.Callback):
     """Measure each validation pass, and keep one row per epoch.
 
     The rows are part of every checkpoint: a resumed run continues them. Columns: epoch, lr, train_loss, val_error,
@@ -58,7 +59,13 @@ class History(L.Callback):  # type: ignore[misc]
         self._stats: BinStats | None = None
 
     def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Mapping[str, Any], batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Add the batch."""
         logits, labels = outputs["logits"].float().cpu(), outputs["labels"].cpu()

@@ -39,7 +39,9 @@ from adafocal.training.config import TrainConfig, plain
 from adafocal.training.history import History
 from adafocal.training.provenance import provenance
 
-L = require("lightning.pytorch", extra="train")
+require("lightning.pytorch", extra="train")
+
+import lightning.pytorch as L  # noqa: E402
 
 CHECKPOINT = Path("checkpoints/last.ckpt")
 
@@ -149,12 +151,15 @@ def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, float]:
 
 
 def _trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, progress: bool) -> Any:
-    callbacks = [History(folder / "metrics.csv", n_bins=config.n_bins)]
+    callbacks: list[L.Callback] = [History(folder / "metrics.csv", n_bins=config.n_bins)]
     if isinstance(classifier.loss, AdaFocalLoss):
         callbacks.insert(0, AdaFocalCallback("loss"))
     checkpoint = L.callbacks.ModelCheckpoint(
-        dirpath=folder / CHECKPOINT.parent, filename=CHECKPOINT.stem, enable_version_counter=False,
-        every_n_epochs=1, save_on_train_epoch_end=True,
+        dirpath=folder / CHECKPOINT.parent,
+        filename=CHECKPOINT.stem,
+        enable_version_counter=False,
+        every_n_epochs=1,
+        save_on_train_epoch_end=True,
     )
     with _quiet_lightning():
         return L.Trainer(
