@@ -13,7 +13,7 @@ from torch import Tensor
 from adafocal._checks import INDEX_DTYPES, check_label_values, require
 from adafocal._files import atomic_path
 
-ArrayLike: TypeAlias = "Tensor | np.ndarray"
+ArrayLike: TypeAlias = Tensor | np.ndarray
 SUFFIXES = (".parquet", ".npz", ".csv")
 
 
