@@ -49,7 +49,7 @@ def focal_loss(
     Example:
         >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
         >>> focal_loss(logits, torch.tensor([0, 0]), gamma=2.0)
-        tensor([0.0018, 1.6500])
+        tensor([0.0018, 1.6501])
 
     Reference:
         Lin, Goyal, Girshick, He and Dollár, "Focal loss for dense object detection", ICCV 2017,
