@@ -112,7 +112,7 @@ def test_a_masked_label_is_refused(rejects):
 
 
 def test_one_sample_is_refused(rejects):
-    with rejects(ValueError, "`predictions` must hold at least 2 samples to fit a temperature, got 1."):
+    with rejects(ValueError, "`predictions` must hold at least 2 samples to fit temperature scaling, got 1."):
         fit_temperature(Predictions(logits=torch.tensor([[0.0, 1.0]]), labels=torch.tensor([0])))
 
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ CHUNK = 2**24  # distances held at a time
 EXACT = "donot_use_mm_for_euclid_dist"  # torch's fast way subtracts large squares
 
 
+@runtime_checkable
 class FeatureScore(Protocol):
     """What the fitted scores below have in common."""
 

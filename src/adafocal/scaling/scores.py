@@ -25,3 +25,12 @@ def same_kind(predictions: Predictions, scores: ProbMatrix) -> Predictions:
     if predictions.logits is not None:
         return Predictions(logits=scores, labels=predictions.labels, features=predictions.features)
     return Predictions(probs=scores.softmax(dim=1), labels=predictions.labels, features=predictions.features)
+
+
+def check_fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> None:
+    """Raise unless there are 2 samples, and labels of 2 classes where the method needs them."""
+    if predictions.n < 2:
+        raise ValueError(f"`predictions` must hold at least 2 samples to fit {method} scaling, got {predictions.n}.")
+    first = predictions.labels[0]
+    if several_classes and bool((predictions.labels == first).all()):
+        raise ValueError(f"`labels` must name at least 2 classes to fit {method} scaling, got only class {first}.")

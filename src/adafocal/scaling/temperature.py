@@ -14,7 +14,7 @@ from adafocal.calibration import expected_calibration_error
 from adafocal.calibration.bins import wide_dtype
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
-from adafocal.scaling.scores import log_scores, same_kind
+from adafocal.scaling.scores import check_fit_data, log_scores, same_kind
 
 CRITERIA = ("nll", "ece")
 GRID = tuple(step / 10 for step in range(1, 101))
@@ -116,8 +116,7 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
     """
     check_choice("criterion", criterion, CRITERIA)
     check_integer("n_bins", n_bins, minimum=1)
-    if predictions.n < 2:
-        raise ValueError(f"`predictions` must hold at least 2 samples to fit a temperature, got {predictions.n}.")
+    check_fit_data(predictions, "temperature", several_classes=False)
     if criterion == "ece":
         return Temperature(_grid_minimum(predictions, n_bins))
     scores = log_scores(predictions)
