@@ -15,6 +15,8 @@ COMMANDS = {
     "train": "train one classifier and write its run folder",
     "study": "train a grid of losses and seeds, and compare them",
     "report": "make the HTML page of a run or study again, from its files",
+    "scale": "fit temperature or another scaling on validation predictions, and apply it",
+    "ood": "measure how well scores detect out-of-distribution data",
     "list": "list losses, models, data sets or recipes",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
