@@ -33,7 +33,8 @@ def test_the_plain_loop_trains_and_adapts():
 
 
 def test_every_command_that_the_readme_names_exists():
-    named = set(re.findall(r"^adafocal (\w+)", README, flags=re.MULTILINE))
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    named = set(re.findall(r"^adafocal (\w+)", "\n".join(blocks), flags=re.MULTILINE))
 
     assert named
     assert named <= set(COMMANDS)
