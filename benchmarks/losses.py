@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time forward and backward of each loss over `F.cross_entropy`, alternating in one run; prints median ratios.
 
-    python benchmarks/losses.py [--repeats 30] [--losses adafocal focal ...]
+python benchmarks/losses.py [--repeats 30] [--losses adafocal focal ...]
 """
 
 import argparse

@@ -50,7 +50,7 @@ class BinStats:
     @property
     def weight(self) -> PerBin:
         """Share of all samples per bin, summing to 1; all zero when there are no samples."""
-        return self.count / self.count.sum().clamp_min(1)
+        return self.count.to(self.confidence_sum.dtype) / self.count.sum().clamp_min(1)
 
     def to(self, device: torch.device | str) -> "BinStats":
         """Give the same sums on another device."""
@@ -120,6 +120,11 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
 
     Raises:
         ValueError: If the edges differ.
+
+    Example:
+        >>> part = bin_stats(torch.tensor([0.4, 0.9]), torch.tensor([True, False]), torch.tensor([0.5]))
+        >>> merge(part, part).count
+        tensor([2, 2])
     """
     if not torch.equal(first.edges, second.edges):
         raise ValueError("`second.edges` must equal `first.edges`: sums over different bins cannot be added.")

@@ -62,9 +62,23 @@ def make_edges(confidence: Confidence, *, n_bins: int, binning: str) -> InnerEdg
 
 
 def binned_error(stats: BinStats, *, norm: str = "l1") -> Scalar:
-    """Give the calibration error of sums per bin; see :func:`expected_calibration_error` for the norms.
+    """Give the calibration error of sums per bin, such as those of a stream.
 
-    Returns NaN when ``stats`` holds no sample: an error of nothing is undefined, not zero.
+    Args:
+        stats: Sums per bin; an empty bin counts nothing.
+        norm: ``l1``, ``l2`` or ``max``; see :func:`expected_calibration_error`.
+
+    Returns:
+        A scalar in [0, 1], a fraction; lower is better. NaN when ``stats`` holds no sample: an error of nothing is
+        undefined, not zero.
+
+    Raises:
+        ValueError: If ``norm`` is none of these.
+
+    Example:
+        >>> stats = bin_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), torch.tensor([0.5]))
+        >>> binned_error(stats)
+        tensor(0.3000, dtype=torch.float64)
     """
     check_choice("norm", norm, NORMS)
     gap = stats.gap.abs()

@@ -4,6 +4,7 @@
 A sub-command NAME is a module ``adafocal.cli.NAME`` with ``main(arguments) -> exit status``.
 """
 
+import argparse
 import importlib
 import sys
 from collections.abc import Sequence
@@ -37,15 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = importlib.import_module(f"adafocal.cli.{command}").main(rest)
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        if isinstance(error, BrokenPipeError):
-            return 1
-        print(f"adafocal {command}: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        return 1
+    except (ValueError, TypeError, OSError, ModuleNotFoundError, argparse.ArgumentError) as error:
+        print(f"adafocal {command}: {_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"adafocal {command}: interrupted.", file=sys.stderr)
         return 130
     return status
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
+        return f"{error.name} is not installed: run `pip install 'adafocal[train]'`."
+    return str(error)
 
 
 def _help() -> str:

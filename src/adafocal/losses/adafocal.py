@@ -143,9 +143,7 @@ class AdaFocalLoss(ClassificationLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(
-            weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-        )
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
         check_integer("n_bins", n_bins, minimum=1)
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
         check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)

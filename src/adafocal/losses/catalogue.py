@@ -25,6 +25,9 @@ class LossSpec:
         year: Year of the paper.
         use: When to use it, in one sentence.
         defaults: Arguments that differ from the class's own defaults.
+        pointwise: Whether the loss of a sample depends on that sample alone, not on the rest of the batch.
+        soft_labels: Whether class probabilities and label smoothing are defined.
+        detached: Whether part of the formula is a constant to the gradient.
     """
 
     name: str
@@ -35,6 +38,9 @@ class LossSpec:
     year: int
     use: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    pointwise: bool = True
+    soft_labels: bool = True
+    detached: bool = False
 
 
 def _by_name(*specs: LossSpec) -> dict[str, LossSpec]:

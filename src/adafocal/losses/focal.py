@@ -49,7 +49,7 @@ def focal_loss(
     Example:
         >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
         >>> focal_loss(logits, torch.tensor([0, 0]), gamma=2.0)
-        tensor([0.0018, 1.6500])
+        tensor([0.0018, 1.6501])
 
     Reference:
         Lin, Goyal, Girshick, He and Dollár, "Focal loss for dense object detection", ICCV 2017,
@@ -159,9 +159,7 @@ class FocalLoss(ClassificationLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(
-            weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-        )
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
         check_number("gamma", gamma)
         self.gamma = gamma
 
@@ -203,9 +201,7 @@ class InverseFocalLoss(ClassificationLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(
-            weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-        )
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
         check_number("gamma", gamma, low=0.0)
         self.gamma = gamma
 
@@ -251,9 +247,7 @@ class FLSDLoss(ClassificationLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(
-            weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-        )
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
         self.thresholds = tuple(thresholds)
         self.gammas = tuple(gammas)
         for threshold in self.thresholds:

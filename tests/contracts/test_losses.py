@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every loss of the catalogue promises."""
+
+import copy
+import inspect
+import io
+import math
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import adafocal
+from adafocal.losses import LOSSES, make_loss
+from adafocal.losses.terms import ClassificationLoss
+
+NAMES = sorted(LOSSES)
+OURS = [name for name in NAMES if issubclass(LOSSES[name].cls, ClassificationLoss)]
+SOFT = [name for name in NAMES if LOSSES[name].soft_labels]
+POINTWISE = [name for name in NAMES if LOSSES[name].pointwise]
+SHAPES = [(4,), (6, 4), (3, 4, 2), (2, 4, 3, 2)]
+BIG = [0.0, 1e-6, 1.0, 30.0, 100.0, 1e4]
+
+every_loss = pytest.mark.parametrize("name", NAMES)
+
+
+def labels_for(shape):
+    return torch.randint(4, () if len(shape) == 1 else shape[:1] + shape[2:])
+
+
+def batch(shape=(8, 4), dtype=torch.float64):
+    return torch.randn(shape, dtype=dtype), labels_for(shape)
+
+
+def value_and_grad(criterion, logits, labels):
+    logits = logits.detach().clone().requires_grad_()
+    loss = criterion(logits, labels)
+    return loss.detach(), torch.autograd.grad(loss.sum(), logits)[0]
+
+
+def test_catalogue_holds_what_the_tests_expect_to_run_over():
+    assert len(OURS) == len(NAMES) - len([name for name in NAMES if name.startswith("cross_entropy")])
+    assert len(NAMES) >= 5
+
+
+@every_loss
+def test_entry_says_what_people_need(name):
+    spec = LOSSES[name]
+    assert spec.name == name
+    assert spec.title
+    assert spec.formula
+    assert spec.use.endswith(".")
+    assert 1950 <= spec.year <= 2026
+    assert str(spec.year) in spec.paper or "arXiv" in spec.paper or spec.cls is torch.nn.CrossEntropyLoss
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_class_is_public_and_documented_in_full(name):
+    cls = LOSSES[name].cls
+    assert getattr(adafocal, cls.__name__) is cls
+    assert getattr(adafocal.losses, cls.__name__) is cls
+    for section in ("Args:", "Raises:", "Example:", "Reference:", "https://"):
+        assert section in cls.__doc__, section
+    for option in inspect.signature(cls).parameters.values():
+        assert option.kind is inspect.Parameter.KEYWORD_ONLY
+        assert f"{option.name}:" in cls.__doc__
+
+
+@every_loss
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_shapes_are_those_of_cross_entropy(name, shape):
+    logits, labels = batch(shape)
+    for reduction in ("none", "mean", "sum"):
+        loss = make_loss(name, {"reduction": reduction})(logits, labels)
+        expected = F.cross_entropy(logits, labels, reduction=reduction)
+        assert loss.shape == expected.shape
+        assert loss.dtype == logits.dtype
+        assert loss.isfinite().all()
+
+
+@every_loss
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_divides_the_sum_as_cross_entropy_does(name, shape, weighted):
+    logits, labels = batch(shape)
+    labels[0] = -5
+    weight = torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64) if weighted else None
+    options = {"weight": weight, "ignore_index": -5}
+    none, mean, total = (
+        make_loss(name, {**options, "reduction": reduction})(logits, labels) for reduction in ("none", "mean", "sum")
+    )
+    torch.testing.assert_close(none.sum(), total)
+    ratio = F.cross_entropy(logits, labels, reduction="sum", **options) / F.cross_entropy(logits, labels, **options)
+    torch.testing.assert_close(mean * ratio, total)
+    assert (none[labels == -5] == 0).all()
+
+
+@every_loss
+def test_ignored_samples_change_nothing(name):
+    logits, labels = batch((9, 4))
+    masked = labels.clone()
+    masked[::4] = -100
+    with_them = value_and_grad(make_loss(name), logits, masked)
+    without = value_and_grad(make_loss(name), logits[masked >= 0], labels[masked >= 0])
+    torch.testing.assert_close(with_them[0], without[0])
+    torch.testing.assert_close(with_them[1][masked >= 0], without[1])
+    assert (with_them[1][masked < 0] == 0).all()
+
+
+@every_loss
+@pytest.mark.parametrize("ignored", [False, True], ids=["empty", "all ignored"])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_batch_of_nothing_behaves_like_cross_entropy(name, ignored, reduction, weighted):
+    n = 3 if ignored else 0
+    logits, labels = torch.randn(n, 4), torch.full((n,), -100)
+    options = {"reduction": reduction, "weight": torch.ones(4) if weighted else None}
+    expected = F.cross_entropy(logits, labels, **options)
+    torch.testing.assert_close(make_loss(name, options)(logits, labels), expected, equal_nan=True)
+    if reduction == "sum":
+        assert (value_and_grad(make_loss(name, options), logits, labels)[1] == 0).all()
+
+
+@every_loss
+def test_order_of_samples_changes_nothing(name):
+    logits, labels = batch((7, 4))
+    order = torch.randperm(7)
+    options = {"reduction": "none"}
+    losses, grad = value_and_grad(make_loss(name, options), logits, labels)
+    shuffled, shuffled_grad = value_and_grad(make_loss(name, options), logits[order], labels[order])
+    torch.testing.assert_close(shuffled, losses[order])
+    torch.testing.assert_close(shuffled_grad, grad[order])
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_dense_logits_are_samples_like_any_other(name):
+    logits, labels = batch((2, 4, 3, 2))
+    criterion = make_loss(name, {"reduction": "none"})
+    flat = criterion(logits.movedim(1, -1).reshape(-1, 4), labels.flatten())
+    torch.testing.assert_close(criterion(logits, labels).flatten(), flat)
+    torch.testing.assert_close(criterion(logits[0, :, 0, 0], labels[0, 0, 0]), flat[0])
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(POINTWISE)))
+def test_dense_logits_are_one_batch_of_samples(name):
+    logits, labels = batch((2, 4, 3, 2))
+    dense = make_loss(name, {"reduction": "none"})(logits, labels)
+    flat = make_loss(name, {"reduction": "none"})(logits.movedim(1, -1).reshape(-1, 4), labels.flatten())
+    torch.testing.assert_close(dense.flatten(), flat)
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_one_hot_labels_equal_class_indices(name):
+    logits, labels = batch()
+    soft = value_and_grad(make_loss(name), logits, F.one_hot(labels, 4).double())
+    torch.testing.assert_close(soft, value_and_grad(make_loss(name), logits, labels))
+
+
+@pytest.mark.parametrize("name", SOFT)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_soft_labels_are_taken_in_every_shape(name, shape):
+    logits = torch.randn(shape, dtype=torch.float64)
+    target = torch.randn(shape, dtype=torch.float64).softmax(min(1, len(shape) - 1))
+    loss = make_loss(name, {"reduction": "none"})(logits, target)
+    assert loss.shape == labels_for(shape).shape
+    weighted = make_loss(name, {"weight": torch.full((4,), 2.0, dtype=torch.float64), "reduction": "none"})
+    torch.testing.assert_close(weighted(logits, target), 2 * loss)
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_label_smoothing_is_a_soft_label(name):
+    logits, labels = batch()
+    target = 0.8 * F.one_hot(labels, 4).double() + 0.2 / 4
+    smoothed = value_and_grad(make_loss(name, {"label_smoothing": 0.2}), logits, labels)
+    torch.testing.assert_close(smoothed, value_and_grad(make_loss(name, {"label_smoothing": 0.0}), logits, target))
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(SOFT)))
+def test_soft_labels_without_a_meaning_are_refused(name, rejects):
+    with rejects(TypeError, f"`labels` must be class indices for {LOSSES[name].cls.__name__}, got probabilities."):
+        make_loss(name)(torch.randn(3, 4), torch.full((3, 4), 0.25))
+
+
+@every_loss
+@pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16", "autocast"])
+def test_loss_and_gradient_are_finite_at_extreme_logits(name, kind):
+    rows = [[value, 0.0, -1.0, 0.5] for value in BIG] + [[-value, 0.0, 1.0, 0.5] for value in BIG]
+    rows += [[value, 0.0, -math.inf, -math.inf] for value in BIG] + [[0.0, value, -math.inf, 0.0] for value in BIG]
+    rows += [[0.0, -math.inf, -math.inf, -math.inf], [0.0, 0.0, 0.0, 0.0]]
+    logits = torch.tensor(rows, dtype=torch.bfloat16 if kind == "autocast" else getattr(torch, kind))
+    labels = torch.zeros(len(rows), dtype=torch.int64)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=kind == "autocast"):
+        losses, grad = value_and_grad(make_loss(name, {"reduction": "none"}), logits, labels)
+        mean, mean_grad = value_and_grad(make_loss(name), logits, labels)
+    assert losses.isfinite().all()
+    assert grad.isfinite().all()
+    assert mean.isfinite()
+    assert mean_grad.isfinite().all()
+    assert grad.dtype == logits.dtype
+    if kind != "autocast":
+        assert losses.dtype == mean.dtype == logits.dtype
+    else:
+        assert losses.dtype == mean.dtype == torch.float32
+
+
+@every_loss
+def test_float32_agrees_with_float64(name):
+    logits, labels = batch((64, 4))
+    wide = value_and_grad(make_loss(name), logits, labels)
+    narrow = value_and_grad(make_loss(name), logits.float(), labels)
+    torch.testing.assert_close(narrow[0].double(), wide[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(narrow[1].double(), wide[1], rtol=1e-3, atol=1e-6)
+
+
+@every_loss
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_gradients_agree_with_finite_differences(name, reduction):
+    logits, labels = batch((5, 4))
+    criterion = make_loss(name, {"reduction": reduction}).eval()
+    if LOSSES[name].detached:
+        pytest.skip("the weight is a constant by definition: tested with the loss itself")
+    assert torch.autograd.gradcheck(lambda z: criterion(z, labels), logits.requires_grad_())
+    assert torch.autograd.gradgradcheck(lambda z: criterion(z, labels), logits)
+
+
+@every_loss
+def test_functional_gradient_equals_autograd(name):
+    logits, labels = batch((5, 4))
+    criterion = make_loss(name).eval()
+    expected = value_and_grad(criterion, logits, labels)[1]
+    torch.testing.assert_close(torch.func.grad(lambda z: criterion(z, labels))(logits), expected)
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_gradients_per_sample_come_from_vmap(name):
+    logits, labels = batch((5, 4))
+    criterion = make_loss(name)
+    rows = torch.func.vmap(torch.func.grad(criterion))(logits, labels)
+    expected = torch.stack([value_and_grad(criterion, *row)[1] for row in zip(logits, labels, strict=True)])
+    torch.testing.assert_close(rows, expected)
+
+
+def compiled_equals_eager(name, backend):
+    logits, labels = batch((6, 4), dtype=torch.float32)
+    torch._dynamo.reset()
+    criterion = make_loss(name, {"weight": torch.tensor([0.5, 1.0, 2.0, 1.0])})
+    compiled = torch.compile(copy.deepcopy(criterion), fullgraph=True, backend=backend)
+    for _ in range(2):
+        expected = value_and_grad(criterion, logits, labels)
+        torch.testing.assert_close(value_and_grad(compiled, logits, labels), expected, rtol=1e-4, atol=1e-6)
+
+
+@every_loss
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_the_whole_graph_is_captured_by_the_compiler(name):
+    compiled_equals_eager(name, "aot_eager")
+
+
+@every_loss
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_compiled_code_gives_the_same_numbers(name):
+    compiled_equals_eager(name, "inductor")
+
+
+@every_loss
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+def test_a_copy_gives_the_same_loss(name, copied):
+    logits, labels = batch()
+    criterion = make_loss(name, {"weight": torch.rand(4, dtype=torch.float64)}).eval()
+    torch.testing.assert_close(copied(criterion)(logits, labels), criterion(logits, labels))
+
+
+@every_loss
+def test_state_travels_through_a_file(name):
+    logits, labels = batch()
+    criterion = make_loss(name, {"weight": torch.rand(4, dtype=torch.float64)})
+    criterion(logits, labels)
+    file = io.BytesIO()
+    torch.save(criterion.state_dict(), file)
+    file.seek(0)
+    other = make_loss(name, {"weight": torch.ones(4, dtype=torch.float64)})
+    other.load_state_dict(torch.load(file, weights_only=True))
+    torch.testing.assert_close(other.eval()(logits, labels), criterion.eval()(logits, labels))
+
+
+@every_loss
+@pytest.mark.parametrize("ignore_index", [-100, 0])
+def test_everything_stays_on_the_device_and_never_waits_for_it(name, ignore_index):
+    # A meta tensor has no values: a step that needs one, or a shape that depends on one, raises.
+    options = {"weight": torch.ones(4), "ignore_index": ignore_index}
+    criterion = make_loss(name, options).to("meta")
+    logits = torch.randn(5, 4, device="meta", requires_grad=True)
+    loss = criterion(logits, torch.zeros(5, dtype=torch.int64, device="meta"))
+    loss.backward()
+    assert loss.device.type == "meta"
+    assert logits.grad.shape == (5, 4)
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+def test_labels_may_be_any_integers(name, dtype):
+    logits, labels = batch()
+    torch.testing.assert_close(make_loss(name)(logits, labels.to(dtype)), make_loss(name)(logits, labels))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_inputs_keep_their_values(name):
+    logits, labels = batch()
+    before = logits.clone(), labels.clone()
+    value_and_grad(make_loss(name), logits, labels)
+    make_loss(name)(logits, labels)
+    assert torch.equal(before[0], logits)
+    assert torch.equal(before[1], labels)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_wrong_inputs_get_one_sentence(name, rejects):
+    criterion = make_loss(name)
+    logits = torch.randn(3, 4)
+    with rejects(ValueError, "`labels` must have shape (3,) for `logits` of shape (3, 4), got (2,)."):
+        criterion(logits, torch.tensor([0, 1]))
+    with rejects(TypeError, "`logits` must be a floating-point tensor, got dtype torch.int64."):
+        criterion(torch.ones(3, 4, dtype=torch.int64), torch.tensor([0, 1, 2]))
+    with rejects(TypeError, "`labels` must be a tensor, got list."):
+        criterion(logits, [0, 1, 2])
+    with rejects(TypeError, "`labels` must be integer class indices or class probabilities, got dtype torch.bool."):
+        criterion(logits, torch.tensor([True, False, True]))
+    with rejects(ValueError, "`weight` must have shape (4,), one per class, got (3,)."):
+        make_loss(name, {"weight": torch.ones(3)})(logits, torch.tensor([0, 1, 2]))
+    with rejects(ValueError, "`reduction` must be one of 'none', 'mean', 'sum', got 'average'."):
+        make_loss(name, {"reduction": "average"})
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_repr_shows_the_settings(name):
+    text = repr(make_loss(name))
+    assert text.startswith(LOSSES[name].cls.__name__)
+    assert "reduction=mean" in text
+
+
+def test_unknown_loss_is_refused_with_the_known_ones(rejects):
+    with rejects(ValueError, f"`loss` must be one of {', '.join(LOSSES)}, got 'hinge'."):
+        make_loss("hinge")
+
+
+def test_unknown_argument_is_refused_with_the_known_ones(rejects):
+    known = "gamma, weight, ignore_index, reduction, label_smoothing"
+    with rejects(ValueError, f"`loss_args` of focal must be among {known}, got 'alpha'."):
+        make_loss("focal", {"alpha": 1.0})
