@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measuring calibration: pure functions of confidence and correctness.
 
-===========================  ===================================================edges.py                     equal-width and equal-mass edges; bins are (a, b]
+===========================  ==========================================================
+edges.py                     equal-width and equal-mass edges; bins are (a, b]
 bins.py                      BinStats: sums per bin, merged by adding
 grid.py                      sums of constant size for streams, and what follows from them
+stream.py                    evaluate for streams: every number from such sums
 errors.py                    expected, root-mean-square and maximum calibration error
 sweep.py                     error in as many bins as keep the accuracy rising
 kolmogorov_smirnov.py        largest drift of summed confidence from summed accuracy
@@ -13,7 +15,8 @@ scores.py                    NLL, Brier score and its parts, over-confidence
 summary.py                   evaluate: every number at once
 reliability.py               data of the reliability diagram, with intervals
 top_label.py                 logits or probabilities to (confidence, correct)
-===========================  ==================================================="""
+===========================  ==========================================================
+"""
 
 from adafocal.calibration.bins import BinStats, bin_stats, merge
 from adafocal.calibration.classwise import (
@@ -41,6 +44,7 @@ from adafocal.calibration.scores import (
     overconfidence,
 )
 from adafocal.calibration.smooth import smooth_calibration_error
+from adafocal.calibration.stream import StreamSums, merge_sums, stream_summary, stream_sums
 from adafocal.calibration.summary import CalibrationSummary, evaluate
 from adafocal.calibration.sweep import sweep_calibration_error, sweep_edges
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
@@ -50,6 +54,7 @@ __all__ = [
     "BrierDecomposition",
     "CalibrationSummary",
     "ReliabilityData",
+    "StreamSums",
     "assign_bins",
     "bin_stats",
     "binned_error",
@@ -68,6 +73,7 @@ __all__ = [
     "joined_sweep",
     "ks_calibration_error",
     "merge",
+    "merge_sums",
     "multilabel_calibration_error",
     "negative_log_likelihood",
     "one_class_from_probs",
@@ -75,6 +81,8 @@ __all__ = [
     "reliability_data",
     "reliability_from_bins",
     "smooth_calibration_error",
+    "stream_summary",
+    "stream_sums",
     "sweep_calibration_error",
     "sweep_edges",
     "top_label_from_logits",

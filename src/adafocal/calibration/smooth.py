@@ -57,12 +57,13 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     return smooth_error(residuals_on_grid(confidence, correct) / confidence.numel())
 
 
-def residuals_on_grid(confidence: Confidence, correct: Correct) -> Tensor:
+def residuals_on_grid(confidence: Confidence, correct: Correct, weight: Confidence | None = None) -> Tensor:
     """Sum ``confidence - correct`` on ``GRID`` cell centres, each sample shared by its two neighbours."""
     wide = wide_dtype(confidence.device)
     position = (confidence.to(wide) * GRID - 0.5).clamp(0, GRID - 1)
     left = position.long().clamp_max(GRID - 2)
     share, residual = position - left, confidence.to(wide) - correct.to(wide)
+    residual = residual if weight is None else residual * weight
     sums = torch.zeros(GRID, dtype=wide, device=confidence.device)
     return sums.index_add_(0, left, residual * (1 - share)).index_add_(0, left + 1, residual * share)
 

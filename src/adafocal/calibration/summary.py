@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from adafocal.calibration.bins import bin_stats
-from adafocal.calibration.classwise import classwise_calibration_error
+from adafocal.calibration.classwise import classwise_calibration_error, one_class_from_probs
 from adafocal.calibration.errors import BINNINGS, binned_error, make_edges
 from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
 from adafocal.calibration.scores import brier_decomposition, brier_score, negative_log_likelihood, overconfidence
@@ -68,7 +68,7 @@ class CalibrationSummary:
         }
 
 
-def evaluate(predictions: Predictions, *, n_bins: int = 15) -> CalibrationSummary:
+def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> CalibrationSummary:
     """Measure accuracy, proper scores and calibration of predictions.
 
     The calibrated event is that the top label is right, except for ``classwise_ece`` and the parts of the Brier score,
@@ -77,13 +77,15 @@ def evaluate(predictions: Predictions, *, n_bins: int = 15) -> CalibrationSummar
     Args:
         predictions: Probabilities or logits with the labels.
         n_bins: Number of bins of every binned error but the sweep's.
+        positive_class: Calibrate the event that the label is this class, in place of "the top label is right"; all but
+            ``accuracy`` that speak of the top label then speak of it.
 
     Returns:
         The summary, plain numbers.
 
     Raises:
-        TypeError: If ``n_bins`` is not an integer.
-        ValueError: If ``n_bins`` is below 1.
+        TypeError: If ``n_bins`` or ``positive_class`` is not an integer.
+        ValueError: If ``n_bins`` is below 1, or there is no class ``positive_class``.
 
     Example:
         >>> import torch
@@ -94,12 +96,14 @@ def evaluate(predictions: Predictions, *, n_bins: int = 15) -> CalibrationSummar
     """
     probs, labels, correct = predictions.probs, predictions.labels, predictions.correct
     confidence = probs.amax(dim=1)
+    if positive_class is not None:
+        confidence, correct = one_class_from_probs(probs, labels, positive_class=positive_class)
     equal_width, equal_mass = (
         bin_stats(confidence, correct, make_edges(confidence, n_bins=n_bins, binning=binning)) for binning in BINNINGS
     )
     parts = brier_decomposition(probs, labels, n_bins=n_bins)
     values = {
-        "accuracy": correct.double().mean(),
+        "accuracy": predictions.correct.double().mean(),
         "nll": negative_log_likelihood(predictions.log_probs, labels),
         "brier": brier_score(probs, labels),
         "brier_calibration": parts.calibration,
