@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train one classifier and write its run folder",
     "study": "train a grid of losses and seeds, and compare them",
     "report": "make the HTML page of a run or study again, from its files",
+    "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
     "list": "list losses, models, data sets or recipes",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
