@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``adafocal`` command: finds the sub-command's module and loads nothing else.
 
-A sub-command NAME is a module ``adafocal.cli.NAME``, or the one in ``MODULES``, with ``main(arguments) -> exit status``.
+A sub-command NAME is a module ``adafocal.cli.NAME``, or the one in ``MODULES``, with a function
+``main(arguments) -> exit status``.
 """
 
 import argparse
