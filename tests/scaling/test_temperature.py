@@ -178,7 +178,9 @@ def test_equal_to_scikit_learn():
     assert fit_temperature(predictions).temperature == pytest.approx(1 / peer.beta_, rel=1e-4)
 
 
-@pytest.mark.parametrize(("name", "peer"), [("metrics_n1000_c10", 3.2015410076234394), ("metrics_n777_c2", 1.182539323952802)])
+@pytest.mark.parametrize(
+    ("name", "peer"), [("metrics_n1000_c10", 3.2015410076234394), ("metrics_n777_c2", 1.182539323952802)]
+)
 def test_equal_to_probmetrics(reference, name, peer):
     # The temperatures that TemperatureScalingCalibrator of probmetrics 1.3.0 fits to these logits in float64.
     arrays = reference(name)

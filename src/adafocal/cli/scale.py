@@ -7,7 +7,7 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 
-from adafocal.calibration import expected_calibration_error
+from adafocal.calibration import evaluate
 from adafocal.predictions import Predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
 
@@ -66,15 +66,13 @@ def show(before: Predictions, after: Predictions, title: str, console: Console) 
     for heading in ("error %", "ECE %", "NLL", "confidence - accuracy %"):
         table.add_column(heading, justify="right")
     for name, predictions in (("before", before), ("after", after)):
-        confidence, correct = predictions.confidence, predictions.correct
-        accuracy = float(correct.double().mean())
-        nll = float(-predictions.log_probs.gather(1, predictions.labels[:, None]).double().mean())
+        summary = evaluate(predictions)
         table.add_row(
             name,
-            f"{100 * (1 - accuracy):.2f}",
-            f"{100 * float(expected_calibration_error(confidence, correct)):.2f}",
-            f"{nll:.4f}",
-            f"{100 * (float(confidence.double().mean()) - accuracy):+.2f}",
+            f"{100 * (1 - summary.accuracy):.2f}",
+            f"{100 * summary.ece:.2f}",
+            f"{summary.nll:.4f}",
+            f"{100 * summary.overconfidence:+.2f}",
         )
     console.print(table)
 

@@ -71,14 +71,18 @@ def compare_scores(
     """
     if not out_of_distribution:
         raise ValueError("`out_of_distribution` must name at least one set, got none.")
-    named = {"in-distribution": in_distribution, **out_of_distribution, **({"training": train} if train else {})}
-    for name, predictions in named.items():
-        if predictions.n_classes != in_distribution.n_classes:
+    c = in_distribution.n_classes
+    for name, predictions in out_of_distribution.items():
+        if predictions.n_classes != c:
             raise ValueError(
-                f"`out_of_distribution` must have the {in_distribution.n_classes} classes of the in-distribution "
-                f"predictions, got {predictions.n_classes} in {name!r}."
+                f"`out_of_distribution` must have the {c} classes of the in-distribution predictions, "
+                f"got {predictions.n_classes} in {name!r}."
             )
-    chosen = _allowed(named, train is not None) if scores is None else list(scores)
+    if train is not None and train.n_classes != c:
+        raise ValueError(
+            f"`train` must have the {c} classes of the in-distribution predictions, got {train.n_classes}."
+        )
+    chosen = _allowed([in_distribution, *out_of_distribution.values()], train) if scores is None else list(scores)
     for score in chosen:
         check_choice("scores", score, (*SCORES, *FEATURE_SCORES))
     fitted = {score: _fit(score, train, k) for score in chosen if score in FEATURE_SCORES}
@@ -92,9 +96,9 @@ def compare_scores(
     return rows
 
 
-def _allowed(named: Mapping[str, Predictions], with_train: bool) -> list[str]:
-    every = [*SCORES, *(FEATURE_SCORES if with_train else ())]
-    if all(predictions.logits is not None for predictions in named.values()):
+def _allowed(records: Sequence[Predictions], train: Predictions | None) -> list[str]:
+    every = [*SCORES, *(() if train is None else FEATURE_SCORES)]
+    if all(record.logits is not None for record in (*records, *(() if train is None else (train,)))):
         return every
     return [score for score in every if score not in NEED_LOGITS]
 
