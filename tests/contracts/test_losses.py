@@ -40,8 +40,10 @@ def value_and_grad(criterion, logits, labels):
 
 
 def test_catalogue_holds_what_the_tests_expect_to_run_over():
-    assert len(OURS) == len(NAMES) - len([name for name in NAMES if name.startswith("cross_entropy")])
-    assert len(NAMES) >= 5
+    assert len(NAMES) == 16
+    assert set(NAMES) - set(OURS) == {"cross_entropy", "label_smoothing"}
+    assert set(NAMES) - set(SOFT) == {"mmce"}
+    assert set(NAMES) - set(POINTWISE) == {"aurc", "mmce", "selective_au"}
 
 
 @every_loss
@@ -182,7 +184,8 @@ def test_soft_labels_without_a_meaning_are_refused(name, rejects):
         make_loss(name)(torch.randn(3, 4), torch.full((3, 4), 0.25))
 
 
-@every_loss
+# Label smoothing asks for some probability of every class: infinite where one is masked, by definition.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "label_smoothing"])
 @pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16", "autocast"])
 def test_loss_and_gradient_are_finite_at_extreme_logits(name, kind):
     rows = [[value, 0.0, -1.0, 0.5] for value in BIG] + [[-value, 0.0, 1.0, 0.5] for value in BIG]
