@@ -58,6 +58,7 @@ def confidence_score(logits: Logits, *, score: str = "msp", unit: bool = False) 
         ValueError: If ``score`` is unknown, or unbounded where ``unit`` is asked for.
 
     Example:
+        >>> import torch
         >>> confidence_score(torch.tensor([[0.0, 0.0], [9.0, 0.0]]), score="neg_entropy", unit=True)
         tensor([0.0000, 0.9982])
 
