@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time and memory of each loss over `F.cross_entropy`, alternating in one run; prints median ratios.
 
-    python benchmarks/losses.py [--repeats 30] [--losses adafocal focal ...] [--no-peers] [--no-memory]
+python benchmarks/losses.py [--repeats 30] [--losses adafocal focal ...] [--no-peers] [--no-memory]
 
 Peers (MONAI, kornia, a loop over samples as in the authors' code) are measured where they are installed.
 "kept" is what a loss holds for backward, "peak" the growth of the process's peak memory over one step, both in units

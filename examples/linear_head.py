@@ -4,7 +4,7 @@
 AdaFocal is a function of the cross-entropy of each sample, so any kernel that gives that will do. Here it is torch's
 `F.linear_cross_entropy`, which multiplies features and head chunk by chunk.
 
-    python examples/linear_head.py [--n-classes 2000] [--n 2048] [--epochs 3]
+python examples/linear_head.py [--n-classes 2000] [--n 2048] [--epochs 3]
 """
 
 import argparse

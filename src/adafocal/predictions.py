@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record that training writes once and everything after it reads: predictions and labels of a data set."""
 
-import csv
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._checks import INDEX_DTYPES, check_label_values, require
 from adafocal._files import atomic_path
+from adafocal._tables import RowError, known_suffix, read_table, write_table
 
-ArrayLike: TypeAlias = "Tensor | np.ndarray"
-SUFFIXES = (".parquet", ".npz", ".csv")
+ArrayLike: TypeAlias = Tensor | np.ndarray
 
 
 class Predictions:
@@ -50,30 +47,23 @@ class Predictions:
         if (logits is None) == (probs is None):
             raise TypeError("`logits` or `probs` must be given, and not both.")
         self.logits = None if logits is None else _matrix("logits", logits)
-        self._probs = None if probs is None else _matrix("probs", probs)
+        self._values = _matrix("probs", probs) if self.logits is None else self.logits
         self.features = None if features is None else _matrix("features", features)
-        self.labels = _labels(labels)
-        values = self._values
-        if values.shape[1] < 2:
-            raise ValueError(f"`{self.kind}` must have at least 2 classes, got {values.shape[1]}.")
-        for name, other in (("labels", self.labels), ("features", self.features)):
-            if other is not None and len(other) != len(values):
-                raise ValueError(f"`{name}` must have one row per row of `{self.kind}`, {len(values)}, got {len(other)}.")
-        if len(values) == 0:
+        self.labels = _indices(labels)
+        if self.n == 0:
             raise ValueError(f"`{self.kind}` must hold at least one row, got 0.")
-        check_label_values(self.labels, values.shape[1])
-        if self.logits is not None:
-            _check_logits(self.logits)
+        if self.n_classes < 2:
+            raise ValueError(f"`{self.kind}` must have at least 2 classes, got {self.n_classes}.")
+        for name, other in (("labels", self.labels), ("features", self.features)):
+            if other is not None and len(other) != self.n:
+                raise ValueError(f"`{name}` must have one row per row of `{self.kind}`, {self.n}, got {len(other)}.")
+        _check_labels(self.labels, self.n_classes)
+        if self.logits is None:
+            _check_probs(self._values)
         else:
-            _check_probs(values)
+            _check_logits(self.logits)
         if self.features is not None:
             _check_rows("features", self.features.isfinite().all(dim=1), "be finite", self.features)
-
-    @property
-    def _values(self) -> Tensor:
-        values = self._probs if self.logits is None else self.logits
-        assert values is not None
-        return values
 
     @property
     def kind(self) -> str:
@@ -125,7 +115,8 @@ class Predictions:
     def save(self, path: str | Path) -> None:
         """Write to a ``.parquet``, ``.npz`` or ``.csv`` file, in one step: a reader never sees half of it.
 
-        Parquet and npz keep dtypes; CSV keeps float32 values exactly by writing enough digits.
+        Parquet and npz keep dtypes, but for bfloat16, which becomes float32. CSV is read back as float32 and keeps its
+        values exactly. Half-precision probabilities that become float32 are divided by their sum.
 
         Args:
             path: Where to write; missing folders are made.
@@ -134,19 +125,17 @@ class Predictions:
             ValueError: If the suffix is none of these.
             ModuleNotFoundError: For Parquet without pyarrow, with the command that installs it.
         """
-        write: Callable[[Predictions, Path], None] = _by_suffix(
-            path, {".parquet": _write_parquet, ".npz": _write_npz, ".csv": _write_csv}
-        )
+        suffix = known_suffix(path)
         with atomic_path(path) as temporary:
-            write(self, temporary)
+            write_table(_arrays(self, suffix), temporary)
 
     @classmethod
     def load(cls, path: str | Path) -> "Predictions":
         """Read what :meth:`save` wrote, or a table of the same columns from elsewhere.
 
-        Parquet: list columns ``logits`` or ``probs``, integer column ``label``, optional list column ``features``.
-        npz: arrays of these names, with ``labels``. CSV: columns ``logit_0 …`` or ``prob_0 …``, ``label``,
-        ``feature_0 …``.
+        Parquet and CSV: columns ``logit_0 …`` or ``prob_0 …``, ``label``, optionally ``feature_0 …``; in Parquet also
+        list columns ``logits`` or ``probs``, and ``features``. npz: arrays ``logits`` or ``probs``, ``labels``, and
+        optionally ``features``. Messages count rows from 0.
 
         Args:
             path: A ``.parquet``, ``.npz`` or ``.csv`` file.
@@ -159,53 +148,59 @@ class Predictions:
             ValueError: If the suffix is unknown, columns are missing, the file is damaged, or the values are no
                 predictions.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}.")
-        read: Callable[[Path], dict[str, np.ndarray]] = _by_suffix(
-            path, {".parquet": _read_parquet, ".npz": _read_npz, ".csv": _read_csv}
-        )
-        columns = read(Path(path))
-        if "labels" not in columns or not columns.keys() & {"logits", "probs"}:
-            raise ValueError(
-                f"`path` must hold a label and logits or probs, got {', '.join(columns) or 'neither'} in {str(path)!r}."
-            )
-        return cls(**columns)
-
-
-def _by_suffix(path: str | Path, handlers: Mapping[str, Callable]) -> Callable:  # type: ignore[type-arg]
-    suffix = Path(path).suffix.lower()
-    if suffix not in handlers:
-        raise ValueError(f"`path` must end in {', '.join(SUFFIXES)}, got {str(path)!r}.")
-    return handlers[suffix]
+        return cls(**read_table(path))
 
 
 def _wide(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-def _matrix(name: str, values: ArrayLike) -> Tensor:
-    tensor = torch.as_tensor(values).detach()
+def _matrix(name: str, values: ArrayLike | None) -> Tensor:
+    tensor = _tensor(name, values, "floating point")
     if not tensor.is_floating_point():
         raise TypeError(f"`{name}` must be floating point, got dtype {tensor.dtype}.")
     if tensor.ndim != 2:
-        raise ValueError(f"`{name}` must have two axes, (N, {'D' if name == 'features' else 'C'}), got {tuple(tensor.shape)}.")
+        axes = "(N, D)" if name == "features" else "(N, C)"
+        raise ValueError(f"`{name}` must have shape {axes}, got {tuple(tensor.shape)}.")
     return tensor
 
 
-def _labels(values: ArrayLike) -> Tensor:
-    tensor = torch.as_tensor(values).detach()
-    if tensor.dtype not in INDEX_DTYPES:
-        raise TypeError(f"`labels` must be integer class indices, got dtype {tensor.dtype}.")
+def _indices(values: ArrayLike) -> Tensor:
+    rule = "integer class indices"
+    # NumPy has unsigned integers that PyTorch can hardly compute with.
+    if isinstance(values, np.ndarray) and values.dtype.kind == "u":
+        values = values.astype(np.int64)
+    tensor = _tensor("labels", values, rule)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise TypeError(f"`labels` must be {rule}, got dtype {tensor.dtype}.")
     if tensor.ndim != 1:
         raise ValueError(f"`labels` must have shape (N,), got {tuple(tensor.shape)}.")
     return tensor.long()
+
+
+def _tensor(name: str, values: ArrayLike | None, rule: str) -> Tensor:
+    if not isinstance(values, (Tensor, np.ndarray)):
+        raise TypeError(f"`{name}` must be a tensor or an array, got {type(values).__name__}.")
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "iufcb":
+        raise TypeError(f"`{name}` must be {rule}, got dtype {values.dtype}.")
+    # PyTorch warns of memory that may not be written, such as Arrow's.
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        values = values.copy()
+    return torch.as_tensor(values).detach()
+
+
+def _check_labels(labels: Tensor, n_classes: int) -> None:
+    outside = (labels < 0) | (labels >= n_classes)
+    if outside.any():
+        row = int(outside.nonzero()[0])
+        raise RowError(f"`labels` must be class indices in [0, {n_classes}), got {int(labels[row])}", row)
 
 
 def _check_rows(name: str, good: Tensor, rule: str, values: Tensor) -> None:
     if not good.all():
         row = int((~good).nonzero()[0])
         shown = ", ".join(f"{value:.6g}" for value in values[row, :4].tolist()) + (", …" if values.shape[1] > 4 else "")
-        raise ValueError(f"`{name}` must {rule}, got [{shown}] in row {row}.")
+        raise RowError(f"`{name}` must {rule}, got [{shown}]", row)
 
 
 def _check_logits(logits: Tensor) -> None:
@@ -216,107 +211,24 @@ def _check_logits(logits: Tensor) -> None:
 def _check_probs(probs: Tensor) -> None:
     tolerance = 1e-2 if probs.dtype in (torch.float16, torch.bfloat16) else 1e-3
     wide = _wide(probs)
+    # A NaN fails both comparisons; what is not negative and sums to 1 exceeds 1 nowhere.
+    summed = (wide @ wide.new_ones(wide.shape[1]) - 1).abs() <= tolerance
+    if bool(summed.all()) and bool(wide.amin() >= 0):
+        return
     _check_rows("probs", wide.isfinite().all(dim=1), "be finite", probs)
     _check_rows("probs", ((wide >= 0) & (wide <= 1 + tolerance)).all(dim=1), "lie in [0, 1]", probs)
-    _check_rows("probs", (wide.sum(dim=1) - 1).abs() <= tolerance, f"sum to 1 within {tolerance:g} in each row", probs)
+    _check_rows("probs", summed, f"sum to 1 within {tolerance:g} in each row", probs)
 
 
-def _write_npz(predictions: Predictions, path: Path) -> None:
-    np.savez(path, **{name: _as_numpy(tensor) for name, tensor in _tensors(predictions).items()})
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            columns = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"`path` must be a readable npz file of plain arrays, got {str(path)!r}: {error}.") from error
-    if "label" in columns:
-        columns["labels"] = columns.pop("label")
-    return {name: columns[name] for name in ("logits", "probs", "labels", "features") if name in columns}
-
-
-def _write_parquet(predictions: Predictions, path: Path) -> None:
-    pa, pq = require("pyarrow", extra="report"), require("pyarrow.parquet", extra="report")
-    columns = {}
-    for name, tensor in _tensors(predictions).items():
-        array = _as_numpy(tensor)
-        if array.ndim == 1:
-            columns["label"] = pa.array(array)
-        else:
-            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1])
-    pq.write_table(pa.table(columns), path)
-
-
-def _read_parquet(path: Path) -> dict[str, np.ndarray]:
-    pa, pq = require("pyarrow", extra="report"), require("pyarrow.parquet", extra="report")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"`path` must be a readable Parquet file, got {str(path)!r}: {error}.") from error
-    names = {"logits": "logits", "probs": "probs", "label": "labels", "labels": "labels", "features": "features"}
-    return {names[name]: _column(table[name], name) for name in table.column_names if name in names}
-
-
-def _column(column, name: str) -> np.ndarray:  # type: ignore[no-untyped-def]
-    if column.null_count:
-        raise ValueError(f"`{name}` must have no missing values, got {column.null_count}.")
-    array = column.combine_chunks()
-    if not hasattr(array, "flatten") or not hasattr(array.type, "value_type"):
-        return np.asarray(array.to_numpy(zero_copy_only=False))
-    flat = array.flatten()
-    if flat.null_count:
-        raise ValueError(f"`{name}` must have no missing values, got {flat.null_count}.")
-    widths = np.unique(np.asarray([len(array[0])]) if hasattr(array.type, "list_size") else np.diff(array.offsets))
-    if len(widths) > 1:
-        raise ValueError(f"`{name}` must have rows of one length, got lengths from {widths[0]} to {widths[-1]}.")
-    return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(array), -1)
-
-
-def _write_csv(predictions: Predictions, path: Path) -> None:
-    single = {"logits": "logit", "probs": "prob", "features": "feature"}
-    header, blocks = [], []
-    for name, tensor in _tensors(predictions).items():
-        array = _as_numpy(tensor)
-        if array.ndim == 1:
-            header.append("label")
-            blocks.append(array[:, None].astype(str))
-        else:
-            header += [f"{single[name]}_{index}" for index in range(array.shape[1])]
-            blocks.append(array.astype(str))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(np.concatenate(blocks, axis=1).tolist())
-
-
-def _read_csv(path: Path) -> dict[str, np.ndarray]:
-    with path.open(newline="", encoding="utf-8") as file:
-        header = next(csv.reader(file), [])
-        try:
-            table = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float64)
-        except ValueError as error:
-            raise ValueError(f"`path` must be a CSV file of numbers, got {str(path)!r}: {error}.") from error
-    if table.size and table.shape[1] != len(header):
-        raise ValueError(f"`path` must have {len(header)} values in each row, got {table.shape[1]} in {str(path)!r}.")
-    table = table.reshape(-1, len(header))
-    columns: dict[str, np.ndarray] = {}
-    for name, prefix in (("logits", "logit_"), ("probs", "prob_"), ("features", "feature_")):
-        places = [header.index(f"{prefix}{i}") for i in range(sum(h.startswith(prefix) for h in header))]
-        if places:
-            columns[name] = table[:, places].astype(np.float32)
-    if "label" in header:
-        labels = table[:, header.index("label")]
-        if not np.array_equal(labels, np.round(labels)):
-            raise ValueError(f"`label` must hold integer class indices, got {labels[labels != np.round(labels)][0]}.")
-        columns["labels"] = labels.astype(np.int64)
-    return columns
-
-
-def _tensors(predictions: Predictions) -> dict[str, Tensor]:
-    tensors = {predictions.kind: predictions._values, "labels": predictions.labels, "features": predictions.features}
-    return {name: tensor.cpu() for name, tensor in tensors.items() if tensor is not None}
-
-
-def _as_numpy(tensor: Tensor) -> np.ndarray:
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:
+    named = {predictions.kind: predictions._values, "labels": predictions.labels, "features": predictions.features}
+    arrays = {}
+    for name, tensor in named.items():
+        if tensor is None:
+            continue
+        if tensor.dtype == torch.bfloat16 or (suffix == ".csv" and tensor.dtype == torch.float16):
+            tensor = tensor.float()
+            # Rounding to half precision moves the sum of a row further than the tolerance of float32.
+            tensor = tensor / tensor.sum(dim=1, keepdim=True) if name == "probs" else tensor
+        arrays[name] = tensor.cpu().numpy()
+    return arrays

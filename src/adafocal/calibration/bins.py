@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_floating, check_same_shape
-from adafocal._shapes import Confidence, Correct, CountPerBin, InnerEdges, PerBin
+from adafocal._shapes import ClassIndex, Confidence, Correct, CountPerBin, InnerEdges, PerBin
 from adafocal.calibration.edges import assign_bins
 
 
@@ -50,7 +50,7 @@ class BinStats:
     @property
     def weight(self) -> PerBin:
         """Share of all samples per bin, summing to 1; all zero when there are no samples."""
-        return self.count / self.count.sum().clamp_min(1)
+        return self.count.to(self.confidence_sum.dtype) / self.count.sum().clamp_min(1)
 
     def to(self, device: torch.device | str) -> "BinStats":
         """Give the same sums on another device."""
@@ -89,8 +89,12 @@ def bin_stats(confidence: Confidence, correct: Correct, edges: InnerEdges) -> Bi
     if confidence.ndim != 1:
         raise ValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
     check_same_shape("correct", correct, "confidence", confidence)
+    return sum_bins(confidence, correct, edges, assign_bins(confidence, edges))
+
+
+def sum_bins(confidence: Confidence, correct: Correct, edges: InnerEdges, index: ClassIndex) -> BinStats:
+    """Sum a batch into bins whose ``index`` per sample is known; see :func:`bin_stats`."""
     n_bins = edges.numel() + 1
-    index = assign_bins(confidence, edges)
     return BinStats(
         edges=edges,
         count=torch.zeros(n_bins, dtype=torch.int64, device=index.device).index_add_(0, index, torch.ones_like(index)),
@@ -116,6 +120,11 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
 
     Raises:
         ValueError: If the edges differ.
+
+    Example:
+        >>> part = bin_stats(torch.tensor([0.4, 0.9]), torch.tensor([True, False]), torch.tensor([0.5]))
+        >>> merge(part, part).count
+        tensor([2, 2])
     """
     if not torch.equal(first.edges, second.edges):
         raise ValueError("`second.edges` must equal `first.edges`: sums over different bins cannot be added.")

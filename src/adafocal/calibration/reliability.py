@@ -71,7 +71,23 @@ def reliability_data(
 
 
 def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> ReliabilityData:
-    """Give the diagram's data from sums per bin; see :func:`reliability_data`."""
+    """Give the data of the diagram from sums per bin, such as those of a stream.
+
+    Args:
+        stats: Sums per bin; empty bins are left out of the result.
+        level: Coverage of the Wilson score interval, in (0, 1).
+
+    Returns:
+        Arrays of shape (b,), as :func:`reliability_data` gives them.
+
+    Raises:
+        ValueError: If ``level`` is out of range.
+
+    Example:
+        >>> stats = bin_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), torch.tensor([0.5]))
+        >>> reliability_from_bins(stats).count
+        tensor([2])
+    """
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     outer = stats.edges.new_tensor([0.0, 1.0])
     lower = torch.cat([outer[:1], stats.edges])
@@ -90,7 +106,24 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
 
 
 def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
-    """Give the Wilson score interval of a binomial share observed in ``count`` trials; [0, 1] for no trial."""
+    """Give the Wilson score interval of a binomial share.
+
+    Args:
+        share: Observed shares, in [0, 1], shape (b,).
+        count: Number of trials behind each share, shape (b,).
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper ends, in [0, 1], each of shape (b,); [0, 1] where there was no trial.
+
+    Example:
+        >>> low, high = wilson_interval(torch.tensor([0.5]), torch.tensor([10]), level=0.95)
+        >>> low, high
+        (tensor([0.2366]), tensor([0.7634]))
+
+    Reference:
+        Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
+    """
     z = NormalDist().inv_cdf(0.5 + level / 2)
     n = count.clamp_min(1)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)

@@ -21,6 +21,10 @@ def top_label_from_probs(probs: Logits, labels: Labels) -> tuple[PerSample, PerS
     Raises:
         TypeError: If ``probs`` is not floating point.
         ValueError: If the shapes do not fit.
+
+    Example:
+        >>> top_label_from_probs(torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([1]))
+        (tensor([0.7000]), tensor([False]))
     """
     check_labels_match(probs, labels, name="probs")
     confidence, predicted = at_least_float32(probs).max(dim=min(1, probs.ndim - 1))
@@ -42,6 +46,10 @@ def top_label_from_logits(logits: Logits, labels: Labels) -> tuple[PerSample, Pe
     Raises:
         TypeError: If ``logits`` is not floating point.
         ValueError: If the shapes do not fit.
+
+    Example:
+        >>> top_label_from_logits(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
+        (tensor([0.8808]), tensor([True]))
     """
     check_labels_match(logits, labels)
     wide, axis = at_least_float32(logits), min(1, logits.ndim - 1)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``adafocal`` command: finds the sub-command's module and loads nothing else.
 
-A sub-command NAME is a module ``adafocal.cli.NAME`` with ``main(arguments) -> exit status``.
+A sub-command NAME is a module ``adafocal.cli.NAME``, or the one in ``MODULES``, with a function
+``main(arguments) -> exit status``.
 """
 
+import argparse
 import importlib
 import sys
 from collections.abc import Sequence
@@ -14,8 +16,10 @@ COMMANDS = {
     "train": "train one classifier and write its run folder",
     "study": "train a grid of losses and seeds, and compare them",
     "report": "make the HTML page of a run or study again, from its files",
+    "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
     "list": "list losses, models, data sets or recipes",
 }
+MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
 USAGE = "usage: adafocal [-h] [--version] COMMAND ..."
 
 
@@ -36,16 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {command!r}.", file=sys.stderr)
         return 2
     try:
-        status: int = importlib.import_module(f"adafocal.cli.{command}").main(rest)
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        if isinstance(error, BrokenPipeError):
-            return 1
-        print(f"adafocal {command}: {error}", file=sys.stderr)
+        status: int = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}").main(rest)
+    except BrokenPipeError:
+        return 1
+    except (ValueError, TypeError, OSError, ModuleNotFoundError, argparse.ArgumentError) as error:
+        print(f"adafocal {command}: {_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"adafocal {command}: interrupted.", file=sys.stderr)
         return 130
     return status
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
+        return f"{error.name} is not installed: run `pip install 'adafocal[train]'`."
+    return str(error)
 
 
 def _help() -> str:

@@ -4,7 +4,6 @@
 from collections.abc import Callable
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from adafocal._checks import (
@@ -15,9 +14,11 @@ from adafocal._checks import (
     check_number,
     check_same_shape,
 )
+from adafocal._ranks import from_first_rank, over_ranks, sum_over_ranks
 from adafocal._shapes import Labels, Logits, PerBin, PerSample
-from adafocal.calibration.bins import BinStats, bin_stats
+from adafocal.calibration.bins import BinStats, bin_stats, merge
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
+from adafocal.calibration.grid import grid_stats, joined_equal_mass
 from adafocal.calibration.top_label import top_label_from_logits
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import modulate
@@ -104,6 +105,9 @@ class AdaFocalLoss(ClassificationLoss):
         switch_point: Size of gamma below which focal and inverse focal change places.
         base: ``focal``, or ``dual`` for the dual focal loss: its weight and its bin follow p_true minus the next lower
             probability instead of p_true; validation is binned by confidence as ever.
+        streaming: Keep what is observed as sums over a fine fixed grid, in memory that does not grow, for validation
+            sets of pixels or tokens. The edges then miss equal mass by at most one cell of the grid, and the gaps are
+            exact for these edges. By default every confidence is kept, at five bytes per sample.
         weight: Weight per class, shape (C,).
         ignore_index: Class index whose samples do not count, in training and in :meth:`observe`.
         reduction: ``none``, ``mean`` or ``sum``.
@@ -148,6 +152,7 @@ class AdaFocalLoss(ClassificationLoss):
         gamma_max: float = 20.0,
         switch_point: float = 0.2,
         base: str = "focal",
+        streaming: bool = False,
         weight: Tensor | None = None,
         ignore_index: int = -100,
         reduction: str = "mean",
@@ -165,10 +170,12 @@ class AdaFocalLoss(ClassificationLoss):
         self.gamma_max = gamma_max
         self.switch_point = switch_point
         self.base = base
+        self.streaming = streaming
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
         self.register_buffer("edges", equal_width_edges(n_bins, dtype=torch.float32))
         self._confidence: list[Tensor] = []
         self._correct: list[Tensor] = []
+        self._sums: BinStats | None = None
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
@@ -207,8 +214,13 @@ class AdaFocalLoss(ClassificationLoss):
             raise ValueError(
                 f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
             )
-        self._confidence.append(confidence.to(self.edges))
-        self._correct.append(correct.to(self.edges.device))
+        confidence, correct = confidence.to(self.edges), correct.to(self.edges.device)
+        if self.streaming:
+            batch = grid_stats(confidence, correct)
+            self._sums = batch if self._sums is None else merge(self._sums.to(self.edges.device), batch)
+        else:
+            self._confidence.append(confidence)
+            self._correct.append(correct)
 
     @torch.no_grad()
     def adapt(self) -> BinStats:
@@ -223,12 +235,9 @@ class AdaFocalLoss(ClassificationLoss):
         Raises:
             ValueError: If nothing was observed on any rank; ``gamma`` and ``edges`` keep their values.
         """
-        nothing = self.edges.new_empty(0)
-        confidence = _over_ranks(torch.cat([nothing, *self._confidence]))
-        correct = _over_ranks(torch.cat([nothing.bool(), *self._correct]))
-        if confidence.numel() == 0:
+        stats = self._streamed() if self.streaming else self._collected()
+        if stats is None:
             raise ValueError("`adapt` needs at least one observed validation sample, got 0: call `observe` first.")
-        stats = bin_stats(confidence, correct, equal_mass_edges(confidence, self.n_bins))
         gamma = update_gammas(
             self.gamma,
             stats.gap,
@@ -237,15 +246,32 @@ class AdaFocalLoss(ClassificationLoss):
             gamma_min=self.gamma_min,
             gamma_max=self.gamma_max,
         )
-        self.gamma.copy_(_from_first_rank(gamma))
-        self.edges.copy_(_from_first_rank(stats.edges))
+        self.gamma.copy_(from_first_rank(gamma))
+        self.edges.copy_(from_first_rank(stats.edges))
         self.reset()
         return stats
+
+    def _collected(self) -> BinStats | None:
+        nothing = self.edges.new_empty(0)
+        confidence = over_ranks(torch.cat([nothing, *self._confidence]))
+        correct = over_ranks(torch.cat([nothing.bool(), *self._correct]))
+        if confidence.numel() == 0:
+            return None
+        return bin_stats(confidence, correct, equal_mass_edges(confidence, self.n_bins))
+
+    def _streamed(self) -> BinStats | None:
+        nothing = grid_stats(self.edges.new_empty(0), self.edges.new_empty(0))
+        sums = nothing if self._sums is None else self._sums.to(self.edges.device)
+        summed = BinStats(
+            nothing.edges, *(sum_over_ranks(part) for part in (sums.count, sums.confidence_sum, sums.correct_sum))
+        )
+        return joined_equal_mass(summed, self.n_bins) if summed.count.any() else None
 
     def reset(self) -> None:
         """Forget what was observed since the last :meth:`adapt`; ``gamma`` and ``edges`` stay."""
         self._confidence.clear()
         self._correct.clear()
+        self._sums = None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AdaFocalLoss":
         learned = {"gamma": self.gamma, "edges": self.edges}
@@ -256,31 +282,3 @@ class AdaFocalLoss(ClassificationLoss):
             if moved.dtype != value.dtype:
                 setattr(self, name, value.to(moved.device))
         return self
-
-
-def _ranks() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def _over_ranks(values: Tensor) -> Tensor:
-    """Concatenate a one-dimensional tensor over the ranks, whose lengths may differ, in rank order."""
-    if _ranks() == 1:
-        return values
-    length = torch.tensor([values.numel()], device=values.device)
-    lengths = [torch.zeros_like(length) for _ in range(_ranks())]
-    dist.all_gather(lengths, length)
-    longest = int(torch.cat(lengths).max())
-    # Bytes travel where booleans may not.
-    wire = values.to(torch.uint8) if values.dtype == torch.bool else values
-    padded = torch.cat([wire, wire.new_zeros(longest - wire.numel())])
-    parts = [torch.empty_like(padded) for _ in lengths]
-    dist.all_gather(parts, padded)
-    return torch.cat([part[: int(n)] for part, n in zip(parts, lengths, strict=True)]).to(values.dtype)
-
-
-def _from_first_rank(values: Tensor) -> Tensor:
-    """Give the first rank's values on every rank: sums on accelerators may differ in the last bit."""
-    values = values.contiguous()
-    if _ranks() > 1:
-        dist.broadcast(values, src=0)
-    return values

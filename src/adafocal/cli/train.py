@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``adafocal train``: one classifier, one run folder, one page."""
+
+from pathlib import Path
+
+from adafocal.cli.options import train_config, train_parser
+
+
+def main(arguments: list[str]) -> int:
+    """Train one classifier; see ``adafocal train --help``."""
+    parser = train_parser("train", "Train one classifier, write its run folder and an HTML page.", arguments)
+    parser.add_argument("--run_dir", type=str, default=None, help="Run folder (default: runs/RECIPE-LOSS-sSEED).")
+    parser.add_argument("--overwrite", type=bool, default=False, help="Delete an earlier run in that folder.")
+    parser.add_argument("--progress", type=bool, default=True, help="Show a progress bar.")
+    options = parser.parse_args(arguments)
+    config = train_config(options)
+    folder = Path(options.run_dir or Path("runs") / f"{options.recipe}-{config.loss}-s{config.seed}")
+
+    from adafocal.report import write_page
+    from adafocal.training.run import run
+
+    summary = run(config, folder, overwrite=options.overwrite, progress=options.progress)
+    for part in ("validation", "test"):
+        numbers = summary[part]
+        print(
+            f"{part:<10} error {100 * numbers['error']:6.2f} %   ECE {100 * numbers['ece']:6.2f} %   "
+            f"NLL {numbers['nll']:.4f}   confidence - accuracy {100 * numbers['overconfidence']:+.2f} %"
+        )
+    print(f"run folder {folder}")
+    print(f"page       {write_page(folder)}")
+    return 0

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AdaFocal in other people's training loops.
+
+===========================  ==========================================================
+lightning.py                 AdaFocalCallback for any LightningModule
+===========================  ==========================================================
+"""

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results of a study: one row per run in ``results.csv``, the comparison in ``comparison.json``."""
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adafocal._files import atomic_path, write_text
+from adafocal.losses.catalogue import LOSSES
+from adafocal.study.plan import study_runs
+from adafocal.study.statistics import paired_differences, spread
+
+METRICS = ("error", "ece", "ece_equal_mass", "nll", "overconfidence")
+COMPARED = ("error", "ece", "ece_equal_mass", "nll")  # lower is better
+
+
+def write_results(folder: Path) -> dict[str, Any]:
+    """Gather the finished runs of a study and compare them.
+
+    Args:
+        folder: A study folder with at least one finished run.
+
+    Returns:
+        What ``comparison.json`` holds: seeds, baseline, and per loss the spread of each metric on the test part and the
+        paired difference to the baseline.
+
+    Raises:
+        ValueError: If no run is finished.
+    """
+    study = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+    places = study_runs(folder, study["losses"], study["seeds"])
+    if not places:
+        raise ValueError(f"`study_dir` must hold at least one finished run, got {str(folder)!r} with none.")
+    tests = {key: json.loads((place / "summary.json").read_text("utf-8"))["test"] for key, place in places.items()}
+    _write_csv(folder / "results.csv", study["recipe"], tests)
+    comparison = compare(tests, baseline=study["baseline"])
+    write_text(folder / "comparison.json", json.dumps(comparison, indent=2) + "\n")
+    return comparison
+
+
+def compare(tests: dict[tuple[str, int], dict[str, float]], *, baseline: str) -> dict[str, Any]:
+    """Give spread and paired differences per loss, from test metrics by (loss, seed)."""
+    losses = list(dict.fromkeys(loss for loss, _ in tests))
+    by_metric = {
+        metric: {loss: {seed: test[metric] for (name, seed), test in tests.items() if name == loss} for loss in losses}
+        for metric in METRICS
+    }
+    differences = {
+        metric: paired_differences(by_metric[metric], baseline=baseline) if baseline in losses else {}
+        for metric in COMPARED
+    }
+    return {
+        "baseline": baseline,
+        "losses": [
+            {
+                "loss": loss,
+                "title": LOSSES[loss].title,
+                "seeds": sorted(by_metric["error"][loss]),
+                "metrics": {metric: asdict(spread(list(by_metric[metric][loss].values()))) for metric in METRICS},
+                "versus_baseline": {
+                    metric: asdict(differences[metric][loss]) for metric in COMPARED if loss in differences[metric]
+                },
+            }
+            for loss in losses
+        ],
+    }
+
+
+def _write_csv(path: Path, recipe: str, tests: dict[tuple[str, int], dict[str, float]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["recipe", "loss", "seed", *METRICS])
+        for (loss, seed), test in tests.items():
+            writer.writerow([recipe, loss, seed, *[test[metric] for metric in METRICS]])

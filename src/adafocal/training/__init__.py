@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training one classifier: settings in, a run folder out.
+
+===========================  ==========================================================
+config.py                    TrainConfig: every setting of a run
+batches.py                   seeded batches of tensors in memory
+classifier.py                the Lightning module
+history.py                   metrics and gammas per epoch, in ``metrics.csv``
+provenance.py                versions, hardware, git revision
+run.py                       run: fit, predict, write the run folder
+===========================  ==========================================================
+"""
+
+from adafocal.training.config import DataConfig, OptimizerConfig, TrainConfig
+
+__all__ = ["DataConfig", "OptimizerConfig", "TrainConfig"]

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every setting of a training run, typed; the command line, recipes and studies are made from it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from adafocal._checks import check_integer, check_number
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to train on.
+
+    Args:
+        name: A data set of `adafocal list datasets`.
+        train_size: Training samples.
+        validation_size: Validation samples, on which AdaFocal adapts.
+        noise: Standard deviation of Gaussian noise added to each input value, where inputs span [0, 1].
+        split_seed: Seed of the split and the noise; null follows the run's seed.
+    """
+
+    name: str = "digits"
+    train_size: int = 300
+    validation_size: int = 500
+    noise: float = 0.4
+    split_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse sizes and noise out of range."""
+        check_integer("data.train_size", self.train_size, minimum=1)
+        check_integer("data.validation_size", self.validation_size, minimum=1)
+        check_number("data.noise", self.noise, low=0.0)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How to step.
+
+    Args:
+        name: Optimiser.
+        lr: Learning rate at the start.
+        momentum: Momentum of SGD.
+        weight_decay: L2 penalty (decoupled for adamw).
+        milestones: Epochs after which the learning rate is multiplied by `lr_decay`.
+        lr_decay: Factor at each milestone.
+        clip_norm: Bound on the gradient norm; null for none.
+    """
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-3
+    milestones: tuple[int, ...] = (50, 75)
+    lr_decay: float = 0.1
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        check_number("optimizer.lr", self.lr, low=0.0, open_low=True)
+        check_number("optimizer.momentum", self.momentum, low=0.0, high=1.0, open_high=True)
+        check_number("optimizer.weight_decay", self.weight_decay, low=0.0)
+        check_number("optimizer.lr_decay", self.lr_decay, low=0.0, open_low=True)
+        if self.clip_norm is not None:
+            check_number("optimizer.clip_norm", self.clip_norm, low=0.0, open_low=True)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one run.
+
+    Args:
+        loss: A loss of `adafocal list losses`.
+        loss_args: Settings of the loss, such as `--loss_args.rate 0.5`.
+        model: A model of `adafocal list models`.
+        model_args: Settings of the model, such as `--model_args.width 128`.
+        data: What to train on.
+        optimizer: How to step.
+        epochs: Passes over the training data.
+        batch_size: Samples per step.
+        seed: Seed of initialisation, order of samples and, unless data.split_seed is set, the split.
+        n_bins: Bins of the calibration errors that are logged.
+        accelerator: Lightning's accelerator: auto, cpu, gpu, mps, ...
+        precision: Lightning's precision; AdaFocal's state stays in float32 in all of them.
+        deterministic: Refuse operations that are not reproducible.
+    """
+
+    loss: str = "adafocal"
+    loss_args: dict[str, Any] = field(default_factory=dict)
+    model: str = "mlp"
+    model_args: dict[str, Any] = field(default_factory=dict)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    epochs: int = 100
+    batch_size: int = 32
+    seed: int = 0
+    n_bins: int = 15
+    accelerator: str = "cpu"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = "32-true"
+    deterministic: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse counts out of range."""
+        check_integer("epochs", self.epochs, minimum=1)
+        check_integer("batch_size", self.batch_size, minimum=1)
+        check_integer("seed", self.seed, minimum=0)
+        check_integer("n_bins", self.n_bins, minimum=1)
+
+    @property
+    def evaluation_batch_size(self) -> int:
+        """Samples per batch where no gradient is kept."""
+        return 8 * self.batch_size
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """Give the settings as plain dictionaries, lists and numbers, as YAML holds them."""
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return settings
+
+
+def from_plain(settings: Mapping[str, Any]) -> TrainConfig:
+    """Build the settings from what :func:`plain` gave."""
+    optimizer = {**settings["optimizer"], "milestones": tuple(settings["optimizer"]["milestones"])}
+    parts = {"data": DataConfig(**settings["data"]), "optimizer": OptimizerConfig(**optimizer)}
+    return TrainConfig(**{**settings, **parts})

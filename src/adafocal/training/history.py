@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics and gammas per epoch, kept in checkpoints and written to ``metrics.csv`` after each epoch."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from adafocal._checks import require
+from adafocal._files import atomic_path
+from adafocal.calibration import BinStats, bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
+from adafocal.losses import AdaFocalLoss
+
+require("lightning.pytorch", extra="train")
+
+import lightning.pytorch as L  # noqa: E402
+
+
+class History(L.Callback):
+    """Measure each validation pass, and keep one row per epoch.
+
+    The rows are part of every checkpoint: a resumed run continues them. Columns: epoch, lr, train_loss, val_error,
+    val_nll, val_ece (fractions; equal-width bins), seconds, and gamma_0 … with edge_1 … for AdaFocal.
+
+    Args:
+        path: The CSV file to keep up to date.
+        n_bins: Bins of ``val_ece``.
+    """
+
+    def __init__(self, path: Path, *, n_bins: int) -> None:
+        self.path = path
+        self.edges = equal_width_edges(n_bins, dtype=torch.float32)
+        self.rows: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a checkpoint keeps."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start the epoch's sums."""
+        self._start = time.perf_counter()
+        self._loss_sum, self._steps = torch.zeros((), device=pl_module.device), 0
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Add the batch's loss, without waiting for the device."""
+        self._loss_sum += outputs["loss"].detach().float()
+        self._steps += 1
+
+    def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start the validation sums."""
+        self._nll = torch.zeros((), dtype=torch.float64)
+        self._stats: BinStats | None = None
+
+    def on_validation_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the batch."""
+        logits, labels = outputs["logits"].float().cpu(), outputs["labels"].cpu()
+        self._nll += F.cross_entropy(logits, labels, reduction="sum").double()
+        stats = bin_stats(*top_label_from_logits(logits, labels), self.edges)
+        self._stats = stats if self._stats is None else merge(self._stats, stats)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write the epoch's row; validation, adaptation and this all come before the checkpoint."""
+        if self._stats is None:
+            return
+        n = float(self._stats.count.sum())
+        row = {
+            "epoch": trainer.current_epoch,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "train_loss": float(self._loss_sum) / max(1, self._steps),
+            "val_error": 1.0 - float(self._stats.correct_sum.sum()) / n,
+            "val_nll": float(self._nll) / n,
+            "val_ece": float(binned_error(self._stats)),
+            "seconds": time.perf_counter() - self._start,
+        }
+        if isinstance(pl_module.loss, AdaFocalLoss):
+            row |= {f"gamma_{i}": value for i, value in enumerate(pl_module.loss.gamma.tolist())}
+            row |= {f"edge_{i}": value for i, value in enumerate(pl_module.loss.edges.tolist(), start=1)}
+        self.rows.append(row)
+        write_rows(self.path, self.rows)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of equal keys as CSV, in one step."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The event of top-label calibration."""
+
+import pytest
+import torch
+
+from adafocal.calibration import top_label_from_logits, top_label_from_probs
+
+
+def test_confidence_is_the_largest_probability_and_correct_says_whether_its_class_is_the_label():
+    probs = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+    confidence, correct = top_label_from_probs(probs, torch.tensor([0, 1]))
+
+    torch.testing.assert_close(confidence, torch.tensor([0.7, 0.6]))
+    assert correct.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("shape", "label_shape"), [((5,), ()), ((7, 5), (7,)), ((2, 5, 3, 4), (2, 3, 4))])
+def test_logits_give_what_their_softmax_gives(shape, label_shape):
+    logits, labels = torch.randn(shape) * 4, torch.randint(5, label_shape)
+    confidence, correct = top_label_from_logits(logits, labels)
+    expected_confidence, expected_correct = top_label_from_probs(logits.softmax(min(1, logits.ndim - 1)), labels)
+
+    torch.testing.assert_close(confidence, expected_confidence)
+    assert torch.equal(correct, expected_correct)
+    assert confidence.shape == label_shape
+
+
+def test_the_lowest_class_wins_ties():
+    confidence, correct = top_label_from_logits(torch.zeros(2, 4), torch.tensor([0, 1]))
+
+    assert confidence.tolist() == [0.25, 0.25]
+    assert correct.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_confidence_never_leaves_zero_and_one(scale):
+    confidence, _ = top_label_from_logits(torch.randn(1000, 3) * scale, torch.zeros(1000, dtype=torch.int64))
+
+    assert confidence.max() <= 1
+    assert confidence.min() >= 1 / 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    logits, labels = torch.randn(50, 10).to(dtype), torch.randint(10, (50,))
+    confidence, _ = top_label_from_logits(logits, labels)
+
+    assert confidence.dtype == torch.float32
+    torch.testing.assert_close(confidence, logits.float().softmax(1).amax(1))
+
+
+def test_a_masked_class_is_never_the_top_label():
+    confidence, correct = top_label_from_logits(torch.tensor([[-torch.inf, 0.0]]), torch.tensor([1]))
+
+    assert confidence.item() == 1.0
+    assert correct.item() is True
+
+
+def test_bad_inputs_are_rejected(rejects):
+    with rejects(TypeError, "`probs` must be a floating-point tensor, got dtype torch.int64."):
+        top_label_from_probs(torch.ones(2, 3, dtype=torch.int64), torch.tensor([0, 1]))
+    with rejects(ValueError, "`labels` must have shape (2,) for `logits` of shape (2, 3), got (3,)."):
+        top_label_from_logits(torch.ones(2, 3), torch.tensor([0, 1, 2]))
