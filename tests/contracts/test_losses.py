@@ -6,6 +6,7 @@ import inspect
 import io
 import math
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +56,14 @@ def test_entry_says_what_people_need(name):
     assert spec.use.endswith(".")
     assert 1950 <= spec.year <= 2026
     assert str(spec.year) in spec.paper or "arXiv" in spec.paper or spec.cls is torch.nn.CrossEntropyLoss
+
+
+@every_loss
+def test_page_about_losses_says_the_same_as_the_catalogue(name):
+    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8")
+    spec = LOSSES[name]
+    formula = spec.formula.replace("|", "&#124;")
+    assert f"| `{name}` | {formula} | {spec.use} | {spec.paper} |" in page
 
 
 @pytest.mark.parametrize("name", OURS)
