@@ -69,12 +69,13 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
     if positive_class is not None:
         confidence, happened = probs[positive_class], labels == positive_class
     nll = -of_label.double().log() if predictions.logits is None else _nll_from_logits(predictions.logits, labels)
-    squares = (probs * probs).sum(dim=0).double() + (1 - 2 * of_label.double())
+    squares = (probs * probs).sum() + (1 - 2 * of_label.double()).sum()
+    edges = equal_width_edges(n_bins, dtype=probs.dtype)
     return StreamSums(
         cells=grid_stats(confidence, happened),
-        bins=sum_bins(confidence, happened, equal_width_edges(n_bins, dtype=probs.dtype), _index(confidence, n_bins)),
+        bins=sum_bins(confidence, happened, edges, _index(confidence, n_bins).long()),
         class_gaps=_class_gaps(probs, labels, n_bins),
-        totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares.sum()]),
+        totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares]),
     )
 
 
@@ -133,18 +134,22 @@ def _nll_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _class_gaps(probs: Tensor, labels: Tensor, n_bins: int) -> Tensor:
-    n_classes = len(probs)
-    place = _index(probs, n_bins).add_(n_bins * torch.arange(n_classes)[:, None])
-    expected = torch.bincount(place.view(-1), probs.view(-1), n_bins * n_classes)
+    n_classes, n = probs.shape
+    # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.
+    first = n_bins * torch.arange(n_classes, dtype=torch.int32)
+    turn = n_bins * n_classes * (torch.arange(n, dtype=torch.int32) % 4)
+    place = _index(probs, n_bins).add_(first[:, None])
     happened = torch.bincount(place.gather(0, labels[None])[0], minlength=n_bins * n_classes)
-    return (expected - happened).view(n_classes, n_bins)
+    expected = torch.bincount(place.add_(turn).view(-1), probs.double().view(-1), 4 * n_bins * n_classes)
+    return (expected.view(4, -1).sum(dim=0) - happened).view(n_classes, n_bins)
 
 
 def _index(values: Tensor, n_bins: int) -> Tensor:
     """Give the equal-width bin of each value: what ``assign_bins`` gives, for float32 without its search."""
-    edges = equal_width_edges(n_bins, dtype=values.dtype)
     if values.dtype != torch.float32:
-        return assign_bins(values, edges)
-    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins.
-    below = values.double().clamp_(2.0**-200, 1.0).view(torch.int64).sub_(1 << 28).view(torch.float64)
-    return below.mul_(n_bins).ceil_().long().sub_(1)
+        return assign_bins(values, equal_width_edges(n_bins, dtype=values.dtype)).int()
+    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
+    # such a number times n_bins is never whole, so cutting its fraction off is rounding down.
+    below = values.clamp(2.0**-100, 1.0).double()
+    below.view(torch.int64).sub_(1 << 28)
+    return below.mul_(n_bins).int()
