@@ -66,3 +66,29 @@ def data_root() -> Path:
         if place and Path(place).is_dir():
             return Path(place)
     pytest.skip("no real data: set ADAFOCAL_DATA")
+
+
+@pytest.fixture(scope="session")
+def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a small study once: three losses, two seeds, three epochs."""
+    from adafocal.cli import main
+
+    folder = tmp_path_factory.mktemp("studies") / "small"
+    status = main(
+        [
+            "study",
+            "--epochs",
+            "3",
+            "--seeds",
+            "0",
+            "1",
+            "--baseline",
+            "adafocal",
+            "--study_dir",
+            str(folder),
+            "--workers",
+            "1",
+        ]
+    )
+    assert status == 0
+    return folder

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``adafocal`` command: finds the sub-command's module and loads nothing else.
 
-A sub-command NAME is a module ``adafocal.cli.NAME`` with ``main(arguments) -> exit status``.
+A sub-command NAME is a module ``adafocal.cli.NAME``, or the one in ``MODULES``, with a function
+``main(arguments) -> exit status``.
 """
 
 import argparse
@@ -18,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
     "list": "list losses, models, data sets or recipes",
 }
+MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
 USAGE = "usage: adafocal [-h] [--version] COMMAND ..."
 
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {command!r}.", file=sys.stderr)
         return 2
     try:
-        status: int = importlib.import_module(f"adafocal.cli.{command}").main(rest)
+        status: int = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}").main(rest)
     except BrokenPipeError:
         return 1
     except (ValueError, TypeError, OSError, ModuleNotFoundError, argparse.ArgumentError) as error:

@@ -7,7 +7,12 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from adafocal.recipes import RECIPES, get_recipe
-from adafocal.training.config import TrainConfig, plain
+from adafocal.training.config import TrainConfig, from_plain, plain
+
+
+def command_parser(command: str, description: str) -> ArgumentParser:
+    """Build an empty parser for ``adafocal COMMAND``; its errors are raised, not printed."""
+    return ArgumentParser(prog=f"adafocal {command}", description=description, exit_on_error=False, allow_abbrev=False)
 
 
 def train_parser(command: str, description: str, arguments: Sequence[str]) -> ArgumentParser:
@@ -21,7 +26,7 @@ def train_parser(command: str, description: str, arguments: Sequence[str]) -> Ar
     Returns:
         A parser with ``--config``, ``--print_config``, ``--recipe`` and the fields of ``TrainConfig``.
     """
-    parser = ArgumentParser(prog=f"adafocal {command}", description=description, exit_on_error=False)
+    parser = command_parser(command, description)
     parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win.")
     parser.add_argument("--recipe", default="digits", help=f"Where the defaults come from: {', '.join(RECIPES)}.")
     parser.add_class_arguments(TrainConfig)
@@ -32,8 +37,6 @@ def train_parser(command: str, description: str, arguments: Sequence[str]) -> Ar
 
 def train_config(options: Namespace) -> TrainConfig:
     """Build the settings from parsed options, ignoring what belongs to the command."""
-    from adafocal.training.config import from_plain
-
     settings = options.as_dict()
     return from_plain({name: settings[name] for name in TrainConfig.__dataclass_fields__})
 

@@ -53,6 +53,10 @@ class Classifier(L.LightningModule):
         inputs, labels = batch
         return {"logits": self(inputs), "labels": labels}
 
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Give the logits of a batch."""
+        return self.forward(batch[0])
+
     def train_dataloader(self) -> TensorBatches:
         """Give the epoch's batches; Lightning asks anew each epoch."""
         seed = epoch_seed(self.config.seed, self.trainer.current_epoch)
@@ -60,7 +64,7 @@ class Classifier(L.LightningModule):
 
     def val_dataloader(self) -> TensorBatches:
         """Give the validation batches."""
-        return TensorBatches(self.splits.validation, 8 * self.config.batch_size)
+        return TensorBatches(self.splits.validation, self.config.evaluation_batch_size)
 
     def configure_optimizers(self) -> Any:
         """Give the optimiser and its schedule."""

@@ -107,6 +107,11 @@ class TrainConfig:
         check_integer("seed", self.seed, minimum=0)
         check_integer("n_bins", self.n_bins, minimum=1)
 
+    @property
+    def evaluation_batch_size(self) -> int:
+        """Samples per batch where no gradient is kept."""
+        return 8 * self.batch_size
+
 
 def plain(config: TrainConfig) -> dict[str, Any]:
     """Give the settings as plain dictionaries, lists and numbers, as YAML holds them."""

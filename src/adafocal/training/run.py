@@ -81,10 +81,10 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     with _quiet_lightning():
         resumed = folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None
         trainer.fit(classifier, ckpt_path=resumed, weights_only=True)
-    parts = {
-        "validation": predict(classifier, splits.validation, config.batch_size),
-        "test": predict(classifier, splits.test, config.batch_size),
-    }
+        parts = {
+            "validation": predict(trainer, classifier, splits.validation),
+            "test": predict(trainer, classifier, splits.test),
+        }
     for name, predictions in parts.items():
         predictions.save(folder / f"{name}.parquet")
     summary = {
@@ -122,16 +122,14 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
-@torch.no_grad()
-def predict(classifier: Classifier, split: Split, batch_size: int) -> Predictions:
-    """Run the model over a split in its order."""
-    classifier.eval()
-    batches = TensorBatches(split, 8 * batch_size)
-    logits = torch.cat([classifier(inputs.to(classifier.device)).float().cpu() for inputs, _ in batches])
-    return Predictions(logits=logits, labels=split.labels)
+def predict(trainer: L.Trainer, classifier: Classifier, split: Split) -> Predictions:
+    """Run the model over a split in its order, in the precision it was trained in."""
+    batches = TensorBatches(split, classifier.config.evaluation_batch_size)
+    parts: list[Any] = trainer.predict(classifier, batches, return_predictions=True) or []
+    return Predictions(logits=torch.cat([logits.float().cpu() for logits in parts]), labels=split.labels)
 
 
-def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, float]:
+def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, int | float]:
     """Give the numbers of the result table; fractions and nats."""
     confidence, correct = predictions.confidence, predictions.correct
     errors = {

@@ -3,14 +3,14 @@
 
 from collections.abc import Iterable
 
-from jsonargparse import ArgumentParser
+from adafocal.cli.options import command_parser
 
 CATALOGUES = ("losses", "models", "datasets", "recipes")
 
 
 def main(arguments: list[str]) -> int:
     """Print a catalogue; see ``adafocal list --help``."""
-    parser = ArgumentParser(prog="adafocal list", description="List what there is to choose from.", exit_on_error=False)
+    parser = command_parser("list", "List what there is to choose from.")
     parser.add_argument("catalogue", choices=CATALOGUES, help="What to list.")
     catalogue = parser.parse_args(arguments).catalogue
     print("\n\n".join("\n".join(entry) for entry in entries(catalogue)))

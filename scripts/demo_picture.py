@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draw the README's picture from the demo's study folder: `python scripts/demo_picture.py runs/demo docs/images/demo.png`."""
+
+import sys
+
+import matplotlib.figure
+
+from adafocal.calibration import binned_error, reliability_from_bins
+from adafocal.report.contents import pooled_stats, read_contents
+from adafocal.report.figures import draw_counts, draw_reliability
+
+COLORS = ("#c2410c", "#2563eb", "#15803d")
+
+
+def main(folder: str, output: str) -> None:
+    """Draw one reliability diagram per loss, side by side."""
+    losses = read_contents(folder).losses
+    figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots(2, len(losses), sharex=True, sharey="row", height_ratios=[3, 1])
+    for column, (runs, color) in enumerate(zip(losses.values(), COLORS, strict=True)):
+        stats = pooled_stats(runs)
+        data = reliability_from_bins(stats)
+        draw_reliability(axes[0, column], data, color=color)
+        draw_counts(axes[1, column], data, color=color)
+        axes[0, column].set_title(f"{runs[0].title}: ECE {100 * float(binned_error(stats)):.1f} % (pooled)")
+    for ax in axes[:, 1:].flat:
+        ax.set_ylabel("")
+    figure.savefig(output, dpi=110)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

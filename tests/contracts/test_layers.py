@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imports point down only: the layers of the library, from the bottom."""
+
+import ast
+from pathlib import Path
+
+import adafocal
+
+LAYERS = [
+    {"_checks", "_files", "_ranks", "_shapes", "_tables", "predictions"},
+    {"losses", "calibration", "selective", "scaling", "ood"},
+    {"metrics"},
+    {"data", "models", "integrations"},
+    {"training"},
+    {"recipes"},
+    {"report", "study"},
+    {"cli"},
+]
+# Within layer 1 the losses may use these; everything else of a layer keeps to itself.
+SIDEWAYS = {("losses", "calibration"), ("losses", "selective"), ("scaling", "calibration")}
+PACKAGE = Path(adafocal.__file__).parent
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def layer(name: str) -> int:
+    return next(height for height, names in enumerate(LAYERS) if name in names)
+
+
+def imported_parts(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names = [node.module] if node.module != "adafocal" else [f"adafocal.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name and name.startswith("adafocal.")}
+    return found
+
+
+def test_every_part_of_the_package_has_a_layer():
+    parts = {part(path) for path in modules()}
+
+    assert parts <= set().union(*LAYERS)
+    assert len(modules()) >= 40
+
+
+def test_imports_point_down():
+    upward = {
+        f"{path.relative_to(PACKAGE)} imports {target}"
+        for path in modules()
+        for target in imported_parts(path) - {part(path)}
+        if target in set().union(*LAYERS)
+        and layer(target) >= layer(part(path))
+        and not (layer(target) == layer(part(path)) == 0)
+        and (part(path), target) not in SIDEWAYS
+    }
+
+    assert upward == set()
+
+
+def test_the_check_sees_an_arrow_that_points_up(tmp_path):
+    module = tmp_path / "focal.py"
+    module.write_text("def late():\n    from adafocal.training.run import run\n    import adafocal.cli\n")
+
+    assert imported_parts(module) == {"training", "cli"}
+    assert layer("training") > layer("losses")

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import subprocess
+import sys
+
+import pytest
+
+import adafocal
+
+
+def test_all_names_exist_and_are_the_ones_dir_shows():
+    assert [name for name in adafocal.__all__ if not hasattr(adafocal, name)] == []
+    assert set(dir(adafocal)) == set(adafocal.__all__)
+
+
+def test_the_names_of_the_design_are_public():
+    losses = {
+        "focal_loss",
+        "update_gammas",
+        "FocalLoss",
+        "FLSDLoss",
+        "InverseFocalLoss",
+        "AdaFocalLoss",
+    }
+    calibration = {"equal_mass_edges", "equal_width_edges", "bin_stats", "BinStats", "expected_calibration_error"}
+
+    assert losses <= set(adafocal.losses.__all__)
+    assert calibration <= set(adafocal.calibration.__all__)
+    assert {"AdaFocalLoss", "FLSDLoss", "FocalLoss", "InverseFocalLoss", "Predictions"} <= set(adafocal.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"^module 'adafocal' has no attribute 'AdaFocalloss'$"):
+        adafocal.AdaFocalloss  # noqa: B018
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert not loaded_after("import adafocal") & {"torch", "numpy", "lightning", "matplotlib", "sklearn", "pyarrow"}
+
+
+def test_the_losses_need_torch_alone():
+    loaded = loaded_after("import adafocal; adafocal.AdaFocalLoss; adafocal.calibration; adafocal.Predictions")
+
+    assert "torch" in loaded
+    assert not loaded & {"lightning", "torchmetrics", "matplotlib", "sklearn", "pyarrow", "scipy", "jsonargparse"}
+
+
+def test_the_help_of_the_command_loads_nothing_heavy():
+    loaded = loaded_after("from adafocal.cli import main; main(['--help'])")
+
+    assert not loaded & {"torch", "numpy", "jsonargparse", "rich"}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file has one idea and under 300 lines; a function under 40 lines of code."""
+
+import ast
+from pathlib import Path
+
+import adafocal
+
+PACKAGE = Path(adafocal.__file__).parent
+LONG_FILES: dict[str, str] = {}  # path: since when, and why
+LONG_FUNCTIONS: dict[str, str] = {}
+
+
+def code_lines(function: ast.FunctionDef) -> int:
+    """Count the lines of the body that hold code, without the docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return len({line for node in body for part in ast.walk(node) if hasattr(part, "lineno") for line in (part.lineno,)})
+
+
+def test_files_stay_under_300_lines():
+    paths = list(PACKAGE.rglob("*.py"))
+    long = {str(path.relative_to(PACKAGE)) for path in paths if len(path.read_text("utf-8").splitlines()) > 300}
+
+    assert len(paths) >= 40
+    assert long == set(LONG_FILES)
+
+
+def test_functions_stay_under_40_lines_of_code():
+    long = {
+        f"{path.relative_to(PACKAGE)}:{node.name}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and code_lines(node) > 40
+    }
+
+    assert long == set(LONG_FUNCTIONS)
+
+
+def test_every_file_names_its_licence():
+    paths = [
+        path
+        for folder in ("src", "tests", "benchmarks", "examples")
+        for path in (PACKAGE.parents[1] / folder).rglob("*.py")
+    ]
+
+    assert [
+        str(path) for path in paths if not path.read_text("utf-8").startswith("# SPDX-License-Identifier: Apache-2.0")
+    ] == []
