@@ -19,8 +19,8 @@ from adafocal.calibration.consistency import debiased_square, resampled_p_value
 from adafocal.calibration.errors import make_edges
 
 N_RESAMPLES = 999
-GRID = 129
-SEARCHES = 3
+GRID = 33
+SEARCHES = 4
 RAMP = 3.0
 LARGEST_SCALE = 2.0  # reaches an error of 1 even where some gaps are cut off at accuracy 0 or 1
 SMALLEST_SD = 1e-12  # keeps certain bins from dividing 0 by 0
@@ -98,6 +98,7 @@ def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Sca
     if count.numel() == 0:
         return stats.confidence_sum.new_tensor(0.0), stats.confidence_sum.new_tensor(1.0)
     weight = count.to(gap) / count.sum()
+    sums = (stats.count[:, None], stats.confidence_sum[:, None], stats.correct_sum[:, None])
     observed = debiased_square(stats.accuracy[held], confidence, count)
     size = (weight * gap.square()).sum().sqrt()
     along = torch.where(size > 0, gap / size, 1.0)
@@ -117,17 +118,12 @@ def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Sca
         return _law(_last(not_too_large, gap)[None], direction, confidence, count)[0]
 
     low, high = _law(_last(too_small, gap)[None], along, confidence, count)[0], highest(along)
-    # Where few errors are expected no smooth law fits: 0 is left out only if drawn labels say so, too.
-    low = torch.where(
-        resampled_p_value(
-            stats.count[:, None], stats.confidence_sum[:, None], stats.correct_sum[:, None], n_resamples=N_RESAMPLES
-        )
-        <= 1 - level,
-        low,
-        0.0,
-    )
+    # Where few mistakes are expected no smooth law fits: 0 is left out only if drawn labels say so, too.
+    if low > 0 and resampled_p_value(*sums, n_resamples=N_RESAMPLES) > 1 - level:
+        low = torch.zeros_like(low)
     # Where chance alone explains the gaps, they may as well have the other sign: near confidence 1 only that has room.
-    high = torch.where(low > 0, high, torch.maximum(high, highest(-along)))
+    if low == 0:
+        high = torch.maximum(high, highest(-along))
     return low[0].sqrt(), high[0].sqrt()
 
 
