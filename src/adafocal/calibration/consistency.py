@@ -52,8 +52,8 @@ def calibration_test(
 
     Reference:
         Bröcker and Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22(3), 2007
-        (consistency resampling). Vaicenavicius et al., "Evaluating model calibration in classification", AISTATS 2019,
-        https://arxiv.org/abs/1902.06977, section 5.
+        (consistency resampling). Lee, Huang, Hassani and Dobriban, "T-Cal: an optimal test for the calibration of
+        predictive models", JMLR 2023, https://arxiv.org/abs/2203.01850 (the debiased square as a test statistic).
     """
     check_integer("n_resamples", n_resamples, minimum=1)
     make_edges(confidence, n_bins=n_bins, binning="equal_mass")  # its checks are ours

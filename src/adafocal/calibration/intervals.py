@@ -65,10 +65,13 @@ def rms_calibration_interval(
 
     Reference:
         Kumar, Liang and Ma, "Verified uncertainty calibration", NeurIPS 2019, https://arxiv.org/abs/1909.10155 (the
-        debiased square). Chuang and Lai, "Hybrid resampling methods for confidence intervals", Statistica Sinica 10,
-        2000 (inverting a test along a family through the estimate). Feldman and Cousins, "Unified approach to the
-        classical statistical analysis of small signals", Physical Review D 57, 1998, https://arxiv.org/abs/physics/9711021
-        (one and two tails in one interval). The combination is ours, and so is the simulation of its coverage.
+        debiased square). Sun, Chaudhari, Barnett and Dobriban, "A confidence interval for the l2 expected calibration
+        error", 2024, https://arxiv.org/abs/2408.08998 (an interval from its normal limit). Chuang and Lai, "Hybrid
+        resampling methods for confidence intervals", Statistica Sinica 10, 2000 (inverting a test along a family
+        through the estimate). Feldman and Cousins, "Unified approach to the classical statistical analysis of small
+        signals", Physical Review D 57, 1998, https://arxiv.org/abs/physics/9711021 (one and two tails in one interval).
+
+    Differs from the paper: the combination is ours; its coverage is simulated in docs/measuring.md, not proved.
     """
     edges = make_edges(confidence, n_bins=n_bins, binning="equal_mass")
     return rms_interval_from_bins(bin_stats(confidence, correct, edges), level=level)

@@ -36,7 +36,7 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
 
     Reference:
         Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, section 4, algorithm 1.
+        https://arxiv.org/abs/2012.08668, algorithm 1.
 
     Differs from the paper: equal confidences share a bin. The authors' code defaults to ``l2``.
     """
