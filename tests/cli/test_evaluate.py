@@ -112,6 +112,10 @@ def test_a_stream_is_exact_or_within_a_cell_of_the_grid(tmp_path, kind, n_bins):
     agree(actual, {name: expected[name] for name in EXACT_IN_A_STREAM})
     agree({name: actual[name] for name in ("ece_equal_mass", "rms", "ks", "smooth_ece")},
           {name: expected[name] for name in ("ece_equal_mass", "rms", "ks", "smooth_ece")}, rtol=0.05)  # fmt: skip
+    for name in ("accuracy_interval", "overconfidence_interval"):
+        assert actual[name] == pytest.approx(expected[name], rel=1e-6)
+    assert actual["rms_interval"] == pytest.approx(expected["rms_interval"], abs=0.003)
+    assert actual["p_calibrated"] == pytest.approx(expected["p_calibrated"], abs=0.05)
     assert [actual[name] for name in NEEDS_ALL] == [None, None]
     assert int(part.bins.count.sum()) == 20_000
 

@@ -100,8 +100,8 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
 
     Exact, as for data in memory: ``accuracy``, ``nll``, ``brier``, ``overconfidence``, ``ece``, ``mce`` and
     ``classwise_ece``. From the fine grid: the equal-mass errors and the sweep are exact for edges that miss equal mass
-    by at most one cell, and so are the interval and p-value that go with them; ``ks`` is taken at the edges of cells, ``smooth_ece`` with each cell's samples at their mean.
-    The parts of the Brier score need all samples at once and are NaN.
+    by at most one cell, and so are the interval and p-value that go with them; ``ks`` is taken at the edges of cells,
+    ``smooth_ece`` with each cell's samples at their mean. The parts of the Brier score need all samples at once: NaN.
     """
     n, (right, nll, squares, square_gaps) = int(sums.bins.count.sum()), sums.totals.tolist()
     overconfidence = float(sums.bins.confidence_sum.sum() - sums.bins.correct_sum.sum()) / n

@@ -57,7 +57,7 @@ def measure(
     *,
     n_bins: int = 15,
     positive_class: int | None = None,
-    advance: Callable[[int], object] = lambda rows: None,
+    advance: Callable[[int], object] = int,
     in_memory: int = IN_MEMORY,
 ) -> dict[str, Measured]:
     """Measure the predictions of all pieces, and of each group in them.
@@ -66,7 +66,7 @@ def measure(
         pieces: Rows of files, as ``scan`` gives them.
         n_bins: Number of bins.
         positive_class: The calibrated event is that the label is this class; None: that the top label is right.
-        advance: Called with the number of rows of each piece that is done.
+        advance: Called with the number of rows of each piece that is done; by default nothing is done with it.
         in_memory: Up to so many logits or probabilities everything is kept and exact.
 
     Returns:

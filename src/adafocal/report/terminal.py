@@ -70,7 +70,8 @@ def _measure_table(whole: Measured, event: str) -> Any:
             low, high = getattr(summary, INTERVALS[name])
             interval = f"{mark}{100 * low:.2f} to {100 * high:.2f} %"
         table.add_row(title, mark + _shown(getattr(summary, name), percent), interval)
-    table.add_row("p-value of the test: is it calibrated?", f"{summary.p_calibrated:.3f}", "")
+    mark = "" if whole.exact else "~ "
+    table.add_row("p-value of the test: is it calibrated?", f"{mark}{summary.p_calibrated:.3f}", "")
     return table
 
 
