@@ -9,17 +9,40 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adafocal import calibration, losses, ood, scaling, selective
-    from adafocal.losses import AdaFocalLoss, FLSDLoss, FocalLoss, InverseFocalLoss
+    from adafocal.losses import (
+        AdaFocalLoss,
+        AURCLoss,
+        BrierLoss,
+        BrierWeightedLoss,
+        DualFocalLoss,
+        FLSDLoss,
+        FocalLoss,
+        InverseFocalLoss,
+        LogitNormLoss,
+        MarginSmoothingLoss,
+        MMCELoss,
+        ScheduledFocalLoss,
+        SelectiveAULoss,
+    )
     from adafocal.predictions import Predictions
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AURCLoss",
     "AdaFocalLoss",
+    "BrierLoss",
+    "BrierWeightedLoss",
+    "DualFocalLoss",
     "FLSDLoss",
     "FocalLoss",
     "InverseFocalLoss",
+    "LogitNormLoss",
+    "MMCELoss",
+    "MarginSmoothingLoss",
     "Predictions",
+    "ScheduledFocalLoss",
+    "SelectiveAULoss",
     "__version__",
     "calibration",
     "losses",

@@ -36,7 +36,7 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
 
     Reference:
         Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, section 4, algorithm 1.
+        https://arxiv.org/abs/2012.08668, algorithm 1.
 
     Differs from the paper: equal confidences share a bin. The authors' code defaults to ``l2``.
     """
@@ -92,7 +92,8 @@ def _ranks(n: int, n_bins: int, like: Tensor) -> Tensor:
 
 def _rises(cuts: Tensor, happened: Tensor) -> bool:
     """Say whether accuracy never falls from one non-empty bin to the next, for bins that end before each cut."""
-    ends = torch.cat([cuts, cuts.new_tensor([len(happened)])]).unique()
+    ends = torch.cat([cuts, cuts.new_tensor([len(happened)])])
+    count = torch.diff(ends, prepend=ends.new_zeros(1))
     total = torch.diff(happened[ends - 1], prepend=happened.new_zeros(1))
-    accuracy = total / torch.diff(ends, prepend=ends.new_zeros(1))
+    accuracy = (total / count)[count > 0]
     return bool((accuracy[1:] >= accuracy[:-1]).all())

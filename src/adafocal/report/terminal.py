@@ -4,7 +4,7 @@
 from typing import Any
 
 from adafocal._checks import require
-from adafocal.calibration import BinStats, CalibrationSummary, wilson_interval
+from adafocal.calibration import BinStats, CalibrationSummary
 from adafocal.report.evaluation import ALL, Measured
 
 # Field, title, whether a fraction shown in percent, whether exact in a stream.
@@ -24,6 +24,12 @@ MEASURES = (
     ("mce", "maximum calibration error", True, True),
     ("classwise_ece", "classwise ECE", True, True),
 )
+# Only what has an interval of known coverage: an error above zero by noise alone has none.
+INTERVALS = {
+    "accuracy": "accuracy_interval",
+    "overconfidence": "overconfidence_interval",
+    "rms_debiased": "rms_interval",
+}
 GROUP_COLUMNS = ("accuracy", "overconfidence", "ece", "ece_equal_mass", "nll", "brier")
 WIDTH = 40
 
@@ -59,17 +65,14 @@ def _measure_table(whole: Measured, event: str) -> Any:
     table.add_column("95 % interval", justify="right")
     for name, title, percent, streams in MEASURES:
         mark = "" if streams or whole.exact else "~ "
-        interval = _accuracy_interval(summary) if name == "accuracy" else ""
+        interval = ""
+        if name in INTERVALS:
+            low, high = getattr(summary, INTERVALS[name])
+            interval = f"{mark}{100 * low:.2f} to {100 * high:.2f} %"
         table.add_row(title, mark + _shown(getattr(summary, name), percent), interval)
+    mark = "" if whole.exact else "~ "
+    table.add_row("p-value of the test: is it calibrated?", f"{mark}{summary.p_calibrated:.3f}", "")
     return table
-
-
-def _accuracy_interval(summary: CalibrationSummary) -> str:
-    import torch
-
-    share, count = torch.tensor([summary.accuracy], dtype=torch.float64), torch.tensor([summary.n])
-    low, high = wilson_interval(share, count, level=0.95)
-    return f"{100 * float(low):.2f} - {100 * float(high):.2f} %"
 
 
 def _shown(value: float, percent: bool) -> str:
