@@ -19,7 +19,7 @@ MODULES = sorted(
 )
 DOCUMENTED = [
     f"{package}.{name}"
-    for package in ("adafocal.calibration", "adafocal.losses")
+    for package in ("adafocal.calibration", "adafocal.losses", "adafocal.ood", "adafocal.scaling", "adafocal.selective")
     for name in importlib.import_module(package).__all__
     if callable(getattr(importlib.import_module(package), name))
 ]
