@@ -50,12 +50,20 @@ def test_one_bin_is_left_where_two_already_fall():
     assert sweep_calibration_error(confidence, correct).item() == pytest.approx(0.0, abs=1e-12)
 
 
-def test_perfect_order_gives_every_sample_a_bin_without_a_search():
+def test_perfect_order_needs_no_search():
     n = 200_000
     confidence, correct = torch.rand(n, dtype=torch.float64), torch.ones(n, dtype=torch.bool)
 
-    assert sweep_edges(confidence, correct).shape == (n - 1,)
+    assert sweep_edges(confidence, correct).shape == (1_999,)
     assert sweep_calibration_error(confidence, correct).item() == pytest.approx(1 - confidence.mean().item())
+
+
+def test_almost_perfect_order_ends_at_the_largest_number_of_bins():
+    confidence = torch.linspace(0.5, 1.0, 50_000, dtype=torch.float64)
+    correct = torch.ones(50_000, dtype=torch.bool)
+    correct[1] = False
+
+    assert sweep_edges(confidence, correct).shape == (1_999,)
 
 
 @quick
