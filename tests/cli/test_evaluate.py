@@ -173,6 +173,20 @@ def test_groups_are_found_in_every_format(tmp_path, suffix):
     assert {name: part["n"] for name, part in result["groups"].items()} == {"7": 2, "8": 1}
 
 
+def test_the_page_stands_alone_and_escapes_what_comes_from_data(tmp_path, capsys):
+    data = predictions(300)
+    pq.write_table(table_of(data, site=["<script>alert(1)</script>", "plain"] * 150), tmp_path / "<b>.parquet")
+    run(tmp_path, tmp_path / "<b>.parquet", "--by", "site", "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "<h1>Calibration of &lt;b&gt;.parquet</h1>" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert page.count("<svg") == 1
+    assert f"{100 * evaluate(data).accuracy:.2f} %" in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+
+
 def test_too_many_groups_are_refused(tmp_path, capsys):
     data = predictions(1500)
     pq.write_table(table_of(data, row=np.arange(1500)), tmp_path / "p.parquet")
