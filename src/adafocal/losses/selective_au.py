@@ -82,6 +82,11 @@ class SelectiveAULoss(ClassificationLoss):
         """Empty the histogram; call it when an epoch starts."""
         self.count.zero_()
 
+    def set_epoch(self, epoch: int) -> None:
+        """Empty the histogram, as losses that follow the epochs are told to at each one's start."""
+        check_integer("epoch", epoch, minimum=0)
+        self.reset()
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample, and in training mode add its confidence to the histogram."""
         ce = wide_cross_entropy(

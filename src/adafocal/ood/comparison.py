@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several scores on several out-of-distribution sets at once: the rows of a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from adafocal._checks import check_choice
-from adafocal.ood.features import FEATURE_SCORES, FeatureScore, fit_nearest_neighbour
+from adafocal.ood.features import FEATURE_SCORES, fit_nearest_neighbour
 from adafocal.ood.intervals import Detection, detection
 from adafocal.ood.scores import NEED_LOGITS, SCORES
 from adafocal.predictions import Predictions
@@ -85,14 +85,14 @@ def compare_scores(
     chosen = _allowed([in_distribution, *out_of_distribution.values()], train) if scores is None else list(scores)
     for score in chosen:
         check_choice("scores", score, (*SCORES, *FEATURE_SCORES))
-    fitted = {score: _fit(score, train, k) for score in chosen if score in FEATURE_SCORES}
+    measures = {score: _measure(score, train, k) for score in chosen}
+    of_id = {score: measure(in_distribution) for score, measure in measures.items()}
     rows = []
     for name, predictions in out_of_distribution.items():
-        for score in chosen:
-            measure = fitted[score].score if score in fitted else SCORES[score]
-            id_scores, ood_scores = measure(in_distribution), measure(predictions)
-            result = detection(id_scores, ood_scores, level=level, n_resamples=n_resamples)
-            rows.append(ComparisonRow(name, score, result, id_scores, ood_scores))
+        for score, measure in measures.items():
+            of_ood = measure(predictions)
+            result = detection(of_id[score], of_ood, level=level, n_resamples=n_resamples)
+            rows.append(ComparisonRow(name, score, result, of_id[score], of_ood))
     return rows
 
 
@@ -103,7 +103,9 @@ def _allowed(records: Sequence[Predictions], train: Predictions | None) -> list[
     return [score for score in every if score not in NEED_LOGITS]
 
 
-def _fit(score: str, train: Predictions | None, k: int) -> FeatureScore:
+def _measure(score: str, train: Predictions | None, k: int) -> Callable[[Predictions], Tensor]:
+    if score in SCORES:
+        return SCORES[score]
     if train is None:
         raise ValueError(f"`train` must be given for the {score} score, got None.")
-    return fit_nearest_neighbour(train, k=k) if score == "knn" else FEATURE_SCORES[score](train)
+    return fit_nearest_neighbour(train, k=k).score if score == "knn" else FEATURE_SCORES[score](train).score

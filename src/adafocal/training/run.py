@@ -29,7 +29,7 @@ from adafocal._checks import require
 from adafocal._files import write_text
 from adafocal.calibration import evaluate
 from adafocal.data import Split, load_splits
-from adafocal.integrations.lightning import AdaFocalCallback
+from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss, make_loss
 from adafocal.models import make_model
 from adafocal.predictions import Predictions
@@ -140,7 +140,7 @@ def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, Any]:
 
 
 def _trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, progress: bool) -> Any:
-    callbacks: list[L.Callback] = [History(folder / "metrics.csv", n_bins=config.n_bins)]
+    callbacks: list[L.Callback] = [LossEpochCallback(), History(folder / "metrics.csv", n_bins=config.n_bins)]
     if isinstance(classifier.loss, AdaFocalLoss):
         callbacks.insert(0, AdaFocalCallback("loss"))
     checkpoint = L.callbacks.ModelCheckpoint(
