@@ -97,6 +97,18 @@ def test_the_imagenet_stem_quarters_the_sides():
     assert model.stem(torch.zeros(1, 3, 64, 64)).shape == (1, 4, 16, 16)
 
 
+def test_tiles_of_the_pool_are_the_adaptive_average(rejects):
+    model = make_model("resnet18", {"width": 2, "pool": 2}, input_shape=(3, 64, 64), n_classes=2).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = nn.functional.adaptive_avg_pool2d(model.stages(model.stem(images)), 2).flatten(1)
+        torch.testing.assert_close(model.features(images), expected)
+
+    assert model(images).shape == (2, 2)
+    with rejects(ValueError, "`pool` 2 must go with sides that are multiples of 16, got (3, 8, 8)."):
+        make_model("resnet18", {"pool": 2}, input_shape=(3, 8, 8), n_classes=2)
+
+
 def test_a_sequence_is_refused_by_a_network_for_images_and_an_image_by_one_for_texts(rejects):
     with rejects(ValueError, "`input_shape` must be (channels, height, width) of an image, got (1000,)."):
         make_model("resnet50", input_shape=(1000,), n_classes=2)

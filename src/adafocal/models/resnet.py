@@ -80,9 +80,10 @@ class ResNet(nn.Module):
         width: Channels of the first stage; each stage doubles them.
         stem: ``small`` starts with a 3x3 convolution at full size (CIFAR, Tiny-ImageNet), ``imagenet`` with a 7x7
             convolution and a pooling that quarter the sides.
+        pool: The features are means over ``pool`` x ``pool`` tiles; the Tiny-ImageNet networks of the papers have 2.
 
     Raises:
-        ValueError: If an argument is out of range or the input is no image.
+        ValueError: If an argument is out of range, the input is no image, or it does not fall into that many tiles.
 
     Reference:
         He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016, https://arxiv.org/abs/1512.03385;
@@ -90,15 +91,29 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self, *, input_shape: Sequence[int], n_classes: int, depth: int = 50, width: int = 64, stem: str = "small"
+        self,
+        *,
+        input_shape: Sequence[int],
+        n_classes: int,
+        depth: int = 50,
+        width: int = 64,
+        stem: str = "small",
+        pool: int = 1,
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f"`depth` must be one of {', '.join(map(str, BLOCKS))}, got {depth!r}.")
         check_integer("width", width, minimum=1)
         check_choice("stem", stem, ("small", "imagenet"))
+        check_integer("pool", pool, minimum=1)
         block, counts = BLOCKS[depth]
         large = stem == "imagenet"
+        step = (32 if large else 8) * pool
+        if pool > 1 and any(side % step for side in input_shape[1:]):
+            raise ValueError(
+                f"`pool` {pool} must go with sides that are multiples of {step}, got {tuple(input_shape)}."
+            )
+        self.pool = pool
         self.stem = nn.Sequential(
             conv(image_channels(input_shape), width, kernel=7 if large else 3, stride=2 if large else 1),
             nn.BatchNorm2d(width),
@@ -107,12 +122,16 @@ class ResNet(nn.Module):
         )
         widths = [width * 2**i for i in range(4)]
         self.stages = stages(block, width, widths, counts)
-        self.head = nn.Linear(widths[-1] * block.expansion, n_classes)
+        self.head = nn.Linear(widths[-1] * block.expansion * pool**2, n_classes)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, the mean over all places, shape (N, D)."""
+        """Give the penultimate layer, means over tiles of places, shape (N, D)."""
         hidden: Tensor = self.stages(self.stem(inputs))
-        return hidden.mean(dim=(2, 3))
+        if self.pool == 1:
+            return hidden.mean(dim=(2, 3))
+        # Not adaptive_avg_pool2d: its gradient on CUDA depends on the order of threads.
+        tiles = hidden.unflatten(3, (self.pool, -1)).unflatten(2, (self.pool, -1))
+        return tiles.mean(dim=(3, 5)).flatten(1)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Give logits of shape (N, C)."""
