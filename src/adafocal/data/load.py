@@ -169,11 +169,8 @@ def _text_splits(spec: DatasetSpec, config: DataConfig, parts: dict[str, Rows], 
         encoded = {part: encode_words(t, vocabulary=vocabulary, length=length) for part, t in texts.items()}
     else:
         encoded = {part: encode_subwords(t, tokenizer=config.tokenizer, length=length) for part, t in texts.items()}
-    return DataSplits(
-        **{part: _split(encoded[part], source, rows) for part, (source, rows) in parts.items()},
-        class_names=names,
-        vocabulary=vocabulary,
-    )
+    inputs: dict[str, Any] = dict(encoded)
+    return _assemble(parts, inputs, class_names=names, vocabulary=vocabulary)
 
 
 def _image_splits(
@@ -200,13 +197,31 @@ def _image_splits(
         inputs = {part: _noisy(images, config.noise, generator) for part, images in inputs.items()}
     augment = config.augment
     transform = ImageTransform(mean, deviation, pad=spec.pad if augment else 0, flip=spec.flip and augment)
-    splits = {part: _split(inputs[part], source, rows) for part, (source, rows) in parts.items()}
-    return DataSplits(**splits, class_names=names, transform=transform)
+    return _assemble(parts, inputs, class_names=names, transform=transform)
 
 
 def _noisy(images: Tensor, noise: float, generator: torch.Generator) -> Tensor:
     return images.float() / 255.0 + noise * torch.randn(images.shape, generator=generator)
 
 
-def _split(inputs: Tensor | StoredImages, source: Source, rows: Tensor) -> Split:
-    return Split(inputs, torch.from_numpy(source.labels[rows.numpy()]), rows)
+def _assemble(
+    parts: dict[str, Rows],
+    inputs: dict[str, Any],
+    *,
+    class_names: tuple[str, ...],
+    transform: ImageTransform | None = None,
+    vocabulary: tuple[str, ...] | None = None,
+) -> DataSplits:
+    splits = {
+        part: Split(inputs[part], torch.from_numpy(source.labels[rows.numpy()]), rows)
+        for part, (source, rows) in parts.items()
+    }
+    return DataSplits(
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        class_names=class_names,
+        temperature=splits.get("temperature"),
+        transform=transform,
+        vocabulary=vocabulary,
+    )

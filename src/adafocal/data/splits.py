@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,8 @@ class DataSplits:
     def save_rows(self, path: str | Path) -> None:
         """Write which rows of the source each part holds to an ``.npz`` file, one array per part."""
         with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, **{name: part.index.numpy() for name, part in self.parts.items()})
+            rows: dict[str, Any] = {name: part.index.numpy() for name, part in self.parts.items()}
+            np.savez_compressed(temporary, **rows)
 
 
 def stratified_parts(labels: np.ndarray, sizes: Sequence[int], *, seed: int) -> tuple[Tensor, ...]:

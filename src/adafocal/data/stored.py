@@ -108,7 +108,12 @@ def decode_images(stored: StoredImages, *, chunk: int = 256) -> Tensor:
     Returns:
         uint8, shape (N, C, H, W).
     """
-    batches = stored.batches(torch.arange(len(stored)).split(chunk), seed=0)
+    items = [stored.items[row] for row in stored.rows.tolist()] if stored.size is None else []
+    if items and all(isinstance(item, np.ndarray) for item in items):
+        array = np.stack(items)  # decoded already
+        channels_last = array[..., None] if array.ndim == 3 else array
+        return torch.from_numpy(channels_last).permute(0, 3, 1, 2).contiguous()
+    batches = stored.batches(torch.split(torch.arange(len(stored)), chunk), seed=0)
     images: Tensor | None = None
     for number, batch in enumerate(batches):
         if images is None:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,11 +61,11 @@ def encode_words(texts: Sequence[str], *, vocabulary: Sequence[str], length: int
         tensor([[3, 1, 2, 0]], dtype=torch.int32)
     """
     number = {word: place for place, word in enumerate(vocabulary)}
-    ids = torch.full((len(texts), length), PADDING, dtype=torch.int32)
+    ids = np.full((len(texts), length), PADDING, dtype=np.int32)
     for row, text in enumerate(texts):
         found = [number.get(word, UNKNOWN) for word in words(text)[:length]]
-        ids[row, : len(found)] = torch.tensor(found, dtype=torch.int32)
-    return ids
+        ids[row, : len(found)] = found
+    return torch.from_numpy(ids)
 
 
 def encode_subwords(texts: Sequence[str], *, tokenizer: str, length: int) -> Tensor:

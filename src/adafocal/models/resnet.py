@@ -130,7 +130,8 @@ class ResNet(nn.Module):
         if self.pool == 1:
             return hidden.mean(dim=(2, 3))
         # Not adaptive_avg_pool2d: its gradient on CUDA depends on the order of threads.
-        tiles = hidden.unflatten(3, (self.pool, -1)).unflatten(2, (self.pool, -1))
+        n, channels, height, width = hidden.shape
+        tiles = hidden.reshape(n, channels, self.pool, height // self.pool, self.pool, width // self.pool)
         return tiles.mean(dim=(3, 5)).flatten(1)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class TensorBatches:
         return -(-len(self.split) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows = self._order().split(self.batch_size)
+        rows = torch.split(self._order(), self.batch_size)
         yield from self.split.batches(rows, seed=0 if self.shuffle_seed is None else self.shuffle_seed)
 
     def _order(self) -> Tensor:
