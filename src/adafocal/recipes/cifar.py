@@ -3,8 +3,8 @@
 
 Settings of Mukhoti et al. (NeurIPS 2020), which AdaFocal (Ghosh et al., NeurIPS 2022) and dual focal loss (Tao et al.,
 ICML 2023) share: SGD, momentum 0.9, weight decay 5e-4, learning rate 0.1 times 0.1 after epochs 150 and 250, 350
-epochs, batch 128, losses summed over the batch, gradient norm clipped at 2; 45,000 / 5,000 / 10,000 images, padded by 4 pixels,
-cropped and mirrored. Ours draws the validation part with equal class shares; theirs is a plain random one.
+epochs, batch 128, losses summed over the batch, gradient norm clipped at 2; 45,000 / 5,000 / 10,000 images, padded by 4
+pixels, cropped and mirrored. Ours draws the validation part with equal class shares; theirs is a plain random one.
 
 Expected test results, in percent, ECE over 15 equal-width bins before / after temperature scaling. Errors and ECE of
 all but dual focal come from a table that the AdaFocal authors published before the final version of their paper, so
