@@ -21,13 +21,13 @@ def disjoint(*parts):
 
 
 def test_cifar10_has_its_pixels_and_the_class_shares_in_every_part(data_root):
-    config = DataConfig(name="cifar10", root=str(data_root), train_size=1000, temperature_size=500, test_size=500)
+    config = DataConfig(name="cifar10", root=str(data_root), train_size=1000, scaling_size=500, test_size=500)
     parts = load_splits(replace(config, validation_size=500), seed=0)
     pixels = parts.train.inputs.double() / 255
     spec = DATASETS["cifar10"]
 
-    assert sizes(parts) == {"train": 1000, "validation": 500, "temperature": 500, "test": 500}
-    assert disjoint(parts.train, parts.validation, parts.temperature)
+    assert sizes(parts) == {"train": 1000, "validation": 500, "scaling": 500, "test": 500}
+    assert disjoint(parts.train, parts.validation, parts.scaling)
     assert parts.class_names[:3] == ("airplane", "automobile", "bird")
     assert parts.train.inputs.shape == (1000, 3, 32, 32)
     assert pixels.mean(dim=(0, 2, 3)).tolist() == pytest.approx(spec.mean, abs=0.02)

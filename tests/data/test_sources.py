@@ -43,16 +43,16 @@ def parquet(tmp_path):
 
 
 def test_parquet_of_the_hub_is_found_by_root_and_split(parquet):
-    config = DataConfig(name="cifar100", root=str(parquet), validation_size=8, temperature_size=4)
+    config = DataConfig(name="cifar100", root=str(parquet), validation_size=8, scaling_size=4)
     parts = load_splits(config, seed=0)
-    rows = torch.cat([parts.train.index, parts.validation.index, parts.temperature.index])
+    rows = torch.cat([parts.train.index, parts.validation.index, parts.scaling.index])
 
     assert [len(part) for part in parts.parts.values()] == [28, 8, 4, 10]
     assert parts.class_names == ("cat", "dog")
     assert parts.train.inputs.shape == (28, 3, 5, 6)
     assert parts.train.inputs.dtype == torch.uint8
     assert rows.sort().values.tolist() == list(range(40))
-    for part in (parts.train, parts.validation, parts.temperature):
+    for part in (parts.train, parts.validation, parts.scaling):
         assert part.inputs[:, 0, 0, 0].tolist() == part.index.tolist()
         assert part.labels.tolist() == (part.index % 2).tolist()
         assert part.labels.double().mean() == 0.5

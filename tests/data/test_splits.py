@@ -76,11 +76,11 @@ def test_an_unknown_name_is_refused(rejects):
 
 
 def test_a_second_validation_part_is_drawn_for_temperature():
-    parts = digits(temperature_size=200, test_size=400)
+    parts = digits(scaling_size=200, test_size=400)
     rows = torch.cat([part.index for part in parts.parts.values()])
 
     assert {name: len(part) for name, part in parts.parts.items()} == {
-        "train": 300, "validation": 500, "temperature": 200, "test": 400,
+        "train": 300, "validation": 500, "scaling": 200, "test": 400,
     }  # fmt: skip
     assert len(rows.unique()) == 1400
 

@@ -13,7 +13,9 @@ import torch
 from adafocal.data import DATASETS, load_splits
 from adafocal.losses import LOSSES, AdaFocalLoss, make_loss
 from adafocal.models import MODELS, make_model
+from adafocal.predictions import Predictions
 from adafocal.recipes import RECIPES, LossSettings, Recipe, get_recipe
+from adafocal.scaling import fit_temperature
 from adafocal.training.batches import TensorBatches
 from adafocal.training.classifier import make_optimizer
 from adafocal.training.config import from_plain, plain
@@ -205,3 +207,13 @@ def test_settings_of_a_loss_are_merged_over_the_shared_ones():
 def test_an_unknown_recipe_is_refused_with_the_known_ones(rejects):
     with rejects(ValueError, f"`recipe` must be one of {', '.join(RECIPES)}, got 'mnist'."):
         get_recipe("mnist")
+
+
+def test_a_second_validation_part_is_predicted_and_temperature_is_fitted_to_it(tmp_path):
+    base = get_recipe("digits").config
+    config = replace(base, epochs=2, data=replace(base.data, scaling_size=200))
+    summary = run(config, tmp_path / "run", progress=False)
+    held = Predictions.load(tmp_path / "run/scaling.parquet")
+
+    assert summary["sizes"] == {"train": 300, "validation": 500, "scaling": 200, "test": 797}
+    assert summary["temperature"] == pytest.approx(fit_temperature(held).temperature)

@@ -16,7 +16,7 @@ class DataConfig:
         path: Folder or file of this data set, wherever it lies: Parquet, npz or one folder of images per class.
         train_size: Training samples; null takes all that the other parts leave.
         validation_size: Validation samples, on which AdaFocal adapts; null is the data set's own.
-        temperature_size: Samples of a second validation part, for temperature scaling; 0 for none.
+        scaling_size: Samples of a second validation part, for temperature scaling; 0 for none.
         test_size: Test samples; null takes all.
         input_column: Column of images or texts; null finds image, img, text or sentence.
         label_column: Column of classes; null finds label, fine_label, labels or target.
@@ -34,7 +34,7 @@ class DataConfig:
     path: str | None = None
     train_size: int | None = None
     validation_size: int | None = None
-    temperature_size: int = 0
+    scaling_size: int = 0
     test_size: int | None = None
     input_column: str | None = None
     label_column: str | None = None
@@ -51,6 +51,6 @@ class DataConfig:
         for name in ("train_size", "validation_size", "test_size", "image_size", "length"):
             if getattr(self, name) is not None:
                 check_integer(f"data.{name}", getattr(self, name), minimum=1)
-        check_integer("data.temperature_size", self.temperature_size, minimum=0)
+        check_integer("data.scaling_size", self.scaling_size, minimum=0)
         check_integer("data.vocabulary_size", self.vocabulary_size, minimum=1)
         check_number("data.noise", self.noise, low=0.0)

@@ -31,18 +31,18 @@ def digits_splits(config: DataConfig, *, seed: int) -> DataSplits:
     parts = stratified_split(
         source.target,
         train_size=300 if config.train_size is None else config.train_size,
-        validation_size=validation_size + config.temperature_size,
+        validation_size=validation_size + config.scaling_size,
         test_size=config.test_size,
         seed=seed,
     )
     mean, deviation = images[parts[0]].mean(), images[parts[0]].std()
     images = (images - mean) / deviation
     train, validation, test = (Split(images[rows], labels[rows], rows) for rows in parts)
-    held, temperature = validation, None
-    if config.temperature_size > 0:
-        validation, temperature = (
+    held, scaling = validation, None
+    if config.scaling_size > 0:
+        validation, scaling = (
             Split(held.inputs[chosen], held.labels[chosen], held.index[chosen])
-            for chosen in stratified_parts(held.labels.numpy(), (validation_size, config.temperature_size), seed=seed)
+            for chosen in stratified_parts(held.labels.numpy(), (validation_size, config.scaling_size), seed=seed)
         )
     names = tuple(str(name) for name in source.target_names)
-    return DataSplits(train, validation, test, names, temperature=temperature)
+    return DataSplits(train, validation, test, names, scaling=scaling)

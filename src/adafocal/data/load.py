@@ -51,7 +51,7 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
 
 
 def draw_parts(spec: DatasetSpec, config: DataConfig, sources: dict[str, Source], *, seed: int) -> dict[str, Rows]:
-    """Draw the rows of train, validation, temperature and test part, by the data set's scheme.
+    """Draw the rows of train, validation, scaling and test part, by the data set's scheme.
 
     Raises:
         ValueError: If a part is missing or the sizes do not fit.
@@ -64,7 +64,7 @@ def draw_parts(spec: DatasetSpec, config: DataConfig, sources: dict[str, Source]
         return _draw_pooled(spec, config, pool(sources), seed=seed)
     test_source = sources[test_name]
     held = test_source if spec.scheme == "halved" else train_source
-    sizes = {"validation": _validation_size(spec, config, len(held)), "temperature": config.temperature_size}
+    sizes = {"validation": _validation_size(spec, config, len(held)), "scaling": config.scaling_size}
     if spec.scheme == "halved":
         free = len(held) - sum(sizes.values())
         drawn = _draw(held, {**sizes, "test": _size("test_size", config.test_size, free)}, seed=seed)
@@ -83,9 +83,9 @@ def draw_parts(spec: DatasetSpec, config: DataConfig, sources: dict[str, Source]
 def _draw_pooled(spec: DatasetSpec, config: DataConfig, source: Source, *, seed: int) -> dict[str, Rows]:
     validation = _validation_size(spec, config, len(source))
     test = config.test_size or round(spec.test * len(source))
-    free = len(source) - validation - test - config.temperature_size
+    free = len(source) - validation - test - config.scaling_size
     train = _size("train_size", config.train_size, free)
-    sizes = {"train": train, "validation": validation, "temperature": config.temperature_size, "test": test}
+    sizes = {"train": train, "validation": validation, "scaling": config.scaling_size, "test": test}
     return _draw(source, sizes, seed=seed)
 
 
@@ -221,7 +221,7 @@ def _assemble(
         validation=splits["validation"],
         test=splits["test"],
         class_names=class_names,
-        temperature=splits.get("temperature"),
+        scaling=splits.get("scaling"),
         transform=transform,
         vocabulary=vocabulary,
     )

@@ -62,7 +62,7 @@ class DataSplits:
         validation: What AdaFocal measures calibration on.
         test: What is reported.
         class_names: Names of the C classes.
-        temperature: Second validation part, which temperature is fitted to; None where none was asked for.
+        scaling: Second validation part, which temperature is fitted to; None where none was asked for.
         transform: Turns the inputs of a batch, on whatever device, into what the model takes; called with
             ``training=True`` for batches that are trained on. None where they are that already.
         vocabulary: Words of the token ids, where the inputs are texts split into words.
@@ -72,7 +72,7 @@ class DataSplits:
     validation: Split
     test: Split
     class_names: tuple[str, ...]
-    temperature: Split | None = None
+    scaling: Split | None = None
     transform: Callable[..., Tensor] | None = None
     vocabulary: tuple[str, ...] | None = None
 
@@ -84,7 +84,7 @@ class DataSplits:
     @property
     def parts(self) -> dict[str, Split]:
         """The parts by name."""
-        parts = {"train": self.train, "validation": self.validation, "temperature": self.temperature, "test": self.test}
+        parts = {"train": self.train, "validation": self.validation, "scaling": self.scaling, "test": self.test}
         return {name: part for name, part in parts.items() if part is not None}
 
     def save_rows(self, path: str | Path) -> None:
