@@ -11,7 +11,8 @@ catalogue.py                 LOSSES: every loss by name, with paper and formula
 
 from adafocal.losses.adafocal import AdaFocalLoss, update_gammas
 from adafocal.losses.catalogue import LOSSES, LossSpec, make_loss
-from adafocal.losses.focal import FLSDLoss, FocalLoss, InverseFocalLoss, focal_loss, inverse_focal_loss
+from adafocal.losses.flsd import FLSDLoss
+from adafocal.losses.focal import FocalLoss, InverseFocalLoss, focal_loss, inverse_focal_loss
 
 __all__ = [
     "LOSSES",

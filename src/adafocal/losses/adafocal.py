@@ -13,7 +13,7 @@ from adafocal.calibration.bins import BinStats, bin_stats, merge
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
 from adafocal.calibration.grid import grid_stats, joined_equal_mass
 from adafocal.calibration.top_label import top_label_from_logits
-from adafocal.losses.focal import modulate
+from adafocal.losses.modulate import modulate
 from adafocal.losses.terms import ClassificationLoss, class_axis, look_up
 
 
@@ -32,7 +32,8 @@ def update_gammas(
     gamma changes sign: focal becomes inverse focal, and back.
 
     Formula: ``g = gamma exp(rate gap)`` where gamma > 0, else ``gamma exp(-rate gap)``; where ``|g| < switch_point``, g
-    becomes ``-switch_point`` if it was positive, else ``switch_point``; the result is clipped to [gamma_min, gamma_max].
+    becomes ``-switch_point`` if it was positive, else ``switch_point``; the result is clipped to
+    [gamma_min, gamma_max].
 
     Args:
         gamma: Current gammas, shape (n_bins,).
@@ -162,11 +163,11 @@ class AdaFocalLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
-        return self.modulated(lambda ce: modulate(ce, self.gamma_of(ce)), logits, labels)
+        return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
 
-    def gamma_of(self, ce: Tensor) -> Tensor:
-        """Give the gamma of the bin that holds each probability ``exp(-ce)``, of the shape of ``ce``."""
-        return look_up(self.gamma, assign_bins(torch.neg(ce.detach()).exp_(), self.edges.to(ce.dtype)))
+    def gamma_of(self, p: Tensor) -> Tensor:
+        """Give the gamma of the bin that holds each probability, of the shape of ``p``."""
+        return look_up(self.gamma, assign_bins(p, self.edges.to(p.dtype)))
 
     @torch.no_grad()
     def observe(self, logits: Logits, labels: Labels) -> None:
@@ -256,7 +257,7 @@ class AdaFocalLoss(ClassificationLoss):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AdaFocalLoss":
         learned = {"gamma": self.gamma, "edges": self.edges}
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # `.half()` and the like would round what was learned: only a move to another device is kept.
         for name, value in learned.items():
             moved = getattr(self, name)

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from adafocal.losses.adafocal import AdaFocalLoss
-from adafocal.losses.focal import FLSDLoss, FocalLoss, InverseFocalLoss
+from adafocal.losses.flsd import FLSDLoss
+from adafocal.losses.focal import FocalLoss, InverseFocalLoss
 
 
 @dataclass(frozen=True)

@@ -144,13 +144,19 @@ def reduce_losses(
     """
     if reduction == "none":
         return losses
-    if reduction == "sum":
-        return losses.sum()
+    total = at_least_float32(losses).sum()  # a sum in half precision would overflow before it is divided
+    if reduction == "mean":
+        total = total / normalizer(labels, weight=weight, ignore_index=ignore_index)
+    return total.to(losses.dtype)
+
+
+def normalizer(labels: Labels, *, weight: Tensor | None, ignore_index: int) -> Tensor | int:
+    """Give what the mean divides by: the summed weights of the samples that count, or their number."""
     if labels.is_floating_point():
-        return losses.mean()
-    if weight is not None:
-        return losses.sum() / weight_of_labels(labels, weight, ignore_index).sum().to(losses.dtype)
-    return losses.sum() / (labels != ignore_index).sum()
+        return labels.numel() // labels.shape[class_axis(labels)]
+    if weight is None:
+        return (labels != ignore_index).count_nonzero()
+    return weight_of_labels(labels, weight, ignore_index).sum()
 
 
 class ClassificationLoss(nn.Module):

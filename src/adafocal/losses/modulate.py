@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one transform behind the focal family: cross-entropy weighted by a power of its own probability."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+Gamma: TypeAlias = "float | Tensor | Callable[[Tensor], Tensor]"
+SMALLEST_BASE = 1e-30  # so that every power has a derivative, and gamma / base fits into float32
+
+
+def modulate(ce: Tensor, gamma: Gamma) -> Tensor:
+    """Turn cross-entropy into the focal loss of the given gamma, elementwise.
+
+    Formula: ``base^|gamma| ce`` with base ``1 - exp(-ce)`` for gamma >= 0 and ``1 + exp(-ce)`` for gamma < 0.
+
+    Args:
+        ce: Cross-entropies ``-log p`` in [0, inf], nats, any shape.
+        gamma: A number, a tensor that broadcasts to ``ce``, or a rule that maps the probabilities p to a tensor of
+            gammas of their shape; constant to the gradient in every case.
+
+    Returns:
+        Losses of the shape of ``ce``. First and second derivatives with respect to ``ce`` are finite, also at p = 1
+        with 0 < gamma < 1.
+
+    Example:
+        >>> modulate(torch.tensor([0.6931]), 1.0)
+        tensor([0.3465])
+    """
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return _composed(ce, _gamma_at(gamma, torch.exp(-ce.detach())))
+    loss: Tensor = _Modulate.apply(ce, gamma)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _gamma_at(gamma: Gamma, p: Tensor) -> float | Tensor:
+    values = gamma(p) if callable(gamma) else gamma
+    return values.detach().to(p.dtype) if isinstance(values, Tensor) else values
+
+
+class _Modulate(Function):
+    """Keep the derivative instead of the graph of a dozen elementwise steps: one product in backward."""
+
+    @staticmethod
+    def forward(ctx: Any, ce: Tensor, gamma: Gamma) -> Tensor:
+        minus_q = torch.neg(ce).expm1_()  # p - 1, without cancellation
+        p = minus_q + 1.0
+        gamma = _gamma_at(gamma, p)
+        base = _base(minus_q, gamma)
+        weight = _power(base, gamma)
+        loss = weight * ce
+        # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). Where the truth itself is masked with -inf,
+        # p · ce is 0 · inf; its limit is 0.
+        slope = p.mul_(gamma).div_(base).mul_(loss).nan_to_num_(0.0).add_(weight)
+        ctx.save_for_backward(ce, slope)
+        ctx.gamma = gamma
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        ce, slope = ctx.saved_tensors
+        if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
+            return torch.autograd.grad(_composed(ce, ctx.gamma), ce, grad, create_graph=True)[0], None
+        return grad * slope, None
+
+
+def _composed(ce: Tensor, gamma: float | Tensor) -> Tensor:
+    """Give what ``_Modulate`` gives as a plain graph: for compilers, functional transforms and double backward."""
+    return _power(_base(torch.expm1(-ce), gamma), gamma) * ce
+
+
+def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
+    """Give 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1."""
+    if isinstance(gamma, Tensor):
+        base = (minus_q + (1.0 - gamma.sign())).abs()
+    else:
+        base = minus_q + 2.0 if gamma < 0 else -minus_q
+    return base.clamp_min(SMALLEST_BASE)
+
+
+def _power(base: Tensor, gamma: float | Tensor) -> Tensor:
+    return base.pow(gamma.abs() if isinstance(gamma, Tensor) else abs(gamma))
