@@ -13,6 +13,7 @@ COLORS = ("#c2410c", "#2563eb", "#15803d")
 
 
 def main(folder: str, output: str) -> None:
+    """Draw one reliability diagram per loss, side by side."""
     losses = read_contents(folder).losses
     figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots(2, len(losses), sharex=True, sharey="row", height_ratios=[3, 1])

@@ -73,7 +73,7 @@ def check_floating(name: str, value: object) -> None:
 
 
 def check_labels_match(logits: Tensor, labels: Tensor, *, name: str = "logits") -> None:
-    """Raise unless ``labels`` are class indices or class probabilities for ``logits`` of shape (C,) or (N, C, d1, …)."""
+    """Raise unless ``labels`` are class indices or probabilities for ``logits`` of shape (C,) or (N, C, d1, …)."""
     check_floating(name, logits)
     if not isinstance(labels, Tensor):
         raise TypeError(f"`labels` must be a tensor, got {type(labels).__name__}.")

@@ -3,7 +3,7 @@
 
 With jaxtyping installed (the test suite), the names carry shapes that are checked on every call.
 Without it they are plain tensors, so the library itself needs only torch and numpy.
-Axes: ``n`` samples, ``c`` classes, ``b`` bins, ``d`` features.
+Axes: ``n`` samples (``m`` of another set), ``c`` classes, ``b`` bins, ``d`` features.
 """
 
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Labels: TypeAlias = Tensor
     PerSample: TypeAlias = Tensor
     Confidence: TypeAlias = Tensor
+    OtherConfidence: TypeAlias = Tensor
     Correct: TypeAlias = Tensor
     ProbMatrix: TypeAlias = Tensor
     ClassIndex: TypeAlias = Tensor
@@ -26,7 +27,7 @@ else:
     try:
         from jaxtyping import Float, Int, Num, Shaped
     except ModuleNotFoundError:
-        Scalar = Logits = Labels = PerSample = Confidence = Correct = Tensor
+        Scalar = Logits = Labels = PerSample = Confidence = OtherConfidence = Correct = Tensor
         ProbMatrix = ClassIndex = PerBin = CountPerBin = InnerEdges = Tensor
     else:
         Scalar = Float[Tensor, ""]
@@ -34,6 +35,7 @@ else:
         Labels = Num[Tensor, "*label_axes"]
         PerSample = Shaped[Tensor, "*n"]
         Confidence = Float[Tensor, " n"]
+        OtherConfidence = Float[Tensor, " m"]
         Correct = Shaped[Tensor, " n"]
         ProbMatrix = Float[Tensor, "n c"]
         ClassIndex = Int[Tensor, " n"]

@@ -123,23 +123,33 @@ def _write_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 
 def read_npz(
-    path: Path, *, logits: str | None = None, probs: str | None = None, label: str | None = None
+    path: Path,
+    *,
+    logits: str | None = None,
+    probs: str | None = None,
+    label: str | None = None,
+    by: str | None = None,
 ) -> dict[str, np.ndarray]:
-    """Read the arrays of predictions from an npz file; names as in :func:`find_columns`."""
+    """Read the arrays of predictions from an npz file; names as in :func:`find_columns`, and the array ``by``."""
     try:
         with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as arrays:
             columns = find_columns(arrays.files, logits=logits, probs=probs, label=label)
             names = {columns.kind: columns.values, "labels": (columns.label,), "features": columns.features}
-            return {name: _stack([arrays[part] for part in parts]) for name, parts in names.items() if parts}
+            if by is not None:
+                if by not in arrays.files:
+                    raise ValueError(f"columns must include `{by}`, got {', '.join(arrays.files)} in {str(path)!r}.")
+                names = {columns.kind: columns.values, "labels": (columns.label,), by: (by,)}
+            return {name: stack([arrays[part] for part in parts]) for name, parts in names.items() if parts}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-        raise ValueError(f"`path` must be a readable npz file, got {str(path)!r}: {_clause(error)}.") from error
+        raise ValueError(f"`path` must be a readable npz file, got {str(path)!r}: {reason(error)}.") from error
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise ValueError(f"`path` must hold plain arrays, got pickled objects in {str(path)!r}.") from error
         raise
 
 
-def _stack(parts: list[np.ndarray]) -> np.ndarray:
+def stack(parts: list[np.ndarray]) -> np.ndarray:
+    """Join columns, one per class, into a matrix; a single column stays as it is."""
     return parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
 
 
@@ -161,9 +171,9 @@ def _read_parquet(path: Path) -> dict[str, np.ndarray]:
             columns = find_columns(file.schema_arrow.names)
             table = file.read(columns=[*columns.values, columns.label, *columns.features])
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"`path` must be a readable Parquet file, got {str(path)!r}: {_clause(error)}.") from error
+        raise ValueError(f"`path` must be a readable Parquet file, got {str(path)!r}: {reason(error)}.") from error
     names = {columns.kind: columns.values, "labels": (columns.label,), "features": columns.features}
-    return {name: _stack([arrow_values(table[part], part) for part in parts]) for name, parts in names.items() if parts}
+    return {name: stack([arrow_values(table[part], part) for part in parts]) for name, parts in names.items() if parts}
 
 
 class RowError(ValueError):
@@ -278,5 +288,6 @@ def csv_labels(labels: np.ndarray) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _clause(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Give the first line of a library's message, to end a sentence with."""
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -41,7 +41,8 @@ def test_the_examples_of_the_module_run(name):
             raise
         pytest.skip(f"needs {missing.name}, of an optional extra")
     torch.manual_seed(0)
-    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    result = doctest.testmod(module, extraglobs={"torch": torch}, optionflags=options)
 
     assert result.failed == 0
 

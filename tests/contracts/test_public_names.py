@@ -30,7 +30,7 @@ def test_the_names_of_the_design_are_public():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="^module 'adafocal' has no attribute 'AdaFocalloss'$"):
+    with pytest.raises(AttributeError, match=r"^module 'adafocal' has no attribute 'AdaFocalloss'$"):
         adafocal.AdaFocalloss  # noqa: B018
 
 

@@ -5,13 +5,25 @@
 edges.py                     equal-width and equal-mass edges; bins are (a, b]
 bins.py                      BinStats: sums per bin, merged by adding
 grid.py                      sums of constant size for streams, and what follows from them
+stream.py                    evaluate for streams: every number from such sums
 errors.py                    expected, root-mean-square and maximum calibration error
+sweep.py                     error in as many bins as keep the accuracy rising
+kolmogorov_smirnov.py        largest drift of summed confidence from summed accuracy
+smooth.py                    smooth ECE: a kernel instead of bins
+classwise.py                 one class, every class, several labels per sample
+scores.py                    NLL, Brier score and its parts, over-confidence
+summary.py                   evaluate: every number at once
 reliability.py               data of the reliability diagram, with intervals
 top_label.py                 logits or probabilities to (confidence, correct)
 ===========================  ==========================================================
 """
 
 from adafocal.calibration.bins import BinStats, bin_stats, merge
+from adafocal.calibration.classwise import (
+    classwise_calibration_error,
+    multilabel_calibration_error,
+    one_class_from_probs,
+)
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
 from adafocal.calibration.errors import binned_error, expected_calibration_error
 from adafocal.calibration.grid import (
@@ -22,17 +34,36 @@ from adafocal.calibration.grid import (
     joined_equal_mass,
     joined_sweep,
 )
+from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval
+from adafocal.calibration.scores import (
+    BrierDecomposition,
+    brier_decomposition,
+    brier_score,
+    negative_log_likelihood,
+    overconfidence,
+)
+from adafocal.calibration.smooth import smooth_calibration_error
+from adafocal.calibration.stream import StreamSums, merge_sums, stream_summary, stream_sums
+from adafocal.calibration.summary import CalibrationSummary, evaluate
+from adafocal.calibration.sweep import sweep_calibration_error, sweep_edges
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 
 __all__ = [
     "BinStats",
+    "BrierDecomposition",
+    "CalibrationSummary",
     "ReliabilityData",
+    "StreamSums",
     "assign_bins",
     "bin_stats",
     "binned_error",
+    "brier_decomposition",
+    "brier_score",
+    "classwise_calibration_error",
     "equal_mass_edges",
     "equal_width_edges",
+    "evaluate",
     "expected_calibration_error",
     "grid_edges",
     "grid_ks_error",
@@ -40,9 +71,20 @@ __all__ = [
     "join_cells",
     "joined_equal_mass",
     "joined_sweep",
+    "ks_calibration_error",
     "merge",
+    "merge_sums",
+    "multilabel_calibration_error",
+    "negative_log_likelihood",
+    "one_class_from_probs",
+    "overconfidence",
     "reliability_data",
     "reliability_from_bins",
+    "smooth_calibration_error",
+    "stream_summary",
+    "stream_sums",
+    "sweep_calibration_error",
+    "sweep_edges",
     "top_label_from_logits",
     "top_label_from_probs",
     "wilson_interval",

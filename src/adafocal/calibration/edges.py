@@ -91,4 +91,4 @@ def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
         >>> assign_bins(torch.tensor([0.0, 0.5, 0.6]), torch.tensor([0.5]))
         tensor([0, 0, 1])
     """
-    return torch.bucketize(confidence, edges.contiguous(), right=False)
+    return torch.bucketize(confidence.contiguous(), edges.contiguous(), right=False)

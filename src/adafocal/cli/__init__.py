@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``adafocal`` command: finds the sub-command's module and loads nothing else.
 
-A sub-command NAME is a module ``adafocal.cli.NAME`` (or the one in ``MODULES``) with ``main(arguments) -> exit status``.
+A sub-command NAME is a module ``adafocal.cli.NAME``, or the one in ``MODULES``, with a function
+``main(arguments) -> exit status``.
 """
 
 import argparse
@@ -15,6 +16,7 @@ COMMANDS = {
     "train": "train one classifier and write its run folder",
     "study": "train a grid of losses and seeds, and compare them",
     "report": "make the HTML page of a run or study again, from its files",
+    "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
     "list": "list losses, models, data sets or recipes",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package

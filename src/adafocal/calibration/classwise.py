@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration of every class's or every label's probability, not of the top label alone."""
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_choice, check_floating, check_labels_match, check_number, check_same_shape
+from adafocal._shapes import ClassIndex, ProbMatrix
+from adafocal.calibration.errors import expected_calibration_error
+from adafocal.calibration.top_label import at_least_float32
+
+AVERAGES = ("label", "pooled", "none")
+
+
+def classwise_calibration_error(
+    probs: ProbMatrix,
+    labels: ClassIndex,
+    *,
+    n_bins: int = 15,
+    binning: str = "equal_width",
+    norm: str = "l1",
+    debias: bool = False,
+    threshold: float = 0.0,
+) -> Tensor:
+    """Measure the calibration error of each class's probability, averaged over the classes.
+
+    The calibrated event of class c is that the label is c; every class counts the same, however rare. Use it where
+    all probabilities matter, not only the largest. With many classes most probabilities are near 0 and pull the value
+    down: compare it only between models of the same number of classes, or set a ``threshold``. The plug-in value is
+    biased upward; equal-mass bins are unreliable for rare classes, where a bin may hold no positive sample.
+
+    Args:
+        probs: Class probabilities, shape (N, C), N at least 1; values are not checked.
+        labels: Class indices in [0, C), shape (N,).
+        n_bins: Number of bins for each class.
+        binning: ``equal_width`` or ``equal_mass``; bins are (a, b], an empty bin counts nothing.
+        norm: ``l1``, ``l2`` or ``max``, within a class.
+        debias: Take the expected noise away, within a class.
+        threshold: Leave out probabilities below it, in [0, 1]; a class with none left is left out of the average.
+
+    Returns:
+        A scalar in [0, 1], float64, a fraction; lower is better. NaN if the threshold leaves nothing.
+
+    Raises:
+        TypeError: If ``probs`` is not floating point.
+        ValueError: If there is no sample, shapes do not fit, or an option is out of range.
+
+    Example:
+        >>> probs = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]])
+        >>> classwise_calibration_error(probs, torch.tensor([0, 0, 1]))
+        tensor(0.1333, dtype=torch.float64)
+
+    Reference:
+        Nixon, Dusenberry, Zhang, Jerfel and Tran, "Measuring calibration in deep learning", CVPR workshops 2019,
+        https://arxiv.org/abs/1904.01685, sections 4 and 5 (static and adaptive calibration error, thresholding).
+        Kull et al., "Beyond temperature scaling", NeurIPS 2019, https://arxiv.org/abs/1910.12656, section 2.
+    """
+    check_labels_match(probs, labels, name="probs")
+    check_number("threshold", threshold, low=0.0, high=1.0)
+    errors = []
+    for index in range(probs.shape[1]):
+        confidence, happened = one_class_from_probs(probs, labels, positive_class=index)
+        if threshold > 0:
+            counted = confidence >= threshold
+            confidence, happened = confidence[counted], happened[counted]
+            if confidence.numel() == 0:
+                continue
+        errors.append(
+            expected_calibration_error(confidence, happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias)
+        )
+    return torch.stack(errors).mean() if errors else torch.tensor(torch.nan, dtype=torch.float64, device=probs.device)
+
+
+def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_class: int = 1) -> tuple[Tensor, Tensor]:
+    """Give the probability of one class and whether the label is that class: the event of a binary classifier.
+
+    Args:
+        probs: Class probabilities, shape (N, C); values are not checked.
+        labels: Class indices in [0, C), shape (N,).
+        positive_class: The class whose probability is judged, in [0, C).
+
+    Returns:
+        ``confidence`` in [0, 1] and boolean ``correct``, each of shape (N,), for every estimator of this package.
+
+    Raises:
+        TypeError: If ``probs`` is not floating point.
+        ValueError: If shapes do not fit or ``positive_class`` is out of range.
+
+    Example:
+        >>> one_class_from_probs(torch.tensor([[0.7, 0.3], [0.1, 0.9]]), torch.tensor([0, 1]))
+        (tensor([0.3000, 0.9000]), tensor([False,  True]))
+    """
+    check_labels_match(probs, labels, name="probs")
+    if isinstance(positive_class, bool) or not 0 <= positive_class < probs.shape[1]:
+        raise ValueError(f"`positive_class` must be a class index in [0, {probs.shape[1]}), got {positive_class}.")
+    return at_least_float32(probs[:, positive_class]).contiguous(), labels == positive_class
+
+
+def multilabel_calibration_error(
+    probs: ProbMatrix,
+    labels: Tensor,
+    *,
+    n_bins: int = 15,
+    binning: str = "equal_width",
+    norm: str = "l1",
+    debias: bool = False,
+    average: str = "label",
+) -> Tensor:
+    """Measure the calibration error where a sample may have several labels, each with its own probability.
+
+    The calibrated event of column l is that label l applies. ``label`` gives every label the same say; ``pooled``
+    puts all (sample, label) pairs into the same bins, so that gaps of different labels may cancel.
+
+    Args:
+        probs: Probability of each label, shape (N, L), N at least 1; rows need not sum to 1. Values are not checked.
+        labels: Whether each label applies, booleans or 0 and 1, shape (N, L).
+        n_bins: Number of bins.
+        binning: ``equal_width`` or ``equal_mass``; bins are (a, b], an empty bin counts nothing.
+        norm: ``l1``, ``l2`` or ``max``.
+        debias: Take the expected noise away.
+        average: ``label`` averages the errors of the labels, ``pooled`` measures all pairs at once, ``none`` gives the
+            error of each label.
+
+    Returns:
+        A scalar in [0, 1], float64, or shape (L,) for ``none``; fractions, lower is better.
+
+    Raises:
+        TypeError: If ``probs`` is not floating point.
+        ValueError: If there is no sample, shapes differ, or an option is out of range.
+
+    Example:
+        >>> probs = torch.tensor([[0.9, 0.4], [0.9, 0.6]])
+        >>> multilabel_calibration_error(probs, torch.tensor([[1, 0], [1, 1]]), average="none")
+        tensor([0.1000, 0.4000], dtype=torch.float64)
+
+    Reference:
+        The binary calibration error of Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599, applied per label.
+    """
+    check_choice("average", average, AVERAGES)
+    check_floating("probs", probs)
+    check_same_shape("labels", labels, "probs", probs)
+    wide = at_least_float32(probs)
+    columns = [(wide.flatten(), labels.flatten())] if average == "pooled" else zip(wide.T, labels.T, strict=True)
+    errors = torch.stack(
+        [
+            expected_calibration_error(
+                confidence.contiguous(), happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias
+            )
+            for confidence, happened in columns
+        ]
+    )
+    return errors if average == "none" else errors.mean()

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proper scores and the signed gap: negative log-likelihood, Brier score and its parts, over-confidence."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_floating, check_labels_match, check_same_shape
+from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, Scalar
+from adafocal.calibration.bins import bin_stats, wide_dtype
+from adafocal.calibration.classwise import one_class_from_probs
+from adafocal.calibration.errors import make_edges
+
+
+def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar:
+    """Measure the mean negative logarithm of the probability of the truth.
+
+    A strictly proper score: it judges calibration and discrimination together, unbiased by sample size. One confident
+    mistake can dominate it.
+
+    Args:
+        log_probs: Logarithms of the class probabilities, nats, shape (N, C), N at least 1, such as
+            ``Predictions.log_probs``.
+        labels: Class indices in [0, C), shape (N,).
+
+    Returns:
+        A scalar in [0, inf], float64, nats per sample; lower is better. Infinite if a true class had probability 0.
+
+    Raises:
+        TypeError: If ``log_probs`` is not floating point.
+        ValueError: If there is no sample or shapes do not fit.
+
+    Example:
+        >>> negative_log_likelihood(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([0]))
+        tensor(0.6931, dtype=torch.float64)
+
+    Reference:
+        Good, "Rational decisions", JRSS B 14(1), 1952.
+    """
+    check_labels_match(log_probs, labels, name="log_probs")
+    _check_not_empty("log_probs", log_probs)
+    return -log_probs.gather(1, labels.long()[:, None]).to(wide_dtype(log_probs.device)).mean()
+
+
+def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
+    """Measure the mean squared distance between the probabilities and the truth as a one-hot vector.
+
+    A strictly proper score: it judges calibration and discrimination together, unbiased by sample size, and is bounded
+    where the log-likelihood is not. Summed over all classes as Brier did: for two classes it is twice the score of
+    the positive class alone.
+
+    Formula: (1/N) sum_i sum_c (p_ic - [label_i = c])^2.
+
+    Args:
+        probs: Class probabilities, shape (N, C), N at least 1; values are not checked.
+        labels: Class indices in [0, C), shape (N,).
+
+    Returns:
+        A scalar in [0, 2], float64; lower is better.
+
+    Raises:
+        TypeError: If ``probs`` is not floating point.
+        ValueError: If there is no sample or shapes do not fit.
+
+    Example:
+        >>> brier_score(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([0, 0]))
+        tensor(0.2500, dtype=torch.float64)
+
+    Reference:
+        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
+    """
+    check_labels_match(probs, labels, name="probs")
+    _check_not_empty("probs", probs)
+    wide = wide_dtype(probs.device)
+    of_truth = probs.gather(1, labels.long()[:, None]).to(wide).squeeze(1)
+    # sum_c (p_c - y_c)^2 = sum_c p_c^2 - 2 p_true + 1, without a one-hot matrix.
+    squares: Tensor = torch.linalg.vector_norm(probs, dim=1, dtype=wide).square()
+    return (squares - 2 * of_truth + 1).mean()
+
+
+@dataclass(frozen=True)
+class BrierDecomposition:
+    """The Brier score in parts, each summed over the classes: their sum is the score, exactly.
+
+    Attributes:
+        calibration: Weighted squared gap between mean probability and frequency per bin, >= 0; also called reliability.
+            Biased upward like every binned error.
+        refinement: Variance of the labels that remains within bins, >= 0: what perfect recalibration would leave.
+        within_bins: What the binning hides: variance of the probabilities within bins minus twice their covariance
+            with the labels, of either sign and small for many bins.
+        uncertainty: Variance of the labels without any prediction, >= 0; uncertainty minus refinement is the
+            resolution.
+    """
+
+    calibration: Scalar
+    refinement: Scalar
+    within_bins: Scalar
+    uncertainty: Scalar
+
+
+def brier_decomposition(
+    probs: ProbMatrix, labels: ClassIndex, *, n_bins: int = 15, binning: str = "equal_mass"
+) -> BrierDecomposition:
+    """Split the Brier score into calibration and refinement.
+
+    Use it to see whether a better score comes from truer probabilities or from better separated classes. The event of
+    class c is that the label is c.
+
+    Args:
+        probs: Class probabilities, shape (N, C), N at least 1; values are not checked.
+        labels: Class indices in [0, C), shape (N,).
+        n_bins: Number of bins for each class; bins are (a, b].
+        binning: ``equal_width`` or ``equal_mass``.
+
+    Returns:
+        The parts, float64; ``calibration + refinement + within_bins`` is :func:`brier_score`.
+
+    Raises:
+        TypeError: If ``probs`` is not floating point.
+        ValueError: If there is no sample, shapes do not fit, or an option is out of range.
+
+    Example:
+        >>> parts = brier_decomposition(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1]))
+        >>> parts.calibration, parts.refinement
+        (tensor(0.1800, dtype=torch.float64), tensor(0.5000, dtype=torch.float64))
+
+    Reference:
+        Murphy, "A new vector partition of the probability score", Journal of Applied Meteorology 12(4), 1973.
+        DeGroot and Fienberg, "The comparison and evaluation of forecasters", The Statistician 32, 1983 (two parts).
+        Stephenson, Coelho and Jolliffe, "Two extra components in the Brier score decomposition", Weather and
+        Forecasting 23(4), 2008 (within bins).
+    """
+    score = brier_score(probs, labels)
+    calibration, refinement, uncertainty = score.new_zeros(3).unbind()
+    for index in range(probs.shape[1]):
+        confidence, happened = one_class_from_probs(probs, labels, positive_class=index)
+        stats = bin_stats(confidence, happened, make_edges(confidence, n_bins=n_bins, binning=binning))
+        frequency = stats.correct_sum.sum() / stats.count.sum()
+        calibration = calibration + (stats.weight * stats.gap.square()).sum()
+        refinement = refinement + (stats.weight * stats.accuracy * (1 - stats.accuracy)).sum()
+        uncertainty = uncertainty + frequency * (1 - frequency)
+    return BrierDecomposition(calibration, refinement, score - calibration - refinement, uncertainty)
+
+
+def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
+    """Measure mean confidence minus accuracy.
+
+    An unbiased estimate of calibration in the large: 0 does not mean calibrated, since gaps of both signs cancel. The
+    event is the one that ``correct`` records.
+
+    Args:
+        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
+        correct: Whether the event happened, shape (N,).
+
+    Returns:
+        A scalar in [-1, 1], float64, a fraction; positive where over-confident, negative where under-confident.
+
+    Raises:
+        TypeError: If ``confidence`` is not floating point.
+        ValueError: If there is no sample or shapes differ.
+
+    Example:
+        >>> overconfidence(torch.tensor([0.8, 0.9]), torch.tensor([True, False]))
+        tensor(0.3500, dtype=torch.float64)
+
+    Reference:
+        Murphy, "A new vector partition of the probability score", Journal of Applied Meteorology 12(4), 1973 (bias).
+    """
+    check_floating("confidence", confidence)
+    check_same_shape("correct", correct, "confidence", confidence)
+    _check_not_empty("confidence", confidence)
+    wide = wide_dtype(confidence.device)
+    return confidence.to(wide).mean() - correct.to(wide).mean()
+
+
+def _check_not_empty(name: str, values: Tensor) -> None:
+    if values.numel() == 0:
+        raise ValueError(f"`{name}` must hold at least one sample, got 0.")

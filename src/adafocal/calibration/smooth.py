@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The smooth calibration error: gaps smoothed by a kernel instead of cut into bins."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_floating, check_same_shape
+from adafocal._shapes import Confidence, Correct, Scalar
+from adafocal.calibration.bins import wide_dtype
+
+GRID = 16384  # sixteen points per smallest bandwidth
+SMALLEST_BANDWIDTH = 1e-3
+BISECTIONS = 20
+
+
+def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
+    """Measure the calibration error without bins, at the scale of the error itself.
+
+    Use it to compare models without choosing a number of bins: it moves continuously with the confidences, where an
+    error in bins jumps. It is at most about the ``l1`` error of the model, because gaps that change sign within a
+    bandwidth cancel. The calibrated event is the one that ``correct`` records. Sampling noise makes it positive for a
+    calibrated model.
+
+    Formula: with r_i = confidence_i - correct_i and K_s the Gaussian kernel of bandwidth s reflected at 0 and 1,
+    smECE_s is the integral over t in [0, 1] of |(1/N) sum_i r_i K_s(t, confidence_i)|; the result is smECE_s at the
+    bandwidth where smECE_s = s, not below 0.001.
+
+    Args:
+        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
+        correct: Whether the event happened, shape (N,).
+
+    Returns:
+        A scalar in [0, 1], float64, a fraction; lower is better.
+
+    Raises:
+        TypeError: If ``confidence`` is not floating point.
+        ValueError: If there is no sample or shapes differ.
+
+    Example:
+        >>> smooth_calibration_error(torch.tensor([0.8, 0.8]), torch.tensor([True, False]))
+        tensor(0.3000, dtype=torch.float64)
+
+    Reference:
+        Błasiok and Nakkiran, "Smooth ECE: principled reliability diagrams via kernel smoothing", ICLR 2024,
+        https://arxiv.org/abs/2309.12236, section 3 and algorithm 1.
+
+    Differs from the paper: the kernel is applied exactly, to residuals interpolated on 16,384 points. The authors'
+    package relplot uses 200 points at first and cuts the kernel off at a distance of 0.5, so it gives smaller values
+    for errors above about 0.2.
+    """
+    check_floating("confidence", confidence)
+    check_same_shape("correct", correct, "confidence", confidence)
+    if confidence.ndim != 1 or confidence.numel() == 0:
+        raise ValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+    return smooth_error(residuals_on_grid(confidence, correct) / confidence.numel())
+
+
+def residuals_on_grid(confidence: Confidence, correct: Correct, weight: Confidence | None = None) -> Tensor:
+    """Sum ``confidence - correct`` on ``GRID`` cell centres, each sample shared by its two neighbours."""
+    wide = wide_dtype(confidence.device)
+    position = (confidence.to(wide) * GRID - 0.5).clamp(0, GRID - 1)
+    left = position.long().clamp_max(GRID - 2)
+    share, residual = position - left, confidence.to(wide) - correct.to(wide)
+    residual = residual if weight is None else residual * weight
+    sums = torch.zeros(GRID, dtype=wide, device=confidence.device)
+    return sums.index_add_(0, left, residual * (1 - share)).index_add_(0, left + 1, residual * share)
+
+
+def smooth_error(residuals: Tensor) -> Scalar:
+    """Give the smooth calibration error of mean residuals on the grid."""
+    # Reflection at 0 and 1 makes the signal even and periodic: smoothing is a product with its cosine series.
+    spectrum = torch.fft.rfft(torch.cat([residuals, residuals.flip(0)]))
+    frequency = math.pi * torch.arange(len(spectrum), dtype=residuals.dtype, device=residuals.device)
+
+    def at(bandwidth: Tensor) -> Tensor:
+        decay = (-0.5 * (frequency * bandwidth).square()).exp()
+        smoothed: Tensor = torch.fft.irfft(spectrum * decay, n=2 * GRID)[:GRID]
+        return smoothed.abs().sum()
+
+    low, high = residuals.new_tensor(SMALLEST_BANDWIDTH), residuals.new_tensor(1.0)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        too_narrow = at(middle) > middle
+        low, high = torch.where(too_narrow, middle, low), torch.where(too_narrow, high, middle)
+    return at(high)

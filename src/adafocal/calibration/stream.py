@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers of :func:`~adafocal.calibration.evaluate` from sums that do not grow with the data."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adafocal._checks import check_integer
+from adafocal.calibration.bins import BinStats, merge, sum_bins
+from adafocal.calibration.edges import assign_bins, equal_width_edges
+from adafocal.calibration.errors import binned_error
+from adafocal.calibration.grid import grid_ks_error, grid_stats, joined_equal_mass, joined_sweep
+from adafocal.calibration.smooth import residuals_on_grid, smooth_error
+from adafocal.calibration.summary import CalibrationSummary
+from adafocal.calibration.top_label import at_least_float32
+from adafocal.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class StreamSums:
+    """Sums over a part of the data; parts merge by adding.
+
+    Attributes:
+        cells: The calibrated event on the fine grid.
+        bins: The calibrated event in equal-width bins.
+        class_gaps: Sum of probability minus occurrence per class and equal-width bin, shape (C, n_bins).
+        totals: Sums of right top labels, negative log-likelihood and squared distance to the one-hot label, shape (3,).
+    """
+
+    cells: BinStats
+    bins: BinStats
+    class_gaps: Tensor
+    totals: Tensor
+
+
+def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> StreamSums:
+    """Sum one batch of a stream.
+
+    Args:
+        predictions: A checked batch, fastest with a few hundred thousand numbers.
+        n_bins: Number of equal-width bins.
+        positive_class: The calibrated event is that the label is this class; None: that the top label is right.
+
+    Returns:
+        The sums, of a size that depends on ``n_bins`` and the number of classes alone.
+
+    Raises:
+        TypeError: If ``n_bins`` is not an integer.
+        ValueError: If ``n_bins`` is below 1.
+
+    Example:
+        >>> batch = Predictions(probs=torch.tensor([[0.9, 0.1], [0.2, 0.8]]), labels=torch.tensor([0, 0]))
+        >>> summary = stream_summary(merge_sums(stream_sums(batch), stream_sums(batch)))
+        >>> summary.n, summary.accuracy, round(summary.overconfidence, 4)
+        (4, 0.5, 0.35)
+    """
+    check_integer("n_bins", n_bins, minimum=1)
+    labels = predictions.labels
+    # One row per class: sums and comparisons then run along memory, several times faster for few classes.
+    probs = predictions.probs.t().contiguous()
+    top, of_label = probs.amax(dim=0), probs.gather(0, labels[None])[0]
+    # Equal probabilities are rare, and only they need to know which class comes first.
+    tied = int((probs == top).sum()) > len(top)
+    right = predictions.correct if tied else of_label == top
+    confidence, happened = top, right
+    if positive_class is not None:
+        confidence, happened = probs[positive_class], labels == positive_class
+    nll = -of_label.double().log() if predictions.logits is None else _nll_from_logits(predictions.logits, labels)
+    squares = (probs * probs).sum(dim=0).double() + (1 - 2 * of_label.double())
+    return StreamSums(
+        cells=grid_stats(confidence, happened),
+        bins=sum_bins(confidence, happened, equal_width_edges(n_bins, dtype=probs.dtype), _index(confidence, n_bins)),
+        class_gaps=_class_gaps(probs, labels, n_bins),
+        totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares.sum()]),
+    )
+
+
+def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
+    """Add the sums of two parts of the data."""
+    return StreamSums(
+        cells=merge(first.cells, second.cells),
+        bins=merge(first.bins, second.bins),
+        class_gaps=first.class_gaps + second.class_gaps,
+        totals=first.totals + second.totals,
+    )
+
+
+def stream_summary(sums: StreamSums) -> CalibrationSummary:
+    """Give the summary of a stream of at least one sample.
+
+    Exact, as for data in memory: ``accuracy``, ``nll``, ``brier``, ``overconfidence``, ``ece``, ``mce`` and
+    ``classwise_ece``. From the fine grid: the equal-mass errors and the sweep are exact for edges that miss equal mass
+    by at most one cell, ``ks`` is taken at the edges of cells, ``smooth_ece`` with each cell's samples at their mean.
+    The parts of the Brier score need all samples at once and are NaN.
+    """
+    n, (right, nll, squares) = int(sums.bins.count.sum()), sums.totals.tolist()
+    equal_mass = joined_equal_mass(sums.cells, sums.bins.n_bins)
+    return CalibrationSummary(
+        n=n,
+        n_classes=len(sums.class_gaps),
+        n_bins=sums.bins.n_bins,
+        accuracy=right / n,
+        nll=nll / n,
+        brier=squares / n,
+        brier_calibration=math.nan,
+        brier_refinement=math.nan,
+        overconfidence=float(sums.bins.confidence_sum.sum() - sums.bins.correct_sum.sum()) / n,
+        ece=float(binned_error(sums.bins)),
+        ece_equal_mass=float(binned_error(equal_mass)),
+        ece_debiased=float(binned_error(equal_mass, debias=True)),
+        ece_sweep=float(binned_error(joined_sweep(sums.cells))),
+        mce=float(binned_error(sums.bins, norm="max")),
+        rms=float(binned_error(equal_mass, norm="l2")),
+        rms_debiased=float(binned_error(equal_mass, norm="l2", debias=True)),
+        ks=float(grid_ks_error(sums.cells)),
+        smooth_ece=_smooth_ece(sums.cells),
+        classwise_ece=float(sums.class_gaps.abs().sum(dim=1).mean()) / n,
+    )
+
+
+def _smooth_ece(cells: BinStats) -> float:
+    held = cells.count > 0
+    confidence, share = cells.confidence[held], cells.count[held] / cells.count.sum()
+    # One sample per cell stands for all: its residual is theirs, mean by mean, times their share.
+    return float(smooth_error(residuals_on_grid(confidence, cells.accuracy[held], share)))
+
+
+def _nll_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(at_least_float32(logits), labels, reduction="none")
+
+
+def _class_gaps(probs: Tensor, labels: Tensor, n_bins: int) -> Tensor:
+    n_classes = len(probs)
+    place = _index(probs, n_bins).add_(n_bins * torch.arange(n_classes)[:, None])
+    expected = torch.bincount(place.view(-1), probs.view(-1), n_bins * n_classes)
+    happened = torch.bincount(place.gather(0, labels[None])[0], minlength=n_bins * n_classes)
+    return (expected - happened).view(n_classes, n_bins)
+
+
+def _index(values: Tensor, n_bins: int) -> Tensor:
+    """Give the equal-width bin of each value: what ``assign_bins`` gives, for float32 without its search."""
+    edges = equal_width_edges(n_bins, dtype=values.dtype)
+    if values.dtype != torch.float32:
+        return assign_bins(values, edges)
+    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins.
+    below = values.double().clamp_(2.0**-200, 1.0).view(torch.int64).sub_(1 << 28).view(torch.float64)
+    return below.mul_(n_bins).ceil_().long().sub_(1)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every number at once: what `adafocal evaluate` prints."""
+
+import math
+from dataclasses import asdict, dataclass
+
+from adafocal.calibration.bins import bin_stats
+from adafocal.calibration.classwise import classwise_calibration_error, one_class_from_probs
+from adafocal.calibration.errors import BINNINGS, binned_error, make_edges
+from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
+from adafocal.calibration.scores import brier_decomposition, brier_score, negative_log_likelihood, overconfidence
+from adafocal.calibration.smooth import smooth_calibration_error
+from adafocal.calibration.sweep import sweep_calibration_error
+from adafocal.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class CalibrationSummary:
+    """Accuracy, proper scores and calibration errors of predictions. Fractions, not percent; top-label unless named.
+
+    Attributes:
+        n: Number of samples.
+        n_classes: Number of classes.
+        n_bins: Number of bins of every binned error but the sweep's.
+        accuracy: Share of samples whose top label is right.
+        nll: Negative log-likelihood, nats per sample; infinite if a true class had probability 0.
+        brier: Brier score summed over classes, in [0, 2].
+        brier_calibration: The part of ``brier`` due to miscalibration, equal-mass bins.
+        brier_refinement: The part of ``brier`` that perfect recalibration would leave.
+        overconfidence: Mean confidence minus accuracy, in [-1, 1].
+        ece: Expected calibration error, equal-width bins, ``l1``: the number of most papers.
+        ece_equal_mass: The same in equal-mass bins.
+        ece_debiased: ``ece_equal_mass`` less its expected noise.
+        ece_sweep: The same with the number of bins found by the monotonic sweep.
+        mce: Maximum calibration error, equal-width bins; noisy where a bin holds few samples.
+        rms: Root mean square calibration error, equal-mass bins.
+        rms_debiased: ``rms`` less its expected noise.
+        ks: Kolmogorov-Smirnov calibration error, no bins.
+        smooth_ece: Smooth calibration error, no bins.
+        classwise_ece: Calibration error of each class's probability, equal-width bins, averaged over classes.
+    """
+
+    n: int
+    n_classes: int
+    n_bins: int
+    accuracy: float
+    nll: float
+    brier: float
+    brier_calibration: float
+    brier_refinement: float
+    overconfidence: float
+    ece: float
+    ece_equal_mass: float
+    ece_debiased: float
+    ece_sweep: float
+    mce: float
+    rms: float
+    rms_debiased: float
+    ks: float
+    smooth_ece: float
+    classwise_ece: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Give plain numbers for JSON; an infinite value, which JSON cannot hold, becomes None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> CalibrationSummary:
+    """Measure accuracy, proper scores and calibration of predictions.
+
+    The calibrated event is that the top label is right, except for ``classwise_ece`` and the parts of the Brier score,
+    where it is that the label is each class in turn.
+
+    Args:
+        predictions: Probabilities or logits with the labels.
+        n_bins: Number of bins of every binned error but the sweep's.
+        positive_class: Calibrate the event that the label is this class, in place of "the top label is right"; all but
+            ``accuracy`` that speak of the top label then speak of it.
+
+    Returns:
+        The summary, plain numbers.
+
+    Raises:
+        TypeError: If ``n_bins`` or ``positive_class`` is not an integer.
+        ValueError: If ``n_bins`` is below 1, or there is no class ``positive_class``.
+
+    Example:
+        >>> import torch
+        >>> probs, labels = torch.tensor([[0.9, 0.1], [0.2, 0.8]]), torch.tensor([0, 0])
+        >>> summary = evaluate(Predictions(probs=probs, labels=labels))
+        >>> summary.accuracy, round(summary.overconfidence, 4)
+        (0.5, 0.35)
+    """
+    probs, labels, correct = predictions.probs, predictions.labels, predictions.correct
+    confidence = probs.amax(dim=1)
+    if positive_class is not None:
+        confidence, correct = one_class_from_probs(probs, labels, positive_class=positive_class)
+    equal_width, equal_mass = (
+        bin_stats(confidence, correct, make_edges(confidence, n_bins=n_bins, binning=binning)) for binning in BINNINGS
+    )
+    parts = brier_decomposition(probs, labels, n_bins=n_bins)
+    values = {
+        "accuracy": predictions.correct.double().mean(),
+        "nll": negative_log_likelihood(predictions.log_probs, labels),
+        "brier": brier_score(probs, labels),
+        "brier_calibration": parts.calibration,
+        "brier_refinement": parts.refinement,
+        "overconfidence": overconfidence(confidence, correct),
+        "ece": binned_error(equal_width),
+        "ece_equal_mass": binned_error(equal_mass),
+        "ece_debiased": binned_error(equal_mass, debias=True),
+        "ece_sweep": sweep_calibration_error(confidence, correct),
+        "mce": binned_error(equal_width, norm="max"),
+        "rms": binned_error(equal_mass, norm="l2"),
+        "rms_debiased": binned_error(equal_mass, norm="l2", debias=True),
+        "ks": ks_calibration_error(confidence, correct),
+        "smooth_ece": smooth_calibration_error(confidence, correct),
+        "classwise_ece": classwise_calibration_error(probs, labels, n_bins=n_bins),
+    }
+    numbers = {name: float(value) for name, value in values.items()}
+    return CalibrationSummary(n=predictions.n, n_classes=predictions.n_classes, n_bins=n_bins, **numbers)

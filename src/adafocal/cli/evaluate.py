@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``adafocal evaluate``: calibration of predictions in files, whoever made them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+DESCRIPTION = """Measure the calibration of predictions in Parquet, CSV or npz files.
+
+Columns: logits or probs as a list column, or logit_0 ... or prob_0 ..., one per class; label (or labels) with class
+indices. Logits and probabilities are never guessed. Parquet and CSV of any size are read piece by piece."""
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print; see ``adafocal evaluate --help``."""
+    options = _parser().parse_args(arguments)
+
+    from rich.console import Console
+
+    from adafocal._checks import check_integer
+    from adafocal._files import write_text
+    from adafocal._scan import Names, count_rows, find_files, scan
+    from adafocal.report.evaluation import measure, to_json
+    from adafocal.report.terminal import print_measured
+
+    check_integer("bins", options.bins, minimum=1)
+    if options.positive_class is not None:
+        check_integer("positive-class", options.positive_class, minimum=0)
+    files = find_files(options.files)
+    names = Names(logits=options.logits, probs=options.probs, label=options.label, by=options.by)
+    with _progress(count_rows(files)) as advance:
+        measured = measure(
+            scan(files, names), n_bins=options.bins, positive_class=options.positive_class, advance=advance
+        )
+    if options.json is not None:
+        result = {"files": [str(file) for file in files], "positive_class": options.positive_class} | to_json(measured)
+        write_text(options.json, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    print_measured(measured, Console(), event=_event(options))
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="adafocal evaluate", description=DESCRIPTION, exit_on_error=False)
+    parser.add_argument("files", nargs="+", type=str, help="Files, folders or quoted globs; .parquet, .csv, .npz.")
+    parser.add_argument("--probs", type=str, default=None, help="Column, prefix or comma-separated columns of probs.")
+    parser.add_argument("--logits", type=str, default=None, help="Column, prefix or comma-separated columns of logits.")
+    parser.add_argument("--label", type=str, default=None, help="Column of class indices.")
+    parser.add_argument("--bins", type=int, default=15, help="Number of bins.")
+    parser.add_argument("--by", type=str, default=None, help="Column of groups, each measured for itself.")
+    parser.add_argument(
+        "--positive-class", type=int, default=None, help="Calibrate the probability of this class, not the top label's."
+    )
+    parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file.")
+    return parser
+
+
+def _event(options: Namespace) -> str:
+    if options.positive_class is not None:
+        return f"the label is class {options.positive_class}"
+    return "the top label is right"
+
+
+@contextmanager
+def _progress(total: int | None) -> Iterator[Any]:
+    """Show the rows read so far on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("rows", total=total)
+        yield lambda rows: progress.advance(task, rows)

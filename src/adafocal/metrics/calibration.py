@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration errors as torchmetrics classes, from sums per bin."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from adafocal._checks import check_choice, check_integer
+from adafocal._shapes import Labels, Logits, Scalar
+from adafocal.calibration.bins import BinStats, bin_stats
+from adafocal.calibration.edges import assign_bins, equal_width_edges
+from adafocal.calibration.errors import BINNINGS, NORMS, binned_error
+from adafocal.calibration.grid import N_CELLS, grid_edges, grid_stats, joined_equal_mass
+from adafocal.metrics.inputs import check_settings, counted_samples, counted_top_label
+
+
+class CalibrationError(Metric):
+    """Top-label calibration error over all that was seen: ECE, its root mean square, or the maximum (MCE).
+
+    With equal-width bins the value is that of :func:`~adafocal.calibration.expected_calibration_error` on all samples
+    at once. Equal-mass bins are joined from a fixed grid of 4,352 cells: exact for their edges, which miss equal mass
+    by at most one cell. Biased upward: sampling noise alone makes it positive for a calibrated model.
+
+    Args:
+        n_bins: Number of bins (a, b].
+        binning: ``equal_width`` or ``equal_mass``.
+        norm: ``l1`` (ECE), ``l2`` (root mean square) or ``max`` (MCE).
+        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
+        ignore_index: Label of samples that do not count.
+
+    Raises:
+        TypeError: If a setting is of the wrong type.
+        ValueError: If a setting is out of range.
+
+    Example:
+        >>> metric = CalibrationError(inputs="probs")
+        >>> metric.update(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1]))
+        >>> metric.compute()
+        tensor(0.3000, dtype=torch.float64)
+
+    Reference:
+        Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017,
+        https://arxiv.org/abs/1706.04599, equations 3 and 5.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    count: Tensor
+    confidence_sum: Tensor
+    correct_sum: Tensor
+
+    def __init__(
+        self,
+        *,
+        n_bins: int = 15,
+        binning: str = "equal_width",
+        norm: str = "l1",
+        inputs: str = "logits",
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__()
+        check_integer("n_bins", n_bins, minimum=1)
+        check_choice("binning", binning, BINNINGS)
+        check_choice("norm", norm, NORMS)
+        check_settings(inputs, ignore_index)
+        self.n_bins = n_bins
+        self.binning = binning
+        self.norm = norm
+        self.inputs = inputs
+        self.ignore_index = ignore_index
+        _add_sums(self, (n_bins if binning == "equal_width" else N_CELLS,))
+
+    def update(self, values: Logits, labels: Labels) -> None:
+        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
+        confidence, correct = counted_top_label(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+        if self.binning == "equal_width":
+            edges = equal_width_edges(self.n_bins, dtype=confidence.dtype, device=confidence.device)
+            stats = bin_stats(confidence, correct, edges)
+        else:
+            stats = grid_stats(confidence, correct)
+        self.count += stats.count
+        self.confidence_sum += stats.confidence_sum
+        self.correct_sum += stats.correct_sum
+
+    def stats(self) -> BinStats:
+        """Give the sums per bin: the data of a reliability diagram."""
+        if self.binning == "equal_width":
+            edges = equal_width_edges(self.n_bins, device=self.count.device)
+            return BinStats(edges, self.count, self.confidence_sum, self.correct_sum)
+        cells = BinStats(grid_edges(device=self.count.device), self.count, self.confidence_sum, self.correct_sum)
+        return joined_equal_mass(cells, self.n_bins) if bool(self.count.any()) else cells
+
+    def compute(self) -> Scalar:
+        """Give the error, a fraction in [0, 1]; NaN when nothing was seen."""
+        return binned_error(self.stats(), norm=self.norm)
+
+
+class ClasswiseCalibrationError(Metric):
+    """Mean over the classes of the calibration error of each class's probability, in equal-width bins.
+
+    The event of class k is "the label is k", its confidence the probability of k, over all samples. With many classes
+    most probabilities are near 0, and so is this error: compare it only between models of the same task.
+
+    Formula: ``1/C sum_k sum_b (n_kb / N) |conf_kb - acc_kb|``.
+
+    Args:
+        n_classes: Number of classes C.
+        n_bins: Number of bins (a, b] per class.
+        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
+        ignore_index: Label of samples that do not count.
+
+    Raises:
+        TypeError: If a setting is of the wrong type.
+        ValueError: If a setting is out of range.
+
+    Example:
+        >>> metric = ClasswiseCalibrationError(n_classes=2, inputs="probs")
+        >>> metric.update(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1]))
+        >>> metric.compute()
+        tensor(0.3000, dtype=torch.float64)
+
+    Reference:
+        Kull, Perello-Nieto, Kängsepp, Silva Filho, Song and Flach, "Beyond temperature scaling", NeurIPS 2019,
+        https://arxiv.org/abs/1910.12656, equation 3.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    count: Tensor
+    confidence_sum: Tensor
+    correct_sum: Tensor
+
+    def __init__(self, *, n_classes: int, n_bins: int = 15, inputs: str = "logits", ignore_index: int = -100) -> None:
+        super().__init__()
+        check_integer("n_classes", n_classes, minimum=2)
+        check_integer("n_bins", n_bins, minimum=1)
+        check_settings(inputs, ignore_index)
+        self.n_classes = n_classes
+        self.n_bins = n_bins
+        self.inputs = inputs
+        self.ignore_index = ignore_index
+        _add_sums(self, (n_classes, n_bins))
+
+    def update(self, values: Logits, labels: Labels) -> None:
+        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
+        rows, counted = counted_samples(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+        if rows.shape[1] != self.n_classes:
+            raise ValueError(f"`{self.inputs}` must have {self.n_classes} classes, got {rows.shape[1]}.")
+        probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
+        edges = equal_width_edges(self.n_bins, dtype=probs.dtype, device=probs.device)
+        index = assign_bins(probs, edges) + self.n_bins * torch.arange(self.n_classes, device=probs.device)
+        self.count += _per_bin(torch.ones_like(index), index, self.count)
+        self.confidence_sum += _per_bin(probs, index, self.confidence_sum)
+        happened = index.gather(1, counted[:, None])
+        self.correct_sum += _per_bin(torch.ones_like(happened), happened, self.correct_sum)
+
+    def compute(self) -> Scalar:
+        """Give the error, a fraction in [0, 1]; NaN when nothing was seen."""
+        n = self.count[0].sum()
+        gaps = (self.confidence_sum - self.correct_sum).abs().sum(dim=1) / n.clamp_min(1)
+        return torch.where(n > 0, gaps.mean(), torch.nan)
+
+
+class Overconfidence(Metric):
+    """Mean confidence minus accuracy: positive where a model claims more than it holds.
+
+    Gaps of opposite sign cancel, so 0 does not mean calibrated; :class:`CalibrationError` is never below its size.
+
+    Args:
+        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
+        ignore_index: Label of samples that do not count.
+
+    Raises:
+        ValueError: If ``inputs`` is neither.
+
+    Example:
+        >>> metric = Overconfidence(inputs="probs")
+        >>> metric.update(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1]))
+        >>> metric.compute()
+        tensor(0.3000, dtype=torch.float64)
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = False
+    count: Tensor
+    confidence_sum: Tensor
+    correct_sum: Tensor
+
+    def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
+        super().__init__()
+        check_settings(inputs, ignore_index)
+        self.inputs = inputs
+        self.ignore_index = ignore_index
+        _add_sums(self, ())
+
+    def update(self, values: Logits, labels: Labels) -> None:
+        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
+        confidence, correct = counted_top_label(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+        self.count += correct.numel()
+        self.confidence_sum += confidence.sum(dtype=self.confidence_sum.dtype)
+        self.correct_sum += correct.sum()
+
+    def compute(self) -> Scalar:
+        """Give the difference, a fraction in [-1, 1]; NaN when nothing was seen."""
+        return (self.confidence_sum - self.correct_sum) / self.count
+
+
+def _add_sums(metric: Metric, shape: tuple[int, ...]) -> None:
+    metric.add_state("count", torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
+    metric.add_state("confidence_sum", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+    metric.add_state("correct_sum", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+
+
+def _per_bin(values: Tensor, index: Tensor, like: Tensor) -> Tensor:
+    flat = torch.zeros_like(like).flatten()
+    return flat.index_add_(0, index.flatten(), values.flatten().to(like.dtype)).view_as(like)

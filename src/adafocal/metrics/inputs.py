@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the metrics share: checked batches of logits or probabilities, with ignored samples left out."""
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_choice, check_integer, check_label_values, check_labels_match
+from adafocal._shapes import Labels, Logits
+from adafocal.calibration.top_label import at_least_float32, top_label_from_logits, top_label_from_probs
+
+INPUTS = ("logits", "probs")
+
+
+def check_settings(inputs: str, ignore_index: int) -> None:
+    """Raise unless the settings that all metrics share make sense."""
+    check_choice("inputs", inputs, INPUTS)
+    check_integer("ignore_index", ignore_index, minimum=torch.iinfo(torch.int64).min)
+
+
+def counted_top_label(values: Logits, labels: Labels, *, inputs: str, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Give confidence and correctness of the samples that count, both of shape (n,)."""
+    _check_batch(values, labels, inputs, ignore_index)
+    top_label = top_label_from_logits if inputs == "logits" else top_label_from_probs
+    confidence, correct = top_label(values, labels)
+    counted = labels != ignore_index
+    return confidence[counted], correct[counted]
+
+
+def counted_samples(values: Logits, labels: Labels, *, inputs: str, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Give the values, shape (n, C) in float32 or wider, and the labels, shape (n,), of the samples that count."""
+    _check_batch(values, labels, inputs, ignore_index)
+    rows = at_least_float32(values).movedim(min(1, values.ndim - 1), -1).reshape(labels.numel(), -1)
+    counted = labels.flatten() != ignore_index
+    if bool(counted.all()):
+        return rows, labels.flatten().long()
+    return rows[counted], labels.flatten()[counted].long()
+
+
+def _check_batch(values: Tensor, labels: Tensor, inputs: str, ignore_index: int) -> None:
+    check_labels_match(values, labels, name=inputs)
+    if labels.is_floating_point():
+        raise TypeError("`labels` must be class indices, got class probabilities.")
+    check_label_values(labels, values.shape[min(1, values.ndim - 1)], ignore_index=ignore_index)

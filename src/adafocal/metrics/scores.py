@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proper scores as torchmetrics classes: a sum and a count."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+
+from adafocal._shapes import Labels, Logits, Scalar
+from adafocal.metrics.inputs import check_settings, counted_samples
+
+
+class NegativeLogLikelihood(Metric):
+    """Mean negative logarithm of the probability of the label, in nats: a proper score, lower is better.
+
+    Infinite when a label has probability 0.
+
+    Args:
+        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
+        ignore_index: Label of samples that do not count.
+
+    Raises:
+        ValueError: If ``inputs`` is neither.
+
+    Example:
+        >>> metric = NegativeLogLikelihood(inputs="probs")
+        >>> metric.update(torch.tensor([[0.5, 0.5]]), torch.tensor([0]))
+        >>> metric.compute()
+        tensor(0.6931, dtype=torch.float64)
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    count: Tensor
+    total: Tensor
+
+    def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
+        super().__init__()
+        check_settings(inputs, ignore_index)
+        self.inputs = inputs
+        self.ignore_index = ignore_index
+        _add_total(self)
+
+    def update(self, values: Logits, labels: Labels) -> None:
+        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
+        rows, counted = counted_samples(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+        if self.inputs == "logits":
+            nats = F.cross_entropy(rows, counted, reduction="none")
+        else:
+            nats = -rows.gather(1, counted[:, None]).log()
+        self.count += counted.numel()
+        self.total += nats.sum(dtype=self.total.dtype)
+
+    def compute(self) -> Scalar:
+        """Give the mean in nats, >= 0; NaN when nothing was seen."""
+        return self.total / self.count
+
+
+class BrierScore(Metric):
+    """Mean squared distance between the probabilities and the one-hot label: a proper score, lower is better.
+
+    Formula: ``1/N sum_n sum_k (p_nk - [label_n = k])^2``.
+
+    Args:
+        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
+        ignore_index: Label of samples that do not count.
+
+    Raises:
+        ValueError: If ``inputs`` is neither.
+
+    Example:
+        >>> metric = BrierScore(inputs="probs")
+        >>> metric.update(torch.tensor([[0.5, 0.5]]), torch.tensor([0]))
+        >>> metric.compute()
+        tensor(0.5000, dtype=torch.float64)
+
+    Reference:
+        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    count: Tensor
+    total: Tensor
+
+    def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
+        super().__init__()
+        check_settings(inputs, ignore_index)
+        self.inputs = inputs
+        self.ignore_index = ignore_index
+        _add_total(self)
+
+    def update(self, values: Logits, labels: Labels) -> None:
+        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
+        rows, counted = counted_samples(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+        probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
+        residual = probs.scatter_add(1, counted[:, None], probs.new_full((counted.numel(), 1), -1.0))
+        self.count += counted.numel()
+        self.total += residual.square_().sum(dim=1).sum(dtype=self.total.dtype)
+
+    def compute(self) -> Scalar:
+        """Give the mean, in [0, 2]; NaN when nothing was seen."""
+        return self.total / self.count
+
+
+def _add_total(metric: Metric) -> None:
+    metric.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+    metric.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well scores tell out-of-distribution from in-distribution samples: everything from counts per distinct score.
+
+Out-of-distribution is the positive class and has the higher scores, unless a function says otherwise. Only the order
+of the scores enters, so scores of any size, infinities among them, are exact.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_choice, check_floating, check_number
+from adafocal._shapes import Confidence, OtherConfidence, Scalar
+
+POSITIVES = ("ood", "id")
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """Points of the curve, from (0, 0) to (1, 1), one per distinct score.
+
+    Attributes:
+        false_positive_rate: Share of in-distribution samples with a score of at least the threshold, shape (k + 1,).
+        true_positive_rate: Share of out-of-distribution samples with a score of at least the threshold.
+        threshold: Distinct scores, descending, after a first one of +inf that no sample reaches.
+    """
+
+    false_positive_rate: Tensor
+    true_positive_rate: Tensor
+    threshold: Tensor
+
+
+def auroc(id_scores: Confidence, ood_scores: OtherConfidence) -> Scalar:
+    """Measure how often an out-of-distribution sample has the higher score of a random pair; ties count one half.
+
+    It does not depend on how many samples of each kind there are, and says nothing about any one threshold.
+
+    Formula: P(ood > id) + P(ood = id) / 2, the Mann-Whitney statistic over N M pairs.
+
+    Args:
+        id_scores: Scores of N >= 1 in-distribution samples.
+        ood_scores: Scores of M >= 1 out-of-distribution samples.
+
+    Returns:
+        A float64 scalar in [0, 1]; 0.5 is a guess (exactly so where all scores are equal), higher is better.
+
+    Raises:
+        TypeError: If scores are not floating point.
+        ValueError: If there are no samples of a kind, or a score is NaN.
+
+    Example:
+        >>> auroc(torch.tensor([0.1, 0.2]), torch.tensor([0.2, 0.9]))
+        tensor(0.8750, dtype=torch.float64)
+
+    Reference:
+        Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
+        Radiology 1982.
+    """
+    return auroc_of_counts(*score_counts(id_scores, ood_scores))
+
+
+def aupr(id_scores: Confidence, ood_scores: OtherConfidence, *, positive: str = "ood") -> Scalar:
+    """Measure precision averaged over the recall of one kind of sample; it depends on the share of that kind.
+
+    Formula: average precision, sum_k (recall_k - recall_{k-1}) precision_k over the distinct scores.
+
+    Args:
+        id_scores: Scores of N >= 1 in-distribution samples.
+        ood_scores: Scores of M >= 1 out-of-distribution samples.
+        positive: ``ood`` (AUPR-out) finds the out-of-distribution samples from the highest score down; ``id``
+            (AUPR-in) finds the in-distribution samples from the lowest score up.
+
+    Returns:
+        A float64 scalar in (0, 1]; a guess gives the share of the positive kind, higher is better.
+
+    Raises:
+        TypeError: If scores are not floating point.
+        ValueError: If there are no samples of a kind, a score is NaN, or ``positive`` is unknown.
+
+    Example:
+        >>> aupr(torch.tensor([0.1, 0.2]), torch.tensor([0.2, 0.9]))
+        tensor(0.8333, dtype=torch.float64)
+
+    Reference:
+        Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution examples in neural
+        networks", ICLR 2017, https://arxiv.org/abs/1610.02136, section 3.1.
+
+    Differs from the paper: steps instead of linear interpolation between points, which would be too optimistic; equal
+        to scikit-learn's ``average_precision_score``.
+    """
+    check_choice("positive", positive, POSITIVES)
+    return aupr_of_counts(*score_counts(id_scores, ood_scores), positive=positive)
+
+
+def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float = 0.95) -> Scalar:
+    """Measure the share of in-distribution samples flagged by the threshold that finds ``tpr`` of the others.
+
+    Args:
+        id_scores: Scores of N >= 1 in-distribution samples.
+        ood_scores: Scores of M >= 1 out-of-distribution samples.
+        tpr: Share of out-of-distribution samples to be found at least, in (0, 1].
+
+    Returns:
+        A float64 scalar in [0, 1], lower is better; 1 where all scores are equal.
+
+    Raises:
+        TypeError: If scores are not floating point.
+        ValueError: If there are no samples of a kind, a score is NaN, or ``tpr`` is out of range.
+
+    Example:
+        >>> fpr_at_tpr(torch.tensor([0.1, 0.2]), torch.tensor([0.2, 0.9]), tpr=0.5)
+        tensor(0., dtype=torch.float64)
+
+    Reference:
+        Liang, Li and Srikant, "Enhancing the reliability of out-of-distribution image detection in neural networks",
+        ICLR 2018, https://arxiv.org/abs/1706.02690, section 3.
+
+    Differs from the paper: there in-distribution is the positive kind. Here out-of-distribution is, as in the OpenOOD
+        and pytorch-ood benchmarks; exchange and negate the scores for the other.
+    """
+    check_number("tpr", tpr, low=0.0, high=1.0, open_low=True)
+    return fpr_of_counts(*score_counts(id_scores, ood_scores), tpr=tpr)
+
+
+def roc_curve(id_scores: Confidence, ood_scores: OtherConfidence) -> RocCurve:
+    """Give the points of the receiver operating characteristic curve, one per distinct score.
+
+    Args:
+        id_scores: Scores of N >= 1 in-distribution samples.
+        ood_scores: Scores of M >= 1 out-of-distribution samples.
+
+    Returns:
+        The curve, from (0, 0) to (1, 1).
+
+    Raises:
+        TypeError: If scores are not floating point.
+        ValueError: If there are no samples of a kind, or a score is NaN.
+
+    Example:
+        >>> roc_curve(torch.tensor([0.1]), torch.tensor([0.9])).true_positive_rate
+        tensor([0., 1., 1.], dtype=torch.float64)
+    """
+    id_count, ood_count = score_counts(id_scores, ood_scores)
+    values = torch.unique(torch.cat([id_scores.double(), ood_scores.double()])).flip(0)
+    first = values.new_tensor([torch.inf])
+    return RocCurve(
+        false_positive_rate=torch.cat([first.new_zeros(1), _share(id_count)]),
+        true_positive_rate=torch.cat([first.new_zeros(1), _share(ood_count)]),
+        threshold=torch.cat([first, values]),
+    )
+
+
+def check_scores(name: str, scores: Tensor) -> None:
+    """Raise unless ``scores`` is a non-empty vector of floating-point numbers without NaN."""
+    check_floating(name, scores)
+    if scores.ndim != 1 or scores.numel() == 0:
+        raise ValueError(f"`{name}` must have shape (N,) with N >= 1, got {tuple(scores.shape)}.")
+    if scores.isnan().any():
+        raise ValueError(f"`{name}` must not be NaN, got NaN at position {int(scores.isnan().nonzero()[0])}.")
+
+
+def score_groups(id_scores: Confidence, ood_scores: OtherConfidence) -> tuple[Tensor, Tensor, int]:
+    """Number the distinct scores from the highest down; give each sample's number and how many there are."""
+    check_scores("id_scores", id_scores)
+    check_scores("ood_scores", ood_scores)
+    values, index = torch.unique(torch.cat([id_scores.double(), ood_scores.double()]), return_inverse=True)
+    index = values.numel() - 1 - index
+    return index[: id_scores.numel()], index[id_scores.numel() :], values.numel()
+
+
+def score_counts(id_scores: Confidence, ood_scores: OtherConfidence) -> tuple[Tensor, Tensor]:
+    """Count both kinds of samples per distinct score, from the highest down; float64 holds the counts exactly."""
+    id_group, ood_group, n_groups = score_groups(id_scores, ood_scores)
+    return (
+        torch.bincount(id_group, minlength=n_groups).double(),
+        torch.bincount(ood_group, minlength=n_groups).double(),
+    )
+
+
+def auroc_of_counts(id_count: Tensor, ood_count: Tensor) -> Tensor:
+    """Give the AUROC of counts per score from the highest down, shape (…, k) to (…)."""
+    above = ood_count.cumsum(-1) - 0.5 * ood_count
+    return (id_count * above).sum(-1) / (id_count.sum(-1) * ood_count.sum(-1))
+
+
+def aupr_of_counts(id_count: Tensor, ood_count: Tensor, *, positive: str) -> Tensor:
+    """Give the average precision of counts per score from the highest down, shape (…, k) to (…)."""
+    hits, misses = (ood_count, id_count) if positive == "ood" else (id_count.flip(-1), ood_count.flip(-1))
+    true, false = hits.cumsum(-1), misses.cumsum(-1)
+    return (hits * true / (true + false).clamp_min(1)).sum(-1) / hits.sum(-1)
+
+
+def fpr_of_counts(id_count: Tensor, ood_count: Tensor, *, tpr: float) -> Tensor:
+    """Give the false positive rate at the first score that reaches ``tpr``, shape (…, k) to (…)."""
+    place = (_share(ood_count) >= tpr).double().argmax(-1, keepdim=True)
+    return _share(id_count).gather(-1, place).squeeze(-1)
+
+
+def _share(count: Tensor) -> Tensor:
+    total = count.cumsum(-1)
+    return total / total[..., -1:]

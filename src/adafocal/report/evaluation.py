@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the calibration of predictions in files: in memory where they fit, else as a stream of constant size."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+
+from adafocal._scan import Piece
+from adafocal.calibration import (
+    BinStats,
+    CalibrationSummary,
+    StreamSums,
+    bin_stats,
+    equal_width_edges,
+    evaluate,
+    merge_sums,
+    one_class_from_probs,
+    stream_summary,
+    stream_sums,
+)
+from adafocal.predictions import Predictions
+
+# Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
+IN_MEMORY = 10_000_000
+MAX_GROUPS = 1000
+WORKERS = 2
+ALL = ""
+
+Rows = tuple[Predictions, list[tuple[str, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The calibration of all predictions or of one group.
+
+    Attributes:
+        summary: Every number.
+        bins: Equal-width bins of the calibrated event.
+        exact: Whether all predictions were in memory, so that every number is exact; else see
+            :func:`~adafocal.calibration.stream_summary`.
+    """
+
+    summary: CalibrationSummary
+    bins: BinStats
+    exact: bool
+
+
+def measure(
+    pieces: Iterable[Piece],
+    *,
+    n_bins: int = 15,
+    positive_class: int | None = None,
+    advance: Callable[[int], object] = lambda rows: None,
+    in_memory: int = IN_MEMORY,
+) -> dict[str, Measured]:
+    """Measure the predictions of all pieces, and of each group in them.
+
+    Args:
+        pieces: Rows of files, as ``scan`` gives them.
+        n_bins: Number of bins.
+        positive_class: The calibrated event is that the label is this class; None: that the top label is right.
+        advance: Called with the number of rows of each piece that is done.
+        in_memory: Up to so many logits or probabilities everything is kept and exact.
+
+    Returns:
+        What was measured, under ``""`` for all rows and under each group's name, sorted by name.
+
+    Raises:
+        ValueError: If there is no row, rows are no predictions, the number of classes changes, or there are more than
+            1,000 groups.
+    """
+    pieces, held, numbers = iter(pieces), [], 0
+    checked = _same_width(pieces)
+    for piece in checked:
+        if piece.n == 0:
+            continue
+        predictions = piece.predictions()
+        numbers += predictions.n * predictions.n_classes
+        held.append((predictions, piece.groups()))
+        advance(piece.n)
+        if numbers > in_memory:
+            return _streamed(held, checked, n_bins, positive_class, advance)
+    if not held:
+        raise ValueError("`FILE` must hold at least one row, got 0.")
+    return {name: _exact(part, n_bins, positive_class) for name, part in _grouped(held)}
+
+
+def _same_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    width = None
+    for piece in pieces:
+        n_classes = piece.width()
+        width = n_classes if width is None else width
+        if n_classes != width:
+            raise ValueError(f"files must all have {width} classes, got {n_classes} in {str(piece.path)!r}.")
+        yield piece
+
+
+def _grouped(held: list[Rows]) -> Iterator[tuple[str, Predictions]]:
+    yield ALL, _joined([predictions for predictions, _ in held])
+    parts: dict[str, list[Predictions]] = {}
+    for predictions, groups in held:
+        for name, rows in groups:
+            parts.setdefault(name, []).append(_rows(predictions, rows))
+        _check_groups(len(parts))
+    for name in sorted(parts):
+        yield name, _joined(parts[name])
+
+
+def _joined(parts: list[Predictions]) -> Predictions:
+    kind = parts[0].kind
+    values = torch.cat([part.logits if part.logits is not None else part.probs for part in parts])
+    return Predictions(**{kind: values, "labels": torch.cat([part.labels for part in parts])})
+
+
+def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    index = torch.as_tensor(rows)
+    values = predictions.logits if predictions.logits is not None else predictions.probs
+    return Predictions(**{predictions.kind: values[index], "labels": predictions.labels[index]})
+
+
+def _exact(predictions: Predictions, n_bins: int, positive_class: int | None) -> Measured:
+    confidence, correct = predictions.confidence, predictions.correct
+    if positive_class is not None:
+        confidence, correct = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
+    bins = bin_stats(confidence, correct, equal_width_edges(n_bins, dtype=confidence.dtype))
+    return Measured(evaluate(predictions, n_bins=n_bins, positive_class=positive_class), bins, exact=True)
+
+
+def _streamed(
+    held: list[Rows],
+    pieces: Iterator[Piece],
+    n_bins: int,
+    positive_class: int | None,
+    advance: Callable[[int], object],
+) -> dict[str, Measured]:
+    def sums(rows: Rows | Piece) -> tuple[int, dict[str, StreamSums]]:
+        new = isinstance(rows, Piece)
+        predictions, groups = (rows.predictions(), rows.groups()) if isinstance(rows, Piece) else rows
+        parts = {ALL: stream_sums(predictions, n_bins=n_bins, positive_class=positive_class)}
+        for name, index in groups:
+            parts[name] = stream_sums(_rows(predictions, index), n_bins=n_bins, positive_class=positive_class)
+        return predictions.n if new else 0, parts
+
+    total: dict[str, StreamSums] = {}
+    for n, parts in _in_order(sums, chain(_emptied(held), (piece for piece in pieces if piece.n))):
+        for name, part in parts.items():
+            total[name] = merge_sums(total[name], part) if name in total else part
+        _check_groups(len(total) - 1)
+        advance(n)
+    return {name: Measured(stream_summary(total[name]), total[name].bins, exact=False) for name in sorted(total)}
+
+
+def _emptied(held: list[Rows]) -> Iterator[Rows]:
+    held.reverse()
+    while held:
+        yield held.pop()
+
+
+def _check_groups(n_groups: int) -> None:
+    if n_groups > MAX_GROUPS:
+        raise ValueError(f"`by` must name a column of at most {MAX_GROUPS} different values, got more.")
+
+
+def _in_order(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Work on items in threads, few at a time, and give the results in the order of the items."""
+    waiting: deque[Future[Any]] = deque()
+    with _one_torch_thread(), ThreadPoolExecutor(WORKERS) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    # Pieces already keep every core busy.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def to_json(measured: dict[str, Measured]) -> dict[str, Any]:
+    """Give everything as plain values: the summary of all rows, its bins, and the summary of each group."""
+    whole = measured[ALL]
+    groups = {name: part.summary.to_dict() for name, part in measured.items() if name != ALL}
+    return {
+        **whole.summary.to_dict(),
+        "method": "exact" if whole.exact else "streamed",
+        "bins": _bins(whole.bins),
+        **({"groups": groups} if groups else {}),
+    }
+
+
+def _bins(bins: BinStats) -> list[dict[str, float]]:
+    edges = [0.0, *bins.edges.tolist(), 1.0]
+    columns = zip(edges, edges[1:], bins.count.tolist(), bins.confidence.tolist(), bins.accuracy.tolist(), strict=False)
+    names = ("lower", "upper", "count", "confidence", "accuracy")
+    return [dict(zip(names, values, strict=True)) for values in columns]

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scaling after training: fitted on validation predictions, applied to test predictions.
+
+===========================  ==========================================================
+temperature.py               one temperature: exact minimum of the NLL, or the papers' grid
+affine.py                    vector, matrix and Dirichlet scaling
+binary.py                    isotonic regression and histogram binning, per class or top label
+catalogue.py                 METHODS: every method by name; load_scaling
+scores.py                    from a predictions record to log-scores and back
+files.py                     fitted scalings as JSON
+===========================  ==========================================================
+"""
+
+from adafocal.scaling.affine import AffineScaling, fit_dirichlet, fit_matrix, fit_vector
+from adafocal.scaling.binary import BinaryScaling, fit_histogram, fit_isotonic
+from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, Scaling, load_scaling
+from adafocal.scaling.temperature import Temperature, fit_temperature
+
+__all__ = [
+    "ARGMAX_PRESERVING",
+    "METHODS",
+    "AffineScaling",
+    "BinaryScaling",
+    "Scaling",
+    "Temperature",
+    "fit_dirichlet",
+    "fit_histogram",
+    "fit_isotonic",
+    "fit_matrix",
+    "fit_temperature",
+    "fit_vector",
+    "load_scaling",
+]

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every scaling method by name: what the command line, tests and docs read."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from adafocal.predictions import Predictions
+from adafocal.scaling.affine import AFFINE_BUILDERS, fit_dirichlet, fit_matrix, fit_vector
+from adafocal.scaling.binary import BINARY_BUILDERS, fit_histogram, fit_isotonic
+from adafocal.scaling.files import read_fitted
+from adafocal.scaling.temperature import Temperature, fit_temperature
+
+
+@runtime_checkable
+class Scaling(Protocol):
+    """What every fitted scaling has in common."""
+
+    def apply(self, predictions: Predictions) -> Predictions:
+        """Give the scaled predictions."""
+        ...
+
+    def save(self, path: str | Path) -> None:
+        """Write to a JSON file."""
+        ...
+
+
+METHODS: Mapping[str, Callable[..., Scaling]] = {
+    "temperature": fit_temperature,
+    "vector": fit_vector,
+    "matrix": fit_matrix,
+    "dirichlet": fit_dirichlet,
+    "isotonic": fit_isotonic,
+    "isotonic_top_label": partial(fit_isotonic, event="top_label"),
+    "histogram": fit_histogram,
+    "histogram_top_label": partial(fit_histogram, event="top_label"),
+}
+ARGMAX_PRESERVING = ("temperature", "isotonic_top_label", "histogram_top_label")
+
+
+def load_scaling(path: str | Path) -> Scaling:
+    """Read a fitted scaling of any method.
+
+    Args:
+        path: A JSON file that a scaling's ``save`` wrote.
+
+    Returns:
+        The fitted scaling, ready to ``apply``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds something else.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Temperature(1.5).save(f"{folder}/T.json")
+        ...     load_scaling(f"{folder}/T.json")
+        Temperature(temperature=1.5, at_bound=False)
+    """
+    builders: dict[str, Callable[..., Any]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
+    fitted: Scaling = read_fitted(path, builders)
+    return fitted

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between a predictions record and the matrix that scalings work on."""
+
+import torch
+
+from adafocal._shapes import ProbMatrix
+from adafocal.calibration.top_label import at_least_float32
+from adafocal.predictions import Predictions
+
+
+def log_scores(predictions: Predictions) -> ProbMatrix:
+    """Give the logits, or the logarithms of the probabilities, shape (N, C), in float32 or wider.
+
+    A probability of zero counts as the smallest positive normal number of its dtype, so that all logarithms are finite;
+    logits are as they are, with -inf for masked classes.
+    """
+    if predictions.logits is not None:
+        return at_least_float32(predictions.logits)
+    probs = predictions.probs
+    return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+
+
+def same_kind(predictions: Predictions, scores: ProbMatrix) -> Predictions:
+    """Build the record anew with these log-scores: as logits where it held logits, else as probabilities."""
+    if predictions.logits is not None:
+        return Predictions(logits=scores, labels=predictions.labels, features=predictions.features)
+    return Predictions(probs=scores.softmax(dim=1), labels=predictions.labels, features=predictions.features)
+
+
+def check_fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> None:
+    """Raise unless there are 2 samples, and labels of 2 classes where the method needs them."""
+    if predictions.n < 2:
+        raise ValueError(f"`predictions` must hold at least 2 samples to fit {method} scaling, got {predictions.n}.")
+    first = predictions.labels[0]
+    if several_classes and bool((predictions.labels == first).all()):
+        raise ValueError(f"`labels` must name at least 2 classes to fit {method} scaling, got only class {first}.")

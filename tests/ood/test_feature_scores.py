@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+
+from adafocal import Predictions
+from adafocal.ood import FEATURE_SCORES, auroc, fit_mahalanobis, fit_nearest_neighbour, fit_vim
+
+
+@pytest.fixture
+def pair(reference):
+    """Training predictions and predictions to score, with their features, and pytorch-ood's scores of the latter."""
+    arrays = {name: torch.from_numpy(value) for name, value in reference("pytorch_ood_d12_c4").items()}
+
+    def predictions(features, labels):
+        return Predictions(logits=features @ arrays["weight"].T + arrays["bias"], labels=labels, features=features)
+
+    train = predictions(arrays["train_features"], arrays["train_labels"])
+    return train, predictions(arrays["features"], torch.zeros(100, dtype=torch.int64)), arrays
+
+
+def test_mahalanobis_equals_pytorch_ood(pair):
+    train, test, arrays = pair
+    # Theirs has a half in front and does not divide the covariance by N.
+    expected = 2 * train.n * arrays["mahalanobis_half_over_n"].double()
+    torch.testing.assert_close(fit_mahalanobis(train).score(test), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_mahalanobis_equals_its_formula(pair):
+    train, test, _ = pair
+    features, labels = train.features.double(), train.labels
+    means = torch.stack([features[labels == k].mean(dim=0) for k in range(4)])
+    centred = features - means[labels]
+    precision = torch.linalg.inv(centred.T @ centred / train.n)
+    away = test.features.double()[:, None] - means
+    expected = torch.einsum("nkd,de,nke->nk", away, precision, away).amin(dim=1)
+    torch.testing.assert_close(fit_mahalanobis(train).score(test), expected)
+
+
+def test_nearest_neighbour_equals_pytorch_ood(pair):
+    train, test, arrays = pair
+    score = fit_nearest_neighbour(train, k=5).score(test)
+    torch.testing.assert_close(score, arrays["knn_5"].double(), rtol=1e-5, atol=1e-6)
+
+
+def test_vim_equals_pytorch_ood_without_being_told_the_last_layer(pair):
+    train, test, arrays = pair
+    score = fit_vim(train, dimension=6).score(test)
+    torch.testing.assert_close(score, arrays["vim_6"].double(), rtol=1e-3, atol=1e-3)
+
+
+def test_nearest_neighbours_in_chunks_are_the_same(pair, monkeypatch):
+    train, test, _ = pair
+    whole = fit_nearest_neighbour(train, k=3).score(test)
+    monkeypatch.setattr("adafocal.ood.features.CHUNK", 1000)
+    torch.testing.assert_close(fit_nearest_neighbour(train, k=3).score(test), whole)
+
+
+@pytest.mark.parametrize("name", FEATURE_SCORES)
+def test_samples_far_from_training_score_higher(pair, name):
+    train, _, arrays = pair
+    near = train.features[:100]
+    far = near + 8 * torch.randn(12, generator=torch.Generator().manual_seed(3))
+    options = {"knn": {"k": 10}}.get(name, {})
+    fitted = FEATURE_SCORES[name](train, **options)
+    scores = [
+        fitted.score(Predictions(logits=f @ arrays["weight"].T + arrays["bias"], labels=train.labels[:100], features=f))
+        for f in (near, far)
+    ]
+    assert auroc(*scores) > 0.9
+
+
+def test_constant_features_do_no_harm(pair):
+    train, test, _ = pair
+
+    def padded(predictions):
+        features = torch.cat([predictions.features, torch.full((predictions.n, 3), 5.0)], dim=1)
+        return Predictions(logits=predictions.logits, labels=predictions.labels, features=features)
+
+    torch.testing.assert_close(
+        fit_mahalanobis(padded(train)).score(padded(test)), fit_mahalanobis(train).score(test), rtol=1e-6, atol=1e-6
+    )
+    assert fit_vim(padded(train), dimension=6).score(padded(test)).isfinite().all()
+
+
+def test_a_single_class_is_one_gaussian(pair):
+    train = pair[0]
+    single = Predictions(logits=train.logits, labels=torch.ones_like(train.labels), features=train.features)
+    fitted = fit_mahalanobis(single)
+    assert fitted.means.shape == (1, 12)
+    assert fitted.score(single).mean().item() == pytest.approx(12)  # mean squared distance is the dimension
+
+
+def test_unusable_training_features_are_refused(rejects, pair):
+    train = pair[0]
+    bare = Predictions(logits=train.logits, labels=train.labels)
+    constant = Predictions(logits=train.logits, labels=train.labels, features=torch.ones(train.n, 3))
+    probs = Predictions(probs=train.probs, labels=train.labels, features=train.features)
+    alien = Predictions(logits=train.logits, labels=train.labels, features=torch.randn(train.n, 5))
+    one = Predictions(logits=train.logits[:1], labels=train.labels[:1], features=train.features[:1])
+    with rejects(ValueError, "`train` must hold features, got none."):
+        fit_mahalanobis(bare)
+    with rejects(ValueError, "`train` must hold at least 2 samples, got 1."):
+        fit_mahalanobis(one)
+    with rejects(ValueError, "`train` must have features that vary within a class, got features that do not."):
+        fit_mahalanobis(constant)
+    with rejects(ValueError, "`train` must hold logits for the vim score, got probs."):
+        fit_vim(probs)
+    with rejects(
+        ValueError, "`train` must have logits that are linear in its features, got features of another layer."
+    ):
+        fit_vim(alien)
+    with rejects(ValueError, "`dimension` must be below the number of features, 12, got 12."):
+        fit_vim(train, dimension=12)
+    with rejects(ValueError, "`k` must be at most the number of training samples, 150, got 200."):
+        fit_nearest_neighbour(train, k=200)
+    with rejects(ValueError, "`predictions` must hold features for this score, got none."):
+        fit_mahalanobis(train).score(bare)
+    with rejects(ValueError, "`predictions` must have 12 features as in training, got 3."):
+        fit_mahalanobis(train).score(constant)
+    with rejects(ValueError, "`predictions` must hold logits for the vim score, got probs."):
+        fit_vim(train).score(probs)
+
+
+def test_features_without_a_residual_are_refused(rejects):
+    features = torch.randn(40, 2) @ torch.randn(2, 6)
+    logits = features @ torch.randn(6, 3)
+    train = Predictions(logits=logits, labels=torch.zeros(40, dtype=torch.int64), features=features)
+    with rejects(ValueError, "`train` must have features of rank above `dimension`, 4, got none beyond it."):
+        fit_vim(train, dimension=4)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adafocal.selective import augrc, aurc, excess_aurc, risk_at_coverage
+
+ESTIMATORS = ("harmonic", "ln", "sele")
+
+
+def some(n=60, *, levels=None):
+    confidence = torch.rand(n) if levels is None else torch.randint(levels, (n,)) / levels
+    return confidence, (torch.rand(n) > confidence).double()
+
+
+@pytest.mark.parametrize("name", ["losses_n48_c3", "losses_n64_c10", "losses_n32_c100"])
+@pytest.mark.parametrize("score", ["MSP", "NegEntropy"])
+def test_aurc_of_cross_entropy_equals_that_of_the_authors_loss(reference, name, score):
+    arrays = reference(name)
+    logits, labels = torch.from_numpy(arrays["logits"]), torch.from_numpy(arrays["labels"])
+    probs = logits.softmax(dim=1)
+    confidence = probs.amax(dim=1) if score == "MSP" else -torch.special.entr(probs).sum(dim=1)
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    assert aurc(confidence, losses).item() == pytest.approx(float(arrays[f"aurc_{score}_mean"]), rel=1e-5)
+
+
+def test_aurc_is_the_risk_averaged_over_every_coverage():
+    confidence, losses = some()
+    risks = [risk_at_coverage(confidence, losses, coverage=k / 60).item() for k in range(1, 61)]
+    assert aurc(confidence, losses).item() == pytest.approx(sum(risks) / 60)
+
+
+def test_ties_give_the_mean_over_all_their_orders():
+    confidence, losses = torch.tensor([0.9, 0.5, 0.5]), torch.tensor([0.0, 1.0, 0.0])
+    broken = [aurc(torch.tensor([0.9, a, b]), losses).item() for a, b in ((0.5, 0.4), (0.4, 0.5))]
+    assert aurc(confidence, losses).item() == pytest.approx(sum(broken) / 2)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_order_of_the_samples_does_not_matter(estimator, seed):
+    generator = torch.Generator().manual_seed(seed)
+    confidence, losses = torch.randint(5, (30,), generator=generator) / 5, torch.rand(30, generator=generator)
+    order = torch.randperm(30, generator=generator)
+    shuffled = aurc(confidence[order], losses[order], estimator=estimator)
+    torch.testing.assert_close(aurc(confidence, losses, estimator=estimator), shuffled)
+    torch.testing.assert_close(augrc(confidence, losses), augrc(confidence[order], losses[order]))
+
+
+def test_all_equal_confidences_give_the_mean_loss():
+    losses = torch.rand(50, dtype=torch.float64)
+    torch.testing.assert_close(aurc(torch.zeros(50), losses), losses.mean())
+    torch.testing.assert_close(augrc(torch.zeros(50), losses), losses.mean() / 2)
+
+
+def test_the_ln_estimator_approaches_the_harmonic_one():
+    confidence, losses = some(20_000)
+    assert aurc(confidence, losses, estimator="ln").item() == pytest.approx(aurc(confidence, losses).item(), rel=1e-3)
+
+
+def test_twice_the_sele_estimate_bounds_aurc_for_a_ranking_better_than_chance():
+    confidence, losses = some(2000)
+    assert aurc(confidence, losses) < 2 * aurc(confidence, losses, estimator="sele")
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_perfect_ranking_has_no_excess_and_a_reversed_one_the_most(estimator):
+    losses = torch.rand(40, dtype=torch.float64)
+    assert excess_aurc(-losses, losses, estimator=estimator) == 0
+    worst = excess_aurc(losses, losses, estimator=estimator)
+    some_order = excess_aurc(torch.rand(40), losses, estimator=estimator)
+    assert 0 < some_order < worst
+
+
+def test_excess_aurc_nears_the_closed_form_for_many_samples():
+    confidence, losses = some(50_000)
+    r = losses.mean()
+    expected = aurc(confidence, losses) - (r + (1 - r) * torch.log(1 - r))
+    assert excess_aurc(confidence, losses).item() == pytest.approx(expected.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("levels", [None, 4])
+def test_augrc_is_linear_in_the_auroc_of_failure_detection(levels):
+    metrics = pytest.importorskip("sklearn.metrics")
+    confidence, losses = some(300, levels=levels)
+    auroc = metrics.roc_auc_score(losses.numpy(), -confidence.numpy())
+    accuracy = 1 - losses.mean().item()
+    expected = (1 - auroc) * accuracy * (1 - accuracy) + 0.5 * (1 - accuracy) ** 2
+    assert augrc(confidence, losses).item() == pytest.approx(expected)
+
+
+def test_one_sample_has_its_loss():
+    assert aurc(torch.tensor([0.5]), torch.tensor([2.0])) == 2
+    assert augrc(torch.tensor([0.5]), torch.tensor([2.0])) == 1
+
+
+def test_an_unknown_estimator_is_named(rejects):
+    with rejects(ValueError, "`estimator` must be one of 'harmonic', 'ln', 'sele', got 'best'."):
+        aurc(torch.zeros(2), torch.zeros(2), estimator="best")
