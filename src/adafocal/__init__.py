@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adafocal import calibration, losses
-    from adafocal.losses import AdaFocalLoss, FLSDLoss, FocalLoss, InverseFocalLoss
+    from adafocal.losses import AdaFocalLoss, FLSDLoss, FocalLoss, InverseFocalLoss, TopologyAwareFocalLoss
     from adafocal.predictions import Predictions
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __all__ = [
     "FocalLoss",
     "InverseFocalLoss",
     "Predictions",
+    "TopologyAwareFocalLoss",
     "__version__",
     "calibration",
     "losses",

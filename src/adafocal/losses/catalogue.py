@@ -11,6 +11,7 @@ from torch import nn
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.flsd import FLSDLoss
 from adafocal.losses.focal import FocalLoss, InverseFocalLoss
+from adafocal.losses.topology import TopologyAwareFocalLoss
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class LossSpec:
         pointwise: Whether the loss of a sample depends on that sample alone, not on the rest of the batch.
         soft_labels: Whether class probabilities and label smoothing are defined.
         detached: Whether part of the formula is a constant to the gradient.
+        dense: Whether the loss has a meaning for signals, images and volumes alone, (N, C, d1, …).
     """
 
     name: str
@@ -42,6 +44,7 @@ class LossSpec:
     pointwise: bool = True
     soft_labels: bool = True
     detached: bool = False
+    dense: bool = False
 
 
 def _by_name(*specs: LossSpec) -> dict[str, LossSpec]:
@@ -94,6 +97,17 @@ LOSSES = _by_name(
         paper="Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
         year=2022,
         use="When there is validation data to steer by: calibration is held during training.",
+    ),
+    LossSpec(
+        name="topology_aware_focal",
+        title="Topology-aware focal",
+        cls=TopologyAwareFocalLoss,
+        formula="-(1 - p)^γ log p + λ W(diagram of prediction, diagram of truth)",
+        paper="Demir et al., CVPR workshops 2023, arXiv:2304.12223",
+        year=2023,
+        use="For masks that must have the right pieces, tunnels and cavities; takes CPU time per volume.",
+        pointwise=False,
+        dense=True,
     ),
 )
 
