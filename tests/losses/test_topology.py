@@ -84,7 +84,9 @@ def test_classes_are_averaged_and_dimensions_added():
     assert parts[0].tolist() == pytest.approx([FULL, 0.0], abs=1e-5)
     assert parts[1].tolist() == pytest.approx([0.0, FULL], abs=1e-5)
     together = topology_loss(blob.transpose(0, 1), rings.transpose(0, 1))
-    assert together.tolist() == pytest.approx([FULL / 2])
+    assert together.tolist() == pytest.approx(
+        [FULL], rel=1e-5
+    )  # the mean of a class with a component too many and one with a hole
 
 
 def test_the_loss_is_the_focal_loss_plus_the_weighted_topology_of_each_foreground_class():
@@ -124,15 +126,16 @@ def test_reductions_are_those_of_cross_entropy(shape, weighted):
     assert (none[labels == -5] == 0).all()
 
 
-@pytest.mark.parametrize("shape", [(2, 2, 9), (1, 3, 4, 4), (1, 2, 3, 3, 3)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 2, 9), (1, 3, 3, 4), (1, 2, 3, 3, 3)], ids=str)
 def test_gradients_agree_with_finite_differences(shape):
-    # Evenly spaced probabilities: a step of the check swaps no two voxels.
+    # A confident model with distinct values: a step of the check neither swaps two voxels nor moves the plan.
     n = math.prod(shape)
-    logits = torch.linspace(-2, 2, n, dtype=torch.float64)[torch.randperm(n)].view(shape).requires_grad_()
     labels = torch.randint(shape[1], shape[:1] + shape[2:])
+    noise = torch.linspace(-0.4, 0.4, n, dtype=torch.float64)[torch.randperm(n)].view(shape)
+    logits = (3 * F.one_hot(labels, shape[1]).movedim(-1, 1) + noise).requires_grad_()
     criterion = TopologyAwareFocalLoss(topology_weight=1.0, epsilon=0.002, workers=1)
 
-    assert torch.autograd.gradcheck(lambda z: criterion(z, labels), logits, atol=1e-4)
+    assert torch.autograd.gradcheck(lambda z: criterion(z, labels), logits)
 
 
 def test_the_topology_term_alone_mends_a_broken_ring():
@@ -234,6 +237,7 @@ def test_threads_and_the_order_of_volumes_change_nothing():
     torch.testing.assert_close(TopologyAwareFocalLoss().topology(logits[order], labels[order]), per_volume[order])
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # the compiler's own, at any break of a graph
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_a_compiler_breaks_the_graph_and_gives_the_same_numbers():
     logits, labels = batch(dtype=torch.float32)

@@ -87,7 +87,7 @@ def test_gradients_flow_to_the_critical_voxels_alone():
     volume = torch.tensor([0.9, 0.2, 0.7, 0.1, 0.8], requires_grad=True)
     diagram = persistence_diagram(volume, essential_death=0.0)
     assert sorted(diagram.points(0).tolist()) == sorted(
-        volume[[4, 3, 2, 1]].view(2, 2).tolist() + [[volume[0].item(), 0.0]]
+        [*volume[[4, 3, 2, 1]].view(2, 2).tolist(), [volume[0].item(), 0.0]]
     )
     (diagram.birth - diagram.death).sum().backward()
     assert volume.grad.tolist() == [1.0, -1.0, 1.0, -1.0, 1.0]
