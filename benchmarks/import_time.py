@@ -13,7 +13,7 @@ import time
 STATEMENTS = {
     "import adafocal": "import torch; import adafocal",
     "first use of the loss": "import torch; import adafocal; adafocal.AdaFocalLoss",
-    "loss, calibration, predictions": "import torch; import adafocal as a; a.AdaFocalLoss, a.calibration, a.Predictions",
+    "loss and calibration": "import torch; import adafocal; adafocal.AdaFocalLoss, adafocal.calibration.evaluate",
 }
 
 

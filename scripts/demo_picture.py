@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the README's picture from the demo's study folder: `python scripts/demo_picture.py runs/demo docs/images/demo.png`."""
+"""Draw the README's picture from the demo's study folder.
+
+python scripts/demo_picture.py runs/demo docs/images/demo.png
+"""
 
 import sys
 

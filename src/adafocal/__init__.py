@@ -8,22 +8,49 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adafocal import calibration, losses
-    from adafocal.losses import AdaFocalLoss, FLSDLoss, FocalLoss, InverseFocalLoss, TopologyAwareFocalLoss
+    from adafocal import calibration, losses, ood, scaling, selective
+    from adafocal.losses import (
+        AdaFocalLoss,
+        AURCLoss,
+        BrierLoss,
+        BrierWeightedLoss,
+        DualFocalLoss,
+        FLSDLoss,
+        FocalLoss,
+        InverseFocalLoss,
+        LogitNormLoss,
+        MarginSmoothingLoss,
+        MMCELoss,
+        ScheduledFocalLoss,
+        SelectiveAULoss,
+        TopologyAwareFocalLoss,
+    )
     from adafocal.predictions import Predictions
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AURCLoss",
     "AdaFocalLoss",
+    "BrierLoss",
+    "BrierWeightedLoss",
+    "DualFocalLoss",
     "FLSDLoss",
     "FocalLoss",
     "InverseFocalLoss",
+    "LogitNormLoss",
+    "MMCELoss",
+    "MarginSmoothingLoss",
     "Predictions",
+    "ScheduledFocalLoss",
+    "SelectiveAULoss",
     "TopologyAwareFocalLoss",
     "__version__",
     "calibration",
     "losses",
+    "ood",
+    "scaling",
+    "selective",
 ]
 
 _HOME = {"Predictions": "adafocal.predictions"}
@@ -32,7 +59,7 @@ _HOME = {"Predictions": "adafocal.predictions"}
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'adafocal' has no attribute {name!r}")
-    if name in ("calibration", "losses"):
+    if name in ("calibration", "losses", "ood", "scaling", "selective"):
         return importlib.import_module(f"adafocal.{name}")
     return getattr(importlib.import_module(_HOME.get(name, "adafocal.losses")), name)
 

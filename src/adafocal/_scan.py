@@ -28,7 +28,7 @@ from adafocal._tables import (
 from adafocal.predictions import Predictions
 
 # Numbers per piece: small enough for the processor's cache, large enough that calls cost nothing.
-PIECE = 1 << 18
+PIECE = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Piece:
             ValueError: With the row and file, if the rows are no predictions.
         """
         try:
-            values = stack([self._array(name) for name in self.columns.values])
+            values = _by_class([self._array(name) for name in self.columns.values])
             labels = self._array(self.columns.label)
             if self.path.suffix.lower() == ".csv":
                 labels = csv_labels(labels)
@@ -102,6 +102,17 @@ class Piece:
         texts = values.astype(str)
         names, index = np.unique(texts, return_inverse=True)
         return [(str(name), np.flatnonzero(index == place)) for place, name in enumerate(names)]
+
+
+def _by_class(parts: list[np.ndarray]) -> np.ndarray:
+    """Join columns to a matrix of shape (N, C) that lies in memory class after class, as sums over samples like it."""
+    if len(parts) > 1 or parts[0].ndim != 2:
+        return stack(parts) if len(parts) == 1 else np.stack(parts).T
+    rows = parts[0]
+    turned = np.empty(rows.shape[::-1], rows.dtype)
+    for start in range(0, len(rows), 4096):  # blocks that stay in the cache
+        turned[:, start : start + 4096] = rows[start : start + 4096].T
+    return turned.T
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:

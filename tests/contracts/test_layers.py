@@ -7,7 +7,7 @@ from pathlib import Path
 import adafocal
 
 LAYERS = [
-    {"_checks", "_files", "_ranks", "_shapes", "_tables", "predictions"},
+    {"_checks", "_estimate", "_files", "_ranks", "_scan", "_shapes", "_tables", "predictions"},
     {"losses", "calibration", "selective", "scaling", "ood"},
     {"metrics"},
     {"data", "models", "integrations"},
@@ -16,8 +16,14 @@ LAYERS = [
     {"report", "study"},
     {"cli"},
 ]
-# Within layer 1 the losses may use these; everything else of a layer keeps to itself.
-SIDEWAYS = {("losses", "calibration"), ("losses", "selective"), ("scaling", "calibration")}
+# Within layer 1 these may use their neighbours; everything else of a layer keeps to itself.
+SIDEWAYS = {
+    ("losses", "calibration"),
+    ("losses", "selective"),
+    ("ood", "calibration"),
+    ("scaling", "calibration"),
+    ("selective", "calibration"),
+}
 PACKAGE = Path(adafocal.__file__).parent
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from adafocal.integrations.lightning import AdaFocalCallback
-from adafocal.losses import AdaFocalLoss
+from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
+from adafocal.losses import AdaFocalLoss, ScheduledFocalLoss, SelectiveAULoss
 
 
 class Somebody(L.LightningModule):
@@ -84,6 +84,22 @@ def test_the_checkpoint_holds_gammas_and_edges(tmp_path):
 
     assert torch.equal(state["criterion.gamma"], module.criterion.gamma)
     assert torch.equal(state["criterion.edges"], module.criterion.edges)
+
+
+def test_losses_that_follow_the_epochs_are_told_when_one_starts(tmp_path):
+    module, seen = Somebody(), []
+    module.criterion = SelectiveAULoss()
+    module.other = ScheduledFocalLoss(gammas=(4.0, 1.0), milestones=(1,))
+
+    class Watch(L.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            seen.append((int(module.criterion.count.sum()), float(module.other.gamma)))
+
+    fit = trainer(tmp_path, LossEpochCallback())
+    fit.callbacks.append(Watch())
+    fit.fit(module, loader(), loader())
+
+    assert seen == [(40, 4.0), (40, 1.0)]
 
 
 def test_a_step_that_tells_nothing_is_an_error(rejects, tmp_path):

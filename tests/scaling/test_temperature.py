@@ -144,6 +144,16 @@ def test_nll_never_rises_and_predicted_classes_stay(seed, c, n, power):
     assert torch.equal(predictions.predicted, after.predicted)
 
 
+@pytest.mark.parametrize("kind", ["logits", "probs"])
+def test_predicted_classes_survive_rounding(kind):
+    low = torch.linspace(0.1, 0.45, 200)
+    values = torch.stack([low, torch.nextafter(low, torch.ones(200)), 1 - 2 * low], dim=1)
+    values = values if kind == "logits" else torch.stack([values[:, 2] / 2, values[:, 2] / 2, 2 * low], dim=1)
+    predictions = Predictions(**{kind: values}, labels=torch.zeros(200, dtype=torch.int64))
+    for temperature in (1.0, 3.0, 7.0, 1e3, 1e6):
+        assert torch.equal(predictions.predicted, Temperature(temperature).apply(predictions).predicted)
+
+
 def test_float16_logits_are_fitted_and_applied_in_float32():
     predictions = drawn(2.0, dtype=torch.float16)
     after = fit_temperature(predictions).apply(predictions)

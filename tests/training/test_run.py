@@ -17,6 +17,7 @@ import yaml
 from adafocal.calibration import expected_calibration_error
 from adafocal.predictions import Predictions
 from adafocal.recipes import RECIPES
+from adafocal.scaling import fit_temperature
 from adafocal.training.config import TrainConfig, from_plain, plain
 from adafocal.training.run import run
 
@@ -66,6 +67,18 @@ def test_the_summary_agrees_with_the_predictions_it_was_made_from(finished):
     assert summary["test"]["ece"] == pytest.approx(float(expected_calibration_error(test.confidence, test.correct)))
     nll = torch.nn.functional.cross_entropy(test.logits, test.labels)
     assert summary["test"]["nll"] == pytest.approx(float(nll), rel=1e-5)
+
+
+def test_the_run_ends_with_temperature_scaling_fitted_on_validation_predictions(finished):
+    folder, summary = finished
+    fitted = fit_temperature(Predictions.load(folder / "validation.parquet"))
+    scaled = fitted.apply(Predictions.load(folder / "test.parquet"))
+
+    assert summary["temperature"] == fitted.temperature
+    assert summary["test_scaled"]["error"] == summary["test"]["error"]
+    assert summary["test_scaled"]["ece"] == pytest.approx(
+        float(expected_calibration_error(scaled.confidence, scaled.correct))
+    )
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(finished, tmp_path):

@@ -12,6 +12,8 @@ kolmogorov_smirnov.py        largest drift of summed confidence from summed accu
 smooth.py                    smooth ECE: a kernel instead of bins
 classwise.py                 one class, every class, several labels per sample
 scores.py                    NLL, Brier score and its parts, over-confidence
+intervals.py                 intervals that cover at their level
+consistency.py               test of "is this model calibrated?"
 summary.py                   evaluate: every number at once
 reliability.py               data of the reliability diagram, with intervals
 top_label.py                 logits or probabilities to (confidence, correct)
@@ -24,6 +26,7 @@ from adafocal.calibration.classwise import (
     multilabel_calibration_error,
     one_class_from_probs,
 )
+from adafocal.calibration.consistency import calibration_test
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
 from adafocal.calibration.errors import binned_error, expected_calibration_error
 from adafocal.calibration.grid import (
@@ -33,6 +36,11 @@ from adafocal.calibration.grid import (
     join_cells,
     joined_equal_mass,
     joined_sweep,
+)
+from adafocal.calibration.intervals import (
+    overconfidence_interval,
+    rms_calibration_interval,
+    rms_interval_from_bins,
 )
 from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval
@@ -60,6 +68,7 @@ __all__ = [
     "binned_error",
     "brier_decomposition",
     "brier_score",
+    "calibration_test",
     "classwise_calibration_error",
     "equal_mass_edges",
     "equal_width_edges",
@@ -78,8 +87,11 @@ __all__ = [
     "negative_log_likelihood",
     "one_class_from_probs",
     "overconfidence",
+    "overconfidence_interval",
     "reliability_data",
     "reliability_from_bins",
+    "rms_calibration_interval",
+    "rms_interval_from_bins",
     "smooth_calibration_error",
     "stream_summary",
     "stream_sums",

@@ -52,8 +52,8 @@ def classwise_calibration_error(
 
     Reference:
         Nixon, Dusenberry, Zhang, Jerfel and Tran, "Measuring calibration in deep learning", CVPR workshops 2019,
-        https://arxiv.org/abs/1904.01685, sections 4 and 5 (static and adaptive calibration error, thresholding).
-        Kull et al., "Beyond temperature scaling", NeurIPS 2019, https://arxiv.org/abs/1910.12656, section 2.
+        https://arxiv.org/abs/1904.01685 (static and adaptive calibration error, thresholding).
+        Kull et al., "Beyond temperature scaling", NeurIPS 2019, https://arxiv.org/abs/1910.12656 (classwise ECE).
     """
     check_labels_match(probs, labels, name="probs")
     check_number("threshold", threshold, low=0.0, high=1.0)

@@ -6,6 +6,8 @@ cells can be kept instead, merged by adding, and joined into bins afterwards. Wh
 exact for the edges that it reports; those edges miss equal mass by at most the samples of one cell.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -64,8 +66,13 @@ def grid_stats(confidence: Confidence, correct: Correct) -> BinStats:
         raise ValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
     check_same_shape("correct", correct, "confidence", confidence)
     dtype = torch.float64 if confidence.dtype == torch.float64 else torch.float32
-    edges = grid_edges(dtype=dtype, device=confidence.device)
+    edges = _edges(dtype, confidence.device)
     return sum_bins(confidence, correct, edges, _cells(confidence, edges))
+
+
+@lru_cache
+def _edges(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return grid_edges(dtype=dtype, device=device)
 
 
 def _cells(confidence: Tensor, edges: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
 
     Reference:
         Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
-        ICLR 2021, https://arxiv.org/abs/2006.12800, section 3.
+        ICLR 2021, https://arxiv.org/abs/2006.12800 (the KS error).
     """
     check_floating("confidence", confidence)
     check_same_shape("correct", correct, "confidence", confidence)

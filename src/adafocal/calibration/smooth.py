@@ -44,11 +44,11 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
 
     Reference:
         Błasiok and Nakkiran, "Smooth ECE: principled reliability diagrams via kernel smoothing", ICLR 2024,
-        https://arxiv.org/abs/2309.12236, section 3 and algorithm 1.
+        https://arxiv.org/abs/2309.12236 (smECE with the reflected Gaussian kernel at its fixed point).
 
-    Differs from the paper: the kernel is applied exactly, to residuals interpolated on 16,384 points. The authors'
-    package relplot uses 200 points at first and cuts the kernel off at a distance of 0.5, so it gives smaller values
-    for errors above about 0.2.
+    Differs from the paper: nothing but the numerics. Residuals are interpolated on 16,384 points and the kernel is
+    applied exactly; the authors' package relplot 1.0.3 evaluates on coarser points and ends the kernel at a distance of
+    0.5, so values differ by up to 0.002 from 500 samples on.
     """
     check_floating("confidence", confidence)
     check_same_shape("correct", correct, "confidence", confidence)

@@ -3,6 +3,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +11,14 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal.calibration.bins import BinStats, merge, sum_bins
+from adafocal.calibration.consistency import CELLS_PER_BIN, resampled_p_value
 from adafocal.calibration.edges import assign_bins, equal_width_edges
 from adafocal.calibration.errors import binned_error
 from adafocal.calibration.grid import grid_ks_error, grid_stats, joined_equal_mass, joined_sweep
+from adafocal.calibration.intervals import N_RESAMPLES, rms_interval_from_bins
+from adafocal.calibration.reliability import wilson_interval
 from adafocal.calibration.smooth import residuals_on_grid, smooth_error
-from adafocal.calibration.summary import CalibrationSummary
+from adafocal.calibration.summary import LEVEL, CalibrationSummary
 from adafocal.calibration.top_label import at_least_float32
 from adafocal.predictions import Predictions
 
@@ -27,7 +31,8 @@ class StreamSums:
         cells: The calibrated event on the fine grid.
         bins: The calibrated event in equal-width bins.
         class_gaps: Sum of probability minus occurrence per class and equal-width bin, shape (C, n_bins).
-        totals: Sums of right top labels, negative log-likelihood and squared distance to the one-hot label, shape (3,).
+        totals: Sums of right top labels, negative log-likelihood, squared distance to the one-hot label, and squared
+            confidence minus event, shape (4,).
     """
 
     cells: BinStats
@@ -69,12 +74,14 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
     if positive_class is not None:
         confidence, happened = probs[positive_class], labels == positive_class
     nll = -of_label.double().log() if predictions.logits is None else _nll_from_logits(predictions.logits, labels)
-    squares = (probs * probs).sum(dim=0).double() + (1 - 2 * of_label.double())
+    squares = (probs * probs).sum() + (1 - 2 * of_label.double()).sum()
+    gaps = (confidence.double() - happened.double()).square().sum()
+    edges = equal_width_edges(n_bins, dtype=probs.dtype)
     return StreamSums(
         cells=grid_stats(confidence, happened),
-        bins=sum_bins(confidence, happened, equal_width_edges(n_bins, dtype=probs.dtype), _index(confidence, n_bins)),
+        bins=sum_bins(confidence, happened, edges, _index(confidence, n_bins).long()),
         class_gaps=_class_gaps(probs, labels, n_bins),
-        totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares.sum()]),
+        totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares, gaps]),
     )
 
 
@@ -93,21 +100,24 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
 
     Exact, as for data in memory: ``accuracy``, ``nll``, ``brier``, ``overconfidence``, ``ece``, ``mce`` and
     ``classwise_ece``. From the fine grid: the equal-mass errors and the sweep are exact for edges that miss equal mass
-    by at most one cell, ``ks`` is taken at the edges of cells, ``smooth_ece`` with each cell's samples at their mean.
-    The parts of the Brier score need all samples at once and are NaN.
+    by at most one cell, and so are the interval and p-value that go with them; ``ks`` is taken at the edges of cells,
+    ``smooth_ece`` with each cell's samples at their mean. The parts of the Brier score need all samples at once: NaN.
     """
-    n, (right, nll, squares) = int(sums.bins.count.sum()), sums.totals.tolist()
+    n, (right, nll, squares, square_gaps) = int(sums.bins.count.sum()), sums.totals.tolist()
+    overconfidence = float(sums.bins.confidence_sum.sum() - sums.bins.correct_sum.sum()) / n
     equal_mass = joined_equal_mass(sums.cells, sums.bins.n_bins)
     return CalibrationSummary(
         n=n,
         n_classes=len(sums.class_gaps),
         n_bins=sums.bins.n_bins,
         accuracy=right / n,
+        accuracy_interval=_ends(wilson_interval(sums.totals[:1] / n, torch.tensor([n]), level=LEVEL)),
         nll=nll / n,
         brier=squares / n,
         brier_calibration=math.nan,
         brier_refinement=math.nan,
-        overconfidence=float(sums.bins.confidence_sum.sum() - sums.bins.correct_sum.sum()) / n,
+        overconfidence=overconfidence,
+        overconfidence_interval=_mean_interval(overconfidence, square_gaps, n),
         ece=float(binned_error(sums.bins)),
         ece_equal_mass=float(binned_error(equal_mass)),
         ece_debiased=float(binned_error(equal_mass, debias=True)),
@@ -115,10 +125,32 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
         mce=float(binned_error(sums.bins, norm="max")),
         rms=float(binned_error(equal_mass, norm="l2")),
         rms_debiased=float(binned_error(equal_mass, norm="l2", debias=True)),
+        rms_interval=_ends(rms_interval_from_bins(equal_mass, level=LEVEL)),
+        p_calibrated=_p_value(sums.cells, sums.bins.n_bins),
         ks=float(grid_ks_error(sums.cells)),
         smooth_ece=_smooth_ece(sums.cells),
         classwise_ece=float(sums.class_gaps.abs().sum(dim=1).mean()) / n,
     )
+
+
+def _ends(interval: tuple[Tensor, Tensor]) -> tuple[float, float]:
+    return float(interval[0]), float(interval[1])
+
+
+def _mean_interval(mean: float, squares: float, n: int) -> tuple[float, float]:
+    """Give the interval of ``overconfidence_interval`` from sums."""
+    if n == 1:
+        return -1.0, 1.0
+    sd = math.sqrt(max(0.0, squares - n * mean * mean) / (n - 1))
+    half = NormalDist().inv_cdf(0.5 + LEVEL / 2) * sd / math.sqrt(n)
+    return max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def _p_value(cells: BinStats, n_bins: int) -> float:
+    """Give the p-value of ``calibration_test``, whose finer cells are here joined cells of the grid."""
+    fine = joined_equal_mass(cells, n_bins * CELLS_PER_BIN)
+    rows = (part.view(n_bins, CELLS_PER_BIN) for part in (fine.count, fine.confidence_sum, fine.correct_sum))
+    return float(resampled_p_value(*rows, n_resamples=N_RESAMPLES))
 
 
 def _smooth_ece(cells: BinStats) -> float:
@@ -133,18 +165,22 @@ def _nll_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _class_gaps(probs: Tensor, labels: Tensor, n_bins: int) -> Tensor:
-    n_classes = len(probs)
-    place = _index(probs, n_bins).add_(n_bins * torch.arange(n_classes)[:, None])
-    expected = torch.bincount(place.view(-1), probs.view(-1), n_bins * n_classes)
+    n_classes, n = probs.shape
+    # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.
+    first = n_bins * torch.arange(n_classes, dtype=torch.int32)
+    turn = n_bins * n_classes * (torch.arange(n, dtype=torch.int32) % 4)
+    place = _index(probs, n_bins).add_(first[:, None])
     happened = torch.bincount(place.gather(0, labels[None])[0], minlength=n_bins * n_classes)
-    return (expected - happened).view(n_classes, n_bins)
+    expected = torch.bincount(place.add_(turn).view(-1), probs.double().view(-1), 4 * n_bins * n_classes)
+    return (expected.view(4, -1).sum(dim=0) - happened).view(n_classes, n_bins)
 
 
 def _index(values: Tensor, n_bins: int) -> Tensor:
     """Give the equal-width bin of each value: what ``assign_bins`` gives, for float32 without its search."""
-    edges = equal_width_edges(n_bins, dtype=values.dtype)
     if values.dtype != torch.float32:
-        return assign_bins(values, edges)
-    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins.
-    below = values.double().clamp_(2.0**-200, 1.0).view(torch.int64).sub_(1 << 28).view(torch.float64)
-    return below.mul_(n_bins).ceil_().long().sub_(1)
+        return assign_bins(values, equal_width_edges(n_bins, dtype=values.dtype)).int()
+    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
+    # such a number times n_bins is never whole, so cutting its fraction off is rounding down.
+    below = values.clamp(2.0**-100, 1.0).double()
+    below.view(torch.int64).sub_(1 << 28)
+    return below.mul_(n_bins).int()

@@ -3,15 +3,21 @@
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from adafocal.calibration.bins import bin_stats
 from adafocal.calibration.classwise import classwise_calibration_error, one_class_from_probs
+from adafocal.calibration.consistency import calibration_test
 from adafocal.calibration.errors import BINNINGS, binned_error, make_edges
+from adafocal.calibration.intervals import overconfidence_interval, rms_interval_from_bins
 from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
+from adafocal.calibration.reliability import wilson_interval
 from adafocal.calibration.scores import brier_decomposition, brier_score, negative_log_likelihood, overconfidence
 from adafocal.calibration.smooth import smooth_calibration_error
 from adafocal.calibration.sweep import sweep_calibration_error
 from adafocal.predictions import Predictions
+
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,13 @@ class CalibrationSummary:
         n_classes: Number of classes.
         n_bins: Number of bins of every binned error but the sweep's.
         accuracy: Share of samples whose top label is right.
+        accuracy_interval: 95 % Wilson interval of ``accuracy``.
         nll: Negative log-likelihood, nats per sample; infinite if a true class had probability 0.
         brier: Brier score summed over classes, in [0, 2].
         brier_calibration: The part of ``brier`` due to miscalibration, equal-mass bins.
         brier_refinement: The part of ``brier`` that perfect recalibration would leave.
         overconfidence: Mean confidence minus accuracy, in [-1, 1].
+        overconfidence_interval: 95 % interval of ``overconfidence``, see :func:`overconfidence_interval`.
         ece: Expected calibration error, equal-width bins, ``l1``: the number of most papers.
         ece_equal_mass: The same in equal-mass bins.
         ece_debiased: ``ece_equal_mass`` less its expected noise.
@@ -35,6 +43,8 @@ class CalibrationSummary:
         mce: Maximum calibration error, equal-width bins; noisy where a bin holds few samples.
         rms: Root mean square calibration error, equal-mass bins.
         rms_debiased: ``rms`` less its expected noise.
+        rms_interval: 95 % interval of the root mean square calibration error, see :func:`rms_calibration_interval`.
+        p_calibrated: P-value of the hypothesis that the model is calibrated, see :func:`calibration_test`.
         ks: Kolmogorov-Smirnov calibration error, no bins.
         smooth_ece: Smooth calibration error, no bins.
         classwise_ece: Calibration error of each class's probability, equal-width bins, averaged over classes.
@@ -44,11 +54,13 @@ class CalibrationSummary:
     n_classes: int
     n_bins: int
     accuracy: float
+    accuracy_interval: tuple[float, float]
     nll: float
     brier: float
     brier_calibration: float
     brier_refinement: float
     overconfidence: float
+    overconfidence_interval: tuple[float, float]
     ece: float
     ece_equal_mass: float
     ece_debiased: float
@@ -56,16 +68,15 @@ class CalibrationSummary:
     mce: float
     rms: float
     rms_debiased: float
+    rms_interval: tuple[float, float]
+    p_calibrated: float
     ks: float
     smooth_ece: float
     classwise_ece: float
 
     def to_dict(self) -> dict[str, object]:
-        """Give plain numbers for JSON; an infinite value, which JSON cannot hold, becomes None."""
-        return {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
+        """Give plain numbers and lists for JSON; an infinite value, which JSON cannot hold, becomes None."""
+        return {name: _for_json(value) for name, value in asdict(self).items()}
 
 
 def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> CalibrationSummary:
@@ -101,9 +112,10 @@ def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int 
     equal_width, equal_mass = (
         bin_stats(confidence, correct, make_edges(confidence, n_bins=n_bins, binning=binning)) for binning in BINNINGS
     )
+    accuracy = predictions.correct.to(equal_mass.confidence_sum).mean()
     parts = brier_decomposition(probs, labels, n_bins=n_bins)
-    values = {
-        "accuracy": predictions.correct.double().mean(),
+    numbers = {
+        "accuracy": accuracy,
         "nll": negative_log_likelihood(predictions.log_probs, labels),
         "brier": brier_score(probs, labels),
         "brier_calibration": parts.calibration,
@@ -116,9 +128,22 @@ def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int 
         "mce": binned_error(equal_width, norm="max"),
         "rms": binned_error(equal_mass, norm="l2"),
         "rms_debiased": binned_error(equal_mass, norm="l2", debias=True),
+        "p_calibrated": calibration_test(confidence, correct, n_bins=n_bins),
         "ks": ks_calibration_error(confidence, correct),
         "smooth_ece": smooth_calibration_error(confidence, correct),
         "classwise_ece": classwise_calibration_error(probs, labels, n_bins=n_bins),
     }
-    numbers = {name: float(value) for name, value in values.items()}
-    return CalibrationSummary(n=predictions.n, n_classes=predictions.n_classes, n_bins=n_bins, **numbers)
+    intervals = {
+        "accuracy_interval": wilson_interval(accuracy[None], equal_mass.count.sum()[None], level=LEVEL),
+        "overconfidence_interval": overconfidence_interval(confidence, correct, level=LEVEL),
+        "rms_interval": rms_interval_from_bins(equal_mass, level=LEVEL),
+    }
+    values: dict[str, Any] = {name: float(number) for name, number in numbers.items()}
+    values |= {name: (float(low), float(high)) for name, (low, high) in intervals.items()}
+    return CalibrationSummary(n=predictions.n, n_classes=predictions.n_classes, n_bins=n_bins, **values)
+
+
+def _for_json(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,6 +9,8 @@ from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
 from adafocal.calibration.bins import bin_stats, wide_dtype
 from adafocal.calibration.errors import NORMS, binned_error, make_edges
 
+MAX_BINS = 2_000
+
 
 def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: str = "l1") -> Scalar:
     """Measure the calibration error in the finest equal-mass bins whose accuracies still rise with confidence.
@@ -36,9 +38,10 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
 
     Reference:
         Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, section 4, algorithm 1.
+        https://arxiv.org/abs/2012.08668, algorithm 1.
 
-    Differs from the paper: equal confidences share a bin. The authors' code defaults to ``l2``.
+    Differs from the paper: equal confidences share a bin, and there are at most 2,000 bins, which only predictions
+    that are almost sorted by correctness reach. The authors' code defaults to ``l2``.
     """
     check_choice("norm", norm, NORMS)
     return binned_error(bin_stats(confidence, correct, sweep_edges(confidence, correct)), norm=norm)
@@ -55,7 +58,7 @@ def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
         correct: Whether the event happened, shape (N,).
 
     Returns:
-        Inner edges of shape (n_bins - 1,), non-decreasing; at most N bins.
+        Inner edges of shape (n_bins - 1,), non-decreasing; at most N and at most 2,000 bins.
 
     Raises:
         TypeError: If ``confidence`` is not floating point.
@@ -76,11 +79,12 @@ def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
     happened = correct[order].to(wide_dtype(confidence.device)).cumsum(0)
     # Where the run of equal confidences that holds each sample ends: cuts are moved there.
     run_end = torch.searchsorted(values, values, right=True)
+    most = min(n, MAX_BINS)
     if _rises(run_end, happened):
-        n_bins = n  # already true of single confidences, so of every coarser cut: spare the search its N steps
+        n_bins = most  # already true of single confidences, so of every coarser cut: spare the search its steps
     else:
         n_bins = 1
-        while n_bins < n and _rises(run_end[_ranks(n, n_bins + 1, run_end)], happened):
+        while n_bins < most and _rises(run_end[_ranks(n, n_bins + 1, run_end)], happened):
             n_bins += 1
     return values[_ranks(n, n_bins, run_end)]
 
@@ -92,7 +96,8 @@ def _ranks(n: int, n_bins: int, like: Tensor) -> Tensor:
 
 def _rises(cuts: Tensor, happened: Tensor) -> bool:
     """Say whether accuracy never falls from one non-empty bin to the next, for bins that end before each cut."""
-    ends = torch.cat([cuts, cuts.new_tensor([len(happened)])]).unique()
+    ends = torch.cat([cuts, cuts.new_tensor([len(happened)])])
+    count = torch.diff(ends, prepend=ends.new_zeros(1))
     total = torch.diff(happened[ends - 1], prepend=happened.new_zeros(1))
-    accuracy = total / torch.diff(ends, prepend=ends.new_zeros(1))
+    accuracy = (total / count)[count > 0]
     return bool((accuracy[1:] >= accuracy[:-1]).all())

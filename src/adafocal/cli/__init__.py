@@ -17,6 +17,8 @@ COMMANDS = {
     "study": "train a grid of losses and seeds, and compare them",
     "report": "make the HTML page of a run or study again, from its files",
     "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
+    "scale": "fit temperature or another scaling on validation predictions, and apply it",
+    "ood": "measure how well scores detect out-of-distribution data",
     "list": "list losses, models, data sets or recipes",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package

@@ -38,6 +38,10 @@ def main(arguments: list[str]) -> int:
     if options.json is not None:
         result = {"files": [str(file) for file in files], "positive_class": options.positive_class} | to_json(measured)
         write_text(options.json, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    if options.html is not None:
+        from adafocal.report.evaluation_page import write_evaluation
+
+        write_evaluation(options.html, measured, event=_event(options), files=files)
     print_measured(measured, Console(), event=_event(options))
     return 0
 
@@ -54,6 +58,7 @@ def _parser() -> ArgumentParser:
         "--positive-class", type=int, default=None, help="Calibrate the probability of this class, not the top label's."
     )
     parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file.")
+    parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
     return parser
 
 

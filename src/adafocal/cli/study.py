@@ -11,6 +11,7 @@ from adafocal.cli.options import train_config, train_parser
 
 LOSSES = ["cross_entropy", "flsd53", "adafocal"]
 COLUMNS = (("error", "error %", 100, 2), ("ece", "ECE %", 100, 2), ("nll", "NLL", 1, 3))
+SCALED = (("ece_scaled", "ECE % after T", 100, 2), ("temperature", "T", 1, 2))
 
 
 def main(arguments: list[str]) -> int:
@@ -52,11 +53,12 @@ def show(comparison: dict[str, Any], console: Console) -> None:
     """Print mean and spread per loss, and which differences to the baseline are larger than chance."""
     table = Table(title="Test results: mean ± standard deviation over seeds", title_justify="left")
     table.add_column("loss")
-    for _, heading, _, _ in COLUMNS:
+    for _, heading, _, _ in (*COLUMNS, *SCALED):
         table.add_column(heading, justify="right")
     table.add_column("confidence - accuracy %", justify="right")
     for entry in comparison["losses"]:
-        cells = [_spread(entry["metrics"][metric], scale, digits) for metric, _, scale, digits in COLUMNS]
+        columns = (*COLUMNS, *SCALED)
+        cells = [_spread(entry["metrics"][metric], scale, digits) for metric, _, scale, digits in columns]
         table.add_row(entry["title"], *cells, _spread(entry["metrics"]["overconfidence"], 100, 2, signed=True))
     console.print(table)
     baseline = next((e["title"] for e in comparison["losses"] if e["loss"] == comparison["baseline"]), None)

@@ -20,12 +20,13 @@ def main(arguments: list[str]) -> int:
     from adafocal.training.run import run
 
     summary = run(config, folder, overwrite=options.overwrite, progress=options.progress)
-    for part in ("validation", "test"):
+    parts = {"validation": "validation", "test": "test", "test_scaled": f"test, T = {summary['temperature']:.2f}"}
+    for part, title in parts.items():
         numbers = summary[part]
         print(
-            f"{part:<10} error {100 * numbers['error']:6.2f} %   ECE {100 * numbers['ece']:6.2f} %   "
+            f"{title:<16} error {100 * numbers['error']:6.2f} %   ECE {100 * numbers['ece']:6.2f} %   "
             f"NLL {numbers['nll']:.4f}   confidence - accuracy {100 * numbers['overconfidence']:+.2f} %"
         )
-    print(f"run folder {folder}")
-    print(f"page       {write_page(folder)}")
+    print(f"run folder       {folder}")
+    print(f"page             {write_page(folder)}")
     return 0

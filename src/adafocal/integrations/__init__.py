@@ -2,6 +2,6 @@
 """AdaFocal in other people's training loops.
 
 ===========================  ==========================================================
-lightning.py                 AdaFocalCallback for any LightningModule
+lightning.py                 AdaFocalCallback and LossEpochCallback for any LightningModule
 ===========================  ==========================================================
 """

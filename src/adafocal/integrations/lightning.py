@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AdaFocal in a Lightning loop: a callback of a few lines over ``observe`` and ``adapt``."""
+"""Losses with state in a Lightning loop: callbacks of a few lines over ``observe``, ``adapt`` and ``set_epoch``."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from adafocal._checks import require
 from adafocal.losses.adafocal import AdaFocalLoss
+from adafocal.losses.flsd import ScheduledFocalLoss
+from adafocal.losses.selective_au import SelectiveAULoss
 
 require("lightning.pytorch", extra="train")
 
@@ -67,6 +69,22 @@ class AdaFocalCallback(L.Callback):
             return found[self.loss]
         wanted = "exactly one AdaFocalLoss" if self.loss is None else f"an AdaFocalLoss named {self.loss!r}"
         raise ValueError(f"`pl_module` must hold {wanted}, got {', '.join(found) or 'none'}.")
+
+
+class LossEpochCallback(L.Callback):
+    """Tell losses that follow the epochs when one starts: selective AU empties its histogram, FLSc changes its gamma.
+
+    Calls ``set_epoch`` of every such loss among the submodules.
+
+    Example:
+        >>> callback = LossEpochCallback()
+    """
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Pass the number of the epoch on."""
+        for module in pl_module.modules():
+            if isinstance(module, (ScheduledFocalLoss, SelectiveAULoss)):
+                module.set_epoch(trainer.current_epoch)
 
 
 def _adapting(trainer: Any) -> bool:

@@ -6,15 +6,25 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_integer, check_label_values, check_labels_match, check_number, check_same_shape
+from adafocal._checks import (
+    check_choice,
+    check_integer,
+    check_label_values,
+    check_labels_match,
+    check_number,
+    check_same_shape,
+)
 from adafocal._ranks import from_first_rank, over_ranks, sum_over_ranks
 from adafocal._shapes import Labels, Logits, PerBin, PerSample
 from adafocal.calibration.bins import BinStats, bin_stats, merge
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
 from adafocal.calibration.grid import grid_stats, joined_equal_mass
 from adafocal.calibration.top_label import top_label_from_logits
+from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import modulate
 from adafocal.losses.terms import ClassificationLoss, class_axis, look_up
+
+BASES = ("focal", "dual")
 
 
 def update_gammas(
@@ -93,6 +103,8 @@ class AdaFocalLoss(ClassificationLoss):
         gamma_min: Lower bound of gamma; negative values are inverse focal.
         gamma_max: Upper bound of gamma.
         switch_point: Size of gamma below which focal and inverse focal change places.
+        base: ``focal``, or ``dual`` for the dual focal loss: its weight and its bin follow p_true minus the next lower
+            probability instead of p_true; validation is binned by confidence as ever.
         streaming: Keep what is observed as sums over a fine fixed grid, in memory that does not grow, for validation
             sets of pixels or tokens. The edges then miss equal mass by at most one cell of the grid, and the gaps are
             exact for these edges. By default every confidence is kept, at five bytes per sample.
@@ -122,7 +134,8 @@ class AdaFocalLoss(ClassificationLoss):
 
     Reference:
         Ghosh, Schaaf and Gormley, "AdaFocal: calibration-aware adaptive focal loss", NeurIPS 2022,
-        https://arxiv.org/abs/2211.11838, section 4 and algorithm 1; defaults from the authors' code.
+        https://arxiv.org/abs/2211.11838, section 4 and algorithm 1; defaults from the authors' code. The dual base:
+        Tao, Dong and Xu, "Dual focal loss for calibration", ICML 2023, https://arxiv.org/abs/2305.13665.
 
     Differs from the paper: the authors sum the loss over the batch, here ``reduction`` defaults to ``mean`` as in
     PyTorch. Their bins interpolate edges between samples and leave the smallest confidence out; here equal confidences
@@ -141,6 +154,7 @@ class AdaFocalLoss(ClassificationLoss):
         gamma_min: float = -2.0,
         gamma_max: float = 20.0,
         switch_point: float = 0.2,
+        base: str = "focal",
         streaming: bool = False,
         ignore_predicted: int | None = None,
         weight: Tensor | None = None,
@@ -152,6 +166,7 @@ class AdaFocalLoss(ClassificationLoss):
         check_integer("n_bins", n_bins, minimum=1)
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
         check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
+        check_choice("base", base, BASES)
         if ignore_predicted is not None:
             check_integer("ignore_predicted", ignore_predicted, minimum=0)
         self.n_bins = n_bins
@@ -160,6 +175,7 @@ class AdaFocalLoss(ClassificationLoss):
         self.gamma_min = gamma_min
         self.gamma_max = gamma_max
         self.switch_point = switch_point
+        self.base = base
         self.streaming = streaming
         self.ignore_predicted = ignore_predicted
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
@@ -170,6 +186,8 @@ class AdaFocalLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
+        if self.base == "dual":
+            return self.modulated(dual_modulation(logits, labels, self.gamma_of), logits, labels)
         return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
 
     def gamma_of(self, p: Tensor) -> Tensor:

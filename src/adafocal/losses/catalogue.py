@@ -9,8 +9,15 @@ from typing import Any
 from torch import nn
 
 from adafocal.losses.adafocal import AdaFocalLoss
-from adafocal.losses.flsd import FLSDLoss
+from adafocal.losses.aurc import AURCLoss
+from adafocal.losses.brier import BrierLoss, BrierWeightedLoss
+from adafocal.losses.dual_focal import DualFocalLoss
+from adafocal.losses.flsd import FLSDLoss, ScheduledFocalLoss
 from adafocal.losses.focal import FocalLoss, InverseFocalLoss
+from adafocal.losses.logit_norm import LogitNormLoss
+from adafocal.losses.margin import MarginSmoothingLoss
+from adafocal.losses.mmce import MMCELoss
+from adafocal.losses.selective_au import SelectiveAULoss
 from adafocal.losses.topology import TopologyAwareFocalLoss
 
 
@@ -62,6 +69,16 @@ LOSSES = _by_name(
         use="The baseline; proper, yet over-confident once the training set is fitted.",
     ),
     LossSpec(
+        name="label_smoothing",
+        title="Label smoothing (0.05)",
+        cls=nn.CrossEntropyLoss,
+        formula="-Σ y_c log p_c, y = 0.95 one-hot + 0.05 / C",
+        paper="Szegedy et al., CVPR 2016, arXiv:1512.00567",
+        year=2016,
+        use="One number tames over-confidence; it also blurs what confidence says about the sample.",
+        defaults={"label_smoothing": 0.05},
+    ),
+    LossSpec(
         name="focal",
         title="Focal (γ = 3)",
         cls=FocalLoss,
@@ -90,6 +107,24 @@ LOSSES = _by_name(
         use="For under-confident models, and where temperature scaling follows.",
     ),
     LossSpec(
+        name="flsc531",
+        title="FLSc-531",
+        cls=ScheduledFocalLoss,
+        formula="-(1 - p)^γ log p, γ = 5, 3, 1 from epoch 0, 100, 250",
+        paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
+        year=2020,
+        use="A schedule for long trainings; call set_epoch, or γ stays at its first value.",
+    ),
+    LossSpec(
+        name="dual_focal",
+        title="Dual focal (γ = 5)",
+        cls=DualFocalLoss,
+        formula="-(1 - p + q)^γ log p, q the next lower probability",
+        paper="Tao et al., ICML 2023, arXiv:2305.13665",
+        year=2023,
+        use="Where focal loss ends under-confident; needs its γ per model and data set.",
+    ),
+    LossSpec(
         name="adafocal",
         title="AdaFocal",
         cls=AdaFocalLoss,
@@ -97,6 +132,84 @@ LOSSES = _by_name(
         paper="Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
         year=2022,
         use="When there is validation data to steer by: calibration is held during training.",
+    ),
+    LossSpec(
+        name="ada_dual_focal",
+        title="AdaFocal on dual focal",
+        cls=AdaFocalLoss,
+        formula="-(1 ∓ (p - q))^|γ| log p, γ per bin of p - q, adapted on validation data",
+        paper="Tao et al., ICML 2023, arXiv:2305.13665; Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
+        year=2023,
+        use="AdaFocal where the runner-up matters; experimental in its authors' code.",
+        defaults={"base": "dual"},
+    ),
+    LossSpec(
+        name="brier",
+        title="Brier",
+        cls=BrierLoss,
+        formula="Σ_c (p_c - y_c)²",
+        paper="Brier, Monthly Weather Review 78, 1950",
+        year=1950,
+        use="A bounded proper loss, robust to confident mistakes; slow to start with many classes.",
+    ),
+    LossSpec(
+        name="bsce_gra",
+        title="BSCE-GRA",
+        cls=BrierWeightedLoss,
+        formula="-||p - y||^γ log p, the norm constant to the gradient",
+        paper="Lin et al., CVPR 2025, arXiv:2503.22725",
+        year=2025,
+        use="A focal-like weight that sees all classes and leaves the gradient's direction alone.",
+        detached=True,
+    ),
+    LossSpec(
+        name="mmce",
+        title="Cross-entropy + 2 MMCE",
+        cls=MMCELoss,
+        formula="-log p + λ (Σ_ij b_i b_j k(r_i, r_j))^½ over the batch",
+        paper="Kumar et al., ICML 2018",
+        year=2018,
+        use="A calibration penalty trained directly; needs batches large enough to estimate it.",
+        pointwise=False,
+        soft_labels=False,
+    ),
+    LossSpec(
+        name="aurc",
+        title="Regularized AURC",
+        cls=AURCLoss,
+        formula="-(1 - m + m α_i) log p, α_i = -ln(1 - rank_i / (n + 1)) of confidence in the batch",
+        paper="Zhou et al., arXiv:2505.23463v2",
+        year=2025,
+        use="When confident mistakes cost most, as in selective prediction.",
+        pointwise=False,
+    ),
+    LossSpec(
+        name="selective_au",
+        title="Selective AU",
+        cls=SelectiveAULoss,
+        formula="-α_i log p, α_i = -ln(1 - G(min(c_i, τ))), G the smoothed distribution of confidence",
+        paper="Zhou et al., arXiv:2505.23463v4",
+        year=2025,
+        use="As regularized AURC, with care moved to the unsure samples; call reset when an epoch starts.",
+        pointwise=False,
+    ),
+    LossSpec(
+        name="mbls",
+        title="Margin-based label smoothing",
+        cls=MarginSmoothingLoss,
+        formula="-log p + λ mean_c max(0, max_k z_k - z_c - m)",
+        paper="Liu et al., CVPR 2022, arXiv:2111.15430",
+        year=2022,
+        use="Label smoothing that leaves logits free up to a margin.",
+    ),
+    LossSpec(
+        name="logit_norm",
+        title="Logit normalisation",
+        cls=LogitNormLoss,
+        formula="cross-entropy of z / (τ ||z||)",
+        paper="Wei et al., ICML 2022, arXiv:2205.09310",
+        year=2022,
+        use="For out-of-distribution detection; scale its softmax before reading probabilities.",
     ),
     LossSpec(
         name="topology_aware_focal",

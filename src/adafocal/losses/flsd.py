@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Focal losses whose gamma follows a rule: of p_true (FLSD), of the epoch (FLSc), or of a target probability."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_number
+from adafocal._checks import check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.modulate import modulate
 from adafocal.losses.terms import ClassificationLoss, look_up
@@ -70,15 +72,7 @@ class FLSDLoss(ClassificationLoss):
         self.gammas = tuple(gammas)
         for threshold in self.thresholds:
             check_number("thresholds", threshold, low=0.0, high=1.0, open_low=True, open_high=True)
-        for gamma in self.gammas:
-            check_number("gammas", gamma)
-        if list(self.thresholds) != sorted(set(self.thresholds)):
-            raise ValueError(f"`thresholds` must be strictly ascending, got {self.thresholds}.")
-        if len(self.gammas) != len(self.thresholds) + 1:
-            raise ValueError(
-                f"`gammas` must hold one number more than `thresholds`, {len(self.thresholds) + 1}, "
-                f"got {len(self.gammas)}."
-            )
+        _check_steps("thresholds", self.thresholds, self.gammas)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
@@ -87,3 +81,118 @@ class FLSDLoss(ClassificationLoss):
     def gamma_of(self, p: Tensor) -> Tensor:
         """Give the gamma of each probability, of the shape of ``p``."""
         return flsd_gamma(p, thresholds=self.thresholds, gammas=self.gammas)
+
+
+class ScheduledFocalLoss(ClassificationLoss):
+    """Focal loss whose gamma changes at given epochs. The defaults are FLSc-531.
+
+    It knows no trainer: call :meth:`set_epoch` when an epoch starts.
+
+    Formula: focal loss with gamma 5 up to epoch 100, 3 up to epoch 250, and 1 from then on.
+
+    Args:
+        gammas: One gamma per period, in order: one more than ``milestones``.
+        milestones: Ascending epochs >= 1 at which the next gamma starts.
+        weight: Weight per class, shape (C,).
+        ignore_index: Class index whose samples do not count.
+        reduction: ``none``, ``mean`` or ``sum``.
+        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+
+    Attributes:
+        gamma: The gamma now, float32 scalar; it travels with ``state_dict``.
+
+    Raises:
+        TypeError: If a gamma is not a number or a milestone not an integer.
+        ValueError: If ``milestones`` are not ascending, the lengths do not fit, or an option is out of range.
+
+    Example:
+        >>> criterion = ScheduledFocalLoss(gammas=(5.0, 1.0), milestones=(10,))
+        >>> criterion.set_epoch(10)
+        >>> criterion.gamma
+        tensor(1.)
+
+    Reference:
+        Mukhoti, Kulharia, Sanyal, Golodetz, Torr and Dokania, "Calibrating deep neural networks using focal loss",
+        NeurIPS 2020, https://arxiv.org/abs/2002.09437, appendix (FLSc-531).
+    """
+
+    gamma: Tensor
+
+    def __init__(
+        self,
+        *,
+        gammas: Sequence[float] = (5.0, 3.0, 1.0),
+        milestones: Sequence[int] = (100, 250),
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        self.gammas = tuple(gammas)
+        self.milestones = tuple(milestones)
+        for milestone in self.milestones:
+            check_integer("milestones", milestone, minimum=1)
+        _check_steps("milestones", self.milestones, self.gammas)
+        self.register_buffer("gamma", torch.tensor(self.gammas[0], dtype=torch.float32))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the gamma of this epoch, counted from 0."""
+        check_integer("epoch", epoch, minimum=0)
+        self.gamma.fill_(self.gammas[bisect_right(self.milestones, epoch)])
+
+    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
+        """Give the unreduced loss of each sample."""
+        return self.modulated(lambda ce: modulate(ce, self.gamma), logits, labels)
+
+
+def gamma_for_target(p: float) -> float:
+    """Give the focal gamma whose gradient is as strong as that of cross-entropy at p_true = p, and weaker above.
+
+    Up to this probability focal loss pushes confidence harder than cross-entropy, beyond it more gently: the rule by
+    which FLSD chooses its gammas.
+
+    Formula: the positive gamma with ``(1 - p)^gamma - gamma p (1 - p)^(gamma - 1) log p = 1``. The paper writes it with
+    the branch W_-1 of the Lambert W function; here Newton's method solves it.
+
+    Args:
+        p: Target probability, in (0, 0.5); from 0.5 on no positive gamma satisfies the rule.
+
+    Returns:
+        Gamma, a positive number that falls as ``p`` grows.
+
+    Raises:
+        TypeError: If ``p`` is not a number.
+        ValueError: If ``p`` is outside (0, 0.5).
+
+    Example:
+        >>> round(gamma_for_target(0.2), 3)
+        4.851
+
+    Reference:
+        Mukhoti, Kulharia, Sanyal, Golodetz, Torr and Dokania, "Calibrating deep neural networks using focal loss",
+        NeurIPS 2020, https://arxiv.org/abs/2002.09437, proposition 1 and its proof.
+    """
+    check_number("p", p, low=0.0, high=0.5, open_low=True, open_high=True)
+    log_q, slope = math.log1p(-p), -p * math.log(p) / (1.0 - p)
+    # log g(gamma) = gamma log(1 - p) + log(1 + slope gamma) is concave and 0 at gamma = 0: from the right of its
+    # positive root, Newton's method falls towards it and stops there.
+    gamma = 1.0 / p
+    while gamma * log_q + math.log1p(slope * gamma) > 0.0:
+        gamma *= 2.0
+    for _ in range(100):
+        step = (gamma * log_q + math.log1p(slope * gamma)) / (log_q + slope / (1.0 + slope * gamma))
+        gamma -= step
+        if abs(step) <= 1e-14 * gamma:
+            break
+    return gamma
+
+
+def _check_steps(name: str, steps: tuple[int | float, ...], gammas: tuple[int | float, ...]) -> None:
+    """Raise unless ``steps`` ascend and separate ``gammas``, all of them numbers."""
+    for gamma in gammas:
+        check_number("gammas", gamma)
+    if list(steps) != sorted(set(steps)):
+        raise ValueError(f"`{name}` must be strictly ascending, got {steps}.")
+    if len(gammas) != len(steps) + 1:
+        raise ValueError(f"`gammas` must hold one number more than `{name}`, {len(steps) + 1}, got {len(gammas)}.")

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Focal loss and its inverse: cross-entropy weighted by p_true."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from adafocal._checks import check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.modulate import modulate
-from adafocal.losses.terms import ClassificationLoss, modulated_cross_entropy
+from adafocal.losses.terms import ClassificationLoss, class_axis, modulated_cross_entropy, weight_of_labels
 
 
 def focal_loss(
@@ -111,42 +114,55 @@ class FocalLoss(ClassificationLoss):
     """Focal loss as a module; see :func:`focal_loss` for the formula.
 
     Args:
-        gamma: Focusing parameter; 0 is cross-entropy, negative values are the inverse focal loss.
+        gamma: Focusing parameter; 0 is cross-entropy, negative values are the inverse focal loss. A sequence holds one
+            gamma per class: that of a sample's label, or for soft targets of each class.
         weight: Weight per class, shape (C,).
         ignore_index: Class index whose samples do not count.
         reduction: ``none``, ``mean`` or ``sum``.
         label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
-        TypeError: If ``gamma`` is not a number.
-        ValueError: If an option is out of range.
+        TypeError: If a gamma is not a number.
+        ValueError: If a gamma is not finite, an option is out of range, or logits have another number of classes.
 
     Example:
-        >>> criterion = FocalLoss(gamma=3.0)
+        >>> criterion = FocalLoss(gamma=2.0)
         >>> criterion(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
-        tensor(0.0002)
+        tensor(0.0018)
 
     Reference:
-        Lin et al., "Focal loss for dense object detection", ICCV 2017, https://arxiv.org/abs/1708.02002, equation 4.
-        The default is theirs; the calibration papers use 3.
+        Lin, Goyal, Girshick, He and Dollár, "Focal loss for dense object detection", ICCV 2017,
+        https://arxiv.org/abs/1708.02002, equation 4.
     """
 
     def __init__(
         self,
         *,
-        gamma: float = 2.0,
+        gamma: float | Sequence[float] = 2.0,
         weight: Tensor | None = None,
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
-        check_number("gamma", gamma)
-        self.gamma = gamma
+        for value in gamma if isinstance(gamma, Sequence) and not isinstance(gamma, str) else (gamma,):
+            check_number("gamma", value)
+        self.gamma = tuple(gamma) if isinstance(gamma, Sequence) else gamma
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
-        return self.modulated(lambda ce: modulate(ce, self.gamma), logits, labels)
+        return self.modulated(lambda ce: modulate(ce, self._gamma_for(ce, logits, labels)), logits, labels)
+
+    def _gamma_for(self, ce: Tensor, logits: Tensor, labels: Tensor) -> float | Tensor:
+        if not isinstance(self.gamma, tuple):
+            return self.gamma
+        n_classes = logits.shape[class_axis(logits)]
+        if len(self.gamma) != n_classes:
+            raise ValueError(f"`gamma` must hold one number per class, {n_classes}, got {len(self.gamma)}.")
+        table = torch.tensor(self.gamma, dtype=ce.dtype, device=ce.device)
+        if ce.ndim == logits.ndim:  # one cross-entropy per class
+            return table.view(-1, *[1] * (ce.ndim - 1 - class_axis(logits)))
+        return weight_of_labels(labels, table, self.ignore_index)
 
 
 class InverseFocalLoss(ClassificationLoss):

@@ -31,12 +31,13 @@ def modulate(ce: Tensor, gamma: Gamma) -> Tensor:
         tensor([0.3465])
     """
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return _composed(ce, _gamma_at(gamma, torch.exp(-ce.detach())))
+        return _composed(ce, gamma_at(gamma, torch.exp(-ce.detach())))
     loss: Tensor = _Modulate.apply(ce, gamma)  # type: ignore[no-untyped-call]
     return loss
 
 
-def _gamma_at(gamma: Gamma, p: Tensor) -> float | Tensor:
+def gamma_at(gamma: Gamma, p: Tensor) -> float | Tensor:
+    """Give the gamma, or the gammas at probabilities ``p``, as a constant in their dtype."""
     values = gamma(p) if callable(gamma) else gamma
     return values.detach().to(p.dtype) if isinstance(values, Tensor) else values
 
@@ -48,9 +49,9 @@ class _Modulate(Function):
     def forward(ctx: Any, ce: Tensor, gamma: Gamma) -> Tensor:
         minus_q = torch.neg(ce).expm1_()  # p - 1, without cancellation
         p = minus_q + 1.0
-        gamma = _gamma_at(gamma, p)
+        gamma = gamma_at(gamma, p)
         base = _base(minus_q, gamma)
-        weight = _power(base, gamma)
+        weight = power(base, gamma)
         loss = weight * ce
         # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). Where the truth itself is masked with -inf,
         # p · ce is 0 · inf; its limit is 0.
@@ -69,7 +70,7 @@ class _Modulate(Function):
 
 def _composed(ce: Tensor, gamma: float | Tensor) -> Tensor:
     """Give what ``_Modulate`` gives as a plain graph: for compilers, functional transforms and double backward."""
-    return _power(_base(torch.expm1(-ce), gamma), gamma) * ce
+    return power(_base(torch.expm1(-ce), gamma), gamma) * ce
 
 
 def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
@@ -81,5 +82,6 @@ def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
     return base.clamp_min(SMALLEST_BASE)
 
 
-def _power(base: Tensor, gamma: float | Tensor) -> Tensor:
+def power(base: Tensor, gamma: float | Tensor) -> Tensor:
+    """Give ``base`` to the power of the size of ``gamma``."""
     return base.pow(gamma.abs() if isinstance(gamma, Tensor) else abs(gamma))

@@ -46,11 +46,7 @@ def modulated_cross_entropy(
         TypeError: If dtypes are wrong.
         ValueError: If shapes do not fit or ``label_smoothing`` is out of range.
     """
-    check_labels_match(logits, labels)
-    if weight is not None:
-        check_weight(weight, logits)
-    if label_smoothing != 0.0:
-        check_number("label_smoothing", label_smoothing, low=0.0, high=1.0)
+    check_inputs(logits, labels, weight=weight, label_smoothing=label_smoothing)
     wide = at_least_float32(logits)
     if labels.is_floating_point() or label_smoothing > 0.0:
         losses = _over_classes(modulate, wide, labels, weight, ignore_index, label_smoothing)
@@ -60,6 +56,15 @@ def modulated_cross_entropy(
         if weight is not None:
             losses = losses * weight_of_labels(labels, weight, ignore_index)
     return losses.to(output_dtype(logits))
+
+
+def check_inputs(logits: Logits, labels: Labels, *, weight: Tensor | None, label_smoothing: float = 0.0) -> None:
+    """Raise unless shapes and dtypes are those of cross-entropy and ``label_smoothing`` is in [0, 1]."""
+    check_labels_match(logits, labels)
+    if weight is not None:
+        check_weight(weight, logits)
+    if label_smoothing != 0.0:
+        check_number("label_smoothing", label_smoothing, low=0.0, high=1.0)
 
 
 def _over_classes(
@@ -100,6 +105,43 @@ def weight_of_labels(labels: Labels, weight: Tensor, ignore_index: int) -> Tenso
     """Give each sample the weight of its class, and 0 where it is ignored."""
     counted = labels != ignore_index
     return look_up(weight, torch.where(counted, labels, 0)) * counted
+
+
+def sample_weights(logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int) -> Tensor:
+    """Give how much each sample counts, of the shape of the losses: its class's weight, 0 where it is ignored.
+
+    For class probabilities it is the mean of the weights under them.
+    """
+    dtype = at_least_float32(logits).dtype
+    if not labels.is_floating_point():
+        counts = labels != ignore_index if weight is None else weight_of_labels(labels, weight, ignore_index)
+        return counts.to(dtype)
+    axis = class_axis(logits)
+    if weight is None:
+        return torch.ones_like(logits.select(axis, 0), dtype=dtype)
+    return labels.to(dtype).movedim(axis, -1) @ weight.to(dtype)
+
+
+def wide_cross_entropy(
+    logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int, label_smoothing: float
+) -> PerSample:
+    """Give the checked, unreduced cross-entropy in float32 or wider, with the options of ``F.cross_entropy``."""
+    check_inputs(logits, labels, weight=weight, label_smoothing=label_smoothing)
+    wide = at_least_float32(logits)
+    ce: Tensor = F.cross_entropy(
+        wide,
+        labels.to(wide.dtype) if labels.is_floating_point() else labels.long(),
+        weight=None if weight is None else weight.to(wide.dtype),
+        ignore_index=ignore_index,
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )
+    return ce
+
+
+def as_rows(logits: Logits) -> Tensor:
+    """Give logits of any of the three shapes as one row per sample, (n, C), in the order of flattened labels."""
+    return logits[None] if logits.ndim == 1 else logits.movedim(1, -1).flatten(0, -2)
 
 
 def look_up(table: Tensor, index: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ def counted_top_label(values: Logits, labels: Labels, *, inputs: str, ignore_ind
     top_label = top_label_from_logits if inputs == "logits" else top_label_from_probs
     confidence, correct = top_label(values, labels)
     counted = labels != ignore_index
+    if bool(counted.all()):
+        return confidence.flatten(), correct.flatten()
     return confidence[counted], correct[counted]
 
 

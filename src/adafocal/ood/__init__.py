@@ -6,10 +6,12 @@ scores.py                    SCORES: maximum probability, entropy, margin, maxim
 features.py                  FEATURE_SCORES: Mahalanobis, nearest neighbour, virtual logit
 detection.py                 AUROC, AUPR, FPR at a TPR, ROC curve, from counts per distinct score
 intervals.py                 the same with intervals
+comparison.py                several scores on several sets: the rows of a table
 ===========================  ==========================================================
 """
 
 from adafocal._estimate import Estimate
+from adafocal.ood.comparison import ComparisonRow, compare_scores
 from adafocal.ood.detection import RocCurve, aupr, auroc, fpr_at_tpr, roc_curve
 from adafocal.ood.features import (
     FEATURE_SCORES,
@@ -26,6 +28,7 @@ from adafocal.ood.scores import SCORES, energy_score, entropy_score, margin_scor
 __all__ = [
     "FEATURE_SCORES",
     "SCORES",
+    "ComparisonRow",
     "Detection",
     "Estimate",
     "Mahalanobis",
@@ -35,6 +38,7 @@ __all__ = [
     "aupr",
     "auroc",
     "auroc_interval",
+    "compare_scores",
     "detection",
     "energy_score",
     "entropy_score",

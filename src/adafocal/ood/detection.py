@@ -5,6 +5,7 @@ Out-of-distribution is the positive class and has the higher scores, unless a fu
 of the scores enters, so scores of any size, infinities among them, are exact.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -57,7 +58,7 @@ def auroc(id_scores: Confidence, ood_scores: OtherConfidence) -> Scalar:
         Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
         Radiology 1982.
     """
-    return auroc_of_counts(*score_counts(id_scores, ood_scores))
+    return auroc_of_counts(score_counts(id_scores, ood_scores))
 
 
 def aupr(id_scores: Confidence, ood_scores: OtherConfidence, *, positive: str = "ood") -> Scalar:
@@ -90,7 +91,7 @@ def aupr(id_scores: Confidence, ood_scores: OtherConfidence, *, positive: str = 
         to scikit-learn's ``average_precision_score``.
     """
     check_choice("positive", positive, POSITIVES)
-    return aupr_of_counts(*score_counts(id_scores, ood_scores), positive=positive)
+    return aupr_of_counts(score_counts(id_scores, ood_scores), positive=positive)
 
 
 def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float = 0.95) -> Scalar:
@@ -120,7 +121,7 @@ def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float
         and pytorch-ood benchmarks; exchange and negate the scores for the other.
     """
     check_number("tpr", tpr, low=0.0, high=1.0, open_low=True)
-    return fpr_of_counts(*score_counts(id_scores, ood_scores), tpr=tpr)
+    return fpr_of_counts(score_counts(id_scores, ood_scores), tpr=tpr)
 
 
 def roc_curve(id_scores: Confidence, ood_scores: OtherConfidence) -> RocCurve:
@@ -141,12 +142,12 @@ def roc_curve(id_scores: Confidence, ood_scores: OtherConfidence) -> RocCurve:
         >>> roc_curve(torch.tensor([0.1]), torch.tensor([0.9])).true_positive_rate
         tensor([0., 1., 1.], dtype=torch.float64)
     """
-    id_count, ood_count = score_counts(id_scores, ood_scores)
+    counts = score_counts(id_scores, ood_scores)
     values = torch.unique(torch.cat([id_scores.double(), ood_scores.double()])).flip(0)
     first = values.new_tensor([torch.inf])
     return RocCurve(
-        false_positive_rate=torch.cat([first.new_zeros(1), _share(id_count)]),
-        true_positive_rate=torch.cat([first.new_zeros(1), _share(ood_count)]),
+        false_positive_rate=torch.cat([first.new_zeros(1), counts.id_above / counts.id_above[-1]]),
+        true_positive_rate=torch.cat([first.new_zeros(1), counts.ood_above / counts.ood_above[-1]]),
         threshold=torch.cat([first, values]),
     )
 
@@ -169,34 +170,57 @@ def score_groups(id_scores: Confidence, ood_scores: OtherConfidence) -> tuple[Te
     return index[: id_scores.numel()], index[id_scores.numel() :], values.numel()
 
 
-def score_counts(id_scores: Confidence, ood_scores: OtherConfidence) -> tuple[Tensor, Tensor]:
-    """Count both kinds of samples per distinct score, from the highest down; float64 holds the counts exactly."""
+@dataclass(frozen=True)
+class ScoreCounts:
+    """Both kinds of samples counted per distinct score, from the highest down; float64 holds the counts exactly.
+
+    Attributes:
+        id_count: In-distribution samples per score, shape (…, k).
+        ood_count: Out-of-distribution samples per score, shape (…, k).
+        id_above: In-distribution samples of at least each score, shape (…, k).
+        ood_above: Out-of-distribution samples of at least each score, shape (…, k).
+    """
+
+    id_count: Tensor
+    ood_count: Tensor
+    id_above: Tensor
+    ood_above: Tensor
+
+
+def cumulated(id_count: Tensor, ood_count: Tensor) -> ScoreCounts:
+    """Complete counts per score, shape (…, k), by their running totals."""
+    id_count, ood_count = id_count.double(), ood_count.double()
+    return ScoreCounts(id_count, ood_count, id_count.cumsum(-1), ood_count.cumsum(-1))
+
+
+def score_counts(id_scores: Confidence, ood_scores: OtherConfidence) -> ScoreCounts:
+    """Count both kinds of samples per distinct score, from the highest down."""
     id_group, ood_group, n_groups = score_groups(id_scores, ood_scores)
-    return (
-        torch.bincount(id_group, minlength=n_groups).double(),
-        torch.bincount(ood_group, minlength=n_groups).double(),
-    )
+    return cumulated(torch.bincount(id_group, minlength=n_groups), torch.bincount(ood_group, minlength=n_groups))
 
 
-def auroc_of_counts(id_count: Tensor, ood_count: Tensor) -> Tensor:
-    """Give the AUROC of counts per score from the highest down, shape (…, k) to (…)."""
-    above = ood_count.cumsum(-1) - 0.5 * ood_count
-    return (id_count * above).sum(-1) / (id_count.sum(-1) * ood_count.sum(-1))
+def auroc_of_counts(counts: ScoreCounts) -> Tensor:
+    """Give the AUROC of counts, shape (…, k) to (…)."""
+    wins = (counts.id_count * (counts.ood_above - 0.5 * counts.ood_count)).sum(-1)
+    return wins / (counts.id_above[..., -1] * counts.ood_above[..., -1])
 
 
-def aupr_of_counts(id_count: Tensor, ood_count: Tensor, *, positive: str) -> Tensor:
-    """Give the average precision of counts per score from the highest down, shape (…, k) to (…)."""
-    hits, misses = (ood_count, id_count) if positive == "ood" else (id_count.flip(-1), ood_count.flip(-1))
-    true, false = hits.cumsum(-1), misses.cumsum(-1)
-    return (hits * true / (true + false).clamp_min(1)).sum(-1) / hits.sum(-1)
+def aupr_of_counts(counts: ScoreCounts, *, positive: str) -> Tensor:
+    """Give the average precision of counts, shape (…, k) to (…)."""
+    if positive == "ood":
+        hits, true, found = counts.ood_count, counts.ood_above, counts.ood_above + counts.id_above
+    else:
+        # From the lowest score up: the samples of at most each score.
+        hits = counts.id_count
+        true = counts.id_above[..., -1:] - counts.id_above + counts.id_count
+        found = true + (counts.ood_above[..., -1:] - counts.ood_above + counts.ood_count)
+    return (hits * true / found.clamp_min(1)).sum(-1) / hits.sum(-1)
 
 
-def fpr_of_counts(id_count: Tensor, ood_count: Tensor, *, tpr: float) -> Tensor:
+def fpr_of_counts(counts: ScoreCounts, *, tpr: float) -> Tensor:
     """Give the false positive rate at the first score that reaches ``tpr``, shape (…, k) to (…)."""
-    place = (_share(ood_count) >= tpr).double().argmax(-1, keepdim=True)
-    return _share(id_count).gather(-1, place).squeeze(-1)
-
-
-def _share(count: Tensor) -> Tensor:
-    total = count.cumsum(-1)
-    return total / total[..., -1:]
+    n_ood = int(counts.ood_above[..., -1].max())
+    needed = math.ceil(tpr * n_ood)
+    needed -= (needed - 1) / n_ood >= tpr  # the product may have been rounded up beyond a whole number
+    place = torch.searchsorted(counts.ood_above, torch.full_like(counts.ood_above[..., :1], needed))
+    return (counts.id_above.gather(-1, place) / counts.id_above[..., -1:]).squeeze(-1)

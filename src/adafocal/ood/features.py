@@ -105,6 +105,12 @@ def fit_mahalanobis(train: Predictions) -> Mahalanobis:
     Raises:
         ValueError: If there are no features, fewer than two samples, or no variance within the classes.
 
+    Example:
+        >>> corners = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
+        >>> train = Predictions(logits=corners, labels=torch.zeros(4).long(), features=corners)
+        >>> fit_mahalanobis(train).score(train).round(decimals=4)
+        tensor([2., 2., 2., 2.], dtype=torch.float64)
+
     Reference:
         Lee, Lee, Lee and Shin, "A simple unified framework for detecting out-of-distribution samples and adversarial
         attacks", NeurIPS 2018, https://arxiv.org/abs/1807.03888, equations 1 and 2.
@@ -141,6 +147,12 @@ def fit_nearest_neighbour(train: Predictions, *, k: int = 50) -> NearestNeighbou
     Raises:
         ValueError: If there are no features, or fewer samples than ``k``.
 
+    Example:
+        >>> corners = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
+        >>> train = Predictions(logits=corners, labels=torch.zeros(4).long(), features=corners + 1)
+        >>> fit_nearest_neighbour(train, k=1).score(train).round(decimals=4)
+        tensor([0., 0., 0., 0.], dtype=torch.float64)
+
     Reference:
         Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022,
         https://arxiv.org/abs/2204.06507, section 3.
@@ -170,6 +182,12 @@ def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit
     Raises:
         ValueError: If logits or features are missing, the logits are not linear in the features, the features leave
             no residual, or ``dimension`` is out of range.
+
+    Example:
+        >>> corners = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
+        >>> train = Predictions(logits=corners, labels=torch.zeros(4).long(), features=corners)
+        >>> fit_vim(train, dimension=1).score(train).shape
+        torch.Size([4])
 
     Reference:
         Wang, Li, Feng and Zhang, "ViM: out-of-distribution with virtual-logit matching", CVPR 2022,

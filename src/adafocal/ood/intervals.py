@@ -12,10 +12,18 @@ from adafocal._checks import check_integer, check_number
 from adafocal._estimate import Estimate, percentile_estimate
 from adafocal._shapes import Confidence, OtherConfidence
 from adafocal.calibration.reliability import wilson_interval
-from adafocal.ood.detection import aupr_of_counts, auroc_of_counts, fpr_of_counts, score_counts, score_groups
+from adafocal.ood.detection import (
+    ScoreCounts,
+    aupr_of_counts,
+    auroc_of_counts,
+    cumulated,
+    fpr_of_counts,
+    score_counts,
+    score_groups,
+)
 
 TPR = 0.95
-CHUNK = 2**22  # resampled counts held at a time
+CHUNK = 2**18  # resampled counts held at a time: few enough to stay in the cache
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ def detection(
     area = auroc_interval(id_scores, ood_scores, level=level)
     counts = score_counts(id_scores, ood_scores)
     resampled = _resample(id_scores, ood_scores, n_resamples, generator or torch.Generator().manual_seed(0))
-    values = _measures(*counts)
+    values = _measures(counts)
     out, into, fpr = (
         percentile_estimate(value, draws, level=level) for value, draws in zip(values, resampled, strict=True)
     )
@@ -120,11 +128,11 @@ def auroc_interval(id_scores: Confidence, ood_scores: OtherConfidence, *, level:
     for name, group in (("id_scores", id_group), ("ood_scores", ood_group)):
         if group.numel() < 2:
             raise ValueError(f"`{name}` must hold at least 2 samples for an interval, got {group.numel()}.")
-    id_count, ood_count = score_counts(id_scores, ood_scores)
-    area = float(auroc_of_counts(id_count, ood_count))
+    counts = score_counts(id_scores, ood_scores)
+    area = float(auroc_of_counts(counts))
     # How often each sample is on the right side of a random sample of the other kind.
-    of_id = ((ood_count.cumsum(0) - 0.5 * ood_count) / ood_group.numel())[id_group]
-    of_ood = (1 - (id_count.cumsum(0) - 0.5 * id_count) / id_group.numel())[ood_group]
+    of_id = ((counts.ood_above - 0.5 * counts.ood_count) / ood_group.numel())[id_group]
+    of_ood = (1 - (counts.id_above - 0.5 * counts.id_count) / id_group.numel())[ood_group]
     variance = float(of_id.var() / id_group.numel() + of_ood.var() / ood_group.numel())
     z = NormalDist().inv_cdf(0.5 + level / 2)
     if variance <= 0 or area in (0.0, 1.0):
@@ -156,11 +164,11 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
-def _measures(id_count: Tensor, ood_count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _measures(counts: ScoreCounts) -> tuple[Tensor, Tensor, Tensor]:
     return (
-        aupr_of_counts(id_count, ood_count, positive="ood"),
-        aupr_of_counts(id_count, ood_count, positive="id"),
-        fpr_of_counts(id_count, ood_count, tpr=TPR),
+        aupr_of_counts(counts, positive="ood"),
+        aupr_of_counts(counts, positive="id"),
+        fpr_of_counts(counts, tpr=TPR),
     )
 
 
@@ -173,12 +181,14 @@ def _resample(
     parts = []
     for start in range(0, n_resamples, rows):
         n = min(rows, n_resamples - start)
-        drawn = (_draw(id_group, n_groups, n, generator), _draw(ood_group, n_groups, n, generator))
-        parts.append(_measures(*drawn))
+        drawn = (_draw(group, n_groups, n, generator) for group in (id_group, ood_group))
+        parts.append(_measures(cumulated(*drawn)))
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def _draw(group: Tensor, n_groups: int, n_resamples: int, generator: torch.Generator) -> Tensor:
     picked = torch.randint(group.numel(), (n_resamples, group.numel()), generator=generator).to(group.device)
-    zeros = torch.zeros(n_resamples, n_groups, dtype=torch.float64, device=group.device)
-    return zeros.scatter_add_(1, group[picked], torch.ones_like(picked, dtype=torch.float64))
+    # One count over all resamples at once: each has its own stretch of n_groups cells.
+    stretch = torch.arange(n_resamples, device=group.device)[:, None] * n_groups
+    cells = torch.bincount((group[picked] + stretch).flatten(), minlength=n_resamples * n_groups)
+    return cells.view(n_resamples, n_groups)

@@ -139,7 +139,7 @@ SCORES: Mapping[str, Callable[[Predictions], Tensor]] = {
     "max_logit": max_logit_score,
     "energy": energy_score,
 }
-NEED_LOGITS = ("max_logit", "energy")
+NEED_LOGITS = ("max_logit", "energy", "vim")
 
 
 def _probs(predictions: Predictions) -> ProbMatrix:

@@ -57,7 +57,7 @@ def measure(
     *,
     n_bins: int = 15,
     positive_class: int | None = None,
-    advance: Callable[[int], object] = lambda rows: None,
+    advance: Callable[[int], object] = int,
     in_memory: int = IN_MEMORY,
 ) -> dict[str, Measured]:
     """Measure the predictions of all pieces, and of each group in them.
@@ -66,7 +66,7 @@ def measure(
         pieces: Rows of files, as ``scan`` gives them.
         n_bins: Number of bins.
         positive_class: The calibrated event is that the label is this class; None: that the top label is right.
-        advance: Called with the number of rows of each piece that is done.
+        advance: Called with the number of rows of each piece that is done; by default nothing is done with it.
         in_memory: Up to so many logits or probabilities everything is kept and exact.
 
     Returns:
@@ -76,25 +76,26 @@ def measure(
         ValueError: If there is no row, rows are no predictions, the number of classes changes, or there are more than
             1,000 groups.
     """
-    pieces, held, numbers = iter(pieces), [], 0
-    checked = _same_width(pieces)
-    for piece in checked:
-        if piece.n == 0:
-            continue
-        predictions = piece.predictions()
-        numbers += predictions.n * predictions.n_classes
-        held.append((predictions, piece.groups()))
-        advance(piece.n)
-        if numbers > in_memory:
-            return _streamed(held, checked, n_bins, positive_class, advance)
-    if not held:
-        raise ValueError("`FILE` must hold at least one row, got 0.")
-    return {name: _exact(part, n_bins, positive_class) for name, part in _grouped(held)}
+    held: list[Rows] = []
+    numbers, checked = 0, _of_one_width(pieces)
+    with _one_torch_thread():
+        for piece in checked:
+            predictions = piece.predictions()
+            numbers += predictions.n * predictions.n_classes
+            held.append((predictions, piece.groups()))
+            advance(piece.n)
+            if numbers > in_memory:
+                return _streamed(held, checked, n_bins, positive_class, advance)
+        if not held:
+            raise ValueError("`FILE` must hold at least one row, got 0.")
+        return {name: _exact(part, n_bins, positive_class) for name, part in _grouped(held)}
 
 
-def _same_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _of_one_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
     width = None
     for piece in pieces:
+        if piece.n == 0:
+            continue
         n_classes = piece.width()
         width = n_classes if width is None else width
         if n_classes != width:
@@ -149,7 +150,7 @@ def _streamed(
         return predictions.n if new else 0, parts
 
     total: dict[str, StreamSums] = {}
-    for n, parts in _in_order(sums, chain(_emptied(held), (piece for piece in pieces if piece.n))):
+    for n, parts in _in_order(sums, chain(_emptied(held), pieces)):
         for name, part in parts.items():
             total[name] = merge_sums(total[name], part) if name in total else part
         _check_groups(len(total) - 1)
@@ -171,7 +172,7 @@ def _check_groups(n_groups: int) -> None:
 def _in_order(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     """Work on items in threads, few at a time, and give the results in the order of the items."""
     waiting: deque[Future[Any]] = deque()
-    with _one_torch_thread(), ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
             if len(waiting) > 2 * WORKERS:
@@ -182,7 +183,7 @@ def _in_order(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]
 
 @contextmanager
 def _one_torch_thread() -> Iterator[None]:
-    # Pieces already keep every core busy.
+    # Pieces keep the cores busy by themselves; threads within each would wait for one another.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -48,6 +48,8 @@ def render(contents: Contents) -> str:
         title=contents.title,
         style=place.joinpath("page.css").read_text(encoding="utf-8"),
         lead=_lead(contents),
+        columns=[heading for _, heading, _, _ in COLUMNS],
+        compared=[heading for _, heading, _, _ in COMPARED],
         rows=_result_rows(contents),
         differences=_difference_rows(contents),
         baseline=_baseline_title(contents),
@@ -68,7 +70,10 @@ COLUMNS = (
     ("ece_equal_mass", "ECE, equal mass %", 100, 2),
     ("nll", "NLL", 1, 3),
     ("overconfidence", "Confidence − accuracy %", 100, 2),
+    ("ece_scaled", "ECE % after T", 100, 2),
+    ("temperature", "T", 1, 2),
 )
+COMPARED = COLUMNS[:4]
 CURVES = (("val_ece", "Validation ECE over epochs", 100, "ECE %"), ("val_nll", "Validation NLL over epochs", 1, "NLL"))
 
 
@@ -84,7 +89,8 @@ def _lead(contents: Contents) -> str:
 
 def _result_rows(contents: Contents) -> list[dict[str, Any]]:
     if contents.comparison is None:
-        test = contents.runs[0].summary["test"]
+        summary = contents.runs[0].summary
+        test = {**summary["test"], "ece_scaled": summary["test_scaled"]["ece"], "temperature": summary["temperature"]}
         cells = [_number(scale * test[metric], digits) for metric, _, scale, digits in COLUMNS]
         return [{"title": contents.runs[0].title, "cells": cells, "series": 0}]
     return [
@@ -117,7 +123,6 @@ def _interval(low: float, high: float, digits: int) -> str:
 def _difference_rows(contents: Contents) -> list[dict[str, Any]]:
     if contents.comparison is None:
         return []
-    compared = [column for column in COLUMNS if column[0] != "overconfidence"]
     return [
         {
             "title": entry["title"],
@@ -127,7 +132,7 @@ def _difference_rows(contents: Contents) -> list[dict[str, Any]]:
                     "interval": _interval(scale * value["low"], scale * value["high"], digits),
                     "verdict": value["verdict"],
                 }
-                for metric, _, scale, digits in compared
+                for metric, _, scale, digits in COMPARED
                 for value in [entry["versus_baseline"][metric]]
             ],
         }

@@ -4,7 +4,7 @@
 from typing import Any
 
 from adafocal._checks import require
-from adafocal.calibration import BinStats, CalibrationSummary, wilson_interval
+from adafocal.calibration import BinStats, CalibrationSummary
 from adafocal.report.evaluation import ALL, Measured
 
 # Field, title, whether a fraction shown in percent, whether exact in a stream.
@@ -24,7 +24,14 @@ MEASURES = (
     ("mce", "maximum calibration error", True, True),
     ("classwise_ece", "classwise ECE", True, True),
 )
+# Only what has an interval of known coverage: an error above zero by noise alone has none.
+INTERVALS = {
+    "accuracy": "accuracy_interval",
+    "overconfidence": "overconfidence_interval",
+    "rms_debiased": "rms_interval",
+}
 GROUP_COLUMNS = ("accuracy", "overconfidence", "ece", "ece_equal_mass", "nll", "brier")
+STREAM_NOTE = "~ too many rows for memory: from sums over a fine grid of confidences, with edges at most one cell off."
 WIDTH = 40
 
 
@@ -39,9 +46,7 @@ def print_measured(measured: dict[str, Measured], console: Any, *, event: str) -
     whole = measured[ALL]
     console.print(_measure_table(whole, event))
     if not whole.exact:
-        console.print(
-            "~ too many rows for memory: from sums over a fine grid of confidences, with edges at most one cell off."
-        )
+        console.print(STREAM_NOTE)
     console.print()
     for line in diagram_lines(whole.bins, ascii_only=console.options.ascii_only):
         console.print(line, markup=False, highlight=False)
@@ -52,24 +57,43 @@ def print_measured(measured: dict[str, Measured], console: Any, *, event: str) -
 
 
 def _measure_table(whole: Measured, event: str) -> Any:
-    summary = whole.summary
-    table = _table(f"{summary.n:,} samples, {summary.n_classes} classes; calibrated event: {event}")
+    table = _table(headline(whole, event))
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
-    for name, title, percent, streams in MEASURES:
-        mark = "" if streams or whole.exact else "~ "
-        interval = _accuracy_interval(summary) if name == "accuracy" else ""
-        table.add_row(title, mark + _shown(getattr(summary, name), percent), interval)
+    for row in measure_rows(whole):
+        table.add_row(*row)
     return table
 
 
-def _accuracy_interval(summary: CalibrationSummary) -> str:
-    import torch
+def headline(whole: Measured, event: str) -> str:
+    """Say how much was measured, and the calibration of what."""
+    return f"{whole.summary.n:,} samples, {whole.summary.n_classes} classes; calibrated event: {event}"
 
-    share, count = torch.tensor([summary.accuracy], dtype=torch.float64), torch.tensor([summary.n])
-    low, high = wilson_interval(share, count, level=0.95)
-    return f"{100 * float(low):.2f} - {100 * float(high):.2f} %"
+
+def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
+    """Give title, value and interval of every measure as text; ``~`` marks what comes from the fine grid."""
+    summary, rows = whole.summary, []
+    for name, title, percent, streams in MEASURES:
+        mark = "" if streams or whole.exact else "~ "
+        interval = ""
+        if name in INTERVALS:
+            low, high = getattr(summary, INTERVALS[name])
+            interval = f"{mark}{100 * low:.2f} to {100 * high:.2f} %"
+        rows.append((title, mark + _shown(getattr(summary, name), percent), interval))
+    mark = "" if whole.exact else "~ "
+    rows.append(("p-value of the test: is it calibrated?", f"{mark}{summary.p_calibrated:.3f}", ""))
+    return rows
+
+
+def group_rows(groups: dict[str, CalibrationSummary]) -> tuple[list[str], list[list[str]]]:
+    """Give the titles and the rows of the table of groups as text."""
+    titles = {name: (title.partition(" (")[0], percent) for name, title, percent, _ in MEASURES}
+    rows = [
+        [group, f"{summary.n:,}", *(_shown(getattr(summary, name), titles[name][1]) for name in GROUP_COLUMNS)]
+        for group, summary in groups.items()
+    ]
+    return ["group", "samples", *(titles[name][0] for name in GROUP_COLUMNS)], rows
 
 
 def _shown(value: float, percent: bool) -> str:
@@ -78,16 +102,13 @@ def _shown(value: float, percent: bool) -> str:
 
 def _group_table(groups: dict[str, CalibrationSummary]) -> Any:
     text = require("rich.text", extra="report").Text
+    titles, rows = group_rows(groups)
     table = _table(f"{len(groups)} groups")
-    titles = {name: (title, percent) for name, title, percent, _ in MEASURES}
-    table.add_column("group")
-    table.add_column("samples", justify="right")
-    for name in GROUP_COLUMNS:
-        table.add_column(titles[name][0].partition(" (")[0], justify="right")
-    for group, summary in groups.items():
-        cells = [_shown(getattr(summary, name), titles[name][1]) for name in GROUP_COLUMNS]
+    for title in titles:
+        table.add_column(title, justify="left" if title == "group" else "right")
+    for row in rows:
         # A group's name comes from data: plain text, whatever it looks like.
-        table.add_row(text(group), f"{summary.n:,}", *cells)
+        table.add_row(text(row[0]), *row[1:])
     return table
 
 

@@ -13,7 +13,7 @@ files.py                     fitted scalings as JSON
 
 from adafocal.scaling.affine import AffineScaling, fit_dirichlet, fit_matrix, fit_vector
 from adafocal.scaling.binary import BinaryScaling, fit_histogram, fit_isotonic
-from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, Scaling, load_scaling
+from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, load_scaling
 from adafocal.scaling.temperature import Temperature, fit_temperature
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "METHODS",
     "AffineScaling",
     "BinaryScaling",
-    "Scaling",
     "Temperature",
     "fit_dirichlet",
     "fit_histogram",

@@ -92,8 +92,9 @@ class BinaryScaling:
     def _map(self, index: int, probs: Confidence) -> Tensor:
         knots, values = self.knots[index], self.values[index]
         if self.method == "histogram":
-            return values[assign_bins(probs.double(), knots)]
-        return torch.from_numpy(np.interp(probs.double().numpy(), knots.numpy(), values.numpy()))
+            return values.to(probs.device)[assign_bins(probs.double(), knots.to(probs.device))]
+        mapped = np.interp(probs.double().cpu().numpy(), knots.cpu().numpy(), values.cpu().numpy())
+        return torch.from_numpy(mapped).to(probs.device)
 
     def save(self, path: str | Path) -> None:
         """Write to a JSON file, whole or not at all."""
@@ -144,7 +145,7 @@ def fit_isotonic(predictions: Predictions, *, event: str = "one_vs_rest") -> Bin
 
     def fit(probs: Confidence, happened: Correct) -> tuple[Tensor, Tensor]:
         regression: Any = isotonic.IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-        regression.fit(probs.double().numpy(), happened.double().numpy())
+        regression.fit(probs.double().cpu().numpy(), happened.double().cpu().numpy())
         return torch.from_numpy(regression.X_thresholds_), torch.from_numpy(regression.y_thresholds_).clamp(0.0, 1.0)
 
     return _fit("isotonic", predictions, event, fit)

@@ -20,11 +20,22 @@ def log_scores(predictions: Predictions) -> ProbMatrix:
     return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
 
 
-def same_kind(predictions: Predictions, scores: ProbMatrix) -> Predictions:
-    """Build the record anew with these log-scores: as logits where it held logits, else as probabilities."""
+def same_kind(predictions: Predictions, scores: ProbMatrix, *, keep_predicted: bool = False) -> Predictions:
+    """Build the record anew with these log-scores: as logits where it held logits, else as probabilities.
+
+    With ``keep_predicted`` the predicted class survives rounding: where scores of a row have become equal, that of the
+    predicted class is raised by one unit in the last place.
+    """
+    values = scores if predictions.logits is not None else scores.softmax(dim=1)
+    if keep_predicted:
+        top = predictions.predicted[:, None]
+        largest, found = values.max(dim=1, keepdim=True)
+        lifted = torch.nextafter(largest, torch.full_like(largest, torch.inf))
+        values = values.scatter(1, top, torch.where(found == top, largest, lifted))
+    labels, features = predictions.labels, predictions.features
     if predictions.logits is not None:
-        return Predictions(logits=scores, labels=predictions.labels, features=predictions.features)
-    return Predictions(probs=scores.softmax(dim=1), labels=predictions.labels, features=predictions.features)
+        return Predictions(logits=values, labels=labels, features=features)
+    return Predictions(probs=values, labels=labels, features=features)
 
 
 def check_fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> None:

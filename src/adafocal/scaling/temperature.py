@@ -58,7 +58,7 @@ class Temperature:
             >>> Temperature(2.0).apply(sure).logits
             tensor([[2., 0.]])
         """
-        return same_kind(predictions, log_scores(predictions) / self.temperature)
+        return same_kind(predictions, log_scores(predictions) / self.temperature, keep_predicted=True)
 
     def save(self, path: str | Path) -> None:
         """Write to a JSON file, whole or not at all."""

@@ -19,7 +19,7 @@ from adafocal.selective.curves import (
     weighted_mean_of_groups,
 )
 
-CHUNK = 2**22  # resampled counts held at a time
+CHUNK = 2**18  # resampled counts held at a time: few enough to stay in the cache
 
 
 @dataclass(frozen=True)

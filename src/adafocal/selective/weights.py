@@ -2,6 +2,7 @@
 """Weights that turn per-sample losses, ordered by confidence, into the area under the risk-coverage curve."""
 
 import torch
+from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import PerSample
@@ -48,11 +49,21 @@ def rank_weights(
     check_integer("n", n, minimum=0)
     check_choice("kind", kind, KINDS)
     rank = torch.arange(1, n + 1, dtype=torch.float64, device="cpu")
+    return weight_of_rank(rank, n, kind=kind).to(device=device, dtype=dtype)
+
+
+def weight_of_rank(rank: Tensor, n: int | Tensor, *, kind: str) -> Tensor:
+    """Give the weights of :func:`rank_weights` for any ranks: also fractional ones, and with a count on the device.
+
+    Args:
+        rank: Ranks in [0, n], of any shape; differentiable.
+        n: Number of samples, an integer or a scalar tensor; 0 is treated as 1.
+        kind: ``harmonic``, ``ln`` or ``sele``.
+
+    Returns:
+        Weights of the shape of ``rank``, at least 0.
+    """
+    count = torch.as_tensor(n, dtype=rank.dtype, device=rank.device).clamp_min(1)
     if kind == "harmonic":
-        # The digamma difference as the sum that it equals: exact to rounding.
-        weights = (1.0 / (n + 1.0 - rank)).cumsum(0)
-    elif kind == "ln":
-        weights = -torch.log1p(-rank / (n + 1.0))
-    else:
-        weights = rank / n
-    return weights.to(device=device, dtype=dtype)
+        return torch.digamma(count + 1) - torch.digamma(count - rank + 1)
+    return -torch.log1p(-rank / (count + 1)) if kind == "ln" else rank / count

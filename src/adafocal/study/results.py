@@ -14,7 +14,7 @@ from adafocal.losses.catalogue import LOSSES
 from adafocal.study.plan import study_runs
 from adafocal.study.statistics import paired_differences, spread
 
-METRICS = ("error", "ece", "ece_equal_mass", "nll", "overconfidence")
+METRICS = ("error", "ece", "ece_equal_mass", "nll", "overconfidence", "ece_scaled", "nll_scaled", "temperature")
 COMPARED = ("error", "ece", "ece_equal_mass", "nll")  # lower is better
 
 
@@ -25,8 +25,8 @@ def write_results(folder: Path) -> dict[str, Any]:
         folder: A study folder with at least one finished run.
 
     Returns:
-        What ``comparison.json`` holds: seeds, baseline, and per loss the spread of each metric on the test part and the
-        paired difference to the baseline.
+        What ``comparison.json`` holds: the baseline, and per loss its seeds, the spread of each metric on the test part
+        and the paired difference to the baseline.
 
     Raises:
         ValueError: If no run is finished.
@@ -35,11 +35,20 @@ def write_results(folder: Path) -> dict[str, Any]:
     places = study_runs(folder, study["losses"], study["seeds"])
     if not places:
         raise ValueError(f"`study_dir` must hold at least one finished run, got {str(folder)!r} with none.")
-    tests = {key: json.loads((place / "summary.json").read_text("utf-8"))["test"] for key, place in places.items()}
+    tests = {
+        key: test_metrics(json.loads((place / "summary.json").read_text("utf-8"))) for key, place in places.items()
+    }
     _write_csv(folder / "results.csv", study["recipe"], tests)
     comparison = compare(tests, baseline=study["baseline"])
     write_text(folder / "comparison.json", json.dumps(comparison, indent=2) + "\n")
     return comparison
+
+
+def test_metrics(summary: dict[str, Any]) -> dict[str, float]:
+    """Pick the metrics of a run's test part: as trained, and after temperature scaling."""
+    scaled = {f"{metric}_scaled": summary["test_scaled"][metric] for metric in ("ece", "nll")}
+    values = {**summary["test"], **scaled, "temperature": summary["temperature"]}
+    return {metric: values[metric] for metric in METRICS}
 
 
 def compare(tests: dict[tuple[str, int], dict[str, float]], *, baseline: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@
       checkpoints/last.ckpt model, loss (gammas and edges), optimiser, history
       validation.parquet    Predictions of the validation part
       test.parquet          Predictions of the test part
-      summary.json          the results; its presence says that the run is finished
+      summary.json          the results, before and after temperature scaling; with it the run is finished
 """
 
 import json
@@ -27,12 +27,13 @@ import yaml
 
 from adafocal._checks import require
 from adafocal._files import write_text
-from adafocal.calibration import expected_calibration_error
+from adafocal.calibration import evaluate
 from adafocal.data import Split, load_splits
-from adafocal.integrations.lightning import AdaFocalCallback
+from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss, make_loss
 from adafocal.models import make_model
 from adafocal.predictions import Predictions
+from adafocal.scaling import fit_temperature
 from adafocal.training.batches import TensorBatches
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig, plain
@@ -87,11 +88,14 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
         }
     for name, predictions in parts.items():
         predictions.save(folder / f"{name}.parquet")
+    temperature = fit_temperature(parts["validation"])
+    parts["test_scaled"] = temperature.apply(parts["test"])
     summary = {
         "loss": config.loss,
         "seed": config.seed,
         "class_names": list(splits.class_names),
         "sizes": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        "temperature": temperature.temperature,
         **{name: summarise(predictions, n_bins=config.n_bins) for name, predictions in parts.items()},
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -129,27 +133,14 @@ def predict(trainer: L.Trainer, classifier: Classifier, split: Split) -> Predict
     return Predictions(logits=torch.cat([logits.float().cpu() for logits in parts]), labels=split.labels)
 
 
-def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, int | float]:
-    """Give the numbers of the result table; fractions and nats."""
-    confidence, correct = predictions.confidence, predictions.correct
-    errors = {
-        f"ece_{binning}": float(expected_calibration_error(confidence, correct, n_bins=n_bins, binning=binning))
-        for binning in ("equal_width", "equal_mass")
-    }
-    nll = -predictions.log_probs.gather(1, predictions.labels[:, None]).double().mean()
-    accuracy = float(correct.double().mean())
-    return {
-        "n": predictions.n,
-        "error": 1.0 - accuracy,
-        "ece": errors["ece_equal_width"],
-        "ece_equal_mass": errors["ece_equal_mass"],
-        "nll": float(nll),
-        "overconfidence": float(confidence.double().mean()) - accuracy,
-    }
+def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, Any]:
+    """Give every number of :func:`adafocal.calibration.evaluate` and the error; fractions and nats."""
+    summary = evaluate(predictions, n_bins=n_bins)
+    return {"error": 1.0 - summary.accuracy, **summary.to_dict()}
 
 
 def _trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, progress: bool) -> Any:
-    callbacks: list[L.Callback] = [History(folder / "metrics.csv", n_bins=config.n_bins)]
+    callbacks: list[L.Callback] = [LossEpochCallback(), History(folder / "metrics.csv", n_bins=config.n_bins)]
     if isinstance(classifier.loss, AdaFocalLoss):
         callbacks.insert(0, AdaFocalCallback("loss"))
     checkpoint = L.callbacks.ModelCheckpoint(

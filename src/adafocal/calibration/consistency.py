@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A test of the hypothesis that a model is calibrated, by drawing labels from its own confidences."""
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_integer
+from adafocal._shapes import Confidence, Correct, Scalar
+from adafocal.calibration.bins import bin_stats
+from adafocal.calibration.edges import equal_mass_edges
+from adafocal.calibration.errors import make_edges
+
+CELLS_PER_BIN = 64
+ROUNDING = 1e-12  # equal squares of opposite gaps differ in their last digit
+
+
+def calibration_test(
+    confidence: Confidence,
+    correct: Correct,
+    *,
+    n_bins: int = 15,
+    n_resamples: int = 999,
+    generator: torch.Generator | None = None,
+) -> Scalar:
+    """Test the hypothesis that the model is calibrated, by drawing labels from its own confidences.
+
+    A small p-value says that the observed error is larger than chance alone would make it. A large one does not prove
+    calibration: with few samples even a large error passes. With many samples the smallest error is found, so read it
+    beside :func:`rms_calibration_interval`.
+
+    The statistic is the debiased square of the ``l2`` calibration error in equal-mass bins. Labels are drawn for cells
+    of nearly equal confidence, at least 64 in a bin; with up to 64 ``n_bins`` samples these are the samples themselves.
+
+    Args:
+        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
+        correct: Whether the event happened, yes or no, shape (N,). Samples must be independent.
+        n_bins: Number of equal-mass bins.
+        n_resamples: Number of sets of labels drawn.
+        generator: Source of randomness; without it a fixed seed is used, so the same data give the same p-value.
+
+    Returns:
+        The p-value, in [1 / (n_resamples + 1), 1], float64. For a calibrated model it is at most p with probability p.
+
+    Raises:
+        TypeError: If ``confidence`` is not floating point.
+        ValueError: If there is no sample, shapes differ, or an option is out of range.
+
+    Example:
+        >>> confidence = torch.full((200,), 0.9)
+        >>> calibration_test(confidence, torch.arange(200) < 150)
+        tensor(0.0010, dtype=torch.float64)
+
+    Reference:
+        Bröcker and Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22(3), 2007
+        (consistency resampling). Lee, Huang, Hassani and Dobriban, "T-Cal: an optimal test for the calibration of
+        predictive models", JMLR 2023, https://arxiv.org/abs/2203.01850 (the debiased square as a test statistic).
+    """
+    check_integer("n_resamples", n_resamples, minimum=1)
+    make_edges(confidence, n_bins=n_bins, binning="equal_mass")  # its checks are ours
+    # Every bin edge is also a cell edge, so a bin is a row of cells.
+    cells = bin_stats(confidence, correct, equal_mass_edges(confidence, n_bins * CELLS_PER_BIN))
+    rows = (sums.view(n_bins, CELLS_PER_BIN) for sums in (cells.count, cells.confidence_sum, cells.correct_sum))
+    return resampled_p_value(*rows, n_resamples=n_resamples, generator=generator)
+
+
+def resampled_p_value(
+    count: Tensor,
+    confidence_sum: Tensor,
+    correct_sum: Tensor,
+    *,
+    n_resamples: int,
+    generator: torch.Generator | None = None,
+) -> Scalar:
+    """Give the share of drawn data sets with at least the observed debiased square; sums have shape (bins, cells)."""
+    if generator is None:
+        generator = torch.Generator(count.device).manual_seed(0)
+    in_bin = count.sum(dim=1)
+    confidence = confidence_sum.sum(dim=1) / in_bin.clamp_min(1)
+    chance = (confidence_sum / count.clamp_min(1)).clamp(0, 1).expand(n_resamples, -1, -1).contiguous()
+    drawn = torch.binomial(count.to(chance).expand_as(chance).contiguous(), chance, generator)
+
+    def square(happened: Tensor) -> Tensor:
+        return debiased_square(happened.sum(dim=-1) / in_bin.clamp_min(1), confidence, in_bin)
+
+    as_large = (square(drawn) >= square(correct_sum) - ROUNDING).sum()
+    return (as_large + 1).to(confidence) / (n_resamples + 1)
+
+
+def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tensor:
+    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
+    weight = count.to(accuracy) / count.sum()
+    variance = accuracy * (1 - accuracy) / (count - 1).clamp_min(1)
+    squares = torch.where(count > 1, (confidence - accuracy).square() - variance, 0.0)
+    return (weight * squares).sum(dim=-1)

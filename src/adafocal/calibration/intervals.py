@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intervals whose coverage was simulated.
+
+Only what held in the simulation is offered: see docs/measuring.md. There is no interval for the ``l1`` error: its
+sampling distribution near 0 depends on how the gaps are spread over the bins, which the data cannot tell.
+"""
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_floating, check_number, check_same_shape
+from adafocal._shapes import Confidence, Correct, Scalar
+from adafocal.calibration.bins import BinStats, bin_stats, wide_dtype
+from adafocal.calibration.consistency import debiased_square, resampled_p_value
+from adafocal.calibration.errors import make_edges
+
+N_RESAMPLES = 999
+GRID = 33
+SEARCHES = 4
+RAMP = 3.0
+LARGEST_SCALE = 2.0  # reaches an error of 1 even where some gaps are cut off at accuracy 0 or 1
+SMALLEST_SD = 1e-12  # keeps certain bins from dividing 0 by 0
+
+
+def rms_calibration_interval(
+    confidence: Confidence, correct: Correct, *, n_bins: int = 15, level: float = 0.95
+) -> tuple[Scalar, Scalar]:
+    """Give a confidence interval for the root mean square calibration error of the model.
+
+    What it covers: sqrt(E[(E[confidence - correct | bin])^2]) over new samples, with the equal-mass bins of these
+    confidences: the ``l2`` calibration error of the event that ``correct`` records. It equals the error without bins
+    where the gap does not vary within a bin, and is below it otherwise; with 15 bins and a smooth gap the difference is
+    small against the interval. Its lower end is above 0 only if drawn labels reject calibration, much as in
+    :func:`calibration_test`. Its upper end also bounds the ``l1`` error in the same bins, which is never larger.
+
+    Method: the interval holds every error that a test at level ``1 - level`` does not reject. The test statistic is the
+    debiased square, see :func:`expected_calibration_error`; its law under an error is that of labels drawn with
+    accuracy ``confidence - gap`` per bin, the gaps being the observed ones scaled to the error: a gamma distribution
+    with the exact mean, variance and skewness. Near 0 all of the test lies in the upper tail, so that the interval is
+    never empty; the lower tail takes its half once the square exceeds three standard deviations of its noise. The
+    interval holds the debiased estimate.
+
+    Args:
+        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
+        correct: Whether the event happened, yes or no, shape (N,). Samples must be independent.
+        n_bins: Number of equal-mass bins.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end, fractions in [0, 1], float64. [0, 1] where no bin holds two samples.
+
+    Raises:
+        TypeError: If ``confidence`` is not floating point.
+        ValueError: If there is no sample, shapes differ, or an option is out of range.
+
+    Example:
+        >>> confidence = torch.linspace(0.5, 1.0, 1000)
+        >>> low, high = rms_calibration_interval(confidence, torch.arange(1000) % 2 == 0)
+        >>> low, high
+        (tensor(0.2508, dtype=torch.float64), tensor(0.3154, dtype=torch.float64))
+
+    Reference:
+        Kumar, Liang and Ma, "Verified uncertainty calibration", NeurIPS 2019, https://arxiv.org/abs/1909.10155 (the
+        debiased square). Sun, Chaudhari, Barnett and Dobriban, "A confidence interval for the l2 expected calibration
+        error", 2024, https://arxiv.org/abs/2408.08998 (an interval from its normal limit). Chuang and Lai, "Hybrid
+        resampling methods for confidence intervals", Statistica Sinica 10, 2000 (inverting a test along a family
+        through the estimate). Feldman and Cousins, "Unified approach to the classical statistical analysis of small
+        signals", Physical Review D 57, 1998, https://arxiv.org/abs/physics/9711021 (one and two tails in one interval).
+
+    Differs from the paper: the combination is ours; its coverage is simulated in docs/measuring.md, not proved.
+    """
+    edges = make_edges(confidence, n_bins=n_bins, binning="equal_mass")
+    return rms_interval_from_bins(bin_stats(confidence, correct, edges), level=level)
+
+
+def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
+    """Give the interval of :func:`rms_calibration_interval` from sums per bin, such as those of a stream.
+
+    Args:
+        stats: Sums over bins of about equal mass; bins of fewer than two samples count nothing.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end, fractions in [0, 1], float64. [0, 1] where no bin holds two samples.
+
+    Raises:
+        ValueError: If ``level`` is out of range.
+
+    Example:
+        >>> stats = bin_stats(torch.full((100,), 0.8), torch.arange(100) < 80, torch.tensor([0.5]))
+        >>> rms_interval_from_bins(stats)
+        (tensor(0., dtype=torch.float64), tensor(0.1139, dtype=torch.float64))
+    """
+    check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    held = stats.count > 1
+    count, confidence, gap = stats.count[held], stats.confidence[held], stats.gap[held]
+    if count.numel() == 0:
+        return stats.confidence_sum.new_tensor(0.0), stats.confidence_sum.new_tensor(1.0)
+    weight = count.to(gap) / count.sum()
+    sums = (stats.count[:, None], stats.confidence_sum[:, None], stats.correct_sum[:, None])
+    observed = debiased_square(stats.accuracy[held], confidence, count)
+    size = (weight * gap.square()).sum().sqrt()
+    along = torch.where(size > 0, gap / size, 1.0)
+    noise = _law(gap.new_zeros(1), along, confidence, count)[1]
+
+    def too_small(scale: Tensor) -> Tensor:
+        square, sd, skewness = _law(scale, along, confidence, count)
+        above = 1 - _gamma_cdf((observed - square) / sd, skewness)
+        return (observed > square) & (above < 1 - level - _lower_tail(square, noise, level))
+
+    def highest(direction: Tensor) -> Tensor:
+        def not_too_large(scale: Tensor) -> Tensor:
+            square, sd, skewness = _law(scale, direction, confidence, count)
+            below = _gamma_cdf((observed - square) / sd, skewness)
+            return (observed >= square) | (below >= _lower_tail(square, noise, level))
+
+        return _law(_last(not_too_large, gap)[None], direction, confidence, count)[0]
+
+    low, high = _law(_last(too_small, gap)[None], along, confidence, count)[0], highest(along)
+    # Where few mistakes are expected no smooth law fits: 0 is left out only if drawn labels say so, too.
+    if low > 0 and resampled_p_value(*sums, n_resamples=N_RESAMPLES) > 1 - level:
+        low = torch.zeros_like(low)
+    # Where chance alone explains the gaps, they may as well have the other sign: near confidence 1 only that has room.
+    if low == 0:
+        high = torch.maximum(high, highest(-along))
+    return low[0].sqrt(), high[0].sqrt()
+
+
+def _lower_tail(square: Tensor, noise: Tensor, level: float) -> Tensor:
+    """Give the share of the test that lies in the lower tail: none at 0, half once the square stands out of noise."""
+    return (1 - level) / 2 * (square / (RAMP * noise)).clamp_max(1)
+
+
+def _law(scale: Tensor, direction: Tensor, confidence: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give mean, standard deviation and skewness of the debiased square where the gaps are ``scale * direction``.
+
+    The observed accuracy of a bin is truth - e with e the centred mean of n yes-or-no labels, so the bin's debiased
+    square is gap^2 + linear e + square (e^2 - E[e^2]), and its moments follow from the first six of e.
+    """
+    truth = (confidence - scale[:, None] * direction).clamp(0, 1)
+    gap = confidence - truth
+    n, weight = count.to(gap), count.to(gap) / count.sum()
+    m2, m3, m4, m5, m6 = _central_moments(truth, n)
+    linear, square = 2 * gap + (1 - 2 * truth) / (n - 1), n / (n - 1)
+    spread = m4 - m2.square()
+    variance = linear.square() * m2 + 2 * linear * square * m3 + square.square() * spread
+    third = (
+        linear.pow(3) * m3
+        + 3 * linear.square() * square * spread
+        + 3 * linear * square.square() * (m5 - 2 * m2 * m3)
+        + square.pow(3) * (m6 - 3 * m4 * m2 + 2 * m2.pow(3))
+    )
+    mean = (weight * gap.square()).sum(dim=1)
+    # The confidences are a sample too: the share of each bin's gap in the whole varies.
+    of_confidences = (weight * (gap.square() - mean[:, None]).square()).sum(dim=1) / n.sum()
+    sd = ((weight.square() * variance).sum(dim=1) + of_confidences).sqrt().clamp_min(SMALLEST_SD)
+    return mean, sd, (weight.pow(3) * third).sum(dim=1) / sd.pow(3)
+
+
+def _central_moments(truth: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Give the central moments 2 to 6 of truth minus the mean of n labels that are 1 with probability truth."""
+    v = truth * (1 - truth)
+    k2 = v / n
+    k3 = -v * (1 - 2 * truth) / n**2
+    k4 = v * (1 - 6 * v) / n**3
+    k5 = -v * (1 - 2 * truth) * (1 - 12 * v) / n**4
+    k6 = v * (1 - 30 * v + 120 * v.square()) / n**5
+    m6 = k6 + 15 * k4 * k2 + 10 * k3.square() + 15 * k2.pow(3)
+    return k2, k3, k4 + 3 * k2.square(), k5 + 10 * k3 * k2, m6
+
+
+def _gamma_cdf(z: Tensor, skewness: Tensor) -> Tensor:
+    """Give P(Z <= z) of a shifted gamma distribution of mean 0, variance 1 and this skewness, mirrored where < 0."""
+    shape = 4 / skewness.abs().clamp_min(1e-2).square()  # below, it is normal to four digits
+    sign = torch.where(skewness < 0, -1.0, 1.0).to(z)
+    below = torch.special.gammainc(shape, (shape + sign * z * shape.sqrt()).clamp_min(0))
+    return torch.where(skewness < 0, 1 - below, below)
+
+
+def _last(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+    """Give the last scale at which a condition holds that stays failed once it fails; 0 if it never holds."""
+    steps = torch.linspace(0, 1, GRID, dtype=like.dtype, device=like.device)
+    places = torch.arange(GRID, device=like.device)
+    low, high = like.new_tensor(0.0), like.new_tensor(LARGEST_SCALE)
+    for _ in range(SEARCHES):
+        scale = low + (high - low) * steps
+        last = (holds(scale) * places).amax()
+        low, high = scale[last], scale[(last + 1).clamp_max(GRID - 1)]
+    return low
+
+
+def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
+    """Give a confidence interval for mean confidence minus accuracy.
+
+    What it covers: E[confidence - correct] over new samples, see :func:`overconfidence`. By the central limit theorem;
+    it needs some tens of samples of each outcome.
+
+    Args:
+        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 2 for a finite interval.
+        correct: Whether the event happened, shape (N,). Samples must be independent.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end, fractions in [-1, 1], float64. [-1, 1] for a single sample.
+
+    Raises:
+        TypeError: If ``confidence`` is not floating point.
+        ValueError: If there is no sample, shapes differ, or ``level`` is out of range.
+
+    Example:
+        >>> overconfidence_interval(torch.full((100,), 0.8), torch.arange(100) < 70)
+        (tensor(0.0097, dtype=torch.float64), tensor(0.1903, dtype=torch.float64))
+
+    Reference:
+        Student, "The probable error of a mean", Biometrika 6(1), 1908; with the normal quantile.
+    """
+    check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    check_floating("confidence", confidence)
+    check_same_shape("correct", correct, "confidence", confidence)
+    if confidence.numel() == 0:
+        raise ValueError("`confidence` must hold at least one sample, got 0.")
+    wide = wide_dtype(confidence.device)
+    gap = confidence.to(wide) - correct.to(wide)
+    if gap.numel() == 1:
+        return gap.new_tensor(-1.0), gap.new_tensor(1.0)
+    half = NormalDist().inv_cdf(0.5 + level / 2) * gap.std() / math.sqrt(gap.numel())
+    return (gap.mean() - half).clamp_min(-1), (gap.mean() + half).clamp_max(1)

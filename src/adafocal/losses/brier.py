@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Brier score as a loss, and cross-entropy whose gradient is scaled by it (BSCE-GRA)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adafocal._checks import check_number
+from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.losses.terms import (
+    ClassificationLoss,
+    at_least_float32,
+    check_inputs,
+    class_axis,
+    output_dtype,
+    sample_weights,
+    soft_target,
+    wide_cross_entropy,
+)
+
+
+def brier_loss(
+    logits: Logits,
+    labels: Labels,
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> PerSample:
+    """Measure the squared distance between the predicted distribution and the target.
+
+    A proper loss like cross-entropy, but bounded: one confident mistake cannot dominate a batch. Its gradient vanishes
+    for confident mistakes, so training starts slowly with many classes.
+
+    Formula: ``sum_c (p_c - y_c)^2`` with y one-hot, smoothed, or the given class probabilities.
+
+    Args:
+        logits: Shape (C,), (N, C) or (N, C, d1, …).
+        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
+        weight: Weight per class, shape (C,); a sample counts as its class, or the mean over its probabilities, does.
+        ignore_index: Class index whose samples get loss 0.
+        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+
+    Returns:
+        Losses in [0, 2] of shape (), (N,) or (N, d1, …); lower is better.
+
+    Raises:
+        TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.
+        ValueError: If shapes do not fit or an option is out of range.
+
+    Example:
+        >>> brier_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
+        tensor([0.5000])
+
+    Reference:
+        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78, 1950,
+        https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    """
+    check_inputs(logits, labels, weight=weight, label_smoothing=label_smoothing)
+    residual = _residual(logits, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    losses = residual.square().sum(dim=class_axis(logits))
+    losses = losses * sample_weights(logits, labels, weight=weight, ignore_index=ignore_index)
+    return losses.to(output_dtype(logits))
+
+
+def _residual(logits: Tensor, labels: Tensor, *, ignore_index: int, label_smoothing: float) -> Tensor:
+    """Give p - y, exact also where p is close to y = 1."""
+    wide = at_least_float32(logits)
+    log_p = F.log_softmax(wide, dim=class_axis(logits))
+    target = soft_target(wide, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)
+    return torch.where(target > 0.5, log_p.expm1() + (1.0 - target), log_p.exp() - target)
+
+
+class BrierLoss(ClassificationLoss):
+    """Brier score as a module; see :func:`brier_loss` for the formula.
+
+    Args:
+        weight: Weight per class, shape (C,).
+        ignore_index: Class index whose samples do not count.
+        reduction: ``none``, ``mean`` or ``sum``.
+        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+
+    Raises:
+        ValueError: If an option is out of range.
+
+    Example:
+        >>> BrierLoss()(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
+        tensor(0.5000)
+
+    Reference:
+        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78, 1950,
+        https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2. As a training loss for calibration: Mukhoti et
+        al., NeurIPS 2020, https://arxiv.org/abs/2002.09437, section 5.
+    """
+
+    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
+        """Give the unreduced loss of each sample."""
+        return brier_loss(
+            logits,
+            labels,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )
+
+
+def brier_weighted_loss(
+    logits: Logits,
+    labels: Labels,
+    *,
+    gamma: float,
+    norm: float,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> PerSample:
+    """Scale the gradient of cross-entropy by how far the whole prediction is from the target.
+
+    Unlike focal loss the weight sees every class, and no gradient flows through it, so it rescales the gradient of
+    cross-entropy exactly.
+
+    Formula: ``-||p - y||^gamma log p_true`` with the norm taken over classes and constant to the gradient.
+
+    Args:
+        logits: Shape (C,), (N, C) or (N, C, d1, …).
+        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
+        gamma: Exponent of the weight, >= 0; 0 is cross-entropy.
+        norm: Order of the norm, >= 1.
+        weight: Weight per class, shape (C,).
+        ignore_index: Class index whose samples get loss 0.
+        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+
+    Returns:
+        Losses in nats of shape (), (N,) or (N, d1, …), at least 0; lower is better.
+
+    Raises:
+        TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.
+        ValueError: If shapes do not fit or an option is out of range.
+
+    Example:
+        >>> brier_weighted_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([0]), gamma=2.0, norm=2.0)
+        tensor([0.3466])
+
+    Reference:
+        Lin, Tao, Dong and Xu, "Uncertainty weighted gradients for model calibration", CVPR 2025,
+        https://arxiv.org/abs/2503.22725 (BSCE-GRA).
+    """
+    ce = wide_cross_entropy(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    residual = _residual(logits.detach(), labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    distance = residual.abs().pow(norm).sum(dim=class_axis(logits)).pow(gamma / norm)
+    return (distance * ce).to(output_dtype(logits))
+
+
+class BrierWeightedLoss(ClassificationLoss):
+    """Cross-entropy with a Brier-scaled gradient (BSCE-GRA) as a module; see :func:`brier_weighted_loss`.
+
+    Args:
+        gamma: Exponent of the weight, >= 0; 0 is cross-entropy.
+        norm: Order of the norm, >= 1. With the defaults the weight is the Brier score itself.
+        weight: Weight per class, shape (C,).
+        ignore_index: Class index whose samples do not count.
+        reduction: ``none``, ``mean`` or ``sum``.
+        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+
+    Raises:
+        TypeError: If ``gamma`` or ``norm`` is not a number.
+        ValueError: If an option is out of range.
+
+    Example:
+        >>> BrierWeightedLoss()(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
+        tensor(0.3466)
+
+    Reference:
+        Lin, Tao, Dong and Xu, "Uncertainty weighted gradients for model calibration", CVPR 2025,
+        https://arxiv.org/abs/2503.22725 (BSCE-GRA).
+
+    Differs from the paper: the authors' code sums over the batch, and its own defaults are the 1-norm and exponent 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        gamma: float = 2.0,
+        norm: float = 2.0,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        check_number("gamma", gamma, low=0.0)
+        check_number("norm", norm, low=1.0)
+        self.gamma = gamma
+        self.norm = norm
+
+    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
+        """Give the unreduced loss of each sample."""
+        return brier_weighted_loss(
+            logits,
+            labels,
+            gamma=self.gamma,
+            norm=self.norm,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )

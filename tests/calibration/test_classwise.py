@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration of one class, every class, and several labels per sample."""
+
+import pytest
+import torch
+
+from adafocal.calibration import (
+    classwise_calibration_error,
+    expected_calibration_error,
+    multilabel_calibration_error,
+    one_class_from_probs,
+)
+
+
+@pytest.mark.parametrize("name", ["metrics_n1000_c10", "metrics_n777_c2"])
+def test_the_classwise_error_is_that_of_the_published_code(reference, name):
+    stored = reference(name)
+    probs = torch.from_numpy(stored["logits"]).softmax(1)
+    error = classwise_calibration_error(probs, torch.from_numpy(stored["labels"]))
+
+    assert error.item() == pytest.approx(stored["classwise_ece_15"].item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("binning", ["equal_width", "equal_mass"])
+@pytest.mark.parametrize("debias", [False, True])
+def test_it_is_the_mean_of_the_binary_errors_of_the_classes(binning, debias):
+    probs, labels = torch.randn(300, 4, dtype=torch.float64).softmax(1), torch.randint(4, (300,))
+    options = {"n_bins": 6, "binning": binning, "debias": debias}
+    by_hand = [expected_calibration_error(probs[:, c].contiguous(), labels == c, **options).item() for c in range(4)]
+
+    assert classwise_calibration_error(probs, labels, **options).item() == pytest.approx(sum(by_hand) / 4, abs=1e-12)
+
+
+def test_classes_may_be_renamed():
+    probs, labels = torch.randn(200, 5, dtype=torch.float64).softmax(1), torch.randint(5, (200,))
+    order = torch.tensor([3, 0, 4, 1, 2])
+    renamed = order.argsort()[labels]
+
+    torch.testing.assert_close(
+        classwise_calibration_error(probs, labels), classwise_calibration_error(probs[:, order], renamed)
+    )
+
+
+def test_small_probabilities_below_the_threshold_count_nothing():
+    probs = torch.tensor([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0]], dtype=torch.float64)
+    labels = torch.tensor([0, 1])
+
+    # Class 0 keeps both, gaps 0.1 and 0.6; class 1 keeps 0.4, gap 0.6; class 2 keeps none.
+    error = classwise_calibration_error(probs, labels, threshold=0.2)
+    assert error.item() == pytest.approx(((0.1 + 0.6) / 2 + 0.6) / 2, abs=1e-12)
+
+
+def test_a_threshold_that_leaves_nothing_leaves_no_error():
+    assert classwise_calibration_error(torch.full((2, 2), 0.5), torch.tensor([0, 1]), threshold=0.9).isnan()
+
+
+def test_the_event_of_a_binary_classifier_is_the_positive_class():
+    probs = torch.tensor([[0.7, 0.3], [0.1, 0.9]])
+    confidence, happened = one_class_from_probs(probs, torch.tensor([1, 1]))
+
+    torch.testing.assert_close(confidence, torch.tensor([0.3, 0.9]))
+    assert happened.tolist() == [True, True]
+
+
+def test_both_classes_of_two_have_the_same_error_without_values_on_an_edge():
+    probs = torch.rand(500, 1, dtype=torch.float64)
+    probs, labels = torch.cat([probs, 1 - probs], dim=1), torch.randint(2, (500,))
+    errors = [expected_calibration_error(*one_class_from_probs(probs, labels, positive_class=c)).item() for c in (0, 1)]
+
+    assert errors[0] == pytest.approx(errors[1], abs=1e-12)
+
+
+def test_multilabel_errors_are_the_binary_errors_of_the_columns():
+    probs, labels = torch.rand(200, 3, dtype=torch.float64), torch.rand(200, 3) > 0.5
+    each = torch.stack([expected_calibration_error(probs[:, i].contiguous(), labels[:, i]) for i in range(3)])
+
+    torch.testing.assert_close(multilabel_calibration_error(probs, labels, average="none"), each)
+    torch.testing.assert_close(multilabel_calibration_error(probs, labels), each.mean())
+    torch.testing.assert_close(
+        multilabel_calibration_error(probs, labels, average="pooled"),
+        expected_calibration_error(probs.flatten(), labels.flatten()),
+    )
+
+
+def test_pooling_lets_gaps_of_different_labels_cancel():
+    probs, labels = torch.full((10, 2), 0.5), torch.tensor([[1, 0]]).expand(10, 2)
+
+    assert multilabel_calibration_error(probs, labels).item() == 0.5
+    assert multilabel_calibration_error(probs, labels, average="pooled").item() == 0.0
+
+
+def test_bad_arguments_are_rejected(rejects):
+    probs, labels = torch.full((2, 2), 0.5), torch.tensor([0, 1])
+    with rejects(ValueError, "`threshold` must be a number >= 0 and <= 1, got 2."):
+        classwise_calibration_error(probs, labels, threshold=2)
+    with rejects(ValueError, "`positive_class` must be a class index in [0, 2), got 2."):
+        one_class_from_probs(probs, labels, positive_class=2)
+    with rejects(ValueError, "`average` must be one of 'label', 'pooled', 'none', got 'macro'."):
+        multilabel_calibration_error(probs, torch.zeros(2, 2), average="macro")
+    with rejects(ValueError, "`labels` must have the shape of `probs`, (2, 2), got (2,)."):
+        multilabel_calibration_error(probs, labels)
+    with rejects(ValueError, "`confidence` must hold at least one sample, got 0."):
+        classwise_calibration_error(torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64))
