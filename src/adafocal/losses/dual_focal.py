@@ -86,10 +86,12 @@ def _modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) 
 def _gap_below_label(logits: Tensor, labels: Tensor) -> Tensor:
     """Give how far the label's logit lies above the largest one strictly below it; infinite if it is the lowest."""
     rows = as_rows(logits)
-    index = labels.flatten().long().clamp(0, rows.shape[1] - 1).unsqueeze(1)
-    truth = rows.gather(1, index)
-    below = torch.where(rows < truth, rows, -torch.inf).max(dim=1, keepdim=True).values
-    return torch.where(below > -torch.inf, truth - below, torch.inf).view_as(labels)
+    label = labels.flatten().long().clamp(0, rows.shape[1] - 1).unsqueeze(1)
+    values = rows.detach()
+    # The search takes no part in the gradient; only the two logits that it finds do.
+    below, rival = torch.where(values < values.gather(1, label), values, -torch.inf).max(dim=1, keepdim=True)
+    truth, second = rows.gather(1, torch.cat([label, rival], dim=1)).unbind(dim=1)
+    return torch.where(below.squeeze(1) > -torch.inf, truth - second, torch.inf).view_as(labels)
 
 
 def _gap_below_each_class(logits: Tensor) -> Tensor:
