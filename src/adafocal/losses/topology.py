@@ -10,7 +10,7 @@ from adafocal._checks import check_choice, check_floating, check_integer, check_
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.modulate import modulate
 from adafocal.losses.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
-from adafocal.losses.terms import ClassificationLoss, at_least_float32, soft_target, weight_of_labels
+from adafocal.losses.terms import ClassificationLoss, at_least_float32, sample_weights, soft_target
 from adafocal.losses.wasserstein import wasserstein_distance
 
 
@@ -202,8 +202,9 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         if self.topology_weight == 0.0:
             return focal
         topology: Tensor = self.topology(logits, labels)
-        topology = topology.view(-1, *[1] * (focal.ndim - 1))
-        added = self.topology_weight * topology * self._weight_per_voxel(labels, focal)
+        # Each voxel bears its volume's term with its own weight, so that the mean of the loss is the mean of both.
+        share = sample_weights(logits, labels, weight=self.weight, ignore_index=self.ignore_index)
+        added = self.topology_weight * topology.view(-1, *[1] * (focal.ndim - 1)) * share
         return focal + added.to(focal.dtype)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -234,13 +235,3 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         if not classes or any(index not in range(n_classes) for index in classes):
             raise ValueError(f"`foreground` must hold class indices in [0, {n_classes}), got {self.foreground!r}.")
         return classes
-
-    def _weight_per_voxel(self, labels: Labels, focal: Tensor) -> Tensor:
-        """Give each voxel's share in the sum, so that the mean of the loss is a mean of both terms."""
-        if labels.is_floating_point():
-            if self.weight is None:
-                return torch.ones_like(focal)
-            return (labels.movedim(1, -1).to(self.weight) * self.weight).sum(-1)
-        if self.weight is None:
-            return (labels != self.ignore_index).to(focal.dtype)
-        return weight_of_labels(labels, self.weight, self.ignore_index)
