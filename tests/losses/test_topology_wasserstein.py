@@ -30,7 +30,7 @@ def exact_distance(a, b, order):
 @pytest.mark.parametrize("sizes", [(1, 1), (7, 3), (3, 7), (12, 12), (40, 2)], ids=str)
 def test_a_small_epsilon_gives_the_exact_distance(order, sizes):
     a, b = points(sizes[0]), points(sizes[1])
-    found = wasserstein_distance(a, b, order=order, epsilon=1e-4, max_iterations=5000)
+    found = wasserstein_distance(a, b, order=order, epsilon=1e-4, tolerance=1e-5, max_iterations=5000)
 
     assert float(found) == pytest.approx(exact_distance(a, b, order), rel=5e-3)
 
@@ -57,9 +57,9 @@ def test_the_distance_is_that_of_gudhi(order):
     # gudhi takes deaths to be above births.
     expected = gudhi.wasserstein_distance(a.flip(1).numpy(), b.flip(1).numpy(), order=order, internal_p=2.0)
 
-    assert float(wasserstein_distance(a, b, order=order, epsilon=1e-4, max_iterations=5000)) == pytest.approx(
-        float(expected), rel=5e-3
-    )
+    assert float(
+        wasserstein_distance(a, b, order=order, epsilon=1e-4, tolerance=1e-5, max_iterations=5000)
+    ) == pytest.approx(float(expected), rel=5e-3)
 
 
 def test_a_diagram_without_points_is_the_diagonal():
@@ -101,7 +101,7 @@ def test_gradients_agree_with_finite_differences(order):
     b = torch.tensor([[0.99, 0.01], [0.5, 0.15], [0.2, 0.1]], dtype=torch.float64, requires_grad=True)
 
     assert torch.autograd.gradcheck(
-        lambda x, y: wasserstein_distance(x, y, order=order, epsilon=2e-4, max_iterations=2000), (a, b)
+        lambda x, y: wasserstein_distance(x, y, order=order, epsilon=2e-4, tolerance=1e-5, max_iterations=2000), (a, b)
     )
 
 
@@ -145,5 +145,7 @@ def test_bad_points_get_one_sentence(rejects):
         wasserstein_distance(a, a, order=0.5)
     with rejects(ValueError, "`epsilon` must be a finite number > 0, got 0.0."):
         wasserstein_distance(a, a, epsilon=0.0)
+    with rejects(ValueError, "`tolerance` must be a finite number >= 0, got -1.0."):
+        wasserstein_distance(a, a, tolerance=-1.0)
     with rejects(ValueError, "`max_points` must be an integer >= 1, got 0."):
         wasserstein_distance(a, a, max_points=0)

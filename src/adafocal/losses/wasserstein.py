@@ -7,8 +7,6 @@ from torch import Tensor
 from adafocal._checks import check_floating, check_integer, check_number, require
 from adafocal._shapes import BirthDeath, Scalar
 
-TOLERANCE = 1e-4  # of the transported mass; what it misses goes to the diagonal, so the plan stays feasible
-
 
 def wasserstein_distance(
     points_a: BirthDeath,
@@ -17,6 +15,7 @@ def wasserstein_distance(
     order: float = 2.0,
     epsilon: float = 0.01,
     max_points: int = 256,
+    tolerance: float = 1e-3,
     max_iterations: int = 200,
 ) -> Scalar:
     """Measure how far two persistence diagrams of one dimension are apart.
@@ -38,6 +37,8 @@ def wasserstein_distance(
             takes more iterations.
         max_points: The most persistent points of each diagram that may be matched; the others go to the diagonal.
             Bounds memory by its square.
+        tolerance: Iterations end where the plan misses at most this share of the points, >= 0; what it misses goes to
+            the diagonal.
         max_iterations: Sinkhorn iterations at most.
 
     Returns:
@@ -66,6 +67,7 @@ def wasserstein_distance(
     check_number("order", order, low=1.0)
     check_number("epsilon", epsilon, low=0.0, open_low=True)
     check_integer("max_points", max_points, minimum=1)
+    check_number("tolerance", tolerance, low=0.0)
     check_integer("max_iterations", max_iterations, minimum=1)
     dtype = torch.promote_types(points_a.dtype, points_b.dtype)
     a, b = points_a.double(), points_b.double().to(points_a.device)
@@ -73,7 +75,7 @@ def wasserstein_distance(
     first, second = _most_persistent(alone_a, max_points), _most_persistent(alone_b, max_points)
     together = _power(_squared_lengths(a[first], b[second]), order)
     with torch.no_grad():
-        plan = _plan(together, alone_a[first], alone_b[second], epsilon, max_iterations)
+        plan = _plan(together, alone_a[first], alone_b[second], epsilon, tolerance, max_iterations)
     left_a = torch.ones_like(alone_a).index_add(0, first, -plan.sum(1)).clamp_min(0.0)
     left_b = torch.ones_like(alone_b).index_add(0, second, -plan.sum(0)).clamp_min(0.0)
     total = (plan * together).sum() + (left_a * alone_a).sum() + (left_b * alone_b).sum()
@@ -111,7 +113,9 @@ def _most_persistent(alone: Tensor, max_points: int) -> Tensor:
     return alone.detach().topk(min(max_points, alone.numel())).indices
 
 
-def _plan(together: Tensor, alone_a: Tensor, alone_b: Tensor, epsilon: float, max_iterations: int) -> Tensor:
+def _plan(
+    together: Tensor, alone_a: Tensor, alone_b: Tensor, epsilon: float, tolerance: float, max_iterations: int
+) -> Tensor:
     """Give how much of each pair is matched, in [0, 1], with sums along both axes at most 1."""
     plan = torch.zeros_like(together)
     saves = together < alone_a[:, None] + alone_b[None]
@@ -131,7 +135,7 @@ def _plan(together: Tensor, alone_a: Tensor, alone_b: Tensor, epsilon: float, ma
         cost,
         epsilon * cost.max(),
         numItermax=max_iterations,
-        stopThr=TOLERANCE * (n + m),
+        stopThr=tolerance * (n + m),
         warn=False,
     )[:-1, :-1]
     matched = matched / matched.sum(1, keepdim=True).clamp_min(1.0)
