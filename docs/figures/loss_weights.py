@@ -48,7 +48,8 @@ def main() -> None:
     plt.rcParams.update({"svg.hashsalt": "adafocal", "svg.fonttype": "path", "font.size": 8, "axes.linewidth": 0.6})
     figure, grid = plt.subplots(4, 4, figsize=(8.6, 8.0), sharex=True, sharey=True, layout="constrained")
     p = batch()[0][:, 0].exp()
-    for axes, (name, spec) in zip(grid.flat, LOSSES.items(), strict=True):
+    drawn = {name: spec for name, spec in LOSSES.items() if not spec.dense}
+    for axes, (name, spec) in zip(grid.flat, drawn.items(), strict=True):
         loss, gradient = ratios(name)
         axes.axhline(1.0, color="0.7", linewidth=0.8)
         if name != "mmce":  # its penalty is no factor of a sample's cross-entropy

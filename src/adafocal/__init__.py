@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         MMCELoss,
         ScheduledFocalLoss,
         SelectiveAULoss,
+        TopologyAwareFocalLoss,
     )
     from adafocal.predictions import Predictions
 
@@ -43,6 +44,7 @@ __all__ = [
     "Predictions",
     "ScheduledFocalLoss",
     "SelectiveAULoss",
+    "TopologyAwareFocalLoss",
     "__version__",
     "calibration",
     "losses",

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     PerBin: TypeAlias = Tensor
     CountPerBin: TypeAlias = Tensor
     InnerEdges: TypeAlias = Tensor
+    Volume: TypeAlias = Tensor
+    BirthDeath: TypeAlias = Tensor
 else:
     try:
         from jaxtyping import Float, Int, Num, Shaped
     except ModuleNotFoundError:
         Scalar = Logits = Labels = PerSample = Confidence = OtherConfidence = Correct = Tensor
-        ProbMatrix = ClassIndex = PerBin = CountPerBin = InnerEdges = Tensor
+        ProbMatrix = ClassIndex = PerBin = CountPerBin = InnerEdges = Volume = BirthDeath = Tensor
     else:
         Scalar = Float[Tensor, ""]
         Logits = Float[Tensor, "*logit_axes"]
@@ -42,3 +44,5 @@ else:
         PerBin = Float[Tensor, " b"]
         CountPerBin = Int[Tensor, " b"]
         InnerEdges = Float[Tensor, " inner"]
+        Volume = Shaped[Tensor, "..."]
+        BirthDeath = Float[Tensor, "_ 2"]

@@ -15,6 +15,9 @@ aurc.py                      regularized AURC; soft and hard ranks
 selective_au.py              selective AU
 margin.py                    margin-based label smoothing
 logit_norm.py                logit normalisation
+topology.py                  topology-aware focal, for segmentation
+persistence.py               persistence diagrams of images and volumes
+wasserstein.py               distance between diagrams
 catalogue.py                 LOSSES: every loss by name, with paper and formula
 ===========================  ==========================================================
 """
@@ -31,7 +34,10 @@ from adafocal.losses.logit_norm import LogitNormLoss
 from adafocal.losses.margin import MarginSmoothingLoss
 from adafocal.losses.mmce import MMCELoss, mmce_penalty
 from adafocal.losses.modulate import modulate
+from adafocal.losses.persistence import PersistenceDiagram, persistence_diagram, persistence_diagrams
 from adafocal.losses.selective_au import SelectiveAULoss
+from adafocal.losses.topology import TopologyAwareFocalLoss, topology_loss
+from adafocal.losses.wasserstein import wasserstein_distance
 
 __all__ = [
     "LOSSES",
@@ -47,8 +53,10 @@ __all__ = [
     "LossSpec",
     "MMCELoss",
     "MarginSmoothingLoss",
+    "PersistenceDiagram",
     "ScheduledFocalLoss",
     "SelectiveAULoss",
+    "TopologyAwareFocalLoss",
     "brier_loss",
     "brier_weighted_loss",
     "confidence_score",
@@ -59,6 +67,10 @@ __all__ = [
     "make_loss",
     "mmce_penalty",
     "modulate",
+    "persistence_diagram",
+    "persistence_diagrams",
     "soft_rank",
+    "topology_loss",
     "update_gammas",
+    "wasserstein_distance",
 ]

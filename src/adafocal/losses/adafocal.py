@@ -108,6 +108,9 @@ class AdaFocalLoss(ClassificationLoss):
         streaming: Keep what is observed as sums over a fine fixed grid, in memory that does not grow, for validation
             sets of pixels or tokens. The edges then miss equal mass by at most one cell of the grid, and the gaps are
             exact for these edges. By default every confidence is kept, at five bytes per sample.
+        ignore_predicted: Class whose predictions stay out of the statistics, such as a background that would fill
+            every bin. It goes by the prediction, because leaving samples out by their label makes a calibrated model
+            look over-confident. A pass without any other prediction changes nothing.
         weight: Weight per class, shape (C,).
         ignore_index: Class index whose samples do not count, in training and in :meth:`observe`.
         reduction: ``none``, ``mean`` or ``sum``.
@@ -153,6 +156,7 @@ class AdaFocalLoss(ClassificationLoss):
         switch_point: float = 0.2,
         base: str = "focal",
         streaming: bool = False,
+        ignore_predicted: int | None = None,
         weight: Tensor | None = None,
         ignore_index: int = -100,
         reduction: str = "mean",
@@ -163,6 +167,8 @@ class AdaFocalLoss(ClassificationLoss):
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
         check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
         check_choice("base", base, BASES)
+        if ignore_predicted is not None:
+            check_integer("ignore_predicted", ignore_predicted, minimum=0)
         self.n_bins = n_bins
         self.rate = rate
         self.gamma_init = gamma_init
@@ -171,6 +177,7 @@ class AdaFocalLoss(ClassificationLoss):
         self.switch_point = switch_point
         self.base = base
         self.streaming = streaming
+        self.ignore_predicted = ignore_predicted
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
         self.register_buffer("edges", equal_width_edges(n_bins, dtype=torch.float32))
         self._confidence: list[Tensor] = []
@@ -214,6 +221,9 @@ class AdaFocalLoss(ClassificationLoss):
             raise ValueError(
                 f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
             )
+        if self.ignore_predicted is not None:
+            kept = logits.argmax(class_axis(logits))[counted] != self.ignore_predicted
+            confidence, correct = confidence[kept], correct[kept]
         confidence, correct = confidence.to(self.edges), correct.to(self.edges.device)
         if self.streaming:
             batch = grid_stats(confidence, correct)
@@ -236,6 +246,8 @@ class AdaFocalLoss(ClassificationLoss):
             ValueError: If nothing was observed on any rank; ``gamma`` and ``edges`` keep their values.
         """
         stats = self._streamed() if self.streaming else self._collected()
+        if stats is None and self.ignore_predicted is not None:
+            return bin_stats(self.edges.new_empty(0), self.edges.new_empty(0), self.edges.clone())
         if stats is None:
             raise ValueError("`adapt` needs at least one observed validation sample, got 0: call `observe` first.")
         gamma = update_gammas(

@@ -18,6 +18,7 @@ from adafocal.losses.logit_norm import LogitNormLoss
 from adafocal.losses.margin import MarginSmoothingLoss
 from adafocal.losses.mmce import MMCELoss
 from adafocal.losses.selective_au import SelectiveAULoss
+from adafocal.losses.topology import TopologyAwareFocalLoss
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class LossSpec:
         pointwise: Whether the loss of a sample depends on that sample alone, not on the rest of the batch.
         soft_labels: Whether class probabilities and label smoothing are defined.
         detached: Whether part of the formula is a constant to the gradient.
+        dense: Whether the loss has a meaning for signals, images and volumes alone, (N, C, d1, …).
     """
 
     name: str
@@ -49,6 +51,7 @@ class LossSpec:
     pointwise: bool = True
     soft_labels: bool = True
     detached: bool = False
+    dense: bool = False
 
 
 def _by_name(*specs: LossSpec) -> dict[str, LossSpec]:
@@ -207,6 +210,17 @@ LOSSES = _by_name(
         paper="Wei et al., ICML 2022, arXiv:2205.09310",
         year=2022,
         use="For out-of-distribution detection; scale its softmax before reading probabilities.",
+    ),
+    LossSpec(
+        name="topology_aware_focal",
+        title="Topology-aware focal",
+        cls=TopologyAwareFocalLoss,
+        formula="-(1 - p)^γ log p + λ W(diagram of prediction, diagram of truth)",
+        paper="Demir et al., CVPR workshops 2023, arXiv:2304.12223",
+        year=2023,
+        use="For masks that must have the right pieces, tunnels and cavities; takes CPU time per volume.",
+        pointwise=False,
+        dense=True,
     ),
 )
 
