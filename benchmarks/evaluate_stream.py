@@ -4,7 +4,8 @@
     python benchmarks/evaluate_stream.py [--rows 20000000] [--classes 10] [--rounds 3]
 
 Writes the file to a temporary folder (80 bytes of probabilities and 8 of label per row). The scan is
-`ParquetFile.iter_batches` over the same columns, with nothing done. Both run as processes of their own, turn by turn;
+`ParquetFile.iter_batches` over the same columns, with nothing done; the lean scan does without buffers of whole row
+groups, as `evaluate` does. All run as processes of their own, turn by turn;
 times are those within the process, after imports, and memory is the peak of the process less that of one that only
 imports the same modules.
 """
@@ -24,7 +25,8 @@ import torch
 IMPORTS = "import sys, time, pathlib; import pyarrow.parquet as pq; from adafocal.cli import evaluate; " + (
     "from adafocal._scan import Names, scan; from adafocal.report.evaluation import measure; "
 )
-SCAN = "start = time.perf_counter(); [0 for _ in pq.ParquetFile(sys.argv[1]).iter_batches(131072)]; "
+SCAN = "start = time.perf_counter(); [0 for _ in pq.ParquetFile(sys.argv[1]{}).iter_batches(131072)]; "
+SCANS = {"scan": SCAN.format(""), "lean scan": SCAN.format(", pre_buffer=False, buffer_size=1 << 20")}
 MEASURE = "start = time.perf_counter(); measure(scan([pathlib.Path(sys.argv[1])], Names())); "
 # The peak that Linux keeps per program; `getrusage` would count the memory of the parent, too.
 PEAK = (
@@ -66,18 +68,18 @@ def main() -> None:
         write(path, options.rows, options.classes)
         print(f"{options.rows} rows x {options.classes} classes, {path.stat().st_size / 1e6:.0f} MB")
         _, imports = run(IMPORTS + "start = time.perf_counter(); " + PEAK, path)
-        run(IMPORTS + SCAN + PEAK, path)  # the file is in the page cache from here on
+        programs = SCANS | {"evaluate": MEASURE}
+        run(IMPORTS + SCANS["scan"] + PEAK, path)  # the file is in the page cache from here on
         rounds = [
-            (run(IMPORTS + SCAN + PEAK, path), run(IMPORTS + MEASURE + PEAK, path)) for _ in range(options.rounds)
+            {name: run(IMPORTS + code + PEAK, path) for name, code in programs.items()} for _ in range(options.rounds)
         ]
-    for (scan_seconds, scan_peak), (seconds, peak) in rounds:
-        print(
-            f"scan {scan_seconds:.2f} s, +{scan_peak - imports:.0f} MiB; evaluate {seconds:.2f} s, "
-            f"+{peak - imports:.0f} MiB; speed {scan_seconds / seconds:.2f} of the scan's"
-        )
-    ratio = statistics.median(scan[0] / ours[0] for scan, ours in rounds)
-    peak = max(ours[1] for _, ours in rounds) - imports
-    print(f"median speed {ratio:.2f} of the scan's (goal 0.5); peak memory +{peak:.0f} MiB (goal 1024)")
+    for name in programs:
+        seconds = ", ".join(f"{results[name][0]:.2f}" for results in rounds)
+        peak = max(results[name][1] for results in rounds) - imports
+        print(f"{name:<10} seconds {seconds}; peak memory +{peak:.0f} MiB")
+    for name in SCANS:
+        ratio = statistics.median(results[name][0] / results["evaluate"][0] for results in rounds)
+        print(f"evaluate runs at {ratio:.2f} of the speed of the {name}, median (goal 0.5)")
 
 
 if __name__ == "__main__":

@@ -63,13 +63,13 @@ def test_the_test_rejects_a_calibrated_model_at_its_level(simulation, unchecked_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [500, 2000, 10000])
-@pytest.mark.parametrize("error", [0.0, 0.01, 0.03, 0.1])
-def test_the_interval_covers_at_every_size_and_error(simulation, unchecked_shapes, n, error):
+@pytest.mark.parametrize("error", [0.01, 0.1])
+def test_the_interval_covers_at_every_size(simulation, unchecked_shapes, n, error):
     spread, gap = simulation.PREDICTORS["sharp, temperature"]
     held, *_ = simulation.coverage(spread, gap, error, n, 500, torch.Generator().manual_seed(3))
 
     # 93 to 97 % is what is promised; five hundred simulations are uncertain by 1 %, twice that is allowed.
-    assert 0.91 <= held
+    assert held >= 0.91
     assert held <= 0.99
 
 

@@ -272,6 +272,7 @@ def test_the_whole_graph_is_captured_by_the_compiler(name):
 
 @every_loss
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_compiled_code_gives_the_same_numbers(name):
     compiled_equals_eager(name, "inductor")

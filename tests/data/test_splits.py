@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 import torch
 
-from adafocal.data import load_splits, stratified_split
+from adafocal.data import DATASETS, DataConfig, load_splits, stratified_parts, stratified_split
 
 
-def digits(**changes):
-    return load_splits("digits", **{"train_size": 300, "validation_size": 500, "noise": 0.4, "seed": 0, **changes})
+def digits(seed=0, **changes):
+    return load_splits(DataConfig(**{"noise": 0.4, **changes}), seed=seed)
 
 
 def test_parts_are_disjoint_cover_all_and_have_the_asked_sizes():
@@ -67,5 +67,55 @@ def test_sizes_that_leave_nothing_are_refused(rejects):
 
 
 def test_an_unknown_name_is_refused(rejects):
-    with rejects(ValueError, "`data.name` must be one of digits, got 'mnist'."):
-        load_splits("mnist", train_size=1, validation_size=1, noise=0.0, seed=0)
+    sentence = (
+        f"`data.name` must be one of {', '.join(DATASETS)}, owner/name on the hub, or come with `data.path`, "
+        "got 'imagnet'."
+    )
+    with rejects(ValueError, sentence):
+        load_splits(DataConfig(name="imagnet"), seed=0)
+
+
+def test_a_second_validation_part_is_drawn_for_temperature():
+    parts = digits(scaling_size=200, test_size=400)
+    rows = torch.cat([part.index for part in parts.parts.values()])
+
+    assert {name: len(part) for name, part in parts.parts.items()} == {
+        "train": 300, "validation": 500, "scaling": 200, "test": 400,
+    }  # fmt: skip
+    assert len(rows.unique()) == 1400
+
+
+def test_the_rows_of_the_parts_are_written(tmp_path):
+    parts = digits()
+    parts.save_rows(tmp_path / "splits.npz")
+    with np.load(tmp_path / "splits.npz", allow_pickle=False) as rows:
+        assert {name: rows[name].tolist() for name in rows} == {
+            name: part.index.tolist() for name, part in parts.parts.items()
+        }
+
+
+@pytest.mark.parametrize("sizes", [(5, 7, 11), (60, 30, 10), (1, 1, 1)])
+def test_drawn_parts_are_disjoint_and_keep_the_class_shares(sizes):
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    parts = stratified_parts(labels, sizes, seed=3)
+    rows = torch.cat(parts).tolist()
+
+    assert tuple(len(part) for part in parts) == sizes
+    assert len(set(rows)) == sum(sizes)
+    for part in parts:
+        shares = np.bincount(labels[part.numpy()], minlength=3)
+        assert np.abs(shares - np.array([0.6, 0.3, 0.1]) * len(part)).max() <= 2
+
+
+def test_drawn_parts_follow_the_seed_and_not_the_order_of_classes():
+    labels = np.repeat(np.arange(4), 25)
+    first, again, other = (stratified_parts(labels, (40, 20), seed=seed)[0] for seed in (0, 0, 1))
+
+    assert torch.equal(first, again)
+    assert set(first.tolist()) != set(other.tolist())
+    assert labels[first.numpy()].tolist() != sorted(labels[first.numpy()])
+
+
+def test_parts_larger_than_the_data_are_refused(rejects):
+    with rejects(ValueError, "The sizes of the parts must add up to at most 10 samples, got 11."):
+        stratified_parts(np.zeros(10, dtype=np.int64), (6, 5), seed=0)

@@ -34,7 +34,7 @@ def test_a_run_folder_holds_settings_provenance_history_predictions_checkpoint_a
     folder, summary = finished
 
     assert {entry.name for entry in folder.iterdir()} == {
-        "config.yaml", "provenance.json", "metrics.csv", "checkpoints", "summary.json",
+        "config.yaml", "provenance.json", "metrics.csv", "checkpoints", "summary.json", "splits.npz",
         "validation.parquet", "test.parquet",
     }  # fmt: skip
     assert from_plain(yaml.safe_load((folder / "config.yaml").read_text())) == SHORT

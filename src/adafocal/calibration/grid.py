@@ -15,6 +15,7 @@ from adafocal._checks import check_floating, check_integer, check_same_shape
 from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
 from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.edges import assign_bins
+from adafocal.calibration.sweep import MAX_BINS
 
 OCTAVES = 16
 CELLS_PER_OCTAVE = 256
@@ -33,6 +34,10 @@ def grid_edges(*, dtype: torch.dtype = torch.float64, device: torch.device | str
 
     Returns:
         Edges of shape (4351,), ascending in (0, 1).
+
+    Example:
+        >>> grid_edges()[-1] == 1 - 2**-24
+        tensor(True)
     """
     steps = torch.arange(CELLS_PER_OCTAVE, dtype=torch.float64, device="cpu")
     halves = 0.5 ** torch.arange(OCTAVES, dtype=torch.float64, device="cpu")
@@ -95,6 +100,11 @@ def join_cells(stats: BinStats, edges: InnerEdges) -> BinStats:
 
     Returns:
         The sums per bin: exact where ``edges`` are edges of ``stats``.
+
+    Example:
+        >>> stats = grid_stats(torch.tensor([0.4, 0.9]), torch.tensor([True, False]))
+        >>> join_cells(stats, torch.tensor([0.5])).count
+        tensor([1, 1])
     """
     upper = torch.cat([stats.edges, stats.edges.new_ones(1)])
     index = assign_bins(upper, edges.to(upper))
@@ -148,10 +158,15 @@ def joined_sweep(stats: BinStats) -> BinStats:
 
     Returns:
         The sums per bin; one bin where two already fall. Its :func:`~adafocal.calibration.binned_error` is the
-        monotonic-sweep calibration error, with at most one bin per occupied cell.
+        monotonic-sweep calibration error, with at most one bin per occupied cell and at most 2,000.
 
     Raises:
         ValueError: If there is no sample.
+
+    Example:
+        >>> stats = grid_stats(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True]))
+        >>> joined_sweep(stats).count
+        tensor([2, 2])
 
     Reference:
         Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
@@ -161,7 +176,7 @@ def joined_sweep(stats: BinStats) -> BinStats:
         raise ValueError("`stats` must hold at least one sample, got 0.")
     cumulative = stats.count.cumsum(0)
     best = joined_equal_mass(stats, 1)
-    for n_bins in range(2, int((stats.count > 0).sum()) + 1):
+    for n_bins in range(2, min(MAX_BINS, int((stats.count > 0).sum())) + 1):
         finer = join_cells(stats, _equal_mass_edges(stats, cumulative, n_bins))
         accuracy = finer.accuracy[finer.count > 0]
         if bool((accuracy.diff() < 0).any()):
@@ -181,6 +196,10 @@ def grid_ks_error(stats: BinStats) -> Scalar:
     Returns:
         A scalar in [0, 1], a fraction; lower is better. At most the exact KS calibration error, and below it by at most
         the share of the samples in one cell. NaN when there is no sample.
+
+    Example:
+        >>> grid_ks_error(grid_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False])))
+        tensor(0.3000, dtype=torch.float64)
 
     Reference:
         Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",

@@ -86,7 +86,23 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
 
 
 def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
-    """Add the sums of two parts of the data."""
+    """Add the sums of two parts of the data.
+
+    Args:
+        first: Sums of one part.
+        second: Sums of another part, with the same bins and classes.
+
+    Returns:
+        The sums of both parts.
+
+    Raises:
+        ValueError: If the bins differ.
+
+    Example:
+        >>> part = stream_sums(Predictions(probs=torch.tensor([[0.9, 0.1]]), labels=torch.tensor([0])))
+        >>> merge_sums(part, part).totals[0]
+        tensor(2., dtype=torch.float64)
+    """
     return StreamSums(
         cells=merge(first.cells, second.cells),
         bins=merge(first.bins, second.bins),
@@ -96,12 +112,23 @@ def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
 
 
 def stream_summary(sums: StreamSums) -> CalibrationSummary:
-    """Give the summary of a stream of at least one sample.
+    """Give the summary of a stream of at least one sample: for data too large for memory.
 
     Exact, as for data in memory: ``accuracy``, ``nll``, ``brier``, ``overconfidence``, ``ece``, ``mce`` and
     ``classwise_ece``. From the fine grid: the equal-mass errors and the sweep are exact for edges that miss equal mass
     by at most one cell, and so are the interval and p-value that go with them; ``ks`` is taken at the edges of cells,
     ``smooth_ece`` with each cell's samples at their mean. The parts of the Brier score need all samples at once: NaN.
+
+    Args:
+        sums: Sums of all parts.
+
+    Returns:
+        The summary, plain numbers.
+
+    Example:
+        >>> part = stream_sums(Predictions(probs=torch.tensor([[0.9, 0.1]]), labels=torch.tensor([0])))
+        >>> round(stream_summary(part).overconfidence, 4)
+        -0.1
     """
     n, (right, nll, squares, square_gaps) = int(sums.bins.count.sum()), sums.totals.tolist()
     overconfidence = float(sums.bins.confidence_sum.sum() - sums.bins.correct_sum.sum()) / n

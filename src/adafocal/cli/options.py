@@ -2,6 +2,7 @@
 """Options of the commands: typed settings to flags, with a recipe's values as defaults."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -30,8 +31,10 @@ def train_parser(command: str, description: str, arguments: Sequence[str]) -> Ar
     parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win.")
     parser.add_argument("--recipe", default="digits", help=f"Where the defaults come from: {', '.join(RECIPES)}.")
     parser.add_class_arguments(TrainConfig)
-    recipe = _early_option(arguments, "recipe") or _recipe_of_file(_early_option(arguments, "config")) or "digits"
-    parser.set_defaults({**_flat(plain(get_recipe(recipe).config)), "recipe": recipe})
+    file = _settings_of_file(_early_option(arguments, "config"))
+    recipe = _early_option(arguments, "recipe") or file.get("recipe") or "digits"
+    loss = _early_option(arguments, "loss") or file.get("loss")
+    parser.set_defaults({**_flat(plain(get_recipe(recipe).settings(loss))), "recipe": recipe})
     return parser
 
 
@@ -50,9 +53,9 @@ def _early_option(arguments: Sequence[str], name: str) -> str | None:
     return None
 
 
-def _recipe_of_file(path: str | None) -> str | None:
+def _settings_of_file(path: str | None) -> dict[str, Any]:
     if path is None:
-        return None
+        return {}
     try:
         with open(path, encoding="utf-8") as file:
             settings = yaml.safe_load(file)
@@ -60,7 +63,7 @@ def _recipe_of_file(path: str | None) -> str | None:
         raise ValueError(f"`config` must be a YAML file, got {path!r}: {str(error).splitlines()[0]}.") from error
     if not isinstance(settings, dict):
         raise ValueError(f"`config` must hold settings by name, got {path!r} with {type(settings).__name__}.")
-    return settings.get("recipe")
+    return settings
 
 
 def _flat(settings: dict[str, object], prefix: str = "") -> dict[str, object]:

@@ -2,13 +2,41 @@
 """Data sets by name, split by seed.
 
 ===========================  ==========================================================
-splits.py                    Split, DataSplits and the seeded, stratified split
+config.py                    DataConfig: which data set, where it lies, how it is split
+splits.py                    Split, DataSplits and the seeded, stratified splits
+sources.py                   Parquet, npz, image folders and the hub
+stored.py                    images that stay encoded: decoded at once or batch by batch
+texts.py                     words, vocabulary, token ids
+augment.py                   shift, mirror and normalise whole batches on the device
+corruptions.py               noise, blur and the like, at five severities
 digits.py                    scikit-learn's handwritten digits, made hard by noise
 catalogue.py                 DATASETS: every data set by name
+load.py                      load_splits: read, split, decode or tokenise
 ===========================  ==========================================================
 """
 
-from adafocal.data.catalogue import DATASETS, DatasetSpec, load_splits
-from adafocal.data.splits import DataSplits, Split, stratified_split
+from adafocal.data.augment import ImageTransform, normalise, random_flip, random_shift
+from adafocal.data.catalogue import DATASETS, DatasetSpec
+from adafocal.data.config import DataConfig
+from adafocal.data.corruptions import CORRUPTIONS, corrupt
+from adafocal.data.load import load_splits
+from adafocal.data.splits import DataSplits, Split, stratified_parts, stratified_split
+from adafocal.data.stored import StoredImages
 
-__all__ = ["DATASETS", "DataSplits", "DatasetSpec", "Split", "load_splits", "stratified_split"]
+__all__ = [
+    "CORRUPTIONS",
+    "DATASETS",
+    "DataConfig",
+    "DataSplits",
+    "DatasetSpec",
+    "ImageTransform",
+    "Split",
+    "StoredImages",
+    "corrupt",
+    "load_splits",
+    "normalise",
+    "random_flip",
+    "random_shift",
+    "stratified_parts",
+    "stratified_split",
+]

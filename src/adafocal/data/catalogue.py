@@ -3,9 +3,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+from adafocal.data.config import DataConfig
 from adafocal.data.digits import digits_splits
 from adafocal.data.splits import DataSplits
+from adafocal.data.texts import without_header
 
 
 @dataclass(frozen=True)
@@ -16,41 +19,185 @@ class DatasetSpec:
         name: Name on the command line.
         title: Name in tables and pages.
         source: Where it comes from.
-        load: Builds the splits from sizes, noise and seed.
+        hub: Name on the Hugging Face hub, with the configuration after a colon; None for sets that ship with a library.
+        folder: Name of its folder below ``data.root``; None is its own name.
+        scheme: Where the parts come from: ``official`` keeps the test part and takes validation from training,
+            ``halved`` keeps training and takes validation and test from the official test part, ``pooled`` splits all
+            samples anew.
+        test_parts: Names that the official test part may have.
+        validation: Samples for validation, or their share of all below 1.
+        test: Share of all samples for the test part of a pooled set.
+        mean: Mean of each channel where pixels span [0, 1]; None measures it on the training part.
+        deviation: Standard deviation of each channel.
+        pad: Largest random shift in training, in pixels.
+        flip: Whether images are mirrored at random in training.
+        large: Whether images stay encoded until a batch needs them.
+        image_size: Height and width that images are scaled to; None keeps theirs.
+        length: Tokens of a text.
+        prepare: Applied to each text.
+        load: Builds the splits by itself, for sets that are not files.
     """
 
     name: str
     title: str
     source: str
-    load: Callable[..., DataSplits]
+    hub: str | None = None
+    folder: str | None = None
+    scheme: Literal["official", "halved", "pooled"] = "official"
+    test_parts: tuple[str, ...] = ("test",)
+    validation: float = 0.1
+    test: float = 0.2
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
+    pad: int = 0
+    flip: bool = False
+    large: bool = False
+    image_size: int | None = None
+    length: int = 256
+    prepare: Callable[[str], str] | None = None
+    load: Callable[..., DataSplits] | None = None
 
 
-DATASETS = {
-    "digits": DatasetSpec(
+def _by_name(*specs: DatasetSpec) -> dict[str, DatasetSpec]:
+    return {spec.name: spec for spec in specs}
+
+
+DATASETS = _by_name(
+    DatasetSpec(
         name="digits",
         title="Digits",
         source="scikit-learn, 1,797 images of 8 x 8 pixels, 10 classes (UCI optical recognition of handwritten digits)",
+        validation=500,
         load=digits_splits,
     ),
-}
+    DatasetSpec(
+        name="cifar10",
+        title="CIFAR-10",
+        source="Krizhevsky 2009, 45,000 / 5,000 / 10,000 images of 32 x 32 pixels, 10 classes",
+        hub="uoft-cs/cifar10",
+        validation=5000,
+        mean=(0.4914, 0.4822, 0.4465),
+        deviation=(0.2023, 0.1994, 0.2010),
+        pad=4,
+        flip=True,
+    ),
+    DatasetSpec(
+        name="cifar100",
+        title="CIFAR-100",
+        source="Krizhevsky 2009, 45,000 / 5,000 / 10,000 images of 32 x 32 pixels, 100 classes",
+        hub="uoft-cs/cifar100",
+        validation=5000,
+        mean=(0.4914, 0.4822, 0.4465),
+        deviation=(0.2023, 0.1994, 0.2010),
+        pad=4,
+        flip=True,
+    ),
+    DatasetSpec(
+        name="svhn",
+        title="SVHN",
+        source="Netzer et al. 2011, street-view house numbers, 73,257 + 26,032 images of 32 x 32 pixels, 10 classes",
+        hub="ufldl-stanford/svhn:cropped_digits",
+        validation=5000,
+        pad=4,
+    ),
+    DatasetSpec(
+        name="tiny_imagenet",
+        title="Tiny-ImageNet",
+        source="CS231n 2015, 90,000 / 10,000 / 10,000 64 x 64 images, 200 classes; test is the official validation",
+        hub="zh-plus/tiny-imagenet",
+        test_parts=("valid", "val", "validation"),
+        validation=10_000,
+        mean=(0.485, 0.456, 0.406),
+        deviation=(0.229, 0.224, 0.225),
+        pad=4,
+        flip=True,
+    ),
+    DatasetSpec(
+        name="imagenet",
+        title="ImageNet",
+        source="Russakovsky et al. 2015, ILSVRC-2012: 1,281,167 / 25,000 / 25,000 images, 1000 classes; the official "
+        "validation part is halved",
+        hub="ILSVRC/imagenet-1k",
+        scheme="halved",
+        test_parts=("validation", "val"),
+        validation=25_000,
+        mean=(0.485, 0.456, 0.406),
+        deviation=(0.229, 0.224, 0.225),
+        flip=True,
+        large=True,
+        image_size=224,
+    ),
+    DatasetSpec(
+        name="mnist",
+        title="MNIST",
+        source="LeCun et al. 1998, 55,000 / 5,000 / 10,000 images of 28 x 28 pixels, 10 classes",
+        hub="ylecun/mnist",
+        validation=5000,
+    ),
+    DatasetSpec(
+        name="fashion_mnist",
+        title="Fashion-MNIST",
+        source="Xiao et al. 2017, 55,000 / 5,000 / 10,000 images of 28 x 28 pixels, 10 classes",
+        hub="zalando-datasets/fashion_mnist",
+        validation=5000,
+        flip=True,
+    ),
+    DatasetSpec(
+        name="20newsgroups",
+        title="20 Newsgroups",
+        source="Lang 1995, 18,846 posts pooled and split 14,229 / 848 / 3,769, in the proportions 15,098 / 900 / 3,999 "
+        "that the papers have of the 19,997-post collection",
+        hub="SetFit/20_newsgroups",
+        scheme="pooled",
+        validation=900 / 19_997,
+        test=3_999 / 19_997,
+        length=1000,
+        prepare=without_header,
+    ),
+    DatasetSpec(
+        name="20newsgroups_bydate",
+        title="20 Newsgroups, by date",
+        source="Lang 1995, 11,314 earlier posts (900 of them for validation) and 7,532 later ones for test, 20 classes",
+        hub="SetFit/20_newsgroups",
+        folder="20newsgroups",
+        validation=900,
+        length=1000,
+        prepare=without_header,
+    ),
+    DatasetSpec(
+        name="sst2",
+        title="SST-2",
+        source="Socher et al. 2013, 67,349 phrases and 872 sentences for test, 2 classes; hidden labels are not used",
+        hub="stanfordnlp/sst2",
+        test_parts=("validation",),
+        validation=2000,
+        length=64,
+    ),
+    DatasetSpec(
+        name="ag_news",
+        title="AG News",
+        source="Zhang et al. 2015, 120,000 + 7,600 news titles and descriptions, 4 classes",
+        hub="fancyzhx/ag_news",
+        validation=5000,
+        length=128,
+    ),
+)
+OTHER = DatasetSpec(  # any set that is not in the catalogue
+    name="other", title="Other", source="yours", test_parts=("test", "validation", "valid", "val")
+)
 
 
-def load_splits(name: str, *, train_size: int, validation_size: int, noise: float, seed: int) -> DataSplits:
-    """Load a data set of the catalogue, split by seed.
-
-    Args:
-        name: A key of ``DATASETS``.
-        train_size: Samples for training.
-        validation_size: Samples for validation; the rest is the test part.
-        noise: Standard deviation of Gaussian noise on the inputs, in their units before normalisation.
-        seed: Fixes the split and the noise.
-
-    Returns:
-        The three parts.
+def get_dataset(config: DataConfig) -> DatasetSpec:
+    """Give the catalogue's entry of a data set, or the general one where a path or hub name says where it is.
 
     Raises:
-        ValueError: If the name is unknown or an argument is out of range.
+        ValueError: If the name is unknown and nothing says where the data are.
     """
-    if name not in DATASETS:
-        raise ValueError(f"`data.name` must be one of {', '.join(DATASETS)}, got {name!r}.")
-    return DATASETS[name].load(train_size=train_size, validation_size=validation_size, noise=noise, seed=seed)
+    if config.name in DATASETS:
+        return DATASETS[config.name]
+    if config.path is None and "/" not in config.name:
+        raise ValueError(
+            f"`data.name` must be one of {', '.join(DATASETS)}, owner/name on the hub, or come with `data.path`, "
+            f"got {config.name!r}."
+        )
+    return OTHER

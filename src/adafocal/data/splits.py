@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data set in its three disjoint parts."""
+"""A data set in its disjoint parts."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer, require
+from adafocal._files import atomic_path
+from adafocal.data.stored import StoredImages
 
 
 @dataclass(frozen=True)
@@ -15,39 +20,110 @@ class Split:
     """Inputs and labels of one part.
 
     Attributes:
-        inputs: Shape (N, …), float32, as the model takes them.
+        inputs: Shape (N, …): float32 as the model takes them, uint8 images, or integer tokens; or images that stay
+            encoded until a batch asks for them.
         labels: Class indices, int64, shape (N,).
         index: Row of each sample in the source, int64, shape (N,).
     """
 
-    inputs: Tensor
+    inputs: Tensor | StoredImages
     labels: Tensor
     index: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device | str) -> "Split":
+        """Move the samples to a device, so that batches are made there; encoded images stay where they are."""
+        inputs = self.inputs.to(device) if isinstance(self.inputs, Tensor) else self.inputs
+        return replace(self, inputs=inputs, labels=self.labels.to(device))
+
+    def batches(self, rows: Sequence[Tensor], *, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs and labels batch by batch.
+
+        Args:
+            rows: Rows of each batch, int64.
+            seed: Seed of the random crops of encoded images.
+        """
+        if isinstance(self.inputs, Tensor):
+            for batch in rows:
+                yield self.inputs[batch], self.labels[batch]
+            return
+        for batch, images in zip(rows, self.inputs.batches(rows, seed=seed), strict=True):
+            yield images, self.labels[batch]
+
 
 @dataclass(frozen=True)
 class DataSplits:
-    """Training, validation and test part of a data set.
+    """The parts of a data set; no sample is in two of them.
 
     Attributes:
         train: What the model is fitted to.
-        validation: What AdaFocal measures calibration on, and temperature is fitted to.
+        validation: What AdaFocal measures calibration on.
         test: What is reported.
         class_names: Names of the C classes.
+        scaling: Second validation part, which temperature is fitted to; None where none was asked for.
+        transform: Turns the inputs of a batch, on whatever device, into what the model takes; called with
+            ``training=True`` for batches that are trained on. None where they are that already.
+        vocabulary: Words of the token ids, where the inputs are texts split into words.
     """
 
     train: Split
     validation: Split
     test: Split
     class_names: tuple[str, ...]
+    scaling: Split | None = None
+    transform: Callable[..., Tensor] | None = None
+    vocabulary: tuple[str, ...] | None = None
 
     @property
     def n_classes(self) -> int:
         """Number of classes C."""
         return len(self.class_names)
+
+    @property
+    def parts(self) -> dict[str, Split]:
+        """The parts by name."""
+        parts = {"train": self.train, "validation": self.validation, "scaling": self.scaling, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def save_rows(self, path: str | Path) -> None:
+        """Write which rows of the source each part holds to an ``.npz`` file, one array per part."""
+        with atomic_path(path) as temporary:
+            rows: dict[str, Any] = {name: part.index.numpy() for name, part in self.parts.items()}
+            np.savez_compressed(temporary, **rows)
+
+
+def stratified_parts(labels: np.ndarray, sizes: Sequence[int], *, seed: int) -> tuple[Tensor, ...]:
+    """Draw disjoint parts of given sizes, each with the class shares of the whole to within one sample or two.
+
+    Each sample gets a place in (0, 1) that spreads its class evenly; cutting the samples in the order of their places
+    gives parts of any sizes, none too small for it.
+
+    Args:
+        labels: Class indices, shape (N,).
+        sizes: Rows of each part; what they leave is in none.
+        seed: The same seed gives the same rows.
+
+    Returns:
+        Row indices of each part in random order, int64.
+
+    Raises:
+        ValueError: If the sizes exceed N.
+    """
+    n, total = len(labels), sum(sizes)
+    if total > n:
+        raise ValueError(f"The sizes of the parts must add up to at most {n} samples, got {total}.")
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(n)
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    counts = np.bincount(labels, minlength=1)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    rank = np.arange(n) - np.repeat(starts, counts)
+    place = (rank + generator.random(n)) / np.repeat(counts, counts)
+    ordered = by_class[np.argsort(place, kind="stable")]
+    cuts = np.split(ordered[:total], np.cumsum(sizes)[:-1])
+    return tuple(torch.from_numpy(generator.permutation(cut).astype(np.int64)) for cut in cuts)
 
 
 def stratified_split(

@@ -53,9 +53,9 @@ class _Modulate(Function):
         base = _base(minus_q, gamma)
         weight = power(base, gamma)
         loss = weight * ce
-        # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). Where the truth itself is masked with -inf,
-        # p · ce is 0 · inf; its limit is 0.
-        slope = p.mul_(gamma).div_(base).mul_(loss).nan_to_num_(0.0).add_(weight)
+        # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). The second term is 0 / 0 at p = 1, and 0 · inf
+        # where the truth itself is masked with -inf; next to the first its limit is 0 in both.
+        slope = p.mul_(gamma).mul_(loss).div_(base).nan_to_num_(0.0).add_(weight)
         ctx.save_for_backward(ce, slope)
         ctx.gamma = gamma
         return loss
@@ -70,16 +70,14 @@ class _Modulate(Function):
 
 def _composed(ce: Tensor, gamma: float | Tensor) -> Tensor:
     """Give what ``_Modulate`` gives as a plain graph: for compilers, functional transforms and double backward."""
-    return power(_base(torch.expm1(-ce), gamma), gamma) * ce
+    return power(_base(torch.expm1(-ce), gamma).clamp_min(SMALLEST_BASE), gamma) * ce
 
 
 def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
-    """Give 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1."""
+    """Give 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1; for gamma 0 any base will do."""
     if isinstance(gamma, Tensor):
-        base = (minus_q + (1.0 - gamma.sign())).abs()
-    else:
-        base = minus_q + 2.0 if gamma < 0 else -minus_q
-    return base.clamp_min(SMALLEST_BASE)
+        return (minus_q + (1.0 - gamma.sign())).abs()
+    return minus_q + 2.0 if gamma < 0 else -minus_q
 
 
 def power(base: Tensor, gamma: float | Tensor) -> Tensor:

@@ -3,11 +3,38 @@
 
 ===========================  ==========================================================
 mlp.py                       a multilayer perceptron
+small_cnn.py                 a small convolutional network
+resnet.py                    ResNet-18 to ResNet-152, for small images and for ImageNet
+wide_resnet.py               Wide-ResNet-26-10
+densenet.py                  DenseNet-121
+text_cnn.py                  the global-pooling network for texts, GloVe vectors
+transformer.py               any sequence classifier of transformers
+timm.py                      any image classifier of timm
+inputs.py                    what a model reads from the shape of a sample
 catalogue.py                 MODELS: every model by name
 ===========================  ==========================================================
 """
 
 from adafocal.models.catalogue import MODELS, ModelSpec, make_model
+from adafocal.models.densenet import DenseNet
 from adafocal.models.mlp import MLP
+from adafocal.models.resnet import ResNet
+from adafocal.models.small_cnn import SmallCNN
+from adafocal.models.text_cnn import TextCNN
+from adafocal.models.timm import TimmClassifier
+from adafocal.models.transformer import TransformerClassifier
+from adafocal.models.wide_resnet import WideResNet
 
-__all__ = ["MLP", "MODELS", "ModelSpec", "make_model"]
+__all__ = [
+    "MLP",
+    "MODELS",
+    "DenseNet",
+    "ModelSpec",
+    "ResNet",
+    "SmallCNN",
+    "TextCNN",
+    "TimmClassifier",
+    "TransformerClassifier",
+    "WideResNet",
+    "make_model",
+]

@@ -3,12 +3,19 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
+from adafocal.models.densenet import DenseNet
 from adafocal.models.mlp import MLP
+from adafocal.models.resnet import ResNet
+from adafocal.models.small_cnn import SmallCNN
+from adafocal.models.text_cnn import TextCNN
+from adafocal.models.timm import TimmClassifier
+from adafocal.models.transformer import TransformerClassifier
+from adafocal.models.wide_resnet import WideResNet
 
 
 @dataclass(frozen=True)
@@ -18,40 +25,75 @@ class ModelSpec:
     Attributes:
         name: Name on the command line.
         title: Name in tables and pages.
-        cls: The module class; takes ``input_shape``, ``n_classes`` and its own settings.
+        cls: The module class; takes ``input_shape``, ``n_classes``, ``vocabulary`` if it reads words, and its settings.
+        defaults: Settings that differ from the class's own defaults.
     """
 
     name: str
     title: str
     cls: type[nn.Module]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-MODELS = {"mlp": ModelSpec(name="mlp", title="MLP", cls=MLP)}
-GIVEN = ("input_shape", "n_classes")  # by the data, not by the user
+def _by_name(*specs: ModelSpec) -> dict[str, ModelSpec]:
+    return {spec.name: spec for spec in specs}
+
+
+MODELS = _by_name(
+    ModelSpec("mlp", "MLP", MLP),
+    ModelSpec("small_cnn", "Small CNN", SmallCNN),
+    ModelSpec("resnet18", "ResNet-18", ResNet, {"depth": 18}),
+    ModelSpec("resnet50", "ResNet-50", ResNet, {"depth": 50}),
+    ModelSpec("resnet110", "ResNet-110", ResNet, {"depth": 110}),
+    ModelSpec("wide_resnet", "Wide-ResNet-26-10", WideResNet),
+    ModelSpec("densenet121", "DenseNet-121", DenseNet),
+    ModelSpec("text_cnn", "Global-pooling text CNN", TextCNN),
+    ModelSpec("transformer", "Sequence classifier of transformers", TransformerClassifier),
+    ModelSpec("timm", "Image classifier of timm", TimmClassifier),
+)
+GIVEN = ("input_shape", "n_classes", "vocabulary")  # by the data, not by the user
 
 
 def make_model(
-    name: str, arguments: Mapping[str, Any] | None = None, *, input_shape: Sequence[int], n_classes: int
+    name: str,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    input_shape: Sequence[int],
+    n_classes: int,
+    vocabulary: Sequence[str] | None = None,
 ) -> nn.Module:
     """Build a model of the catalogue.
 
     Args:
         name: A key of ``MODELS``.
-        arguments: Settings of its class.
+        arguments: Settings of its class, over the catalogue's defaults.
         input_shape: Shape of one sample.
         n_classes: Number of classes C.
+        vocabulary: Words of the token ids, where the data are texts.
 
     Returns:
         A new model.
 
     Raises:
-        ValueError: If the name is unknown or a setting is not one of the model's.
+        ValueError: If the name is unknown, a setting is not one of the model's, or the model needs words and the
+            data have none.
+
+    Example:
+        >>> model = make_model("resnet18", {"width": 8}, input_shape=(3, 32, 32), n_classes=10)
+        >>> model(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
     if name not in MODELS:
         raise ValueError(f"`model` must be one of {', '.join(MODELS)}, got {name!r}.")
-    cls = MODELS[name].cls
-    known = [parameter for parameter in inspect.signature(cls).parameters if parameter not in GIVEN]
+    spec = MODELS[name]
+    parameters = inspect.signature(spec.cls).parameters
+    known = [parameter for parameter in parameters if parameter not in GIVEN]
     for argument in arguments or {}:
         if argument not in known:
             raise ValueError(f"`model_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
-    return cls(input_shape=tuple(input_shape), n_classes=n_classes, **(arguments or {}))
+    settings = {**spec.defaults, **(arguments or {})}
+    if "vocabulary" in parameters:
+        if vocabulary is None:
+            raise ValueError(f"`model` must suit the data, got {name}, which reads words, for data without them.")
+        settings["vocabulary"] = vocabulary
+    return spec.cls(input_shape=tuple(input_shape), n_classes=n_classes, **settings)

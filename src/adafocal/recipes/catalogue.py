@@ -1,37 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every recipe by name: what the command line, studies and docs read."""
 
-from dataclasses import dataclass
-
+from adafocal.recipes.cifar import CIFAR
 from adafocal.recipes.digits import DIGITS
-from adafocal.training.config import TrainConfig
+from adafocal.recipes.imagenet import IMAGENET
+from adafocal.recipes.newsgroups import NEWSGROUPS
+from adafocal.recipes.recipe import Recipe
+from adafocal.recipes.risk import RISK
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """An experiment.
-
-    Attributes:
-        name: Name on the command line.
-        title: Name in tables and pages.
-        config: Settings of a run.
-        source: Where the settings come from.
-    """
-
-    name: str
-    title: str
-    config: TrainConfig
-    source: str
-
-
-RECIPES = {
-    "digits": Recipe(
-        name="digits",
-        title="Noisy digits, MLP",
-        config=DIGITS,
-        source="this project: data that ships with scikit-learn, for trying things out",
-    ),
-}
+RECIPES = {recipe.name: recipe for recipe in (DIGITS, *CIFAR, *IMAGENET, *NEWSGROUPS, *RISK)}
 
 
 def get_recipe(name: str) -> Recipe:

@@ -7,13 +7,20 @@ FLSD-53's fixed gammas overshoot into under-confidence. With a weak one (5e-4) a
 is the best calibrated of the three; try ``--optimizer.weight_decay 5e-4``.
 """
 
-from adafocal.training.config import DataConfig, OptimizerConfig, TrainConfig
+from adafocal.data import DataConfig
+from adafocal.recipes.recipe import Recipe
+from adafocal.training.config import OptimizerConfig, TrainConfig
 
-DIGITS = TrainConfig(
-    loss="adafocal",
-    model="mlp",
-    data=DataConfig(name="digits", train_size=300, validation_size=500, noise=0.4),
-    optimizer=OptimizerConfig(lr=0.05, weight_decay=5e-3, milestones=(50, 75)),
-    epochs=100,
-    batch_size=32,
+DIGITS = Recipe(
+    name="digits",
+    title="Noisy digits, MLP",
+    config=TrainConfig(
+        loss="adafocal",
+        model="mlp",
+        data=DataConfig(name="digits", train_size=300, validation_size=500, noise=0.4),
+        optimizer=OptimizerConfig(lr=0.05, weight_decay=5e-3, milestones=(50, 75)),
+        epochs=100,
+        batch_size=32,
+    ),
+    source="this project: data that ships with scikit-learn, for trying things out",
 )

@@ -11,6 +11,7 @@ import yaml
 from adafocal._checks import check_choice
 from adafocal._files import write_text
 from adafocal.losses.catalogue import LOSSES
+from adafocal.recipes import get_recipe
 from adafocal.training.config import TrainConfig, plain
 from adafocal.training.provenance import provenance
 
@@ -71,9 +72,8 @@ class Study:
         return [self._run(loss, seed) for seed in self.seeds for loss in self.losses]
 
     def _run(self, loss: str, seed: int) -> Run:
-        loss_args = self.config.loss_args if loss == self.config.loss else {}
-        config = replace(self.config, loss=loss, loss_args=loss_args, seed=seed)
-        return Run(config, self.folder / "runs" / f"{loss}-s{seed}")
+        config = get_recipe(self.recipe).with_loss(self.config, loss)
+        return Run(replace(config, seed=seed), self.folder / "runs" / f"{loss}-s{seed}")
 
     def write(self) -> None:
         """Write ``study.yaml``; a study folder of other shared settings is refused, more losses or seeds are welcome.

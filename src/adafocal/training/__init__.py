@@ -11,6 +11,7 @@ run.py                       run: fit, predict, write the run folder
 ===========================  ==========================================================
 """
 
-from adafocal.training.config import DataConfig, OptimizerConfig, TrainConfig
+from adafocal.data import DataConfig
+from adafocal.training.config import OptimizerConfig, TrainConfig
 
 __all__ = ["DataConfig", "OptimizerConfig", "TrainConfig"]

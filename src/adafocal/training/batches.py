@@ -27,10 +27,8 @@ class TensorBatches:
         return -(-len(self.split) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = self._order()
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            yield self.split.inputs[rows], self.split.labels[rows]
+        rows = torch.split(self._order(), self.batch_size)
+        yield from self.split.batches(rows, seed=0 if self.shuffle_seed is None else self.shuffle_seed)
 
     def _order(self) -> Tensor:
         if self.shuffle_seed is None:

@@ -42,6 +42,14 @@ class Classifier(L.LightningModule):
         """Seed the epoch's randomness by its number, so that resuming needs no generator state."""
         torch.manual_seed(epoch_seed(self.config.seed, self.current_epoch) + self.global_rank)
 
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        """Augment and normalise the batch where it lies now, in the precision of the model."""
+        inputs, labels = batch
+        if self.splits.transform is not None:
+            inputs = self.splits.transform(inputs, training=self.trainer.training)
+            inputs = inputs.to(next(self.model.parameters()).dtype)
+        return inputs, labels
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Give the loss of a batch."""
         inputs, labels = batch

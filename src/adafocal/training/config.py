@@ -7,31 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from adafocal._checks import check_integer, check_number
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What to train on.
-
-    Args:
-        name: A data set of `adafocal list datasets`.
-        train_size: Training samples.
-        validation_size: Validation samples, on which AdaFocal adapts.
-        noise: Standard deviation of Gaussian noise added to each input value, where inputs span [0, 1].
-        split_seed: Seed of the split and the noise; null follows the run's seed.
-    """
-
-    name: str = "digits"
-    train_size: int = 300
-    validation_size: int = 500
-    noise: float = 0.4
-    split_seed: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse sizes and noise out of range."""
-        check_integer("data.train_size", self.train_size, minimum=1)
-        check_integer("data.validation_size", self.validation_size, minimum=1)
-        check_number("data.noise", self.noise, low=0.0)
+from adafocal.data.config import DataConfig
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@
       provenance.json       versions, hardware, git revision, command, date
       metrics.csv           one row per epoch: losses, calibration, gammas
       checkpoints/last.ckpt model, loss (gammas and edges), optimiser, history
-      validation.parquet    Predictions of the validation part
+      splits.npz            which rows of the source each part holds
+      validation.parquet    Predictions of the validation part; scaling.parquet those of a second one, if any
       test.parquet          Predictions of the test part
       summary.json          the results, before and after temperature scaling; with it the run is finished
 """
@@ -67,34 +68,30 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     if (folder / "summary.json").exists():
         return read_summary(folder)
     L.seed_everything(config.seed, verbose=False)
-    splits = load_splits(
-        config.data.name,
-        train_size=config.data.train_size,
-        validation_size=config.data.validation_size,
-        noise=config.data.noise,
-        seed=config.seed if config.data.split_seed is None else config.data.split_seed,
-    )
+    splits = load_splits(config.data, seed=config.seed)
+    splits.save_rows(folder / "splits.npz")
     model = make_model(
-        config.model, config.model_args, input_shape=splits.train.inputs.shape[1:], n_classes=splits.n_classes
+        config.model,
+        config.model_args,
+        input_shape=splits.train.inputs.shape[1:],
+        n_classes=splits.n_classes,
+        vocabulary=splits.vocabulary,
     )
     classifier = Classifier(config, model, make_loss(config.loss, config.loss_args), splits)
     trainer = _trainer(config, folder, classifier, progress=progress)
     with _quiet_lightning():
         resumed = folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None
         trainer.fit(classifier, ckpt_path=resumed, weights_only=True)
-        parts = {
-            "validation": predict(trainer, classifier, splits.validation),
-            "test": predict(trainer, classifier, splits.test),
-        }
+        parts = {name: predict(trainer, classifier, split) for name, split in splits.parts.items() if name != "train"}
     for name, predictions in parts.items():
         predictions.save(folder / f"{name}.parquet")
-    temperature = fit_temperature(parts["validation"])
+    temperature = fit_temperature(parts.get("scaling", parts["validation"]))
     parts["test_scaled"] = temperature.apply(parts["test"])
     summary = {
         "loss": config.loss,
         "seed": config.seed,
         "class_names": list(splits.class_names),
-        "sizes": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        "sizes": {name: len(split) for name, split in splits.parts.items()},
         "temperature": temperature.temperature,
         **{name: summarise(predictions, n_bins=config.n_bins) for name, predictions in parts.items()},
     }

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data sets as they lie on a disk or on the hub: parts by name, each a column of inputs and one of labels.
+
+Layouts: Parquet files named as the hub names them (``train-00000-of-00002.parquet``), ``.npz`` files with one array
+per column, and one folder of images per class, below a folder per part or not.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adafocal._checks import require
+
+INPUT_COLUMNS = ("image", "img", "text", "sentence")
+LABEL_COLUMNS = ("label", "fine_label", "labels", "target")
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One part of a data set as it is stored.
+
+    Attributes:
+        inputs: Encoded images, paths or arrays of images, or texts; indexed by integers.
+        labels: Class indices, int64, shape (N,).
+        class_names: Names of the classes; empty where the source has none.
+    """
+
+    inputs: Sequence[Any]
+    labels: np.ndarray
+    class_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def read_source(
+    path: str | Path, *, input_column: str | None = None, label_column: str | None = None, large: bool = False
+) -> dict[str, Source]:
+    """Read the parts of a data set from a folder or a file.
+
+    Args:
+        path: Folder of Parquet files, ``.npz`` files or images, or one such file.
+        input_column: Column of images or texts; None finds it.
+        label_column: Column of classes; None finds it.
+        large: Whether Parquet must not be read into memory; ``datasets`` then maps it from disk.
+
+    Returns:
+        Parts by name, ``all`` where the layout names none.
+
+    Raises:
+        FileNotFoundError: If there is nothing at the path.
+        ValueError: If it is none of the layouts, or a column is missing.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"`data.path` must be a folder or file of data, got {str(path)!r}, which is not there.")
+    columns = (input_column, label_column)
+    tables = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    if tables and tables[0].suffix == ".parquet":
+        files = {name: [table for table in tables if _part_of(table) == name] for name in map(_part_of, tables)}
+        if large:
+            return _read_hub("parquet", columns, data_files={k: [str(f) for f in v] for k, v in files.items()})
+        return {name: _read_parquet(parts, columns) for name, parts in files.items()}
+    arrays = [path] if path.is_file() else sorted(path.glob("*.npz"))
+    if arrays and arrays[0].suffix == ".npz":
+        return {_part_of(file): _read_npz(file, columns) for file in arrays}
+    if path.is_dir() and (parts := _read_image_folders(path)):
+        return parts
+    raise ValueError(
+        f"`data.path` must hold Parquet files, .npz files or one folder of images per class, got {str(path)!r}."
+    )
+
+
+def read_hub(name: str, *, input_column: str | None, label_column: str | None) -> dict[str, Source]:
+    """Read the parts of a data set of the hub, which ``datasets`` downloads, caches and maps from disk.
+
+    Args:
+        name: ``owner/name``, or ``owner/name:configuration``.
+        input_column: Column of images or texts; None finds it.
+        label_column: Column of classes; None finds it.
+
+    Returns:
+        Parts by name.
+
+    Raises:
+        ModuleNotFoundError: Without ``datasets``, with the command that installs it.
+        ValueError: If the data set cannot be had, or a column is missing.
+    """
+    place, _, configuration = name.partition(":")
+    return _read_hub(place, (input_column, label_column), name=configuration or None)
+
+
+class HubColumn(Sequence[Any]):
+    """A column of a ``datasets`` table, mapped from disk; images come as the bytes or the path that are stored."""
+
+    def __init__(self, table: Any, column: str) -> None:
+        self.table = table.select_columns([column])
+        self.column = column
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, row: Any) -> Any:
+        return _stored(self.table[int(row)][self.column])
+
+
+def _read_hub(place: str, columns: tuple[str | None, str | None], **where: Any) -> dict[str, Source]:
+    datasets = require("datasets", extra="train")
+    try:
+        found = datasets.load_dataset(place, **where)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"`data.name` must be had from the hub or its cache, got {place!r}: {reason}") from error
+    parts = {}
+    for name, table in found.items():
+        inputs, labels = _columns(table.column_names, columns)
+        feature = table.features[inputs]
+        if isinstance(feature, datasets.Image):
+            table = table.cast_column(inputs, datasets.Image(decode=False))
+        names = tuple(getattr(table.features[labels], "names", None) or ())
+        values = table.with_format("numpy")[labels][:]
+        parts[name] = _source(HubColumn(table, inputs), np.asarray(values), names)
+    return parts
+
+
+def _read_parquet(files: Sequence[Path], columns: tuple[str | None, str | None]) -> Source:
+    pyarrow = require("pyarrow", extra="train")
+    parquet = require("pyarrow.parquet", extra="train")
+    inputs, labels = _columns(parquet.read_schema(files[0]).names, columns)
+    table = pyarrow.concat_tables([parquet.read_table(file, columns=[inputs, labels]) for file in files])
+    metadata = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = metadata.get("info", {}).get("features", {}).get(labels, {})
+    values = [_stored(value) for value in table[inputs].to_pylist()]
+    return _source(values, table[labels].to_numpy(), tuple(feature.get("names", ())))
+
+
+def _read_npz(file: Path, columns: tuple[str | None, str | None]) -> Source:
+    with np.load(file, allow_pickle=False) as arrays:
+        inputs, labels = _columns(arrays.files, columns)
+        values = arrays[inputs]
+        return _source(list(values) if values.ndim > 1 else values.tolist(), arrays[labels], ())
+
+
+def _read_image_folders(path: Path) -> dict[str, Source]:
+    """Read CLASS/*.png or PART/CLASS/*.png, and Tiny-ImageNet's validation part with its list of classes."""
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
+    if any(_images(folder, deep=False) for folder in folders):
+        return {"all": _read_classes(folders)}
+    parts: dict[str, Source] = {}
+    for part in folders:
+        classes = sorted(entry for entry in part.iterdir() if entry.is_dir())
+        listed = part / "val_annotations.txt"
+        if listed.exists():
+            parts[part.name] = _read_listed(part, listed)
+        elif len(classes) > 1 and any(_images(folder) for folder in classes):
+            parts[part.name] = _read_classes(classes)
+    return parts
+
+
+def _read_classes(folders: Sequence[Path]) -> Source:
+    images = [_images(folder) for folder in folders]
+    labels = np.repeat(np.arange(len(folders)), [len(files) for files in images])
+    return Source([file for files in images for file in files], labels, tuple(folder.name for folder in folders))
+
+
+def _read_listed(part: Path, listed: Path) -> Source:
+    rows = [line.split("\t") for line in listed.read_text(encoding="utf-8").splitlines() if line]
+    return _source([part / "images" / row[0] for row in rows], np.array([row[1] for row in rows]), ())
+
+
+def _images(folder: Path, *, deep: bool = True) -> list[Path]:
+    entries = folder.rglob("*") if deep else folder.iterdir()
+    return sorted(entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file())
+
+
+def _part_of(file: Path) -> str:
+    stem = file.stem.partition("-")[0]
+    return stem if stem in ("train", "validation", "valid", "val", "test") else "all"
+
+
+def _columns(names: Sequence[str], asked: tuple[str | None, str | None]) -> tuple[str, str]:
+    found = []
+    for kind, known, column in zip(("input", "label"), (INPUT_COLUMNS, LABEL_COLUMNS), asked, strict=True):
+        choices = [name for name in (known if column is None else (column,)) if name in names]
+        if not choices:
+            wanted = "set" if column is None else "a column of the data"
+            got = "" if column is None else f"{column!r} for "
+            raise ValueError(f"`data.{kind}_column` must be {wanted}, got {got}columns {', '.join(names)}.")
+        found.append(choices[0])
+    return found[0], found[1]
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, dict):  # an image of the hub
+        return value["bytes"] if value.get("bytes") is not None else value["path"]
+    return value
+
+
+def _source(inputs: Sequence[Any], labels: np.ndarray, names: tuple[str, ...]) -> Source:
+    if labels.dtype.kind in "OUS":
+        found, places = np.unique(labels.astype(str), return_inverse=True)
+        return Source(inputs, places.astype(np.int64), tuple(found.tolist()))
+    if labels.dtype.kind not in "iub" or (len(labels) and labels.min() < -1):
+        raise ValueError(f"Labels must be names or class indices, got dtype {labels.dtype}.")
+    return Source(inputs, labels.astype(np.int64), names)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images that stay encoded: decoded at once for small sets, batch by batch in threads for large ones."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adafocal._checks import require
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """A sequence of encoded images that gives uint8 batches; a peer of a tensor of shape (N, C, H, W).
+
+    Decoding and scaling release Python's lock, so threads do what worker processes would, without copies.
+
+    Attributes:
+        items: Encoded bytes, paths of files, or arrays of shape (H, W) or (H, W, C); indexed by integers.
+        rows: Which of them, in order, int64, shape (N,).
+        channels: 1 for grey, 3 for colour.
+        size: Height and width of what comes out; None where all images have one size already.
+        crop: ``center`` scales the shorter side to 8/7 of the size and cuts out the middle, ``random`` scales a random
+            part of 8 to 100 % of the area (Inception's training crop), ``none`` scales without cutting.
+    """
+
+    items: Sequence[Any]
+    rows: Tensor
+    channels: int
+    size: tuple[int, int] | None = None
+    crop: Literal["none", "center", "random"] = "none"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape (N, C, H, W)."""
+        height, width = self.size or _open(self.items[int(self.rows[0])], self.channels).size[::-1]
+        return torch.Size((len(self), self.channels, height, width))
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return self.fetch(rows)
+
+    def fetch(self, rows: Tensor, *, seed: int = 0) -> Tensor:
+        """Decode a batch; ``seed`` fixes the random crops.
+
+        Raises:
+            ValueError: If the images have different sizes and no ``size`` is set, or one cannot be read.
+        """
+        generator = np.random.default_rng(seed)
+        arrays = [self._array(int(self.rows[row]), generator) for row in rows.tolist()]
+        first = arrays[0].shape if arrays else ()
+        for row, array in zip(rows.tolist(), arrays, strict=True):
+            if array.shape != first:
+                raise ValueError(
+                    f"Images must have one size, or `data.image_size` must be set, got {first[:2]} "
+                    f"and {array.shape[:2]} (image {int(self.rows[row])})."
+                )
+        if not arrays:
+            return torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+    def batches(self, rows: Sequence[Tensor], *, seed: int, workers: int | None = None) -> Iterator[Tensor]:
+        """Yield batches in order, while threads decode the next ones.
+
+        Args:
+            rows: Rows of each batch.
+            seed: Seed of the random crops, whatever the number of threads.
+            workers: Threads; None is one per core.
+        """
+        workers = workers or os.cpu_count() or 1
+        with ThreadPoolExecutor(workers) as pool:
+            ahead: deque[Future[Tensor]] = deque()
+            try:
+                for number, batch in enumerate(rows):
+                    ahead.append(pool.submit(self.fetch, batch, seed=seed + number))
+                    if len(ahead) > workers + 1:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def _array(self, item: int, generator: np.random.Generator) -> np.ndarray:
+        try:
+            image = _open(self.items[item], self.channels)
+            if self.size is not None:
+                image = _fit(image, self.size, self.crop, generator)
+            array = np.asarray(image)
+        except (OSError, SyntaxError) as error:
+            raise ValueError(f"Images must be readable, got image {item} with {error}.") from error
+        return array if array.ndim == 3 else array[:, :, None]
+
+
+def decode_images(stored: StoredImages, *, chunk: int = 256) -> Tensor:
+    """Decode all images into memory, in one thread per core.
+
+    Returns:
+        uint8, shape (N, C, H, W).
+    """
+    items = [stored.items[row] for row in stored.rows.tolist()] if stored.size is None else []
+    if items and all(isinstance(item, np.ndarray) for item in items):
+        array = np.stack(items)  # decoded already
+        channels_last = array[..., None] if array.ndim == 3 else array
+        return torch.from_numpy(channels_last).permute(0, 3, 1, 2).contiguous()
+    batches = stored.batches(torch.split(torch.arange(len(stored)), chunk), seed=0)
+    images: Tensor | None = None
+    for number, batch in enumerate(batches):
+        if images is None:
+            images = torch.empty((len(stored), *batch.shape[1:]), dtype=torch.uint8)
+        elif batch.shape[1:] != images.shape[1:]:
+            raise ValueError(
+                f"Images must have one size, or `data.image_size` must be set, got {tuple(images.shape[2:])} "
+                f"and {tuple(batch.shape[2:])}."
+            )
+        images[number * chunk : number * chunk + len(batch)] = batch
+    return torch.empty((0, stored.channels, 0, 0), dtype=torch.uint8) if images is None else images
+
+
+def channels_of(item: Any) -> int:
+    """Give 1 for a grey image, 3 for any other."""
+    if isinstance(item, np.ndarray):
+        return 1 if item.ndim == 2 or item.shape[2] == 1 else 3
+    with _pillow().open(BytesIO(item) if isinstance(item, bytes) else item) as image:
+        return 1 if image.mode in ("1", "L", "I;16") else 3
+
+
+def _open(item: Any, channels: int) -> Any:
+    if isinstance(item, np.ndarray):
+        image = _pillow().fromarray(item.squeeze())
+    else:
+        image = _pillow().open(BytesIO(item) if isinstance(item, bytes) else Path(item))
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def _fit(image: Any, size: tuple[int, int], crop: str, generator: np.random.Generator) -> Any:
+    height, width = size
+    box = None
+    if crop == "random":
+        box = _random_box(image.width, image.height, generator)
+    elif crop == "center":
+        scale = min(image.width / width, image.height / height) * 7 / 8
+        left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+        box = (left, top, left + scale * width, top + scale * height)
+    if box is None and image.size == (width, height):
+        return image
+    return image.resize((width, height), resample=_pillow().Resampling.BILINEAR, box=box)
+
+
+def _random_box(width: int, height: int, generator: np.random.Generator) -> tuple[float, float, float, float]:
+    for _ in range(10):
+        area = width * height * generator.uniform(0.08, 1.0)
+        ratio = np.exp(generator.uniform(np.log(3 / 4), np.log(4 / 3)))
+        w, h = float(np.sqrt(area * ratio)), float(np.sqrt(area / ratio))
+        if w <= width and h <= height:
+            left, top = generator.uniform(0, width - w), generator.uniform(0, height - h)
+            return left, top, left + w, top + h
+    side = min(width, height)
+    return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
+
+
+def _pillow() -> Any:
+    return require("PIL.Image", extra="train")
