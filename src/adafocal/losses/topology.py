@@ -110,8 +110,8 @@ class TopologyAwareFocalLoss(ClassificationLoss):
     """Focal loss plus the distance between the persistence diagrams of the predicted and the true mask.
 
     For segmentation, where a mask should have the right number of pieces, tunnels and cavities. It takes time: the
-    diagrams are computed on the CPU, about half a second per volume of 64 x 64 x 64 and class. Images, volumes and signals
-    only; for two classes from one logit ``z`` per voxel, hand over ``torch.cat([torch.zeros_like(z), z], 1)``.
+    diagrams are computed on the CPU, about half a second per volume of 64 x 64 x 64 and class. Images, volumes and
+    signals only; for two classes from one logit ``z`` per voxel, hand over ``torch.cat([torch.zeros_like(z), z], 1)``.
 
     Formula: ``-(1 - p)^gamma log p + topology_weight * T`` per voxel, with T the :func:`topology_loss` of its volume.
     So the mean over voxels is the mean focal loss plus ``topology_weight`` times the mean T. ``weight`` weights both
