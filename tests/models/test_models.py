@@ -161,6 +161,14 @@ def test_word_vectors_come_from_the_file_and_stay_fixed(tmp_path):
     assert text_cnn().embedding.weight.requires_grad
 
 
+def test_word_vectors_start_as_small_as_gloves_and_padding_at_zero():
+    vocabulary = tuple(map(str, range(2000)))
+    model = make_model("text_cnn", {"embedding_size": 50}, input_shape=(30,), n_classes=3, vocabulary=vocabulary)
+
+    assert model.embedding.weight[0].tolist() == [0.0] * 50
+    assert float(model.embedding.weight[1:].detach().std()) == pytest.approx(0.1, rel=0.02)
+
+
 def test_a_file_without_vectors_is_refused_by_line(tmp_path, rejects):
     path = tmp_path / "glove.txt"
     path.write_text("dog 1.0 2.0\ncat 1.0\n", encoding="utf-8")

@@ -14,6 +14,7 @@ import adafocal
 
 COMMANDS = {
     "train": "train one classifier and write its run folder",
+    "predict": "predict with a finished run, on its own, corrupted or other data",
     "study": "train a grid of losses and seeds, and compare them",
     "report": "make the HTML page of a run or study again, from its files",
     "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",

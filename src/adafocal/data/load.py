@@ -39,7 +39,7 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
     seed = seed if config.split_seed is None else config.split_seed
     if spec.load is not None:
         return spec.load(config, seed=seed)
-    sources = aligned(_read(spec, config))
+    sources = aligned(read_sources(config))
     parts = draw_parts(spec, config, sources, seed=seed)
     names = class_names(sources)
     first = parts["train"][0].inputs[int(parts["train"][1][0])]
@@ -145,7 +145,16 @@ def pool(sources: dict[str, Source]) -> Source:
     return Source(inputs, labels, sources[order[0]].class_names)
 
 
-def _read(spec: DatasetSpec, config: DataConfig) -> dict[str, Source]:
+def read_sources(config: DataConfig) -> dict[str, Source]:
+    """Read the parts of a data set as they are stored, by name.
+
+    Raises:
+        FileNotFoundError: If the data are not where the settings say.
+        ValueError: If the name is unknown or the data set is made, not read.
+    """
+    spec = get_dataset(config)
+    if spec.load is not None:
+        raise ValueError(f"`data.name` must be a data set that is read from files, got {config.name!r}.")
     columns = {"input_column": config.input_column, "label_column": config.label_column}
     path = config.path
     if path is None and config.root is not None:

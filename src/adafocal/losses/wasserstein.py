@@ -22,7 +22,8 @@ def wasserstein_distance(
 
     Points are matched one to one, or to the diagonal, where features of no persistence lie. The plan comes from
     Sinkhorn-Knopp iterations; whatever it leaves unmatched pays its way to the diagonal. So the result is the cost of
-    a plan that could be carried out: never below the exact distance, and equal to it as ``epsilon`` goes to 0.
+    a plan that could be carried out: never below the exact distance, and equal to it as ``epsilon`` and ``tolerance``
+    go to 0.
 
     Formula: ``(min over matchings of sum ||a - b||^order + sum over unmatched points of ||a - diagonal||^order)^(1 /
     order)``, with Euclidean lengths in the (birth, death) plane.

@@ -58,6 +58,9 @@ class TextCNN(nn.Module):
         vectors = None if glove is None else word_vectors(glove, vocabulary)
         size = embedding_size if vectors is None else vectors.shape[1]
         self.embedding = nn.Embedding(len(vocabulary), size, padding_idx=0, _weight=vectors)
+        if vectors is None:
+            # As small as GloVe's: with torch's N(0, 1) the filters learn random vectors by heart and do not move them.
+            nn.init.normal_(self.embedding.weight[1:], std=0.1)
         self.embedding.weight.requires_grad_(glove is None if train_embedding is None else train_embedding)
         self.convs = nn.ModuleList(nn.Conv1d(channels, width, kernel_size) for channels in (size, width, width))
         self.pool = nn.MaxPool1d(kernel_size, stride=1)

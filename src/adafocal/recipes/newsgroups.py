@@ -60,7 +60,7 @@ GP_CNN_SHORT = short_form(
         model="text_cnn",
         model_args={"width": 64, "embedding_size": 64},
         data=DataConfig(name="20newsgroups", train_size=8_000, length=200, vocabulary_size=10_000),
-        optimizer=OptimizerConfig(name="adam", lr=1e-3, weight_decay=0.0, milestones=()),
+        optimizer=OptimizerConfig(name="adam", lr=2e-3, weight_decay=0.0, milestones=()),
         epochs=10,
         batch_size=64,
     ),

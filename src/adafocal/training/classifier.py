@@ -45,10 +45,13 @@ class Classifier(L.LightningModule):
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Augment and normalise the batch where it lies now, in the precision of the model."""
         inputs, labels = batch
-        if self.splits.transform is not None:
-            inputs = self.splits.transform(inputs, training=self.trainer.training)
-            inputs = inputs.to(next(self.model.parameters()).dtype)
-        return inputs, labels
+        return self.prepared(inputs, training=self.trainer.training), labels
+
+    def prepared(self, inputs: Tensor, *, training: bool) -> Tensor:
+        """Give what the model takes: augmented if training, normalised, in the precision of the model."""
+        if self.splits.transform is None:
+            return inputs
+        return self.splits.transform(inputs, training=training).to(next(self.model.parameters()).dtype)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Give the loss of a batch."""

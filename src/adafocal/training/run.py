@@ -67,17 +67,9 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     prepare_folder(config, folder, overwrite=overwrite)
     if (folder / "summary.json").exists():
         return read_summary(folder)
-    L.seed_everything(config.seed, verbose=False)
-    splits = load_splits(config.data, seed=config.seed)
+    classifier = build(config)
+    splits = classifier.splits
     splits.save_rows(folder / "splits.npz")
-    model = make_model(
-        config.model,
-        config.model_args,
-        input_shape=splits.train.inputs.shape[1:],
-        n_classes=splits.n_classes,
-        vocabulary=splits.vocabulary,
-    )
-    classifier = Classifier(config, model, make_loss(config.loss, config.loss_args), splits)
     trainer = _trainer(config, folder, classifier, progress=progress)
     with _quiet_lightning():
         resumed = folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None
@@ -97,6 +89,20 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def build(config: TrainConfig) -> Classifier:
+    """Load the data and build model and loss, seeded."""
+    L.seed_everything(config.seed, verbose=False)
+    splits = load_splits(config.data, seed=config.seed)
+    model = make_model(
+        config.model,
+        config.model_args,
+        input_shape=splits.train.inputs.shape[1:],
+        n_classes=splits.n_classes,
+        vocabulary=splits.vocabulary,
+    )
+    return Classifier(config, model, make_loss(config.loss, config.loss_args), splits)
 
 
 def prepare_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:

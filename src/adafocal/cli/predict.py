@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``adafocal predict``: predictions of a finished run on its own, corrupted or other data."""
+
+from adafocal.cli.options import command_parser
+
+
+def main(arguments: list[str]) -> int:
+    """Write a file of predictions; see ``adafocal predict --help``."""
+    parser = command_parser(
+        "predict", "Predict with a finished run: on a part of its data, on corrupted images, or on other data."
+    )
+    parser.add_argument("run_dir", type=str, help="Folder of a finished run.")
+    parser.add_argument("--output", "-o", type=str, required=True, help="Predictions to write: .parquet, .npz or .csv.")
+    parser.add_argument("--part", type=str, default="test", help="Part of the data.")
+    parser.add_argument("--name", type=str, default=None, help="Other data: a name of `adafocal list datasets`.")
+    parser.add_argument("--root", type=str, default=None, help="Other data: the folder that holds data sets by name.")
+    parser.add_argument("--path", type=str, default=None, help="Other data: their own folder or file.")
+    parser.add_argument("--corruption", type=str, default=None, help="Corrupt the images, such as gaussian_noise.")
+    parser.add_argument("--severity", type=int, default=3, help="Strength of the corruption, 1 to 5.")
+    parser.add_argument("--features", type=bool, default=False, help="Keep the penultimate layer, for adafocal ood.")
+    options = parser.parse_args(arguments)
+
+    from adafocal.data import DataConfig
+    from adafocal.training.predict import predict_with
+
+    other = options.name or options.path
+    data = DataConfig(name=options.name or "other", root=options.root, path=options.path) if other else None
+    predictions = predict_with(
+        options.run_dir,
+        part=options.part,
+        data=data,
+        corruption=options.corruption,
+        severity=options.severity,
+        features=options.features,
+    )
+    predictions.save(options.output)
+    print(f"{predictions.n} predictions in {options.output}")
+    return 0

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predictions of a finished run on any part of its data, on its corrupted test images, or on other data."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from adafocal.data import DataConfig, Split, corrupt
+from adafocal.data.foreign import foreign_split
+from adafocal.data.load import read_sources
+from adafocal.predictions import Predictions
+from adafocal.training.batches import TensorBatches
+from adafocal.training.classifier import Classifier
+from adafocal.training.config import from_plain
+from adafocal.training.run import CHECKPOINT, build
+
+
+def predict_with(
+    folder: str | Path,
+    *,
+    part: str = "test",
+    data: DataConfig | None = None,
+    corruption: str | None = None,
+    severity: int = 3,
+    features: bool = False,
+) -> Predictions:
+    """Run the classifier of a finished run.
+
+    Args:
+        folder: The run folder.
+        part: ``train``, ``validation``, ``scaling`` or ``test``, or a part of other data.
+        data: Other data; None takes the run's own.
+        corruption: Corrupt the images first, by a name of ``adafocal.data.CORRUPTIONS``.
+        severity: Strength of the corruption, 1 to 5.
+        features: Whether to keep the penultimate layer, for out-of-distribution scores.
+
+    Returns:
+        Predictions in the order of the part, on the CPU in float32. Other data whose labels are no classes of the model
+        get label 0 in every row, because a record needs labels; out-of-distribution scores do not read them.
+
+    Raises:
+        ValueError: If the run is not finished, the part is unknown, or the data do not fit the model.
+        FileNotFoundError: If the other data are not where the settings say.
+    """
+    folder = Path(folder)
+    classifier = load_classifier(folder)
+    splits = classifier.splits
+    if data is not None:
+        split = foreign_split(read_sources(data), part, like=splits, config=classifier.config.data)
+    elif part in splits.parts:
+        split = splits.parts[part]
+    else:
+        raise ValueError(f"`part` must be one of {', '.join(splits.parts)}, got {part!r}.")
+    if corruption is not None:
+        split = _corrupted(split, corruption, severity, seed=classifier.config.seed)
+    logits, penultimate = _forward(classifier, split, features=features)
+    known = bool((split.labels < splits.n_classes).all())
+    labels = split.labels if known else torch.zeros_like(split.labels)
+    return Predictions(logits=logits, labels=labels, features=penultimate)
+
+
+def load_classifier(folder: str | Path) -> Classifier:
+    """Build the classifier of a finished run with its data and its weights.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or its checkpoint does not fit its settings.
+    """
+    folder = Path(folder)
+    if not (folder / "summary.json").exists():
+        raise ValueError(f"`run_dir` must hold a finished run, got {str(folder)!r}.")
+    classifier = build(from_plain(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))))
+    try:
+        state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")["state_dict"]
+        classifier.load_state_dict(state)
+    except (RuntimeError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{str(folder / CHECKPOINT)!r} must be the checkpoint of this run: {reason}") from error
+    return classifier.eval()
+
+
+@torch.no_grad()
+def _forward(classifier: Classifier, split: Split, *, features: bool) -> tuple[Tensor, Tensor | None]:
+    logits, penultimate = [], []
+    model: Any = classifier.model  # every model of the catalogue has features()
+    for inputs, _ in TensorBatches(split, classifier.config.evaluation_batch_size):
+        ready = classifier.prepared(inputs, training=False)
+        logits.append(classifier(ready).float())
+        if features:
+            penultimate.append(model.features(ready).flatten(1).float())
+    return torch.cat(logits), torch.cat(penultimate) if features else None
+
+
+def _corrupted(split: Split, name: str, severity: int, *, seed: int) -> Split:
+    if not isinstance(split.inputs, Tensor) or split.inputs.dtype != torch.uint8:
+        raise ValueError(f"`corruption` needs uint8 images in memory, got {_kind(split)}.")
+    generator = torch.Generator().manual_seed(seed)
+    parts = [
+        corrupt(images, name, severity=severity, generator=generator) for images in torch.split(split.inputs, 1000)
+    ]
+    return replace(split, inputs=torch.cat(parts))
+
+
+def _kind(split: Split) -> str:
+    return str(split.inputs.dtype) if isinstance(split.inputs, Tensor) else "images that stay on disk"
