@@ -12,7 +12,7 @@ from torch import Tensor
 from adafocal._checks import check_integer
 from adafocal.calibration.bins import BinStats, merge, sum_bins
 from adafocal.calibration.consistency import CELLS_PER_BIN, resampled_p_value
-from adafocal.calibration.edges import assign_bins, equal_width_edges
+from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.errors import binned_error
 from adafocal.calibration.grid import grid_ks_error, grid_stats, joined_equal_mass, joined_sweep
 from adafocal.calibration.intervals import N_RESAMPLES, rms_interval_from_bins
@@ -79,7 +79,7 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
     edges = equal_width_edges(n_bins, dtype=probs.dtype)
     return StreamSums(
         cells=grid_stats(confidence, happened),
-        bins=sum_bins(confidence, happened, edges, _index(confidence, n_bins).long()),
+        bins=sum_bins(confidence, happened, edges, assign_equal_width_bins(confidence, n_bins)),
         class_gaps=_class_gaps(probs, labels, n_bins),
         totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares, gaps]),
     )
@@ -196,18 +196,7 @@ def _class_gaps(probs: Tensor, labels: Tensor, n_bins: int) -> Tensor:
     # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.
     first = n_bins * torch.arange(n_classes, dtype=torch.int32)
     turn = n_bins * n_classes * (torch.arange(n, dtype=torch.int32) % 4)
-    place = _index(probs, n_bins).add_(first[:, None])
+    place = assign_equal_width_bins(probs, n_bins).int().add_(first[:, None])
     happened = torch.bincount(place.gather(0, labels[None])[0], minlength=n_bins * n_classes)
     expected = torch.bincount(place.add_(turn).view(-1), probs.double().view(-1), 4 * n_bins * n_classes)
     return (expected.view(4, -1).sum(dim=0) - happened).view(n_classes, n_bins)
-
-
-def _index(values: Tensor, n_bins: int) -> Tensor:
-    """Give the equal-width bin of each value: what ``assign_bins`` gives, for float32 without its search."""
-    if values.dtype != torch.float32:
-        return assign_bins(values, equal_width_edges(n_bins, dtype=values.dtype)).int()
-    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
-    # such a number times n_bins is never whole, so cutting its fraction off is rounding down.
-    below = values.clamp(2.0**-100, 1.0).double()
-    below.view(torch.int64).sub_(1 << 28)
-    return below.mul_(n_bins).int()
