@@ -8,6 +8,9 @@ from torch import Tensor
 from adafocal._checks import check_labels_match
 from adafocal._shapes import Labels, Logits, PerSample
 
+# Below so many classes, a row is too short for its own search to pay.
+FEW = 16
+
 
 def top_label_from_probs(probs: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
     """Give the largest probability of each sample and whether its class is the label.
@@ -28,8 +31,7 @@ def top_label_from_probs(probs: Logits, labels: Labels) -> tuple[PerSample, PerS
         (tensor([0.7000]), tensor([False]))
     """
     check_labels_match(probs, labels, name="probs")
-    confidence, predicted = _largest(at_least_float32(probs), min(1, probs.ndim - 1))
-    return confidence, predicted == labels
+    return _largest(at_least_float32(probs), labels, min(1, probs.ndim - 1))
 
 
 def top_label_from_logits(logits: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
@@ -54,18 +56,44 @@ def top_label_from_logits(logits: Logits, labels: Labels) -> tuple[PerSample, Pe
     """
     check_labels_match(logits, labels)
     wide, axis = at_least_float32(logits), min(1, logits.ndim - 1)
-    largest, predicted = _largest(wide, axis)
-    confidence = (largest - wide.logsumexp(dim=axis)).exp().clamp(max=1.0)
-    return confidence, predicted == labels
+    largest, correct = _largest(wide, labels, axis)
+    return (largest - wide.logsumexp(dim=axis)).exp().clamp(max=1.0), correct
 
 
-def _largest(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Give the largest value and the lowest class that has it."""
-    if values.device.type != "cpu" or values.requires_grad or torch.compiler.is_compiling() or axis != values.ndim - 1:
-        return values.max(dim=axis)
-    # NumPy searches rows with vector instructions, PyTorch on the CPU does not: ten times slower for many classes.
-    predicted = torch.from_numpy(np.asarray(values.numpy().argmax(axis)))
-    return values.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted
+def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Give the largest value, and whether the label is the lowest class that has it."""
+    if (
+        values.device.type != "cpu"
+        or values.requires_grad
+        or torch.compiler.is_compiling()
+        or labels.is_floating_point()
+    ):
+        largest, predicted = values.max(dim=axis)
+        return largest, predicted == labels
+    n_classes = values.shape[axis]
+    if values.stride(axis) == 1 and n_classes >= FEW:
+        # NumPy searches long rows with vector instructions, PyTorch on the CPU does not.
+        predicted = torch.from_numpy(np.asarray(values.numpy().argmax(axis)))
+        return values.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
+    if values.ndim == 2:
+        values = class_after_class(values)
+    largest = values.amax(dim=axis)
+    # Equal values are rare, and only they (and NaN, which equals nothing) need a search for the class.
+    if np.count_nonzero(values.numpy() == largest.unsqueeze(axis).numpy()) != labels.numel():
+        return largest, values.argmax(dim=axis) == labels
+    known = labels.clamp(0, n_classes - 1).long()
+    return largest, (values.gather(axis, known.unsqueeze(axis)).squeeze(axis) == largest) & (known == labels)
+
+
+def class_after_class(values: Tensor) -> Tensor:
+    """Give a matrix of shape (N, C) that lies in memory class after class, as sums over samples of few classes like it."""
+    if values.stride(0) == 1:
+        return values
+    rows = values.numpy()
+    turned = np.empty(rows.shape[::-1], rows.dtype)
+    for start in range(0, len(rows), 4096):  # blocks that stay in the cache
+        turned[:, start : start + 4096] = rows[start : start + 4096].T
+    return torch.from_numpy(turned).t()
 
 
 def at_least_float32(values: Tensor) -> Tensor:
