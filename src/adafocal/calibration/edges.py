@@ -112,7 +112,7 @@ def assign_equal_width_bins(confidence: Tensor, n_bins: int) -> Tensor:
         return assign_bins(confidence, equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device))
     # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
     # such a number times n_bins is exact and never whole, so cutting its fraction off is rounding down.
-    below = confidence.clamp(2.0**-100, 1.0).double()
+    # A search puts NaN behind the last edge, as it does 1.
+    below = confidence.nan_to_num(1.0).clamp_(2.0**-100, 1.0).double()
     below.view(torch.int64).sub_(1 << 28)
-    # A search puts NaN behind the last edge.
-    return below.mul_(n_bins).nan_to_num_(n_bins - 1).int()
+    return below.mul_(n_bins).int()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from adafocal._checks import check_labels_match
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal._tables import class_after_class
 
 # Below so many classes, a row is too short for its own search to pay.
 FEW = 16
@@ -76,24 +77,13 @@ def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]
         predicted = torch.from_numpy(np.asarray(values.numpy().argmax(axis)))
         return values.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
     if values.ndim == 2:
-        values = class_after_class(values)
+        values = torch.from_numpy(class_after_class(values.numpy()))
     largest = values.amax(dim=axis)
     # Equal values are rare, and only they (and NaN, which equals nothing) need a search for the class.
     if np.count_nonzero(values.numpy() == largest.unsqueeze(axis).numpy()) != labels.numel():
         return largest, values.argmax(dim=axis) == labels
     known = labels.clamp(0, n_classes - 1).long()
     return largest, (values.gather(axis, known.unsqueeze(axis)).squeeze(axis) == largest) & (known == labels)
-
-
-def class_after_class(values: Tensor) -> Tensor:
-    """Give a matrix of shape (N, C) that lies in memory class after class, as sums over samples of few classes like it."""
-    if values.stride(0) == 1:
-        return values
-    rows = values.numpy()
-    turned = np.empty(rows.shape[::-1], rows.dtype)
-    for start in range(0, len(rows), 4096):  # blocks that stay in the cache
-        turned[:, start : start + 4096] = rows[start : start + 4096].T
-    return torch.from_numpy(turned).t()
 
 
 def at_least_float32(values: Tensor) -> Tensor:

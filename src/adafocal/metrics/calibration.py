@@ -79,9 +79,9 @@ class CalibrationError(Metric):
             stats = sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, self.n_bins))
         else:
             stats = grid_stats(confidence, correct)
-        self.count += stats.count
-        self.confidence_sum += stats.confidence_sum
-        self.correct_sum += stats.correct_sum
+        self.count.add_(stats.count)
+        self.confidence_sum.add_(stats.confidence_sum)
+        self.correct_sum.add_(stats.correct_sum)
 
     def stats(self) -> BinStats:
         """Give the sums per bin: the data of a reliability diagram."""
