@@ -78,7 +78,7 @@ def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]
         return values.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
     if values.ndim == 2:
         values = torch.from_numpy(class_after_class(values.numpy()))
-    largest = values.amax(dim=axis)
+    largest = torch.from_numpy(np.asarray(values.numpy().max(axis)))
     # Equal values are rare, and only they (and NaN, which equals nothing) need a search for the class.
     if np.count_nonzero(values.numpy() == largest.unsqueeze(axis).numpy()) != labels.numel():
         return largest, values.argmax(dim=axis) == labels
