@@ -16,6 +16,7 @@ from adafocal._tables import (
     Columns,
     RowError,
     arrow_values,
+    class_after_class,
     csv_header,
     csv_labels,
     csv_numbers,
@@ -105,14 +106,10 @@ class Piece:
 
 
 def _by_class(parts: list[np.ndarray]) -> np.ndarray:
-    """Join columns to a matrix of shape (N, C) that lies in memory class after class, as sums over samples like it."""
+    """Join columns to a matrix of shape (N, C) that lies in memory class after class."""
     if len(parts) > 1 or parts[0].ndim != 2:
         return stack(parts) if len(parts) == 1 else np.stack(parts).T
-    rows = parts[0]
-    turned = np.empty(rows.shape[::-1], rows.dtype)
-    for start in range(0, len(rows), 4096):  # blocks that stay in the cache
-        turned[:, start : start + 4096] = rows[start : start + 4096].T
-    return turned.T
+    return class_after_class(parts[0])
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:

@@ -62,3 +62,30 @@ def test_bad_inputs_are_rejected(rejects):
         top_label_from_probs(torch.ones(2, 3, dtype=torch.int64), torch.tensor([0, 1]))
     with rejects(ValueError, "`labels` must have shape (2,) for `logits` of shape (2, 3), got (3,)."):
         top_label_from_logits(torch.ones(2, 3), torch.tensor([0, 1, 2]))
+
+
+@pytest.mark.parametrize("shape", [(3,), (500, 3), (500, 15), (500, 16), (500, 200), (40, 4, 5, 6), (0, 3), (0, 30)])
+@pytest.mark.parametrize("kind", ["distinct", "tied", "nan"])
+@pytest.mark.parametrize("top_label", [top_label_from_probs, top_label_from_logits])
+def test_top_label_is_that_of_a_search_whatever_the_number_of_classes(shape, kind, top_label):
+    values = torch.rand(shape)
+    if kind == "tied":
+        values = values.mul(4).round()
+    if kind == "nan" and values.numel():
+        values.view(-1)[1] = torch.nan
+    axis = min(1, len(shape) - 1)
+    labels = torch.randint(-1, shape[axis] + 1, (*shape[:axis], *shape[axis + 1 :]))
+    largest, predicted = values.max(dim=axis)
+    confidence, correct = top_label(values, labels)
+    if top_label is top_label_from_logits:
+        largest = (largest - values.logsumexp(dim=axis)).exp()
+    torch.testing.assert_close(confidence, largest, rtol=0, atol=0, equal_nan=True)
+    assert correct.tolist() == (predicted == labels).tolist()
+    transposed = values.t().contiguous().t() if values.ndim == 2 else values
+    assert top_label(transposed, labels)[1].tolist() == correct.tolist()
+
+
+def test_top_label_has_a_gradient():
+    logits = torch.rand(5, 3, requires_grad=True)
+    top_label_from_logits(logits, torch.zeros(5, dtype=torch.int64))[0].sum().backward()
+    assert bool((logits.grad.abs().sum(dim=1) > 0).all())

@@ -390,3 +390,13 @@ def test_progress_counts_every_row_once(tmp_path):
         seen = []
         measure(scan([tmp_path / "p.parquet"], Names()), advance=seen.append, in_memory=in_memory)
         assert sum(seen) == 1000
+
+
+def test_a_large_file_is_read_without_pandas(tmp_path):
+    pq.write_table(table_of(predictions()), tmp_path / "p.parquet")
+    code = (
+        "import sys, pathlib; from adafocal._scan import Names, scan; from adafocal.report.evaluation import measure; "
+        "measure(scan([pathlib.Path(sys.argv[1])], Names()), in_memory=1); print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "p.parquet"], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -97,7 +97,9 @@ def sum_bins(confidence: Confidence, correct: Correct, edges: InnerEdges, index:
     n_bins = edges.numel() + 1
     return BinStats(
         edges=edges,
-        count=torch.zeros(n_bins, dtype=torch.int64, device=index.device).index_add_(0, index, torch.ones_like(index)),
+        count=torch.zeros(n_bins, dtype=torch.int64, device=index.device).index_add_(
+            0, index, torch.ones_like(index, dtype=torch.int64)
+        ),
         confidence_sum=_sum_per_bin(confidence, index, n_bins),
         correct_sum=_sum_per_bin(correct, index, n_bins),
     )

@@ -92,3 +92,27 @@ def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
         tensor([0, 0, 1])
     """
     return torch.bucketize(confidence.contiguous(), edges.contiguous(), right=False)
+
+
+def assign_equal_width_bins(confidence: Tensor, n_bins: int) -> Tensor:
+    """Give the index of the equal-width bin (a, b] that holds each value, several times faster than a search.
+
+    Args:
+        confidence: Values of any shape.
+        n_bins: Number of bins, at least 1.
+
+    Returns:
+        What :func:`assign_bins` gives with :func:`equal_width_edges` of the dtype of ``confidence``; int32 or int64.
+
+    Example:
+        >>> assign_equal_width_bins(torch.tensor([0.0, 0.5, 0.6]), 2).tolist()
+        [0, 0, 1]
+    """
+    if confidence.dtype != torch.float32 or confidence.device.type == "mps" or n_bins >= 1 << 24:
+        return assign_bins(confidence, equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device))
+    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
+    # such a number times n_bins is exact and never whole, so cutting its fraction off is rounding down.
+    # A search puts NaN behind the last edge, as it does 1.
+    below = confidence.nan_to_num(1.0).clamp_(2.0**-100, 1.0).double()
+    below.view(torch.int64).sub_(1 << 28)
+    return below.mul_(n_bins).int()

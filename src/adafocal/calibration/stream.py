@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from adafocal._checks import check_integer
 from adafocal.calibration.bins import BinStats, merge, sum_bins
 from adafocal.calibration.consistency import CELLS_PER_BIN, resampled_p_value
-from adafocal.calibration.edges import assign_bins, equal_width_edges
+from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.errors import binned_error
 from adafocal.calibration.grid import grid_ks_error, grid_stats, joined_equal_mass, joined_sweep
 from adafocal.calibration.intervals import N_RESAMPLES, rms_interval_from_bins
@@ -21,6 +22,9 @@ from adafocal.calibration.smooth import residuals_on_grid, smooth_error
 from adafocal.calibration.summary import LEVEL, CalibrationSummary
 from adafocal.calibration.top_label import at_least_float32
 from adafocal.predictions import Predictions
+
+# Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
+IN_CACHE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -68,19 +72,19 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
     probs = predictions.probs.t().contiguous()
     top, of_label = probs.amax(dim=0), probs.gather(0, labels[None])[0]
     # Equal probabilities are rare, and only they need to know which class comes first.
-    tied = int((probs == top).sum()) > len(top)
+    tied = np.count_nonzero(probs.numpy() == top.numpy()) > len(top)
     right = predictions.correct if tied else of_label == top
     confidence, happened = top, right
     if positive_class is not None:
         confidence, happened = probs[positive_class], labels == positive_class
     nll = -of_label.double().log() if predictions.logits is None else _nll_from_logits(predictions.logits, labels)
-    squares = (probs * probs).sum() + (1 - 2 * of_label.double()).sum()
+    gaps_per_class, squares = _class_sums(probs, of_label, labels, n_bins)
     gaps = (confidence.double() - happened.double()).square().sum()
     edges = equal_width_edges(n_bins, dtype=probs.dtype)
     return StreamSums(
         cells=grid_stats(confidence, happened),
-        bins=sum_bins(confidence, happened, edges, _index(confidence, n_bins).long()),
-        class_gaps=_class_gaps(probs, labels, n_bins),
+        bins=sum_bins(confidence, happened, edges, assign_equal_width_bins(confidence, n_bins)),
+        class_gaps=gaps_per_class,
         totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares, gaps]),
     )
 
@@ -191,23 +195,18 @@ def _nll_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(at_least_float32(logits), labels, reduction="none")
 
 
-def _class_gaps(probs: Tensor, labels: Tensor, n_bins: int) -> Tensor:
+def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
+    """Give the gaps per class and bin, and the squared distance to the one-hot label, of probabilities (C, N)."""
     n_classes, n = probs.shape
+    happened = torch.bincount(assign_equal_width_bins(of_label, n_bins) + n_bins * labels, minlength=n_bins * n_classes)
     # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.
-    first = n_bins * torch.arange(n_classes, dtype=torch.int32)
-    turn = n_bins * n_classes * (torch.arange(n, dtype=torch.int32) % 4)
-    place = _index(probs, n_bins).add_(first[:, None])
-    happened = torch.bincount(place.gather(0, labels[None])[0], minlength=n_bins * n_classes)
-    expected = torch.bincount(place.add_(turn).view(-1), probs.double().view(-1), 4 * n_bins * n_classes)
-    return (expected.view(4, -1).sum(dim=0) - happened).view(n_classes, n_bins)
-
-
-def _index(values: Tensor, n_bins: int) -> Tensor:
-    """Give the equal-width bin of each value: what ``assign_bins`` gives, for float32 without its search."""
-    if values.dtype != torch.float32:
-        return assign_bins(values, equal_width_edges(n_bins, dtype=values.dtype)).int()
-    # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
-    # such a number times n_bins is never whole, so cutting its fraction off is rounding down.
-    below = values.clamp(2.0**-100, 1.0).double()
-    below.view(torch.int64).sub_(1 << 28)
-    return below.mul_(n_bins).int()
+    turn = (torch.arange(n, dtype=torch.int32) & 3) * n_bins
+    expected, squares = [], (1 - 2 * of_label.double()).sum()
+    for classes in torch.split(probs, max(1, IN_CACHE // n)):
+        wide = classes.double().view(-1)
+        first = 4 * n_bins * torch.arange(len(classes), dtype=torch.int32)
+        place = assign_equal_width_bins(classes, n_bins).int().add_(turn).add_(first[:, None])
+        expected.append(torch.bincount(place.view(-1), wide, 4 * n_bins * len(classes)))
+        squares += wide.dot(wide)
+    gaps = torch.cat(expected).view(n_classes, 4, n_bins).sum(dim=1) - happened.view(n_classes, n_bins)
+    return gaps, squares

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """From logits or probabilities and labels to the event that is calibrated: the top label was right."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from adafocal._checks import check_labels_match
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal._tables import class_after_class
+
+# Below so many classes, a row is too short for its own search to pay.
+FEW = 16
 
 
 def top_label_from_probs(probs: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
@@ -27,8 +32,7 @@ def top_label_from_probs(probs: Logits, labels: Labels) -> tuple[PerSample, PerS
         (tensor([0.7000]), tensor([False]))
     """
     check_labels_match(probs, labels, name="probs")
-    confidence, predicted = at_least_float32(probs).max(dim=min(1, probs.ndim - 1))
-    return confidence, predicted == labels
+    return _largest(at_least_float32(probs), labels, min(1, probs.ndim - 1))
 
 
 def top_label_from_logits(logits: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
@@ -53,9 +57,33 @@ def top_label_from_logits(logits: Logits, labels: Labels) -> tuple[PerSample, Pe
     """
     check_labels_match(logits, labels)
     wide, axis = at_least_float32(logits), min(1, logits.ndim - 1)
-    largest, predicted = wide.max(dim=axis)
-    confidence = (largest - wide.logsumexp(dim=axis)).exp().clamp(max=1.0)
-    return confidence, predicted == labels
+    largest, correct = _largest(wide, labels, axis)
+    return (largest - wide.logsumexp(dim=axis)).exp().clamp(max=1.0), correct
+
+
+def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Give the largest value, and whether the label is the lowest class that has it."""
+    if (
+        values.device.type != "cpu"
+        or values.requires_grad
+        or torch.compiler.is_compiling()
+        or labels.is_floating_point()
+    ):
+        largest, predicted = values.max(dim=axis)
+        return largest, predicted == labels
+    n_classes = values.shape[axis]
+    if values.stride(axis) == 1 and n_classes >= FEW:
+        # NumPy searches long rows with vector instructions, PyTorch on the CPU does not.
+        predicted = torch.from_numpy(np.asarray(values.numpy().argmax(axis)))
+        return values.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
+    if values.ndim == 2:
+        values = torch.from_numpy(class_after_class(values.numpy()))
+    largest = torch.from_numpy(np.asarray(values.numpy().max(axis)))
+    # Equal values are rare, and only they (and NaN, which equals nothing) need a search for the class.
+    if np.count_nonzero(values.numpy() == largest.unsqueeze(axis).numpy()) != labels.numel():
+        return largest, values.argmax(dim=axis) == labels
+    known = labels.clamp(0, n_classes - 1).long()
+    return largest, (values.gather(axis, known.unsqueeze(axis)).squeeze(axis) == largest) & (known == labels)
 
 
 def at_least_float32(values: Tensor) -> Tensor:

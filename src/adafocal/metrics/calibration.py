@@ -7,8 +7,8 @@ from torchmetrics import Metric
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Labels, Logits, Scalar
-from adafocal.calibration.bins import BinStats, bin_stats
-from adafocal.calibration.edges import assign_bins, equal_width_edges
+from adafocal.calibration.bins import BinStats, sum_bins
+from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.errors import BINNINGS, NORMS, binned_error
 from adafocal.calibration.grid import N_CELLS, grid_edges, grid_stats, joined_equal_mass
 from adafocal.metrics.inputs import check_settings, counted_samples, counted_top_label
@@ -76,12 +76,12 @@ class CalibrationError(Metric):
         confidence, correct = counted_top_label(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
         if self.binning == "equal_width":
             edges = equal_width_edges(self.n_bins, dtype=confidence.dtype, device=confidence.device)
-            stats = bin_stats(confidence, correct, edges)
+            stats = sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, self.n_bins))
         else:
             stats = grid_stats(confidence, correct)
-        self.count += stats.count
-        self.confidence_sum += stats.confidence_sum
-        self.correct_sum += stats.correct_sum
+        self.count.add_(stats.count)
+        self.confidence_sum.add_(stats.confidence_sum)
+        self.correct_sum.add_(stats.correct_sum)
 
     def stats(self) -> BinStats:
         """Give the sums per bin: the data of a reliability diagram."""
@@ -149,8 +149,9 @@ class ClasswiseCalibrationError(Metric):
         if rows.shape[1] != self.n_classes:
             raise ValueError(f"`{self.inputs}` must have {self.n_classes} classes, got {rows.shape[1]}.")
         probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
-        edges = equal_width_edges(self.n_bins, dtype=probs.dtype, device=probs.device)
-        index = assign_bins(probs, edges) + self.n_bins * torch.arange(self.n_classes, device=probs.device)
+        index = assign_equal_width_bins(probs, self.n_bins) + self.n_bins * torch.arange(
+            self.n_classes, device=probs.device
+        )
         self.count += _per_bin(torch.ones_like(index), index, self.count)
         self.confidence_sum += _per_bin(probs, index, self.confidence_sum)
         happened = index.gather(1, counted[:, None])

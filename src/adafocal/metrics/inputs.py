@@ -19,27 +19,32 @@ def check_settings(inputs: str, ignore_index: int) -> None:
 
 def counted_top_label(values: Logits, labels: Labels, *, inputs: str, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Give confidence and correctness of the samples that count, both of shape (n,)."""
-    _check_batch(values, labels, inputs, ignore_index)
+    counted = _counted(values, labels, inputs, ignore_index)
     top_label = top_label_from_logits if inputs == "logits" else top_label_from_probs
     confidence, correct = top_label(values, labels)
-    counted = labels != ignore_index
-    if bool(counted.all()):
+    if counted is None:
         return confidence.flatten(), correct.flatten()
     return confidence[counted], correct[counted]
 
 
 def counted_samples(values: Logits, labels: Labels, *, inputs: str, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Give the values, shape (n, C) in float32 or wider, and the labels, shape (n,), of the samples that count."""
-    _check_batch(values, labels, inputs, ignore_index)
+    counted = _counted(values, labels, inputs, ignore_index)
     rows = at_least_float32(values).movedim(min(1, values.ndim - 1), -1).reshape(labels.numel(), -1)
-    counted = labels.flatten() != ignore_index
-    if bool(counted.all()):
+    if counted is None:
         return rows, labels.flatten().long()
-    return rows[counted], labels.flatten()[counted].long()
+    return rows[counted.flatten()], labels[counted].long()
 
 
-def _check_batch(values: Tensor, labels: Tensor, inputs: str, ignore_index: int) -> None:
+def _counted(values: Tensor, labels: Tensor, inputs: str, ignore_index: int) -> Tensor | None:
+    """Give which samples count, or None where all do; raise unless values and labels fit."""
     check_labels_match(values, labels, name=inputs)
     if labels.is_floating_point():
         raise TypeError("`labels` must be class indices, got class probabilities.")
-    check_label_values(labels, values.shape[min(1, values.ndim - 1)], ignore_index=ignore_index)
+    n_classes = values.shape[min(1, values.ndim - 1)]
+    if not 0 <= ignore_index < n_classes and labels.numel() > 0:
+        low, high = labels.aminmax()
+        if int(low) >= 0 and int(high) < n_classes:
+            return None
+    check_label_values(labels, n_classes, ignore_index=ignore_index)
+    return labels != ignore_index
