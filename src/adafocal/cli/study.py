@@ -2,16 +2,18 @@
 """``adafocal study``: a grid of losses and seeds, one table, one page."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
 
 from adafocal.cli.options import train_config, train_parser
 
+Columns: TypeAlias = tuple[tuple[str, str, float, int], ...]  # metric, heading, scale, digits
 LOSSES = ["cross_entropy", "flsd53", "adafocal"]
 COLUMNS = (("error", "error %", 100, 2), ("ece", "ECE %", 100, 2), ("nll", "NLL", 1, 3))
-SCALED = (("ece_scaled", "ECE % after T", 100, 2), ("temperature", "T", 1, 2))
+SIGNED = ("overconfidence", "confidence - accuracy %", 100, 2)
+SCALED = (("ece_scaled", "ECE %", 100, 2), ("nll_scaled", "NLL", 1, 3), ("temperature", "T", 1, 2))
 
 
 def main(arguments: list[str]) -> int:
@@ -50,17 +52,10 @@ def main(arguments: list[str]) -> int:
 
 
 def show(comparison: dict[str, Any], console: Console) -> None:
-    """Print mean and spread per loss, and which differences to the baseline are larger than chance."""
-    table = Table(title="Test results: mean ± standard deviation over seeds", title_justify="left")
-    table.add_column("loss")
-    for _, heading, _, _ in (*COLUMNS, *SCALED):
-        table.add_column(heading, justify="right")
-    table.add_column("confidence - accuracy %", justify="right")
-    for entry in comparison["losses"]:
-        columns = (*COLUMNS, *SCALED)
-        cells = [_spread(entry["metrics"][metric], scale, digits) for metric, _, scale, digits in columns]
-        table.add_row(entry["title"], *cells, _spread(entry["metrics"]["overconfidence"], 100, 2, signed=True))
-    console.print(table)
+    """Print mean and spread per loss, before and after temperature, and which differences are larger than chance."""
+    title = "Test results: mean ± standard deviation over seeds"
+    console.print(_spreads(comparison, title, (*COLUMNS, SIGNED)))
+    console.print(_spreads(comparison, "After temperature scaling, T fitted on validation", SCALED))
     baseline = next((e["title"] for e in comparison["losses"] if e["loss"] == comparison["baseline"]), None)
     if baseline is None or not any(entry["versus_baseline"] for entry in comparison["losses"]):
         return
@@ -78,6 +73,20 @@ def show(comparison: dict[str, Any], console: Console) -> None:
             ]
             table.add_row(entry["title"], *cells)
     console.print(table)
+
+
+def _spreads(comparison: dict[str, Any], title: str, columns: Columns) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("loss")
+    for _, heading, _, _ in columns:
+        table.add_column(heading, justify="right")
+    for entry in comparison["losses"]:
+        cells = [
+            _spread(entry["metrics"][metric], scale, digits, signed=metric == SIGNED[0])
+            for metric, _, scale, digits in columns
+        ]
+        table.add_row(entry["title"], *cells)
+    return table
 
 
 def _spread(value: dict[str, float], scale: float, digits: int, *, signed: bool = False) -> str:

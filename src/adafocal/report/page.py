@@ -69,7 +69,7 @@ COLUMNS = (
     ("ece", "ECE %", 100, 2),
     ("ece_equal_mass", "ECE, equal mass %", 100, 2),
     ("nll", "NLL", 1, 3),
-    ("overconfidence", "Confidence − accuracy %", 100, 2),
+    ("overconfidence", "Conf. − acc. %", 100, 2),
     ("ece_scaled", "ECE % after T", 100, 2),
     ("temperature", "T", 1, 2),
 )
