@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
 from adafocal._tables import RowError, known_suffix, read_table, write_table
 
@@ -83,12 +84,14 @@ class Predictions:
     @property
     def probs(self) -> Tensor:
         """Class probabilities of shape (N, C): as given, or the softmax of the logits, in float32 or wider."""
-        return _wide(self._values) if self.logits is None else _wide(self.logits).softmax(dim=1)
+        values = at_least_float32(self._values)
+        return values if self.logits is None else values.softmax(dim=1)
 
     @property
     def log_probs(self) -> Tensor:
         """Logarithms of the class probabilities, nats, shape (N, C); -inf where a probability is 0."""
-        return _wide(self._values).log() if self.logits is None else _wide(self.logits).log_softmax(dim=1)
+        values = at_least_float32(self._values)
+        return values.log() if self.logits is None else values.log_softmax(dim=1)
 
     @property
     def confidence(self) -> Tensor:
@@ -151,10 +154,6 @@ class Predictions:
         return cls(**read_table(path))
 
 
-def _wide(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
 def _matrix(name: str, values: ArrayLike | None) -> Tensor:
     tensor = _tensor(name, values, "floating point")
     if not tensor.is_floating_point():
@@ -210,7 +209,7 @@ def _check_logits(logits: Tensor) -> None:
 
 def _check_probs(probs: Tensor) -> None:
     tolerance = 1e-2 if probs.dtype in (torch.float16, torch.bfloat16) else 1e-3
-    wide = _wide(probs)
+    wide = at_least_float32(probs)
     # A NaN fails both comparisons; what is not negative and sums to 1 exceeds 1 nowhere.
     summed = (wide @ wide.new_ones(wide.shape[1]) - 1).abs() <= tolerance
     if bool(summed.all()) and bool(wide.amin() >= 0):

@@ -7,7 +7,7 @@ from pathlib import Path
 import adafocal
 
 LAYERS = [
-    {"_checks", "_estimate", "_files", "_ranks", "_scan", "_shapes", "_tables", "predictions"},
+    {"_checks", "_dtypes", "_estimate", "_files", "_ranks", "_scan", "_shapes", "_tables", "predictions"},
     {"losses", "calibration", "selective", "scaling", "ood"},
     {"metrics"},
     {"data", "models", "integrations"},

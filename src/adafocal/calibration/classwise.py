@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_floating, check_labels_match, check_number, check_same_shape
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ClassIndex, ProbMatrix
 from adafocal.calibration.errors import expected_calibration_error
-from adafocal.calibration.top_label import at_least_float32
 
 AVERAGES = ("label", "pooled", "none")
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._checks import check_integer
+from adafocal._dtypes import at_least_float32
 from adafocal.calibration.bins import BinStats, merge, sum_bins
 from adafocal.calibration.consistency import CELLS_PER_BIN, resampled_p_value
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
@@ -20,7 +21,6 @@ from adafocal.calibration.intervals import N_RESAMPLES, rms_interval_from_bins
 from adafocal.calibration.reliability import wilson_interval
 from adafocal.calibration.smooth import residuals_on_grid, smooth_error
 from adafocal.calibration.summary import LEVEL, CalibrationSummary
-from adafocal.calibration.top_label import at_least_float32
 from adafocal.predictions import Predictions
 
 # Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.

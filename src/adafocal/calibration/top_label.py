@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_labels_match
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal._tables import class_after_class
 
@@ -84,8 +85,3 @@ def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]
         return largest, values.argmax(dim=axis) == labels
     known = labels.clamp(0, n_classes - 1).long()
     return largest, (values.gather(axis, known.unsqueeze(axis)).squeeze(axis) == largest) & (known == labels)
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Widen half precision to float32; leave float32 and float64 as they are."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

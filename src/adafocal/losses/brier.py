@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.terms import (
     ClassificationLoss,
-    at_least_float32,
     check_inputs,
     class_axis,
     output_dtype,

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_floating
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Logits, PerSample
-from adafocal.losses.terms import at_least_float32, class_axis
+from adafocal.losses.terms import class_axis
 
 
 def _neg_entropy(logits: Tensor, axis: int) -> Tensor:

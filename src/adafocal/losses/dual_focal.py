@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.modulate import SMALLEST_BASE, Gamma, gamma_at, power
-from adafocal.losses.terms import ClassificationLoss, as_rows, at_least_float32, modulated_cross_entropy
+from adafocal.losses.terms import ClassificationLoss, as_rows, modulated_cross_entropy
 
 
 def dual_focal_loss(

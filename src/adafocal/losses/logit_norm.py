@@ -5,15 +5,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.terms import (
-    ClassificationLoss,
-    at_least_float32,
-    check_inputs,
-    class_axis,
-    output_dtype,
-    wide_cross_entropy,
-)
+from adafocal.losses.terms import ClassificationLoss, check_inputs, class_axis, output_dtype, wide_cross_entropy
 
 SHORTEST = 1e-3  # keeps the slope at zero logits defined, and within half precision
 

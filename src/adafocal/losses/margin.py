@@ -6,15 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.terms import (
-    ClassificationLoss,
-    at_least_float32,
-    class_axis,
-    output_dtype,
-    sample_weights,
-    wide_cross_entropy,
-)
+from adafocal.losses.terms import ClassificationLoss, class_axis, output_dtype, sample_weights, wide_cross_entropy
 
 
 class MarginSmoothingLoss(ClassificationLoss):

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adafocal._checks import check_choice, check_labels_match, check_number
+from adafocal._dtypes import HALF, at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 
 REDUCTIONS = ("none", "mean", "sum")
-HALF = (torch.float16, torch.bfloat16)
 
 
 def modulated_cross_entropy(
@@ -154,11 +154,6 @@ def output_dtype(logits: Logits) -> torch.dtype:
     if logits.dtype in HALF and torch.is_autocast_enabled(logits.device.type):
         return torch.float32
     return logits.dtype
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Widen half precision to float32; leave float32 and float64 as they are."""
-    return values.float() if values.dtype in HALF else values
 
 
 def check_weight(weight: Tensor, logits: Logits) -> None:

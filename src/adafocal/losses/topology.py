@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_floating, check_integer, check_number, check_same_shape
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.modulate import modulate
 from adafocal.losses.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
-from adafocal.losses.terms import ClassificationLoss, at_least_float32, sample_weights, soft_target
+from adafocal.losses.terms import ClassificationLoss, sample_weights, soft_target
 from adafocal.losses.wasserstein import wasserstein_distance
 
 

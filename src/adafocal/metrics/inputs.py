@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer, check_label_values, check_labels_match
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits
-from adafocal.calibration.top_label import at_least_float32, top_label_from_logits, top_label_from_probs
+from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 
 INPUTS = ("logits", "probs")
 

@@ -3,8 +3,8 @@
 
 import torch
 
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ProbMatrix
-from adafocal.calibration.top_label import at_least_float32
 from adafocal.predictions import Predictions
 
 

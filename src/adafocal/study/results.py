@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results of a study: one row per run in ``results.csv``, the comparison in ``comparison.json``."""
 
-import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from adafocal._files import atomic_path, write_text
+from adafocal._files import write_rows, write_text
 from adafocal.losses.catalogue import LOSSES
 from adafocal.study.plan import study_runs
 from adafocal.study.statistics import paired_differences, spread
@@ -38,7 +37,8 @@ def write_results(folder: Path) -> dict[str, Any]:
     tests = {
         key: test_metrics(json.loads((place / "summary.json").read_text("utf-8"))) for key, place in places.items()
     }
-    _write_csv(folder / "results.csv", study["recipe"], tests)
+    rows = [{"recipe": study["recipe"], "loss": loss, "seed": seed, **test} for (loss, seed), test in tests.items()]
+    write_rows(folder / "results.csv", rows)
     comparison = compare(tests, baseline=study["baseline"])
     write_text(folder / "comparison.json", json.dumps(comparison, indent=2) + "\n")
     return comparison
@@ -77,11 +77,3 @@ def compare(tests: dict[tuple[str, int], dict[str, float]], *, baseline: str) ->
             for loss in losses
         ],
     }
-
-
-def _write_csv(path: Path, recipe: str, tests: dict[tuple[str, int], dict[str, float]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["recipe", "loss", "seed", *METRICS])
-        for (loss, seed), test in tests.items():
-            writer.writerow([recipe, loss, seed, *[test[metric] for metric in METRICS]])

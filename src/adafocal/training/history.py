@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics and gammas per epoch, kept in checkpoints and written to ``metrics.csv`` after each epoch."""
 
-import csv
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from adafocal._checks import require
-from adafocal._files import atomic_path
+from adafocal._files import write_rows
 from adafocal.calibration import BinStats, bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
 from adafocal.losses import AdaFocalLoss
 
@@ -92,11 +91,3 @@ class History(L.Callback):
             row |= {f"edge_{i}": value for i, value in enumerate(pl_module.loss.edges.tolist(), start=1)}
         self.rows.append(row)
         write_rows(self.path, self.rows)
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows of equal keys as CSV, in one step."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
