@@ -34,7 +34,7 @@ class Classifier(L.LightningModule):
         self.splits = splits
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Give logits of shape (N, C), or (N, C, D, H, W) of volumes."""
         logits: Tensor = self.model(inputs)
         return logits
 
@@ -45,6 +45,8 @@ class Classifier(L.LightningModule):
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Augment and normalise the batch where it lies now, in the precision of the model."""
         inputs, labels = batch
+        if self.trainer.training and self.splits.augment is not None:
+            inputs, labels = self.splits.augment(inputs, labels)
         return self.prepared(inputs, training=self.trainer.training), labels
 
     def prepared(self, inputs: Tensor, *, training: bool) -> Tensor:
@@ -75,7 +77,8 @@ class Classifier(L.LightningModule):
 
     def val_dataloader(self) -> TensorBatches:
         """Give the validation batches."""
-        return TensorBatches(self.splits.validation, self.config.evaluation_batch_size)
+        size = self.config.batch_size if self.splits.dense else self.config.evaluation_batch_size
+        return TensorBatches(self.splits.validation, size)
 
     def configure_optimizers(self) -> Any:
         """Give the optimiser and its schedule."""

@@ -12,6 +12,7 @@ from adafocal._checks import require
 from adafocal._files import write_rows
 from adafocal.calibration import BinStats, bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
 from adafocal.losses import AdaFocalLoss
+from adafocal.training.voxels import counted_rows
 
 require("lightning.pytorch", extra="train")
 
@@ -67,7 +68,7 @@ class History(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the batch."""
-        logits, labels = outputs["logits"].float().cpu(), outputs["labels"].cpu()
+        logits, labels = counted_rows(outputs["logits"].float().cpu(), outputs["labels"].cpu())
         self._nll += F.cross_entropy(logits, labels, reduction="sum").double()
         stats = bin_stats(*top_label_from_logits(logits, labels), self.edges)
         self._stats = stats if self._stats is None else merge(self._stats, stats)

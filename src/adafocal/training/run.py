@@ -12,6 +12,8 @@
       validation.parquet    Predictions of the validation part; scaling.parquet those of a second one, if any
       test.parquet          Predictions of the test part
       summary.json          the results, before and after temperature scaling; with it the run is finished
+
+A run that labels voxels writes a table of cases besides, see segmentation.py.
 """
 
 import json
@@ -40,6 +42,7 @@ from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig, plain
 from adafocal.training.history import History
 from adafocal.training.provenance import provenance
+from adafocal.training.segmentation import dense_results
 
 require("lightning.pytorch", extra="train")
 
@@ -74,21 +77,31 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     with _quiet_lightning():
         resumed = folder / CHECKPOINT if (folder / CHECKPOINT).exists() else None
         trainer.fit(classifier, ckpt_path=resumed, weights_only=True)
-        parts = {name: predict(trainer, classifier, split) for name, split in splits.parts.items() if name != "train"}
-    for name, predictions in parts.items():
-        predictions.save(folder / f"{name}.parquet")
-    temperature = fit_temperature(parts.get("scaling", parts["validation"]))
-    parts["test_scaled"] = temperature.apply(parts["test"])
+        results = (dense_results if splits.dense else sample_results)(trainer, classifier, folder)
     summary = {
         "loss": config.loss,
         "seed": config.seed,
         "class_names": list(splits.class_names),
         "sizes": {name: len(split) for name, split in splits.parts.items()},
-        "temperature": temperature.temperature,
-        **{name: summarise(predictions, n_bins=config.n_bins) for name, predictions in parts.items()},
+        **results,
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def sample_results(trainer: L.Trainer, classifier: Classifier, folder: Path) -> dict[str, Any]:
+    """Write the predictions of all parts but training, and give temperature and summaries."""
+    splits = classifier.splits.parts.items()
+    parts = {name: predict(trainer, classifier, split) for name, split in splits if name != "train"}
+    for name, predictions in parts.items():
+        predictions.save(folder / f"{name}.parquet")
+    temperature = fit_temperature(parts.get("scaling", parts["validation"]))
+    parts["test_scaled"] = temperature.apply(parts["test"])
+    n_bins = classifier.config.n_bins
+    return {
+        "temperature": temperature.temperature,
+        **{name: summarise(predictions, n_bins=n_bins) for name, predictions in parts.items()},
+    }
 
 
 def build(config: TrainConfig) -> Classifier:
