@@ -186,8 +186,8 @@ DATASETS = _by_name(
     DatasetSpec(
         name="hippocampus3d",
         title="Hippocampus",
-        source="Antonelli et al. 2022, Medical Segmentation Decathlon task 4: 260 MR volumes of about 35 x 50 x 35 voxels, "
-        "anterior and posterior hippocampus; 156 / 39 / 65 cases",
+        source="Antonelli et al. 2022, Medical Segmentation Decathlon task 4: 260 MR volumes of about 35 x 50 x 35 "
+        "voxels, anterior and posterior hippocampus; 156 / 39 / 65 cases",
         load=partial(
             volume_splits,
             folders=("hippocampus3d", "Task04_Hippocampus"),
@@ -198,7 +198,7 @@ DATASETS = _by_name(
         name="brain_tumour3d",
         title="Brain tumours",
         source="Antonelli et al. 2022, Medical Segmentation Decathlon task 1 (BraTS 2016 and 2017): 484 MR volumes of "
-        "240 x 240 x 155 voxels and four channels, three kinds of tissue; set data.volume_size, all cases stay in memory",
+        "240 x 240 x 155 voxels and four channels, three tissues; set data.volume_size, for all cases stay in memory",
         load=partial(volume_splits, folders=("brain_tumour3d", "Task01_BrainTumour")),
     ),
     DatasetSpec(

@@ -15,6 +15,8 @@ from adafocal._files import write_text
 from adafocal.calibration import binned_error, reliability_from_bins
 from adafocal.report.contents import Contents, RunContents, pooled_stats, read_contents
 from adafocal.report.figures import draw_counts, draw_curves, draw_gammas, draw_reliability
+from adafocal.report.segmentation_figures import case_panels
+from adafocal.report.segmentation_table import HEADINGS, segmentation_rows
 from adafocal.report.svg import SERIES, svg_figure
 
 
@@ -55,6 +57,11 @@ def render(contents: Contents) -> str:
         baseline=_baseline_title(contents),
         reliability=[_reliability_figure(runs, index) for index, runs in enumerate(contents.losses.values())],
         curves=[_curve_figure(contents, *column) for column in CURVES],
+        segmentation=segmentation_rows(
+            {runs[0].title: [run.summary for run in runs] for runs in contents.losses.values()}
+        ),
+        segmentation_headings=HEADINGS,
+        cases=case_panels(contents.runs[0].folder),
         gammas=[_gamma_figure(run) for run in _adaptive_runs(contents)],
         settings=yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
         command=shlex.join(contents.provenance["command"]),

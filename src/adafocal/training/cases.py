@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from adafocal._files import atomic_path
 from adafocal.data.volumes import IGNORED
-from adafocal.losses.persistence import persistence_diagrams
+from adafocal.losses.persistence import PersistenceDiagram, persistence_diagrams
 from adafocal.metrics.segmentation import betti_numbers, dice_score, hausdorff_distance_95
 
 MEASURES = ("dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error")
+MOST_PERSISTENT = 200  # points of a diagram that are kept, per class and dimension
 
 
 def case_scores(predicted: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[str, float]:
@@ -108,8 +110,9 @@ class Extremes:
         """Write both to an ``.npz`` file, cut to the voxels that count.
 
         Arrays ``best_…`` and ``worst_…``: ``name``, ``dice``, ``image``, ``label``, ``predicted``, and ``diagram``,
-        rows (class, dimension, birth, death) of the superlevel sets of each foreground class's probability. Without
-        cripser, of the extra ``topology``, there are no diagrams.
+        rows (class, dimension, birth, death) of the superlevel sets of each foreground class's probability, at most
+        ``MOST_PERSISTENT`` per class and dimension, with ``alive``, the Betti numbers at probability 0.5. Without
+        cripser, of the extra ``topology``, these two are missing.
         """
         arrays: dict[str, Any] = {"class_names": np.array(class_names)}
         for kind, case in (("best", self.best), ("worst", self.worst)):
@@ -130,14 +133,17 @@ def _arrays(case: Shown) -> dict[str, Any]:
         "predicted": case.probs.argmax(0)[box].to(torch.int16).numpy(),
     }
     if importlib.util.find_spec("cripser") is not None:
-        arrays["diagram"] = _diagram(case.probs[(slice(1, None), *box)])
+        diagrams = persistence_diagrams(list(case.probs[(slice(1, None), *box)].float()), essential_death=0.0)
+        arrays["alive"] = np.array([diagram.betti(0.5) for diagram in diagrams])
+        arrays["diagram"] = torch.cat([_points(diagram, number) for number, diagram in enumerate(diagrams, 1)]).numpy()
     return arrays
 
 
-def _diagram(probs: Tensor) -> Any:
-    diagrams = persistence_diagrams(list(probs.float()), essential_death=0.0)
-    rows = [
-        torch.stack([torch.full_like(found.birth, number), found.dim.to(found.birth), found.birth, found.death], dim=1)
-        for number, found in enumerate(diagrams, start=1)
-    ]
-    return torch.cat(rows).numpy()
+def _points(diagram: PersistenceDiagram, number: int) -> Tensor:
+    """Give rows (class, dimension, birth, death) of the most persistent points of each dimension."""
+    rows = []
+    for dim in range(3):
+        points = diagram.points(dim)
+        kept = (points[:, 0] - points[:, 1]).topk(min(MOST_PERSISTENT, len(points))).indices
+        rows.append(F.pad(F.pad(points[kept], (1, 0), value=dim), (1, 0), value=number))
+    return torch.cat(rows)
