@@ -7,13 +7,13 @@ from typing import Any
 
 COLUMNS = (  # heading, place in the summary, scale, digits
     ("Dice", ("dice", "mean"), 1, 3),
-    ("HD95, voxels", ("hausdorff95", "mean"), 1, 2),
+    ("HD95", ("hausdorff95", "mean"), 1, 2),
     ("Components", ("betti0_error", "mean"), 1, 2),
     ("Tunnels", ("betti1_error", "mean"), 1, 2),
     ("Cavities", ("betti2_error", "mean"), 1, 2),
-    ("ECE %, pooled", ("voxels_pooled", "ece"), 100, 2),
-    ("ECE %, per case", ("voxels_per_case", "ece"), 100, 2),
-    ("ECE %, predicted foreground", ("voxels_pooled", "ece_predicted_foreground"), 100, 2),
+    ("ECE % pooled", ("voxels_pooled", "ece"), 100, 2),
+    ("per case", ("voxels_per_case", "ece"), 100, 2),
+    ("foreground", ("voxels_pooled", "ece_predicted_foreground"), 100, 2),
 )
 HEADINGS = tuple(heading for heading, *_ in COLUMNS)
 
