@@ -14,9 +14,9 @@ from adafocal._checks import (
     check_number,
     check_same_shape,
 )
-from adafocal._ranks import from_first_rank, over_ranks, sum_over_ranks
+from adafocal._ranks import from_first_rank, over_ranks
 from adafocal._shapes import Labels, Logits, PerBin, PerSample
-from adafocal.calibration.bins import BinStats, bin_stats, merge
+from adafocal.calibration.bins import BinStats, bin_stats, merge, stats_over_ranks
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
 from adafocal.calibration.grid import grid_stats, joined_equal_mass
 from adafocal.calibration.top_label import top_label_from_logits
@@ -274,9 +274,7 @@ class AdaFocalLoss(ClassificationLoss):
     def _streamed(self) -> BinStats | None:
         nothing = grid_stats(self.edges.new_empty(0), self.edges.new_empty(0))
         sums = nothing if self._sums is None else self._sums.to(self.edges.device)
-        summed = BinStats(
-            nothing.edges, *(sum_over_ranks(part) for part in (sums.count, sums.confidence_sum, sums.correct_sum))
-        )
+        summed = stats_over_ranks(sums)
         return joined_equal_mass(summed, self.n_bins) if summed.count.any() else None
 
     def reset(self) -> None:

@@ -3,9 +3,12 @@
 
 ===========================  ==========================================================
 config.py                    TrainConfig: every setting of a run
-batches.py                   seeded batches of tensors in memory
+batches.py                   seeded batches of tensors in memory, shared out over processes
+optimizers.py                optimisers and schedules of the learning rate
 classifier.py                the Lightning module
-history.py                   metrics and gammas per epoch, in ``metrics.csv``
+checkpoints.py               written whole or not at all, read without running code
+history.py                   metrics and gammas per epoch, in ``metrics.csv`` and the loggers
+trainer.py                   the Lightning trainer: callbacks, loggers, devices
 provenance.py                versions, hardware, git revision
 run.py                       run: fit, predict, write the run folder
 ===========================  ==========================================================
