@@ -92,7 +92,9 @@ def _parser(arguments: Sequence[str], recipe: str | None = None, loss: str | Non
     parser.add_argument("--executor", type=str, default="local", help="local, or ray for a Ray cluster.")
     parser.add_argument("--workers", type=int, default=None, help="Runs at a time (default: one per core or device).")
     parser.add_argument("--cores", type=int, default=None, help="Cores of each run (default: its share; on Ray, 1).")
-    parser.add_argument("--ray_address", type=str, default=None, help="A running cluster, such as auto.")
+    parser.add_argument(
+        "--ray_address", "--ray-address", type=str, default=None, help="A running cluster, such as auto."
+    )
     return parser
 
 

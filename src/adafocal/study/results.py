@@ -4,7 +4,8 @@
 ``comparison.json``, from which with the run folders alone the page is made; what is not defined is null::
 
     baseline      the loss that the others are compared with
-    experiments   [{name, title, varied: {setting: value}, dataset, model, settings: those that all runs share, losses: [
+    experiments   [{name, title, varied: {setting: value}, dataset, model, settings: those that all runs share,
+                    losses: [
                     {loss, title, seeds, runs: [{seed, folder: relative}],
                      metrics: {metric: {mean, std, n, low, high}},
                      versus_baseline: {metric: {mean, low, high, p_value, verdict}}}]}]
