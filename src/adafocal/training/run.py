@@ -11,6 +11,7 @@
       splits.npz            which rows of the source each part holds
       validation.parquet    Predictions of the validation part; scaling.parquet those of a second one, if any
       test.parquet          Predictions of the test part
+      examples.json         the most confident mistakes of the test part, to be looked at
       summary.json          the results, before and after temperature scaling; with it the run is finished
 """
 
@@ -38,6 +39,7 @@ from adafocal.scaling import fit_temperature
 from adafocal.training.batches import TensorBatches
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig, plain
+from adafocal.training.examples import write_examples
 from adafocal.training.history import History
 from adafocal.training.provenance import provenance
 
@@ -77,6 +79,13 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
         parts = {name: predict(trainer, classifier, split) for name, split in splits.parts.items() if name != "train"}
     for name, predictions in parts.items():
         predictions.save(folder / f"{name}.parquet")
+    write_examples(
+        folder / "examples.json",
+        splits.test,
+        parts["test"],
+        vocabulary=splits.vocabulary,
+        tokenizer=config.data.tokenizer,
+    )
     temperature = fit_temperature(parts.get("scaling", parts["validation"]))
     parts["test_scaled"] = temperature.apply(parts["test"])
     summary = {
