@@ -6,8 +6,8 @@
     {"part": "test", "n": 997, "mistakes": 280, "examples": [
       {"row": 1204, "label": 3, "predicted": 8, "confidence": 0.998, "image": "<base64 PNG>"}, …]}
 
-``row`` counts in the source; ``label`` and ``predicted`` are class indices. ``image`` or ``text`` is there where the data
-can be shown.
+``row`` counts in the source; ``label`` and ``predicted`` are class indices. ``image`` or ``text`` is there where the
+data can be shown.
 """
 
 import base64
