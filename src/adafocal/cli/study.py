@@ -28,12 +28,11 @@ def main(arguments: list[str]) -> int:
 
     from adafocal.report import write_page
     from adafocal.study.execute import execute
-    from adafocal.study.plan import Study
+    from adafocal.study.plan import Experiment, Study
     from adafocal.study.results import write_results
 
     study = Study(
-        recipe=options.recipe,
-        config=train_config(options),
+        experiments=(Experiment(options.recipe, train_config(options)),),
         losses=tuple(options.losses),
         seeds=tuple(options.seeds),
         baseline=options.baseline or options.losses[0],
@@ -44,7 +43,7 @@ def main(arguments: list[str]) -> int:
     console.print(f"{len(study.losses)} losses x {len(study.seeds)} seeds = {len(study.runs)} runs in {study.folder}")
     failures = execute(study.runs, workers=options.workers, console=console)
     if any(run.finished for run in study.runs):
-        show(write_results(study.folder), console)
+        show(write_results(study)["experiments"][0] | {"baseline": study.baseline}, console)
         console.print(f"page {write_page(study.folder)}", highlight=False)
     for failure in failures:
         console.print(f"failed: {failure.run.folder}: {failure.reason}", markup=False, highlight=False)

@@ -64,12 +64,25 @@ class Contents:
     comparison: dict[str, Any] | None
 
     @property
+    def entries(self) -> list[dict[str, Any]]:
+        """What ``comparison.json`` says of each loss of each experiment, in the order of the study."""
+        return [
+            entry
+            for experiment in (self.comparison or {"experiments": []})["experiments"]
+            for entry in experiment["losses"]
+        ]
+
+    @property
     def losses(self) -> dict[str, list[RunContents]]:
-        """The runs by loss, in the order of the study."""
-        grouped: dict[str, list[RunContents]] = {}
-        for run in self.runs:
-            grouped.setdefault(run.loss, []).append(run)
-        return grouped
+        """The runs of each loss of each experiment, in the order of the study."""
+        if self.comparison is None:
+            return {run.loss: [run] for run in self.runs}
+        left = iter(self.runs)
+        return {
+            f"{experiment['name']}/{entry['loss']}": [next(left) for _ in entry["runs"]]
+            for experiment in self.comparison["experiments"]
+            for entry in experiment["losses"]
+        }
 
 
 def read_contents(folder: str | Path) -> Contents:
@@ -79,7 +92,7 @@ def read_contents(folder: str | Path) -> Contents:
         ValueError: If the folder is neither, or nothing in it is finished.
     """
     folder = Path(folder)
-    if (folder / "study.yaml").exists():
+    if (folder / "comparison.json").exists():
         return _read_study(folder)
     if (folder / "config.yaml").exists():
         if not (folder / "summary.json").exists():
@@ -91,17 +104,19 @@ def read_contents(folder: str | Path) -> Contents:
 
 
 def _read_study(folder: Path) -> Contents:
-    study = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
-    places = [folder / "runs" / f"{loss}-s{seed}" for loss in study["losses"] for seed in study["seeds"]]
-    runs = [read_run(place) for place in places if (place / "summary.json").exists()]
-    if not runs or not (folder / "comparison.json").exists():
-        raise ValueError(f"`folder` must hold at least one finished run, got {str(folder)!r} with none.")
+    comparison = _read_json(folder / "comparison.json")
+    experiments = comparison["experiments"]
     return Contents(
-        title=f"{len(study['losses'])} losses on {study['settings']['data']['name']}",
-        runs=runs,
-        settings=study["settings"],
+        title=f"{len(experiments[0]['losses'])} losses on {', '.join(entry['title'] for entry in experiments)}",
+        runs=[
+            read_run(folder / run["folder"])
+            for experiment in experiments
+            for entry in experiment["losses"]
+            for run in entry["runs"]
+        ],
+        settings={experiment["name"]: experiment["settings"] for experiment in experiments},
         provenance=_read_json(folder / "provenance.json"),
-        comparison=_read_json(folder / "comparison.json"),
+        comparison=comparison,
     )
 
 

@@ -4,7 +4,6 @@
 import json
 import shlex
 from importlib.resources import files
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def _result_rows(contents: Contents) -> list[dict[str, Any]]:
             "cells": [_spread(entry["metrics"][metric], scale, digits) for metric, _, scale, digits in COLUMNS],
             "series": index,
         }
-        for index, entry in enumerate(contents.comparison["losses"])
+        for index, entry in enumerate(contents.entries)
     ]
 
 
@@ -114,10 +113,10 @@ def _number(value: float, digits: int, *, sign: str = "-") -> str:
     return f"{value:{sign}.{digits}f}".replace("-", "−")
 
 
-def _interval(low: float, high: float, digits: int) -> str:
-    if isnan(low):
+def _interval(low: float | None, high: float | None, scale: float, digits: int) -> str:
+    if low is None or high is None:
         return "one seed: no interval"
-    return f"[{_number(low, digits, sign='+')}, {_number(high, digits, sign='+')}]"
+    return f"[{_number(scale * low, digits, sign='+')}, {_number(scale * high, digits, sign='+')}]"
 
 
 def _difference_rows(contents: Contents) -> list[dict[str, Any]]:
@@ -129,21 +128,20 @@ def _difference_rows(contents: Contents) -> list[dict[str, Any]]:
             "cells": [
                 {
                     "text": _number(scale * value["mean"], digits, sign="+"),
-                    "interval": _interval(scale * value["low"], scale * value["high"], digits),
+                    "interval": _interval(value["low"], value["high"], scale, digits),
                     "verdict": value["verdict"],
                 }
                 for metric, _, scale, digits in COMPARED
                 for value in [entry["versus_baseline"][metric]]
             ],
         }
-        for entry in contents.comparison["losses"]
+        for entry in contents.entries
         if entry["versus_baseline"]
     ]
 
 
 def _baseline_title(contents: Contents) -> str:
-    entries = contents.comparison["losses"] if contents.comparison else []
-    return next((entry["title"] for entry in entries if entry["versus_baseline"] == {}), "")
+    return next((entry["title"] for entry in contents.entries if entry["versus_baseline"] == {}), "")
 
 
 def _reliability_figure(runs: list[RunContents], index: int) -> dict[str, str]:

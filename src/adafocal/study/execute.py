@@ -124,7 +124,7 @@ class _Overview:
         verdict = f"failed: {reason}" if reason else _result_line(run)
         clock = f"{time.monotonic() - self.started:5.1f} s"
         self.bar.console.print(
-            f"[{self.ended}/{len(self.runs)}] {clock}  {run.folder.name:<22} {verdict}",
+            f"[{self.ended}/{len(self.runs)}] {clock}  {run.name:<30} {verdict}",
             markup=False,
             highlight=False,
         )
