@@ -13,6 +13,7 @@
       splits.npz            which rows of the source each part holds
       validation.parquet    Predictions of the validation part; scaling.parquet those of a second one, if any
       test.parquet          Predictions of the test part
+      examples.json         the most confident mistakes of the test part, to be looked at
       summary.json          the results, before and after temperature scaling; with it the run is finished
 """
 
@@ -39,6 +40,7 @@ from adafocal.scaling import fit_temperature
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import CARRIED_OUT, TrainConfig, plain
+from adafocal.training.examples import write_examples
 from adafocal.training.provenance import provenance
 from adafocal.training.trainer import make_trainer, quiet_lightning
 
@@ -135,6 +137,14 @@ def _write_results(
     if first_process():
         for name, predictions in parts.items():
             predictions.save(folder / f"{name}.parquet")
+        splits = classifier.splits
+        write_examples(
+            folder / "examples.json",
+            splits.test,
+            parts["test"],
+            vocabulary=splits.vocabulary,
+            tokenizer=config.data.tokenizer,
+        )
         write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
 
