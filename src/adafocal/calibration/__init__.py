@@ -17,6 +17,7 @@ consistency.py               test of "is this model calibrated?"
 summary.py                   evaluate: every number at once
 reliability.py               data of the reliability diagram, with intervals
 top_label.py                 logits or probabilities to (confidence, correct)
+linear.py                    the same from features and a linear head, a chunk at a time
 ===========================  ==========================================================
 """
 
@@ -43,6 +44,7 @@ from adafocal.calibration.intervals import (
     rms_interval_from_bins,
 )
 from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
+from adafocal.calibration.linear import top_label_from_features
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval
 from adafocal.calibration.scores import (
     BrierDecomposition,
@@ -97,6 +99,7 @@ __all__ = [
     "stream_sums",
     "sweep_calibration_error",
     "sweep_edges",
+    "top_label_from_features",
     "top_label_from_logits",
     "top_label_from_probs",
     "wilson_interval",
