@@ -49,7 +49,7 @@ def top_label_from_features(
     size = rows_at_a_time(weight, chunk_size)
     parts = [
         top_label_from_logits(torch.nn.functional.linear(some, weight, bias), theirs)
-        for some, theirs in zip(rows.split(size), flat.split(size), strict=True)
+        for some, theirs in zip(torch.split(rows, size), torch.split(flat, size), strict=True)
     ]
     confidence, correct = (torch.cat(kind).view(labels.shape) for kind in zip(*parts, strict=True))
     return confidence, correct

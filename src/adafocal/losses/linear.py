@@ -78,6 +78,6 @@ def recomputed_cross_entropy(
         logits = at_least_float32(F.linear(rows, weight, bias))
         return F.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none")
 
-    chunks = zip(rows.split(size), labels.split(size), strict=True)
+    chunks = zip(torch.split(rows, size), torch.split(labels, size), strict=True)
     parts = [checkpoint(of_chunk, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks]
     return torch.cat(parts)
