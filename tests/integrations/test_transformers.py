@@ -199,7 +199,9 @@ def test_a_tiny_bert_learns_newsgroups_and_its_gammas_move(data_root, tmp_path):
     rows = [row for row in rows if labels[row] in (1, 10)][:300]
     texts, labels = [without_header(texts[row]) for row in rows], torch.tensor([labels[row] == 10 for row in rows])
     ids = encode_words(texts, vocabulary=build_vocabulary(texts[:199], size=2000), length=64).long()
-    parts = [tiny.Texts(ids[part], labels[part].long(), ids[part].ne(0).long()) for part in (slice(199), slice(199, 300))]
+    parts = [
+        tiny.Texts(ids[part], labels[part].long(), ids[part].ne(0).long()) for part in (slice(199), slice(199, 300))
+    ]
     callback = AdaFocalTrainerCallback(AdaFocalLoss(streaming=True))
     run = tiny.trainer(
         "sequences", callback, tmp_path, data=parts, model=tiny.network("sequences", words=2002, n_classes=2),

@@ -17,7 +17,8 @@ def main(arguments: list[str]) -> int:
     folder = Path(options.run_dir or Path("runs") / f"{options.recipe}-{config.loss}-s{config.seed}")
 
     from adafocal.report import write_page
-    from adafocal.training.run import first_process, run
+    from adafocal.training.folder import first_process
+    from adafocal.training.run import run
 
     summary = run(config, folder, overwrite=options.overwrite, progress=options.progress)
     if not first_process():

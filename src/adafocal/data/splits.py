@@ -22,7 +22,7 @@ class Split:
     Attributes:
         inputs: Shape (N, …): float32 as the model takes them, uint8 images, or integer tokens; or images that stay
             encoded until a batch asks for them.
-        labels: Class indices, int64, shape (N,).
+        labels: Class indices, int64, shape (N,); for volumes (N, D, H, W), with -100 where a voxel does not count.
         index: Row of each sample in the source, int64, shape (N,).
     """
 
@@ -71,6 +71,8 @@ class DataSplits:
         transform: Turns the inputs of a batch, on whatever device, into what the model takes; called with
             ``training=True`` for batches that are trained on. None where they are that already.
         vocabulary: Words of the token ids, where the inputs are texts split into words.
+        augment: Changes inputs and dense labels of a training batch together; None where nothing is to be changed.
+        case_names: Name of each row of the source, where rows are volumes of named cases.
     """
 
     train: Split
@@ -80,6 +82,13 @@ class DataSplits:
     scaling: Split | None = None
     transform: Callable[..., Tensor] | None = None
     vocabulary: tuple[str, ...] | None = None
+    augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    case_names: tuple[str, ...] | None = None
+
+    @property
+    def dense(self) -> bool:
+        """Whether every voxel has a label."""
+        return self.train.labels.ndim > 1
 
     @property
     def n_classes(self) -> int:

@@ -9,7 +9,12 @@ classifier.py                the Lightning module
 checkpoints.py               written whole or not at all, read without running code
 history.py                   metrics and gammas per epoch, in ``metrics.csv`` and the loggers
 trainer.py                   the Lightning trainer: callbacks, loggers, devices
+voxels.py                    dense predictions as rows and as sums
+cases.py                     scores of single cases, best and worst case
+segmentation.py              results of a run that labels every voxel
+folder.py                    the run folder and who writes it
 provenance.py                versions, hardware, git revision
+results.py                   predictions, temperature and numbers of a finished run
 run.py                       run: fit, predict, write the run folder
 ===========================  ==========================================================
 """

@@ -53,7 +53,7 @@ class Classifier(L.LightningModule):
         return network
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Give logits of shape (N, C), or (N, C, D, H, W) of volumes."""
         logits: Tensor = self.model(inputs) if self.training else self.network(inputs)
         return logits
 
@@ -71,6 +71,8 @@ class Classifier(L.LightningModule):
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Augment and normalise the batch where it lies now, in the precision of the model."""
         inputs, labels = batch
+        if self.trainer.training and self.splits.augment is not None:
+            inputs, labels = self.splits.augment(inputs, labels)
         return self.prepared(inputs, training=self.trainer.training), labels
 
     def prepared(self, inputs: Tensor, *, training: bool) -> Tensor:
@@ -123,7 +125,8 @@ class Classifier(L.LightningModule):
     def measuring_batches(self, split: Split) -> TensorBatches:
         """Give this process's share of a split, in its order, in batches that keep no gradient."""
         rank, n_ranks = self.trainer.global_rank, self.trainer.world_size
-        return TensorBatches(split, self.config.evaluation_batch_size * n_ranks, rank=rank, n_ranks=n_ranks)
+        size = self.config.batch_size if self.splits.dense else self.config.evaluation_batch_size
+        return TensorBatches(split, size * n_ranks, rank=rank, n_ranks=n_ranks)
 
     def configure_optimizers(self) -> Any:
         """Give the optimiser and its schedule."""

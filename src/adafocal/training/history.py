@@ -14,6 +14,7 @@ from adafocal._ranks import sum_over_ranks
 from adafocal.calibration import bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
 from adafocal.calibration.bins import stats_over_ranks, wide_dtype
 from adafocal.losses import AdaFocalLoss
+from adafocal.training.voxels import counted_rows
 
 require("lightning.pytorch", extra="train")
 
@@ -65,8 +66,8 @@ class History(L.Callback):
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Add the batch, without waiting for the device."""
-        logits, labels = outputs["logits"].float(), outputs["labels"]
+        """Add the batch."""
+        logits, labels = counted_rows(outputs["logits"].float(), outputs["labels"])
         self._nll += F.cross_entropy(logits, labels, reduction="sum")
         self._stats = merge(self._stats, bin_stats(*top_label_from_logits(logits, labels), self.edges))
 

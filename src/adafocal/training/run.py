@@ -15,39 +15,34 @@
       test.parquet          Predictions of the test part
       examples.json         the most confident mistakes of the test part, to be looked at
       summary.json          the results, before and after temperature scaling; with it the run is finished
+
+A run that labels voxels writes a table of cases besides, see segmentation.py.
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
-import yaml
 
 from adafocal._checks import require
 from adafocal._files import write_text
-from adafocal._ranks import over_ranks
-from adafocal.calibration import evaluate
-from adafocal.data import Split, load_splits
+from adafocal.data import load_splits
 from adafocal.losses import make_loss
 from adafocal.models import make_model
-from adafocal.predictions import Predictions
-from adafocal.scaling import fit_temperature
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
 from adafocal.training.classifier import Classifier
-from adafocal.training.config import CARRIED_OUT, TrainConfig, plain
-from adafocal.training.examples import write_examples
-from adafocal.training.provenance import provenance
+from adafocal.training.config import TrainConfig
+from adafocal.training.folder import first_process, prepare_folder, process_rank, read_summary
+from adafocal.training.results import sample_results
+from adafocal.training.segmentation import dense_results
 from adafocal.training.trainer import make_trainer, quiet_lightning
 
 require("lightning.pytorch", extra="train")
 
 import lightning.pytorch as L  # noqa: E402
-from lightning.pytorch.utilities import rank_zero_only  # noqa: E402
 
 
 def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
@@ -87,21 +82,18 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     with quiet_lightning(), _deaths_told(folder):
         trainer.fit(classifier, ckpt_path=resumed, weights_only=True)
         chosen = folder / BEST if config.select == "best" else None
-        parts = {
-            name: predict(trainer, classifier, split, checkpoint=chosen)
-            for name, split in classifier.splits.parts.items()
-            if name != "train"
-        }
-    return _write_results(config, folder, classifier, parts)
-
-
-def first_process() -> bool:
-    """Whether this is the process that writes: the only one, or the first of a distributed run."""
-    return _rank() == 0
-
-
-def _rank() -> int:
-    return int(getattr(rank_zero_only, "rank", None) or 0)
+        write = dense_results if classifier.splits.dense else sample_results
+        results = write(trainer, classifier, folder, checkpoint=chosen)
+    summary = {
+        "loss": config.loss,
+        "seed": config.seed,
+        "class_names": list(classifier.splits.class_names),
+        "sizes": {name: len(split) for name, split in classifier.splits.parts.items()},
+        **results,
+    }
+    if first_process():
+        write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return summary
 
 
 @contextmanager
@@ -114,39 +106,9 @@ def _deaths_told(folder: Path) -> Iterator[None]:
         if not lost:
             raise
         raise ConnectionError(
-            f"Another process of this run died, so this one (rank {_rank()}) stops; the same command goes "
+            f"Another process of this run died, so this one (rank {process_rank()}) stops; the same command goes "
             f"on from the last checkpoint, {str(folder / LAST)!r}."
         ) from error
-
-
-def _write_results(
-    config: TrainConfig, folder: Path, classifier: Classifier, parts: dict[str, Predictions]
-) -> dict[str, Any]:
-    """Fit the temperature and write predictions and summary, in the first process; gives the summary in all."""
-    sizes = {name: len(split) for name, split in classifier.splits.parts.items()}
-    temperature = fit_temperature(parts.get("scaling", parts["validation"]))
-    scaled = {"test_scaled": temperature.apply(parts["test"])}
-    summary = {
-        "loss": config.loss,
-        "seed": config.seed,
-        "class_names": list(classifier.splits.class_names),
-        "sizes": sizes,
-        "temperature": temperature.temperature,
-        **{name: summarise(predictions, n_bins=config.n_bins) for name, predictions in (parts | scaled).items()},
-    }
-    if first_process():
-        for name, predictions in parts.items():
-            predictions.save(folder / f"{name}.parquet")
-        splits = classifier.splits
-        write_examples(
-            folder / "examples.json",
-            splits.test,
-            parts["test"],
-            vocabulary=splits.vocabulary,
-            tokenizer=config.data.tokenizer,
-        )
-        write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    return summary
 
 
 def build(config: TrainConfig) -> Classifier:
@@ -161,63 +123,3 @@ def build(config: TrainConfig) -> Classifier:
         vocabulary=splits.vocabulary,
     )
     return Classifier(config, model, make_loss(config.loss, config.loss_args), splits)
-
-
-def prepare_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:
-    """Make the run folder with its settings and provenance, or accept one that holds the same settings."""
-    settings = folder / "config.yaml"
-    if overwrite and settings.exists():
-        shutil.rmtree(folder)
-    if settings.exists():
-        if _computed(yaml.safe_load(settings.read_text(encoding="utf-8"))) != _computed(plain(config)):
-            raise ValueError(
-                f"`run_dir` must be new, or hold a run of the same settings, got {str(folder)!r}: "
-                "choose another folder or add --overwrite."
-            )
-        return
-    if folder.exists() and any(entry.name != "log.txt" for entry in folder.iterdir()):
-        raise ValueError(f"`run_dir` must be new or a run folder, got {str(folder)!r}, which holds other files.")
-    write_text(folder / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
-    write_text(settings, yaml.safe_dump(plain(config), sort_keys=False))
-
-
-def _computed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Give the settings that say what a run computes, without those of how it is carried out."""
-    return {name: value for name, value in settings.items() if name not in CARRIED_OUT}
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """Read the results of a finished run."""
-    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return summary
-
-
-def predict(trainer: L.Trainer, classifier: Classifier, split: Split, *, checkpoint: Path | None = None) -> Predictions:
-    """Run the model over a split, shared out over the processes, in the precision it was trained in.
-
-    Args:
-        trainer: The trainer.
-        classifier: The model.
-        split: The samples.
-        checkpoint: Weights; None takes those of the model.
-
-    Returns:
-        Predictions in the order of the split, on the CPU, in every process.
-    """
-    batches = classifier.measuring_batches(split)
-    found: list[Any] = trainer.predict(
-        classifier, batches, return_predictions=True, ckpt_path=checkpoint, weights_only=True
-    ) or []  # fmt: skip
-    logits = torch.cat([logits.float() for logits in found])
-    ranks = trainer.world_size
-    if ranks > 1:
-        gathered = over_ranks(logits.flatten().to(classifier.device)).view(-1, *logits.shape[1:])
-        order = torch.cat([torch.arange(len(split))[rank::ranks] for rank in range(ranks)])
-        logits = torch.empty_like(gathered).index_copy_(0, order.to(gathered.device), gathered)
-    return Predictions(logits=logits.cpu(), labels=split.labels.cpu())
-
-
-def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, Any]:
-    """Give every number of :func:`adafocal.calibration.evaluate` and the error; fractions and nats."""
-    summary = evaluate(predictions, n_bins=n_bins)
-    return {"error": 1.0 - summary.accuracy, **summary.to_dict()}
