@@ -47,8 +47,20 @@ def predict_with(
         ValueError: If the run is not finished, the part is unknown, or the data do not fit the model.
         FileNotFoundError: If the other data are not where the settings say.
     """
-    folder = Path(folder)
     classifier = load_classifier(folder)
+    return predict_part(classifier, part=part, data=data, corruption=corruption, severity=severity, features=features)
+
+
+def predict_part(
+    classifier: Classifier,
+    *,
+    part: str = "test",
+    data: DataConfig | None = None,
+    corruption: str | None = None,
+    severity: int = 3,
+    features: bool = False,
+) -> Predictions:
+    """Do what :func:`predict_with` does, with a classifier that is loaded already."""
     splits = classifier.splits
     if data is not None:
         split = foreign_split(read_sources(data), part, like=splits, config=classifier.config.data)
