@@ -157,7 +157,8 @@ def test_a_run_killed_at_a_random_step_and_resumed_ends_as_the_unbroken_run(loss
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     subprocess.run(command(unbroken, loss), env=environment, check=True, capture_output=True)
-    process = subprocess.Popen(command(broken, loss), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command(broken, loss), env=environment, **silent)
     deadline = time.monotonic() + 120
     while epochs_written(broken) < 10 and time.monotonic() < deadline:
         time.sleep(0.002)
