@@ -4,13 +4,14 @@
 ``comparison.json``, from which with the run folders alone the page is made; what is not defined is null::
 
     baseline      the loss that the others are compared with
-    experiments   [{name, title, dataset, model, settings: those that all of its runs share, losses: [
+    experiments   [{name, title, varied: {setting: value}, dataset, model, settings: those that all runs share,
+                    losses: [
                     {loss, title, seeds, runs: [{seed, folder: relative}],
                      metrics: {metric: {mean, std, n, low, high}},
                      versus_baseline: {metric: {mean, low, high, p_value, verdict}}}]}]
     failures      [{experiment, loss, seed, reason}]
     ranks         {metric: {n_experiments, losses: [{loss, title, rank}] best first, p_value, critical_difference,
-                    groups: [[loss, ...]] not distinguishable}}, or null for too few losses or experiments
+                    groups: [[loss, ...]] not told apart}}, or null for too few losses or experiments
     notes         sentences on what could not be compared
 """
 
@@ -28,6 +29,7 @@ from adafocal._files import write_rows, write_text
 from adafocal.losses.catalogue import LOSSES
 from adafocal.study.metrics import COMPARED, METRICS, test_metrics
 from adafocal.study.plan import Study
+from adafocal.study.ranks import average_ranks
 from adafocal.study.statistics import paired_differences, spread
 
 
@@ -98,8 +100,8 @@ def write_results(study: Study, failures: Sequence[Mapping[str, Any]] = ()) -> d
         }
         for result in results
     ]
-    titles = {name: experiment.title for name, experiment in experiments.items()}
-    comparison = compare(results, baseline=study.baseline, titles=titles, folder=study.folder)
+    said = {name: {"title": entry.title, "varied": dict(entry.varied)} for name, entry in experiments.items()}
+    comparison = compare(results, baseline=study.baseline, said=said, folder=study.folder)
     comparison["failures"] = [dict(failure) for failure in failures]
     write_comparison(study.folder, comparison, rows)
     return comparison
@@ -111,13 +113,15 @@ def write_comparison(folder: Path, comparison: Mapping[str, Any], rows: Sequence
     write_text(folder / "comparison.json", json.dumps(comparison, indent=2, allow_nan=False) + "\n")
 
 
-def compare(results: Sequence[Result], *, baseline: str, titles: Mapping[str, str], folder: Path) -> dict[str, Any]:
+def compare(
+    results: Sequence[Result], *, baseline: str, said: Mapping[str, Mapping[str, Any]], folder: Path
+) -> dict[str, Any]:
     """Give spread and paired differences per loss of each experiment.
 
     Args:
         results: Finished runs, in the order in which they are shown.
         baseline: The loss that the others are compared with.
-        titles: Titles of experiments by name.
+        said: ``title`` and ``varied`` of each experiment by name.
         folder: Where the comparison will lie; run folders are given relative to it.
 
     Returns:
@@ -129,7 +133,7 @@ def compare(results: Sequence[Result], *, baseline: str, titles: Mapping[str, st
     experiments = [
         {
             "name": name,
-            "title": titles[name],
+            **said[name],
             "dataset": part[0].settings["data"]["name"],
             "model": part[0].settings["model"],
             "settings": _shared([result.settings for result in part]),
@@ -137,7 +141,28 @@ def compare(results: Sequence[Result], *, baseline: str, titles: Mapping[str, st
         }
         for name, part in by_experiment.items()
     ]
-    return {"baseline": baseline, "experiments": experiments, "failures": [], "ranks": None, "notes": []}
+    ranks = {metric: _ranks(experiments, metric) for metric in COMPARED}
+    return {
+        "baseline": baseline,
+        "experiments": experiments,
+        "failures": [],
+        "ranks": ranks if all(ranks.values()) else None,
+        "notes": [],
+    }
+
+
+def _ranks(experiments: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any] | None:
+    """Rank the losses by their means over the seeds."""
+    means = {
+        experiment["name"]: {entry["loss"]: entry["metrics"][metric]["mean"] for entry in experiment["losses"]}
+        for experiment in experiments
+    }
+    ranks = average_ranks(means)
+    if ranks is None:
+        return None
+    titles = {entry["loss"]: entry["title"] for experiment in experiments for entry in experiment["losses"]}
+    losses = [{"loss": loss, "title": titles[loss], "rank": rank} for loss, rank in ranks.ranks.items()]
+    return {"losses": losses, **{name: value for name, value in _plain(ranks).items() if name != "ranks"}}
 
 
 def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of a run or study as files that fit a two-column paper."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from adafocal._checks import check_choice, require
+from adafocal._files import atomic_path
+from adafocal.report.contents import Contents, Experiment, read_contents
+from adafocal.report.outcome import SMALL_MULTIPLES
+from adafocal.report.plots import (
+    adaptive_runs,
+    curves_of,
+    plot_classes,
+    plot_curve,
+    plot_gammas,
+    plot_ranks,
+    plot_reliability,
+    plot_risk_coverage,
+    reliability_summary,
+)
+from adafocal.report.svg import STYLE, drawn
+
+FORMATS = ("pdf", "svg", "png")
+WIDTHS = {"single": 3.25, "double": 6.75}  # inches: one column of a two-column page, and both
+PER_ROW = {"single": 2, "double": 4}
+PAPER_STYLE = {
+    **STYLE,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 8,
+    "figure.dpi": 300,
+    "figure.facecolor": "white",
+    "font.size": 8,
+    "legend.fontsize": 8,
+    "legend.handlelength": 1.6,
+    # TrueType: publishers refuse the default, Type 3.
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "adafocal",
+    "xtick.labelsize": 8,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": 8,
+    "ytick.major.width": 0.6,
+}
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """A figure that can be written.
+
+    Attributes:
+        name: File name without suffix.
+        height: Height in inches.
+        draw: Draws onto an empty matplotlib figure.
+    """
+
+    name: str
+    height: float
+    draw: Callable[[Any], None]
+
+
+def write_figures(
+    folder: str | Path, output: str | Path, *, file_format: str = "pdf", column: str = "single"
+) -> list[Path]:
+    """Write the figures of a run or study folder for a two-column paper.
+
+    Widths are 3.25 inches for one column and 6.75 for both, texts have 8 points, fonts are embedded as TrueType, and
+    colours are those of the light page. The same folder gives the same bytes.
+
+    Args:
+        folder: A finished run folder, or a study folder with at least one finished run.
+        output: The folder to write to.
+        file_format: ``pdf``, ``svg`` or ``png`` (300 dots per inch).
+        column: ``single`` or ``double``.
+
+    Returns:
+        The files: reliability diagrams of all losses, risk-coverage and training curves, gammas of each adaptive loss,
+        classes (up to 20 of them), and average ranks where the study has some.
+
+    Raises:
+        ValueError: If the folder is neither, nothing in it is finished, or an option is unknown.
+        ModuleNotFoundError: Without matplotlib, with the command that installs it.
+    """
+    check_choice("format", file_format, FORMATS)
+    check_choice("column", column, tuple(WIDTHS))
+    return [
+        _write(figure, Path(output) / f"{figure.name}.{file_format}", column)
+        for figure in paper_figures(read_contents(folder), column)
+    ]
+
+
+def paper_figures(contents: Contents, column: str) -> list[PaperFigure]:
+    """Give the figures that the contents have."""
+    figures = []
+    for experiment in contents.experiments:
+        prefix = f"{experiment.name}-" if len(contents.experiments) > 1 else ""
+        figures += _of_experiment(experiment, prefix, column)
+    for metric, ranks in ((contents.comparison or {}).get("ranks") or {}).items():
+        if ranks is not None:
+            height = 0.7 + 0.14 * len(ranks["losses"])
+            figures.append(
+                PaperFigure(f"ranks-{metric}", height, lambda figure, of=ranks: plot_ranks(figure.subplots(), of))
+            )
+    return figures
+
+
+def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[PaperFigure]:
+    losses, per_row = experiment.losses, PER_ROW[column]
+    rows = ceil(len(losses) / per_row)
+    figures = [
+        PaperFigure(f"{prefix}reliability", 2.3 * rows, lambda figure: _reliability(figure, experiment, per_row)),
+        PaperFigure(f"{prefix}risk_coverage", 2.3, lambda figure: _risk_coverage(figure, experiment)),
+    ]
+    curves = curves_of(losses)
+    if curves:
+        height = (2.0 if column == "double" else 1.7 * len(curves)) + 0.3
+        figures.append(PaperFigure(f"{prefix}training", height, lambda figure: _training(figure, experiment, column)))
+    for loss, run in adaptive_runs(losses):
+        name = f"{prefix}gammas-{run.loss}" if loss.title == run.title else f"{prefix}gammas-{run.folder.name}"
+        figures.append(PaperFigure(name, 2.3, lambda figure, of=run: plot_gammas(figure.subplots(), of)))
+    n_classes = {run.outcome.n_classes for loss in losses for run in loss.runs}
+    if len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES:
+        height = 1.25 * ceil(max(n_classes) / (per_row + 1)) + 0.5
+        figures.append(
+            PaperFigure(f"{prefix}classes", height, lambda figure: _classes(figure, experiment, per_row + 1))
+        )
+    return figures
+
+
+def _reliability(figure: Any, experiment: Experiment, per_row: int) -> None:
+    losses = experiment.losses
+    columns, rows = min(per_row, len(losses)), ceil(len(losses) / per_row)
+    parts = figure.subfigures(rows, columns, squeeze=False).flatten()
+    for index, loss in enumerate(losses):
+        axes = parts[index].subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        outcome = loss.outcome
+        plot_reliability(axes, outcome, index)
+        axes[0].set_title(f"{drawn(loss.title)}\n{reliability_summary(outcome)}")
+        if index % columns:
+            for ax in axes:
+                ax.set_ylabel("")
+
+
+def _risk_coverage(figure: Any, experiment: Experiment) -> None:
+    ax = figure.subplots()
+    plot_risk_coverage(ax, experiment.losses)
+    _legend(ax, len(experiment.losses))
+
+
+def _training(figure: Any, experiment: Experiment, column: str) -> None:
+    curves = curves_of(experiment.losses)
+    shape = (1, len(curves)) if column == "double" else (len(curves), 1)
+    axes = figure.subplots(*shape, squeeze=False).flatten()
+    for ax, (name, _, scale, unit, from_zero) in zip(axes, curves, strict=True):
+        plot_curve(ax, experiment.losses, name, scale, f"validation {unit}" if name[:3] == "val" else unit, from_zero)
+    if column == "single":
+        for ax in axes[:-1]:
+            ax.set_xlabel("")
+    if len(experiment.losses) > 1:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2 if column == "single" else 5)
+
+
+def _classes(figure: Any, experiment: Experiment, columns: int) -> None:
+    names = experiment.losses[0].runs[0].class_names
+    columns = min(columns, len(names))
+    axes = figure.subplots(ceil(len(names) / columns), columns, sharex=True, sharey=True, squeeze=False).flatten()
+    for ax in axes[len(names) :]:
+        ax.set_visible(False)
+    plot_classes(axes[: len(names)], [(loss.title, loss.outcome) for loss in experiment.losses], names, longest=14)
+    for ax in axes[max(0, len(names) - columns) : len(names)]:
+        ax.xaxis.set_tick_params(labelbottom=True)
+    figure.supxlabel("probability of the class", fontsize=8)
+    figure.supylabel("share of the class", fontsize=8)
+    if len(experiment.losses) > 1:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns - 1, len(labels)))
+
+
+def _legend(ax: Any, n: int) -> None:
+    if n > 1:
+        ax.legend(ncols=1 if n <= 5 else 2)
+
+
+def _write(drawing: PaperFigure, path: Path, column: str) -> Path:
+    matplotlib = require("matplotlib", extra="report")
+    figure_module = require("matplotlib.figure", extra="report")
+    with matplotlib.rc_context(PAPER_STYLE):
+        figure = figure_module.Figure(figsize=(WIDTHS[column], drawing.height), layout="constrained")
+        drawing.draw(figure)
+        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[path.suffix[1:]]
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, metadata=metadata)
+    return path
