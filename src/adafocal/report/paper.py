@@ -135,15 +135,22 @@ def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[Pap
 def _reliability(figure: Any, experiment: Experiment, per_row: int) -> None:
     losses = experiment.losses
     columns, rows = min(per_row, len(losses)), ceil(len(losses) / per_row)
-    parts = figure.subfigures(rows, columns, squeeze=False).flatten()
-    for index, loss in enumerate(losses):
-        axes = parts[index].subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        outcome = loss.outcome
-        plot_reliability(axes, outcome, index)
-        axes[0].set_title(f"{drawn(loss.title)}\n{reliability_summary(outcome)}")
-        if index % columns:
+    grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False, height_ratios=[3, 1] * rows)
+    for index in range(rows * columns):
+        row, column = divmod(index, columns)
+        axes = grid[2 * row : 2 * row + 2, column]
+        if index >= len(losses):
             for ax in axes:
-                ax.set_ylabel("")
+                ax.set_visible(False)
+            continue
+        outcome = losses[index].outcome
+        plot_reliability(axes, outcome, index)
+        axes[0].set_title(f"{drawn(losses[index].title)}\n{reliability_summary(outcome)}")
+        axes[0].set(yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
+        axes[1].xaxis.set_tick_params(labelbottom=True)
+        if column > 0:
+            axes[0].set(ylabel="", yticklabels=[])
+            axes[1].set_ylabel("")
 
 
 def _risk_coverage(figure: Any, experiment: Experiment) -> None:
