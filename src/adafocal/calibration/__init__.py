@@ -18,6 +18,7 @@ summary.py                   evaluate: every number at once
 reliability.py               data of the reliability diagram, with intervals
 smooth_curve.py              the diagram without bins: accuracy as a smooth curve
 top_label.py                 logits or probabilities to (confidence, correct)
+linear.py                    the same from features and a linear head, a chunk at a time
 ===========================  ==========================================================
 """
 
@@ -44,6 +45,7 @@ from adafocal.calibration.intervals import (
     rms_interval_from_bins,
 )
 from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
+from adafocal.calibration.linear import top_label_from_features
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval
 from adafocal.calibration.scores import (
     BrierDecomposition,
@@ -102,6 +104,7 @@ __all__ = [
     "stream_sums",
     "sweep_calibration_error",
     "sweep_edges",
+    "top_label_from_features",
     "top_label_from_logits",
     "top_label_from_probs",
     "wilson_interval",

@@ -24,7 +24,7 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     calibrated model.
 
     Formula: with r_i = confidence_i - correct_i and K_s the Gaussian kernel of bandwidth s reflected at 0 and 1,
-    smECE_s is the integral over t in [0, 1] of |(1/N) sum_i r_i K_s(t, confidence_i)|; the result is smECE_s at the
+    smECE_s is the integral over t in [0, 1] of ``|(1/N) sum_i r_i K_s(t, confidence_i)|``; the result is smECE_s at the
     bandwidth where smECE_s = s, not below 0.001.
 
     Args:

@@ -8,6 +8,8 @@ figures.py                   drawing functions: data and an axis in, nothing out
 ood_figures.py               drawing functions for out-of-distribution detection
 ranks_figure.py              the critical-difference diagram
 plots.py                     the contents of a run or experiment onto axes
+segmentation_figures.py      slices, surfaces and persistence diagrams of a segmentation's cases
+segmentation_table.py        overlap, distance, topology and voxel calibration as a table
 svg.py                       a matplotlib figure as SVG that follows light and dark
 panels.py                    figures of the page, with their numbers in words
 ood_panels.py                the same for out-of-distribution detection

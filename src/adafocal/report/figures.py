@@ -149,7 +149,7 @@ def _with_gaps(curve: SmoothCurve) -> tuple[np.ndarray, np.ndarray]:
     """Give the points of the curve, with a NaN where points were left out between two."""
     x, y = curve.confidence.numpy(), curve.accuracy.numpy()
     step = np.diff(x)
-    holes = np.flatnonzero(step > 1.5 * step.min()) + 1 if len(step) else []
+    holes = np.flatnonzero(step > 1.5 * step.min(initial=1.0)) + 1
     return np.insert(x, holes, np.nan), np.insert(y, holes, np.nan)
 
 

@@ -23,6 +23,8 @@ from adafocal.report.panels import (
     reliability_panel,
     risk_coverage_panel,
 )
+from adafocal.report.segmentation_figures import case_panels
+from adafocal.report.segmentation_table import segmentation_table
 from adafocal.report.tables import Table, differences, run_classes, run_results, study_classes, study_results
 
 # Drawings are what a page's size is made of: beyond so many losses in all, each gets no diagram of its own.
@@ -100,6 +102,10 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
         "reliability": _reliability(experiment, outcomes, mark) if n_losses <= MAX_DIAGRAMS else [],
         "classes": _classes(experiment, outcomes, mark, n_experiments),
         "class_table": _class_table(experiment, outcomes, mark),
+        "segmentation": segmentation_table(
+            {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
+        ),
+        "cases": case_panels(losses[0].runs[0].folder),
         "risk": [risk_coverage_panel(losses, name=f"risk{mark}")],
         "training": curve_panels(losses, name=f"curve{mark}") + gamma_panels(losses, name=f"gammas{mark}"),
         "ood": _ood(experiment, mark),

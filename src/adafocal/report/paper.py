@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of a run or study as files that fit a two-column paper."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from adafocal._checks import check_choice, require
 from adafocal._files import atomic_path
-from adafocal.report.contents import Contents, Experiment, read_contents
+from adafocal.report.contents import Contents, Experiment, RunContents, read_contents
 from adafocal.report.outcome import SMALL_MULTIPLES
 from adafocal.report.plots import (
     adaptive_runs,
@@ -103,37 +104,41 @@ def paper_figures(contents: Contents, column: str) -> list[PaperFigure]:
     for metric, ranks in ((contents.comparison or {}).get("ranks") or {}).items():
         if ranks is not None:
             height = 0.7 + 0.14 * len(ranks["losses"])
-            figures.append(
-                PaperFigure(f"ranks-{metric}", height, lambda figure, of=ranks: plot_ranks(figure.subplots(), of))
-            )
+            figures.append(PaperFigure(f"ranks-{metric}", height, partial(_ranks, ranks=ranks)))
     return figures
 
 
 def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[PaperFigure]:
     losses, per_row = experiment.losses, PER_ROW[column]
-    rows = ceil(len(losses) / per_row)
+    n_curves, n_classes = len(curves_of(losses)), {run.outcome.n_classes for loss in losses for run in loss.runs}
     figures = [
-        PaperFigure(f"{prefix}reliability", 2.3 * rows, lambda figure: _reliability(figure, experiment, per_row)),
-        PaperFigure(f"{prefix}risk_coverage", 2.3, lambda figure: _risk_coverage(figure, experiment)),
+        PaperFigure(
+            "reliability", 2.3 * ceil(len(losses) / per_row), partial(_reliability, of=experiment, per_row=per_row)
+        ),
+        PaperFigure("risk_coverage", 2.3, partial(_risk_coverage, of=experiment)),
     ]
-    curves = curves_of(losses)
-    if curves:
-        height = (2.0 if column == "double" else 1.7 * len(curves)) + 0.3
-        figures.append(PaperFigure(f"{prefix}training", height, lambda figure: _training(figure, experiment, column)))
+    if n_curves:
+        height = (2.0 if column == "double" else 1.7 * n_curves) + 0.3
+        figures.append(PaperFigure("training", height, partial(_training, of=experiment, column=column)))
     for loss, run in adaptive_runs(losses):
-        name = f"{prefix}gammas-{run.loss}" if loss.title == run.title else f"{prefix}gammas-{run.folder.name}"
-        figures.append(PaperFigure(name, 2.3, lambda figure, of=run: plot_gammas(figure.subplots(), of)))
-    n_classes = {run.outcome.n_classes for loss in losses for run in loss.runs}
+        name = f"gammas-{run.loss}" if loss.title == run.title else f"gammas-{run.folder.name}"
+        figures.append(PaperFigure(name, 2.3, partial(_gammas, run=run)))
     if len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES:
         height = 1.25 * ceil(max(n_classes) / (per_row + 1)) + 0.5
-        figures.append(
-            PaperFigure(f"{prefix}classes", height, lambda figure: _classes(figure, experiment, per_row + 1))
-        )
-    return figures
+        figures.append(PaperFigure("classes", height, partial(_classes, of=experiment, columns=per_row + 1)))
+    return [replace(figure, name=prefix + figure.name) for figure in figures]
 
 
-def _reliability(figure: Any, experiment: Experiment, per_row: int) -> None:
-    losses = experiment.losses
+def _ranks(figure: Any, ranks: Mapping[str, Any]) -> None:
+    plot_ranks(figure.subplots(), ranks)
+
+
+def _gammas(figure: Any, run: RunContents) -> None:
+    plot_gammas(figure.subplots(), run)
+
+
+def _reliability(figure: Any, of: Experiment, per_row: int) -> None:
+    losses = of.losses
     columns, rows = min(per_row, len(losses)), ceil(len(losses) / per_row)
     grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False, height_ratios=[3, 1] * rows)
     for index in range(rows * columns):
@@ -153,38 +158,38 @@ def _reliability(figure: Any, experiment: Experiment, per_row: int) -> None:
             axes[1].set_ylabel("")
 
 
-def _risk_coverage(figure: Any, experiment: Experiment) -> None:
+def _risk_coverage(figure: Any, of: Experiment) -> None:
     ax = figure.subplots()
-    plot_risk_coverage(ax, experiment.losses)
-    _legend(ax, len(experiment.losses))
+    plot_risk_coverage(ax, of.losses)
+    _legend(ax, len(of.losses))
 
 
-def _training(figure: Any, experiment: Experiment, column: str) -> None:
-    curves = curves_of(experiment.losses)
+def _training(figure: Any, of: Experiment, column: str) -> None:
+    curves = curves_of(of.losses)
     shape = (1, len(curves)) if column == "double" else (len(curves), 1)
     axes = figure.subplots(*shape, squeeze=False).flatten()
     for ax, (name, _, scale, unit, from_zero) in zip(axes, curves, strict=True):
-        plot_curve(ax, experiment.losses, name, scale, f"validation {unit}" if name[:3] == "val" else unit, from_zero)
+        plot_curve(ax, of.losses, name, scale, f"validation {unit}" if name[:3] == "val" else unit, from_zero)
     if column == "single":
         for ax in axes[:-1]:
             ax.set_xlabel("")
-    if len(experiment.losses) > 1:
+    if len(of.losses) > 1:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2 if column == "single" else 5)
 
 
-def _classes(figure: Any, experiment: Experiment, columns: int) -> None:
-    names = experiment.losses[0].runs[0].class_names
+def _classes(figure: Any, of: Experiment, columns: int) -> None:
+    names = of.losses[0].runs[0].class_names
     columns = min(columns, len(names))
     axes = figure.subplots(ceil(len(names) / columns), columns, sharex=True, sharey=True, squeeze=False).flatten()
     for ax in axes[len(names) :]:
         ax.set_visible(False)
-    plot_classes(axes[: len(names)], [(loss.title, loss.outcome) for loss in experiment.losses], names, longest=14)
+    plot_classes(axes[: len(names)], [(loss.title, loss.outcome) for loss in of.losses], names, longest=14)
     for ax in axes[max(0, len(names) - columns) : len(names)]:
         ax.xaxis.set_tick_params(labelbottom=True)
     figure.supxlabel("probability of the class", fontsize=8)
     figure.supylabel("share of the class", fontsize=8)
-    if len(experiment.losses) > 1:
+    if len(of.losses) > 1:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=min(columns - 1, len(labels)))
 
