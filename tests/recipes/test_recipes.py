@@ -17,8 +17,8 @@ from adafocal.predictions import Predictions
 from adafocal.recipes import RECIPES, LossSettings, Recipe, get_recipe
 from adafocal.scaling import fit_temperature
 from adafocal.training.batches import TensorBatches
-from adafocal.training.classifier import make_optimizer
 from adafocal.training.config import from_plain, plain
+from adafocal.training.optimizers import make_optimizer
 from adafocal.training.run import run
 
 FULL = [name for name in RECIPES if not name.endswith("-short") and name != "digits"]

@@ -104,7 +104,7 @@ def test_a_failed_run_is_told_with_its_reason_and_does_not_stop_the_others(tmp_p
     assert [failure.run.config.loss for failure in failures] == ["adafocal"]
     assert "`loss_args` of adafocal must be among" in failures[0].reason
     assert "failed: ValueError" in out.file.getvalue()
-    assert "Traceback" in (tmp_path / "study/runs/adafocal-s0/log.txt").read_text()
+    assert "Traceback" in (tmp_path / "study/runs/digits/adafocal-s0/log.txt").read_text()
     assert [entry["loss"] for entry in write_results(tmp_path / "study")["losses"]] == ["cross_entropy"]
 
 

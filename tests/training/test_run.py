@@ -35,7 +35,7 @@ def test_a_run_folder_holds_settings_provenance_history_predictions_checkpoint_a
 
     assert {entry.name for entry in folder.iterdir()} == {
         "config.yaml", "provenance.json", "metrics.csv", "checkpoints", "summary.json", "splits.npz",
-        "validation.parquet", "test.parquet",
+        "validation.parquet", "test.parquet", "examples.json", "tensorboard",
     }  # fmt: skip
     assert from_plain(yaml.safe_load((folder / "config.yaml").read_text())) == SHORT
     provenance = json.loads((folder / "provenance.json").read_text())

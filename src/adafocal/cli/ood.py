@@ -13,7 +13,7 @@ from rich.table import Table
 
 from adafocal._estimate import Estimate
 from adafocal._files import write_text
-from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores
+from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
 from adafocal.predictions import Predictions
 
 COLUMNS = (("auroc", "AUROC %"), ("aupr_out", "AUPR-out %"), ("aupr_in", "AUPR-in %"), ("fpr95", "FPR95 %"))
@@ -40,7 +40,8 @@ def main(arguments: list[str]) -> int:
             "level": options.level,
             "n_resamples": options.n_resamples,
         }
-        write_text(options.json, json.dumps(settings | {"results": [_as_dict(row) for row in rows]}, indent=2) + "\n")
+        results = [comparison_record(row) for row in rows]
+        write_text(options.json, json.dumps(settings | {"results": results}, indent=2) + "\n")
     if options.html is not None:
         from adafocal.report.ood_page import write_ood_page
 
@@ -96,9 +97,3 @@ def _names(paths: Sequence[str]) -> dict[str, str]:
 
 def _cell(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.2f}\n\\[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-
-
-def _as_dict(row: ComparisonRow) -> dict[str, object]:
-    measures = {measure: getattr(row.detection, measure).as_dict() for measure, _ in COLUMNS}
-    sizes = {"n_id": row.detection.n_id, "n_ood": row.detection.n_ood}
-    return {"ood": row.ood_name, "score": row.score_name, **sizes, **measures}
