@@ -22,9 +22,9 @@ HEADINGS = tuple(heading for heading, *_ in COLUMNS)
 
 CAPTION = (
     "Mean over test cases and classes, ± standard deviation over seeds where there are several. Dice is overlap, "
-    "higher is better. HD95 is the distance of the surfaces in voxels. Components, tunnels and cavities: by how many the "
-    "predicted mask has too many or too few. Calibration of voxels is pooled over all cases, or the mean of the cases' own "
-    "errors; predicted foreground leaves out voxels that are called background."
+    "higher is better. HD95 is the distance of the surfaces in voxels. Components, tunnels and cavities: by how "
+    "many the predicted mask has too many or too few. Calibration of voxels is pooled over all cases, or the mean "
+    "of the cases' own errors; predicted foreground leaves out voxels that are called background."
 )
 
 
