@@ -17,9 +17,12 @@ def main(arguments: list[str]) -> int:
     folder = Path(options.run_dir or Path("runs") / f"{options.recipe}-{config.loss}-s{config.seed}")
 
     from adafocal.report import write_page
+    from adafocal.training.folder import first_process
     from adafocal.training.run import run
 
     summary = run(config, folder, overwrite=options.overwrite, progress=options.progress)
+    if not first_process():
+        return 0
     parts = {"validation": "validation", "test": "test", "test_scaled": f"test, T = {summary['temperature']:.2f}"}
     for part, title in parts.items():
         numbers = summary[part]

@@ -33,6 +33,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def n_bytes(self) -> float:
+        """Memory of the inputs; infinite where they stay encoded."""
+        return self.inputs.nbytes if isinstance(self.inputs, Tensor) else float("inf")
+
     def to(self, device: torch.device | str) -> "Split":
         """Move the samples to a device, so that batches are made there; encoded images stay where they are."""
         inputs = self.inputs.to(device) if isinstance(self.inputs, Tensor) else self.inputs
@@ -95,6 +100,17 @@ class DataSplits:
         """The parts by name."""
         parts = {"train": self.train, "validation": self.validation, "scaling": self.scaling, "test": self.test}
         return {name: part for name, part in parts.items() if part is not None}
+
+    def to(self, device: torch.device | str) -> "DataSplits":
+        """Move the samples of all parts to a device."""
+        scaling = None if self.scaling is None else self.scaling.to(device)
+        return replace(
+            self,
+            train=self.train.to(device),
+            validation=self.validation.to(device),
+            test=self.test.to(device),
+            scaling=scaling,
+        )
 
     def save_rows(self, path: str | Path) -> None:
         """Write which rows of the source each part holds to an ``.npz`` file, one array per part."""

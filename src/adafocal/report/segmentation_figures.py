@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adafocal._checks import require
+from adafocal.report.panels import Panel
 from adafocal.report.svg import INK, SERIES, svg_figure
 
 Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
@@ -22,14 +23,14 @@ PAINT = ((0.86, 0.33, 0.1), (0.2, 0.45, 0.95), (0.12, 0.58, 0.3), (0.6, 0.28, 0.
 SIDE = 100  # pixels of a surface's picture, and samples along each of its rays
 
 
-def case_panels(folder: str | Path) -> list[dict[str, str]]:
+def case_panels(folder: str | Path) -> list[Panel]:
     """Make the panels of a run's best and worst case: slices, surfaces and, where there are any, diagrams.
 
     Args:
         folder: A run folder.
 
     Returns:
-        Panels with ``title``, ``svg``, ``caption`` and ``alt``, as the page shows them; none where the folder holds no
+        Panels as the page shows them; none where the folder holds no
         ``cases.npz``.
     """
     path = Path(folder) / "cases.npz"
@@ -117,7 +118,7 @@ def draw_diagram(ax: Any, points: Array, *, color: str = INK) -> None:
     ax.set_aspect("equal")
 
 
-def _slices(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> dict[str, str]:
+def _slices(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     places = _middle(case["label"])
     with svg_figure(f"slices-{kind}", width=6.4, height=3.0) as drawing:
         drawing.figure.clear()
@@ -126,16 +127,16 @@ def _slices(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> dict[
             draw_slice(ax, *cut, n_classes=len(names))
             ax.set_title(f"{PLANES[axis]}, slice {place}")
         drawing.figure.legend(handles=_handles(names), loc="outside lower center", ncols=len(names))
-    return {
-        "title": f"{KINDS[kind]}, {case['name']}",
-        "svg": drawing.svg,
-        "caption": f"Dice {float(case['dice']):.3f}. Solid lines are the true mask, dashed lines the predicted one.",
-        "alt": f"{KINDS[kind]}, {case['name']}, Dice {float(case['dice']):.3f}: slices {places} with contours of "
+    return Panel(
+        title=f"{KINDS[kind]}, {case['name']}",
+        svg=drawing.svg,
+        caption=f"Dice {float(case['dice']):.3f}. Solid lines are the true mask, dashed lines the predicted one.",
+        alt=f"{KINDS[kind]}, {case['name']}, Dice {float(case['dice']):.3f}: slices {places} with contours of "
         f"{', '.join(names[1:])}.",
-    }
+    )
 
 
-def _surfaces(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> dict[str, str]:
+def _surfaces(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     frame = (case["label"] > 0) | (case["predicted"] > 0)
     with svg_figure(f"surfaces-{kind}", width=6.4, height=3.0) as drawing:
         drawing.figure.clear()
@@ -148,15 +149,15 @@ def _surfaces(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> dic
         f"{name} {int((case['label'] == number).sum())} true and {int((case['predicted'] == number).sum())} predicted"
         for number, name in enumerate(names[1:], start=1)
     )
-    return {
-        "title": f"{KINDS[kind]}: surfaces",
-        "svg": drawing.svg,
-        "caption": f"Voxels: {voxels}.",
-        "alt": f"{KINDS[kind]}: surfaces of the true and the predicted mask. Voxels: {voxels}.",
-    }
+    return Panel(
+        title=f"{KINDS[kind]}: surfaces",
+        svg=drawing.svg,
+        caption=f"Voxels: {voxels}.",
+        alt=f"{KINDS[kind]}: surfaces of the true and the predicted mask. Voxels: {voxels}.",
+    )
 
 
-def _diagrams(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> dict[str, str]:
+def _diagrams(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     told = []
     with svg_figure(f"diagrams-{kind}", width=3.2 * max(2, len(names) - 1), height=3.2) as drawing:
         drawing.figure.clear()
@@ -166,13 +167,13 @@ def _diagrams(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> dic
             ax.set_title(names[number])
             counts = ", ".join(f"{n} {what}" for n, what in zip(case["alive"][number - 1], DIMENSIONS, strict=True))
             told.append(f"{names[number]} {counts}")
-    return {
-        "title": f"{KINDS[kind]}: persistence",
-        "svg": drawing.svg,
-        "caption": "Birth and death of components (circles), tunnels (triangles) and cavities (squares) of the "
+    return Panel(
+        title=f"{KINDS[kind]}: persistence",
+        svg=drawing.svg,
+        caption="Birth and death of components (circles), tunnels (triangles) and cavities (squares) of the "
         f"predicted mask as its threshold falls from 1 to 0; those that last longest. At 0.5: {'; '.join(told)}.",
-        "alt": f"{KINDS[kind]}: persistence diagrams. At probability 0.5: {'; '.join(told)}.",
-    }
+        alt=f"{KINDS[kind]}: persistence diagrams. At probability 0.5: {'; '.join(told)}.",
+    )
 
 
 def _handles(names: Sequence[str]) -> list[Any]:

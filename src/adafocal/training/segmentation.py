@@ -47,13 +47,14 @@ class EachCase(L.Callback):
             self.consume(inputs, logits, labels)
 
 
-def dense_results(trainer: Any, classifier: Classifier, folder: Path) -> dict[str, Any]:
+def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpoint: Path | None) -> dict[str, Any]:
     """Run the model over all parts but training; write what the run is to keep and return what it is to report.
 
     Args:
         trainer: Lightning's trainer that fitted the model.
         classifier: The model and its data.
         folder: The run folder.
+        checkpoint: Weights; None takes those of the model.
 
     Returns:
         ``temperature``; per part a summary of calibration pooled over all voxels, without intervals, because voxels are
@@ -63,12 +64,14 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path) -> dict[st
     splits, n_bins = classifier.splits, classifier.config.n_bins
     pooled = {name: PooledVoxels(n_bins=n_bins) for name in splits.parts if name != "train"}
     samples = {
-        name: _predict(trainer, classifier, splits.parts[name], pooled[name]) for name in pooled if name != "test"
+        name: _predict(trainer, classifier, splits.parts[name], pooled[name], checkpoint)
+        for name in pooled
+        if name != "test"
     }
     temperature = fit_temperature(samples.get("scaling", samples["validation"]))
     pooled["test_scaled"] = PooledVoxels(n_bins=n_bins, temperature=temperature.temperature)
     table = CaseTable(classifier, pooled["test_scaled"])
-    samples["test"] = _predict(trainer, classifier, splits.test, pooled["test"], table.add)
+    samples["test"] = _predict(trainer, classifier, splits.test, pooled["test"], checkpoint, table.add)
     for name, predictions in samples.items():
         predictions.save(folder / f"{name}.parquet")
     write_rows(folder / "cases.csv", table.rows)
@@ -120,6 +123,7 @@ def _predict(
     classifier: Classifier,
     split: Split,
     pooled: PooledVoxels,
+    checkpoint: Path | None,
     consume: Callable[[Tensor, Tensor, Tensor, dict[str, float]], None] | None = None,
 ) -> Predictions:
     """Predict a part case by case: pool its voxels, hand each case on, and give a sample of the voxels."""
@@ -137,7 +141,7 @@ def _predict(
     trainer.callbacks.append(recorder)
     try:
         batches = TensorBatches(split, classifier.config.batch_size)
-        trainer.predict(classifier, batches, return_predictions=False)
+        trainer.predict(classifier, batches, return_predictions=False, ckpt_path=checkpoint, weights_only=True)
     finally:
         trainer.callbacks.remove(recorder)
     rows, labels = (torch.cat(parts) for parts in zip(*kept, strict=True))
