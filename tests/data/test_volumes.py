@@ -194,6 +194,15 @@ def test_a_listed_file_that_is_missing_is_named(rejects, decathlon):
         splits_of(decathlon)
 
 
+def test_an_npz_file_without_what_it_names_or_damaged_is_refused(rejects, npz):
+    np.savez(npz, names=["a"], a_image=np.zeros((4, 4, 4)))
+    with rejects(ValueError, f"`data.path` must hold an array 'a_label', got none in {str(npz)!r}."):
+        splits_of(npz)
+    npz.write_bytes(npz.read_bytes()[:200])
+    with rejects(ValueError, f"`data.path` must be an .npz file of volumes, got {str(npz)!r}: File is not a zip file."):
+        splits_of(npz)
+
+
 def test_a_dataset_json_of_another_kind_is_refused(rejects, tmp_path):
     (tmp_path / "dataset.json").write_text('{"labels": {"0": "background"}}')
     sentence = (

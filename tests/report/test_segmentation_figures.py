@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from adafocal.report.segmentation_figures import case_panels, draw_diagram, draw_slice, draw_surface
-from adafocal.report.segmentation_table import HEADINGS, segmentation_rows
+from adafocal.report.segmentation_table import HEADINGS, segmentation_table
 from adafocal.report.svg import SERIES
 
 
@@ -41,26 +43,35 @@ def test_a_folder_without_cases_has_no_panels(tmp_path):
     assert case_panels(tmp_path) == []
 
 
+def test_a_damaged_file_is_named(tmp_path):
+    write_cases(tmp_path)
+    path = tmp_path / "cases.npz"
+    path.write_bytes(path.read_bytes()[:500])
+
+    with pytest.raises(ValueError, match=r"^'.*cases\.npz' must hold the cases that training writes: .*\.$"):
+        case_panels(tmp_path)
+
+
 def test_two_cases_have_three_panels_each_that_tell_their_numbers(tmp_path):
     write_cases(tmp_path)
     panels = case_panels(tmp_path)
 
     assert len(panels) == 6
-    assert [panel["title"] for panel in panels[::2]] == [
+    assert [panel.title for panel in panels[::2]] == [
         "Best case, <b>case</b>",
         "Best case: surfaces",
         "Best case: persistence",
     ]
-    assert panels[0]["caption"].startswith("Dice 0.812. ")
-    assert panels[2]["caption"] == "Voxels: head 180 true and 180 predicted, tail 180 true and 180 predicted."
-    assert "head 1 components, 1 tunnels, 0 cavities; tail 1 components, 0 tunnels, 0 cavities" in panels[4]["alt"]
-    assert sum(len(panel["svg"]) for panel in panels) < 500_000
+    assert panels[0].caption.startswith("Dice 0.812. ")
+    assert panels[2].caption == "Voxels: head 180 true and 180 predicted, tail 180 true and 180 predicted."
+    assert "head: components 1, tunnels 1, cavities 0; tail: components 1, tunnels 0, cavities 0" in panels[4].alt
+    assert sum(len(panel.svg) for panel in panels) < 500_000
 
 
 def test_without_diagrams_the_other_panels_remain(tmp_path):
     write_cases(tmp_path, diagram=None, alive=None)
 
-    assert [panel["title"] for panel in case_panels(tmp_path)[2:]] == ["Best case: surfaces", "Worst case: surfaces"]
+    assert [panel.title for panel in case_panels(tmp_path)[2:]] == ["Best case: surfaces", "Worst case: surfaces"]
 
 
 @pytest.mark.parametrize("empty", [("predicted",), ("predicted", "label")])
@@ -68,7 +79,7 @@ def test_an_empty_mask_can_be_drawn(empty, tmp_path):
     write_cases(tmp_path, **{name: np.zeros_like(boxes()) for name in empty})
     true = 0 if "label" in empty else 180
 
-    assert f"head {true} true and 0 predicted" in case_panels(tmp_path)[2]["caption"]
+    assert f"head {true} true and 0 predicted" in case_panels(tmp_path)[2].caption
 
 
 def test_a_slice_has_a_solid_and_a_dashed_contour_per_class(ax):
@@ -117,10 +128,21 @@ def test_rows_of_the_table_are_means_over_runs_and_a_missing_number_is_a_dash():
         scores = {"dice": {"mean": dice}, "hausdorff95": {"mean": 2.0}, **betti}
         return {"segmentation": {**scores, "voxels_pooled": pooled, "voxels_per_case": {"ece": 0.02}}}
 
-    rows = segmentation_rows({"Focal": [summary(0.8, 0.01), summary(0.9, 0.03)], "Other": [{"test": {}}]})
+    runs = {"Focal": [summary(0.8, 0.01), summary(0.9, 0.03)], "Other": [{"test": {}}]}
+    table = segmentation_table(runs, name="scores")
 
-    assert [row["title"] for row in rows] == ["Focal"]
-    assert rows[0]["cells"] == [
+    assert [row.title for row in table.rows] == ["Focal"]
+    assert [cell.text for cell in table.rows[0].cells] == [
         "0.850 ± 0.071", "2.00 ± 0.00", "0.00 ± 0.00", "1.00 ± 0.00", "2.00 ± 0.00", "2.00 ± 1.41", "2.00 ± 0.00", "–",
     ]  # fmt: skip
-    assert len(HEADINGS) == len(rows[0]["cells"])
+    assert table.headings == ["Loss", *HEADINGS]
+    assert segmentation_table({"Other": [{"test": {}}]}, name="scores") is None
+
+
+def test_figures_of_several_runs_on_one_page_do_not_share_identifiers(tmp_path):
+    write_cases(tmp_path)
+    marks = [re.findall(r'id="([^"]+)"', case_panels(tmp_path, mark=mark)[4].svg) for mark in ("-1", "-2")]
+    clips = [{name for name in found if re.fullmatch(r"[pm][0-9a-f]{10}", name)} for found in marks]
+
+    assert clips[0]
+    assert clips[0].isdisjoint(clips[1])

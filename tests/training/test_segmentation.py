@@ -2,6 +2,7 @@
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -164,10 +165,10 @@ def test_the_page_shows_scores_slices_surfaces_and_diagrams(finished, tmp_path):
     page = write_page(folder, tmp_path / "page.html").read_text(encoding="utf-8")
 
     assert len(page) < 2_000_000
-    assert page.count("<svg") == 4 + 6
-    for title in ("Best case, box_", "Worst case: surfaces", "Best case: persistence", "Segmentation</h2>"):
+    assert page.count('id="cases"') == 1
+    for title in ("Best case, box_", "Worst case: surfaces", "Best case: persistence", ">Segmentation</h2>"):
         assert title in page
-    assert f"<td>{summary['segmentation']['dice']['mean']:.3f}</td>" in page
+    assert re.search(rf"<td[^>]*>{summary['segmentation']['dice']['mean']:.3f}\\s*</td>", page)
 
 
 def test_a_class_that_is_in_neither_mask_does_not_count():
@@ -217,8 +218,9 @@ def test_sums_do_not_depend_on_how_cases_are_cut(monkeypatch):
         parts.add(*counted_rows(case[None], case_labels))
 
     assert len(rows) == 2 * 120 - 30
-    for name, value in whole.summary().items():
-        assert parts.summary()[name] == (value if value is None else pytest.approx(value, abs=1e-6)), name
+    expected, actual = whole.summary(), parts.summary()
+    for name, value in expected.items():
+        assert actual[name] == (value if value is None else pytest.approx(value, abs=1e-6)), name
     assert parts.foreground_ece() == pytest.approx(whole.foreground_ece(), abs=1e-6)
 
 

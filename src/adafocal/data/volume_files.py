@@ -2,10 +2,12 @@
 """Volumes with masks as they lie on a disk: Decathlon tasks, folders of NIfTI files, one npz file."""
 
 import json
-from collections.abc import Iterator
+import pickle
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -114,15 +116,20 @@ def _nifti_cases(pairs: dict[str, tuple[Path, Path]]) -> Iterator[Case]:
 
 
 def _npz_cases(file: Path) -> Iterator[Case]:
-    with np.load(file, allow_pickle=False) as arrays:
-        if "names" not in arrays.files:
-            raise ValueError(f"`data.path` must be an .npz file with names of cases, got {str(file)!r} without.")
-        for name in arrays["names"].tolist():
-            missing = [part for part in ("image", "label") if f"{name}_{part}" not in arrays.files]
-            if missing:
-                raise ValueError(f"`data.path` must hold an array {name}_{missing[0]}, got none in {str(file)!r}.")
-            image = arrays[f"{name}_image"]
-            yield checked_case(str(name), image if image.ndim == 4 else image[None], arrays[f"{name}_label"])
+    try:
+        # numpy leaves a file that it opens itself and cannot read open
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            for name in _array(arrays, "names", file).tolist():
+                image, mask = (_array(arrays, f"{name}_{part}", file) for part in ("image", "label"))
+                yield checked_case(str(name), image if image.ndim == 4 else image[None], mask)
+    except (BadZipFile, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"`data.path` must be an .npz file of volumes, got {str(file)!r}: {error}.") from error
+
+
+def _array(arrays: Mapping[str, Array], name: str, file: Path) -> Array:
+    if name not in arrays:
+        raise ValueError(f"`data.path` must hold an array {name!r}, got none in {str(file)!r}.")
+    return arrays[name]
 
 
 def checked_case(name: str, image: Array, mask: Array) -> Case:

@@ -105,7 +105,7 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
         "segmentation": segmentation_table(
             {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
         ),
-        "cases": case_panels(losses[0].runs[0].folder),
+        "cases": case_panels(losses[0].runs[0].folder, mark=mark),
         "risk": [risk_coverage_panel(losses, name=f"risk{mark}")],
         "training": curve_panels(losses, name=f"curve{mark}") + gamma_panels(losses, name=f"gammas{mark}"),
         "ood": _ood(experiment, mark),

@@ -7,12 +7,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 
 from adafocal._checks import require
 from adafocal.report.panels import Panel
-from adafocal.report.svg import INK, SERIES, svg_figure
+from adafocal.report.svg import INK, SERIES, drawn, svg_figure
 
 Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
 KINDS = {"best": "Best case", "worst": "Worst case"}
@@ -23,29 +24,36 @@ PAINT = ((0.86, 0.33, 0.1), (0.2, 0.45, 0.95), (0.12, 0.58, 0.3), (0.6, 0.28, 0.
 SIDE = 100  # pixels of a surface's picture, and samples along each of its rays
 
 
-def case_panels(folder: str | Path) -> list[Panel]:
+def case_panels(folder: str | Path, *, mark: str = "") -> list[Panel]:
     """Make the panels of a run's best and worst case: slices, surfaces and, where there are any, diagrams.
 
     Args:
         folder: A run folder.
+        mark: Keeps the figures of several runs on one page apart.
 
     Returns:
-        Panels as the page shows them; none where the folder holds no
-        ``cases.npz``.
+        Panels of half a page's width, the best case beside the worst; none where the folder holds no ``cases.npz``.
+
+    Raises:
+        ValueError: If that file is damaged.
     """
     path = Path(folder) / "cases.npz"
     if not path.exists():
         return []
-    with np.load(path, allow_pickle=False) as arrays:
-        found = dict(arrays)
-    names = [str(name) for name in found["class_names"]]
+    try:
+        # numpy leaves a file that it opens itself and cannot read open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = dict(arrays)
+        names = [str(name) for name in found["class_names"]]
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise ValueError(f"{str(path)!r} must hold the cases that training writes: {error}.") from error
     cases = {
         kind: {name.removeprefix(f"{kind}_"): value for name, value in found.items() if name.startswith(f"{kind}_")}
         for kind in KINDS
     }
-    panels = []
+    panels: list[Panel] = []
     for panel, needs in ((_slices, "image"), (_surfaces, "image"), (_diagrams, "diagram")):
-        panels += [panel(kind, case, names) for kind, case in cases.items() if needs in case]
+        panels += [panel(kind, f"{kind}{mark}", case, names) for kind, case in cases.items() if needs in case]
     return panels
 
 
@@ -118,10 +126,9 @@ def draw_diagram(ax: Any, points: Array, *, color: str = INK) -> None:
     ax.set_aspect("equal")
 
 
-def _slices(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
+def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     places = _middle(case["label"])
-    with svg_figure(f"slices-{kind}", width=6.4, height=3.0) as drawing:
-        drawing.figure.clear()
+    with svg_figure(f"slices-{mark}", rows=[], width=6.4, height=3.0) as drawing:
         for axis, (ax, place) in enumerate(zip(drawing.figure.subplots(1, 3), places, strict=True)):
             cut = [case[name].take(place, axis) for name in ("image", "label", "predicted")]
             draw_slice(ax, *cut, n_classes=len(names))
@@ -133,13 +140,13 @@ def _slices(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel
         caption=f"Dice {float(case['dice']):.3f}. Solid lines are the true mask, dashed lines the predicted one.",
         alt=f"{KINDS[kind]}, {case['name']}, Dice {float(case['dice']):.3f}: slices {places} with contours of "
         f"{', '.join(names[1:])}.",
+        half=True,
     )
 
 
-def _surfaces(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
+def _surfaces(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     frame = (case["label"] > 0) | (case["predicted"] > 0)
-    with svg_figure(f"surfaces-{kind}", width=6.4, height=3.0) as drawing:
-        drawing.figure.clear()
+    with svg_figure(f"surfaces-{mark}", rows=[], width=6.4, height=3.0) as drawing:
         for ax, (part, heading) in zip(
             drawing.figure.subplots(1, 2), (("label", "true"), ("predicted", "predicted")), strict=True
         ):
@@ -154,31 +161,32 @@ def _surfaces(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Pan
         svg=drawing.svg,
         caption=f"Voxels: {voxels}.",
         alt=f"{KINDS[kind]}: surfaces of the true and the predicted mask. Voxels: {voxels}.",
+        half=True,
     )
 
 
-def _diagrams(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
+def _diagrams(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     told = []
-    with svg_figure(f"diagrams-{kind}", width=3.2 * max(2, len(names) - 1), height=3.2) as drawing:
-        drawing.figure.clear()
+    with svg_figure(f"diagrams-{mark}", rows=[], width=3.2 * max(2, len(names) - 1), height=3.2) as drawing:
         for number, ax in enumerate(drawing.figure.subplots(1, len(names) - 1, squeeze=False)[0], start=1):
             points = case["diagram"][case["diagram"][:, 0] == number, 1:]
             draw_diagram(ax, points, color=SERIES[(number - 1) % len(SERIES)])
-            ax.set_title(names[number])
-            counts = ", ".join(f"{n} {what}" for n, what in zip(case["alive"][number - 1], DIMENSIONS, strict=True))
-            told.append(f"{names[number]} {counts}")
+            ax.set_title(drawn(names[number]))
+            counts = ", ".join(f"{what} {n}" for n, what in zip(case["alive"][number - 1], DIMENSIONS, strict=True))
+            told.append(f"{names[number]}: {counts}")
     return Panel(
         title=f"{KINDS[kind]}: persistence",
         svg=drawing.svg,
         caption="Birth and death of components (circles), tunnels (triangles) and cavities (squares) of the "
         f"predicted mask as its threshold falls from 1 to 0; those that last longest. At 0.5: {'; '.join(told)}.",
         alt=f"{KINDS[kind]}: persistence diagrams. At probability 0.5: {'; '.join(told)}.",
+        half=True,
     )
 
 
 def _handles(names: Sequence[str]) -> list[Any]:
     patch = require("matplotlib.patches", extra="report").Patch
-    return [patch(color=SERIES[place % len(SERIES)], label=name) for place, name in enumerate(names[1:])]
+    return [patch(color=SERIES[place % len(SERIES)], label=drawn(name)) for place, name in enumerate(names[1:])]
 
 
 def _middle(mask: Array) -> list[int]:

@@ -42,8 +42,8 @@ def predict_with(
 
     Returns:
         Predictions in the order of the part, on the CPU in float32; of volumes at most about a million voxels, drawn
-        alike from all cases. Other data whose labels are no classes of the model
-        get label 0 in every row, because a record needs labels; out-of-distribution scores do not read them.
+        alike from all cases. Other data whose labels are no classes of the model get label 0 in every row, because a
+        record needs labels; out-of-distribution scores do not read them.
 
     Raises:
         ValueError: If the run is not finished, the part is unknown, or the data do not fit the model.
@@ -109,7 +109,7 @@ def _forward(classifier: Classifier, split: Split, *, features: bool) -> tuple[T
 @torch.no_grad()
 def _forward_voxels(classifier: Classifier, split: Split, *, features: bool) -> tuple[Tensor, Tensor, Tensor | None]:
     kept: list[tuple[Tensor, ...]] = []
-    model: Any = classifier.model
+    model: Any = classifier.network
     sample = VoxelSample(split.labels, seed=classifier.config.seed)
     for inputs, labels in TensorBatches(split, 1):
         ready = classifier.prepared(inputs, training=False)

@@ -50,6 +50,8 @@ class EachCase(L.Callback):
 def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpoint: Path | None) -> dict[str, Any]:
     """Run the model over all parts but training; write what the run is to keep and return what it is to report.
 
+    Of several processes each predicts all cases, and the first one writes.
+
     Args:
         trainer: Lightning's trainer that fitted the model.
         classifier: The model and its data.
@@ -72,10 +74,11 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
     pooled["test_scaled"] = PooledVoxels(n_bins=n_bins, temperature=temperature.temperature)
     table = CaseTable(classifier, pooled["test_scaled"])
     samples["test"] = _predict(trainer, classifier, splits.test, pooled["test"], checkpoint, table.add)
-    for name, predictions in samples.items():
-        predictions.save(folder / f"{name}.parquet")
-    write_rows(folder / "cases.csv", table.rows)
-    table.extremes.save(folder / "cases.npz", splits.class_names)
+    if trainer.is_global_zero:
+        for name, predictions in samples.items():
+            predictions.save(folder / f"{name}.parquet")
+        write_rows(folder / "cases.csv", table.rows)
+        table.extremes.save(folder / "cases.npz", splits.class_names)
     summaries = {name: sums.summary() for name, sums in pooled.items()}
     return {
         "temperature": temperature.temperature,
