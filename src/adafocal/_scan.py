@@ -161,7 +161,7 @@ def scan(files: Sequence[Path], names: Names) -> Iterator[Piece]:
     Raises:
         ValueError: If a file is damaged or lacks a column, or files differ in kind.
     """
-    readers = {".parquet": _scan_parquet, ".csv": _scan_csv, ".npz": _scan_npz}
+    readers = {".parquet": scan_parquet, ".csv": _scan_csv, ".npz": _scan_npz}
     kind = None
     for file in files:
         for piece in readers[known_suffix(file)](file, names):
@@ -195,14 +195,16 @@ def _open(file: Path, read: Any) -> Any:
         raise ValueError(f"`FILE` must be a readable {kind} file, got {str(file)!r}: {reason(error)}.") from error
 
 
-def _scan_parquet(file: Path, names: Names) -> Iterator[Piece]:
+def scan_parquet(
+    file: Path, names: Names, *, row_groups: Sequence[int] | None = None, first_row: int = 0
+) -> Iterator[Piece]:
+    """Read a Parquet file, or some row groups of it of which the first begins at a row, piece by piece."""
     pq = require("pyarrow.parquet", extra="report")
     # Without a buffer of whole row groups, memory does not depend on how the file was written.
     with _open(file, lambda: pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)) as table:
         columns = _columns(table.schema_arrow.names, names, file)
         wanted = _wanted(columns, names)
-        batches = table.iter_batches(batch_size=_rows(table.metadata), columns=wanted)
-        first_row = 0
+        batches = table.iter_batches(batch_size=_rows(table.metadata), columns=wanted, row_groups=row_groups)
         while (batch := _open(file, lambda: next(batches, None))) is not None:
             yield Piece(file, first_row, columns, {name: batch[name] for name in wanted}, names.by)
             first_row += batch.num_rows

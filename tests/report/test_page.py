@@ -68,7 +68,7 @@ def test_the_page_is_made_again_from_files_alone(page, study_folder, tmp_path, c
     copy = tmp_path / "copy"
     shutil.copytree(study_folder, copy)
     (copy / "report.html").unlink()
-    for checkpoints in copy.glob("runs/*/checkpoints"):
+    for checkpoints in copy.glob("runs/*/*/checkpoints"):
         shutil.rmtree(checkpoints)
 
     assert main(["report", str(copy)]) == 0
@@ -76,7 +76,7 @@ def test_the_page_is_made_again_from_files_alone(page, study_folder, tmp_path, c
 
 
 def test_one_run_has_a_page_too(study_folder, tmp_path):
-    path = write_page(study_folder / "runs/adafocal-s0", tmp_path / "one.html")
+    path = write_page(study_folder / "runs/digits/adafocal-s0", tmp_path / "one.html")
     tags = outline(path.read_text(encoding="utf-8"))
 
     assert tags.tags.count("table") == 1
@@ -85,7 +85,7 @@ def test_one_run_has_a_page_too(study_folder, tmp_path):
 
 def test_text_from_files_is_escaped(study_folder, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(study_folder / "runs/adafocal-s0", run)
+    shutil.copytree(study_folder / "runs/digits/adafocal-s0", run)
     settings = yaml.safe_load((run / "config.yaml").read_text())
     settings["data"]["name"] = "<script>alert(1)</script>"
     (run / "config.yaml").write_text(yaml.safe_dump(settings))
@@ -101,7 +101,7 @@ def test_a_folder_that_is_neither_is_refused(rejects, tmp_path):
 
 
 def test_an_unfinished_run_is_refused(rejects, study_folder, tmp_path):
-    shutil.copytree(study_folder / "runs/adafocal-s0", tmp_path / "run")
+    shutil.copytree(study_folder / "runs/digits/adafocal-s0", tmp_path / "run")
     (tmp_path / "run/summary.json").unlink()
     sentence = f"`folder` must hold a finished run, got {str(tmp_path / 'run')!r}, whose run is not finished."
     with rejects(ValueError, sentence):

@@ -16,6 +16,7 @@ intervals.py                 intervals that cover at their level
 consistency.py               test of "is this model calibrated?"
 summary.py                   evaluate: every number at once
 reliability.py               data of the reliability diagram, with intervals
+smooth_curve.py              the diagram without bins: accuracy as a smooth curve
 top_label.py                 logits or probabilities to (confidence, correct)
 linear.py                    the same from features and a linear head, a chunk at a time
 ===========================  ==========================================================
@@ -54,6 +55,7 @@ from adafocal.calibration.scores import (
     overconfidence,
 )
 from adafocal.calibration.smooth import smooth_calibration_error
+from adafocal.calibration.smooth_curve import SmoothCurve, smooth_reliability, smooth_reliability_from_bins
 from adafocal.calibration.stream import StreamSums, merge_sums, stream_summary, stream_sums
 from adafocal.calibration.summary import CalibrationSummary, evaluate
 from adafocal.calibration.sweep import sweep_calibration_error, sweep_edges
@@ -64,6 +66,7 @@ __all__ = [
     "BrierDecomposition",
     "CalibrationSummary",
     "ReliabilityData",
+    "SmoothCurve",
     "StreamSums",
     "assign_bins",
     "bin_stats",
@@ -95,6 +98,8 @@ __all__ = [
     "rms_calibration_interval",
     "rms_interval_from_bins",
     "smooth_calibration_error",
+    "smooth_reliability",
+    "smooth_reliability_from_bins",
     "stream_summary",
     "stream_sums",
     "sweep_calibration_error",

@@ -20,21 +20,22 @@ def main(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from adafocal._checks import check_integer
+    from adafocal._checks import check_choice, check_integer
     from adafocal._files import write_text
     from adafocal._scan import Names, count_rows, find_files, scan
     from adafocal.report.evaluation import measure, to_json
     from adafocal.report.terminal import print_measured
 
     check_integer("bins", options.bins, minimum=1)
+    check_choice("executor", options.executor, ("local", "ray"))
     if options.positive_class is not None:
         check_integer("positive-class", options.positive_class, minimum=0)
     files = find_files(options.files)
     names = Names(logits=options.logits, probs=options.probs, label=options.label, by=options.by)
+    event = {"n_bins": options.bins, "positive_class": options.positive_class}
     with _progress(count_rows(files)) as advance:
-        measured = measure(
-            scan(files, names), n_bins=options.bins, positive_class=options.positive_class, advance=advance
-        )
+        elsewhere = _elsewhere(options, files, names, event, advance)
+        measured = measure(scan(files, names), **event, advance=advance, elsewhere=elsewhere)
     if options.json is not None:
         result = {"files": [str(file) for file in files], "positive_class": options.positive_class} | to_json(measured)
         write_text(options.json, json.dumps(result, indent=2, allow_nan=False) + "\n")
@@ -59,7 +60,26 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file.")
     parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
+    parser.add_argument(
+        "--executor", type=str, default="local", help="local, or ray: where rows are many, one task per part of a file."
+    )
+    parser.add_argument("--ray-address", "--ray_address", type=str, default=None, help="A running cluster, as auto.")
     return parser
+
+
+def _elsewhere(options: Namespace, files: Any, names: Any, event: dict[str, Any], advance: Any) -> Any:
+    """Give what sums the rows on Ray; None where that is not wanted."""
+    if options.executor == "local":
+        return None
+
+    from adafocal.report.evaluation_tasks import in_tasks, make_tasks, merge_tasks
+    from adafocal.study.on_ray import RayExecutor
+
+    def sums() -> Any:
+        tasks = make_tasks(files, names, **event)
+        return merge_tasks(tasks, in_tasks(RayExecutor(address=options.ray_address).outcomes, tasks), advance)
+
+    return sums
 
 
 def _event(options: Namespace) -> str:

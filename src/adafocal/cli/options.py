@@ -16,13 +16,17 @@ def command_parser(command: str, description: str) -> ArgumentParser:
     return ArgumentParser(prog=f"adafocal {command}", description=description, exit_on_error=False, allow_abbrev=False)
 
 
-def train_parser(command: str, description: str, arguments: Sequence[str]) -> ArgumentParser:
+def train_parser(
+    command: str, description: str, arguments: Sequence[str], *, recipe: str | None = None, loss: str | None = None
+) -> ArgumentParser:
     """Build a parser that has every setting of a training run as a flag.
 
     Args:
         command: Name of the sub-command.
         description: What it does.
         arguments: The command line: its ``--recipe``, or that of its ``--config`` file, sets the defaults.
+        recipe: Sets the defaults in place of the command line's.
+        loss: The loss whose settings are the defaults, in place of the command line's.
 
     Returns:
         A parser with ``--config``, ``--print_config``, ``--recipe`` and the fields of ``TrainConfig``.
@@ -31,10 +35,9 @@ def train_parser(command: str, description: str, arguments: Sequence[str]) -> Ar
     parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win.")
     parser.add_argument("--recipe", default="digits", help=f"Where the defaults come from: {', '.join(RECIPES)}.")
     parser.add_class_arguments(TrainConfig)
-    file = _settings_of_file(_early_option(arguments, "config"))
-    recipe = _early_option(arguments, "recipe") or file.get("recipe") or "digits"
-    loss = _early_option(arguments, "loss") or file.get("loss")
-    parser.set_defaults({**_flat(plain(get_recipe(recipe).settings(loss))), "recipe": recipe})
+    recipe = recipe or early_option(arguments, "recipe") or "digits"
+    loss = loss or early_option(arguments, "loss")
+    parser.set_defaults({**flat_settings(plain(get_recipe(recipe).settings(loss))), "recipe": recipe})
     return parser
 
 
@@ -44,13 +47,14 @@ def train_config(options: Namespace) -> TrainConfig:
     return from_plain({name: settings[name] for name in TrainConfig.__dataclass_fields__})
 
 
-def _early_option(arguments: Sequence[str], name: str) -> str | None:
+def early_option(arguments: Sequence[str], name: str) -> Any:
+    """Give an option of the command line, or of its ``--config`` file, before there is a parser; None if not given."""
     for place, argument in enumerate(arguments):
         if argument == f"--{name}" and place + 1 < len(arguments):
             return arguments[place + 1]
         if argument.startswith(f"--{name}="):
             return argument.partition("=")[2]
-    return None
+    return None if name == "config" else _settings_of_file(early_option(arguments, "config")).get(name)
 
 
 def _settings_of_file(path: str | None) -> dict[str, Any]:
@@ -66,11 +70,12 @@ def _settings_of_file(path: str | None) -> dict[str, Any]:
     return settings
 
 
-def _flat(settings: dict[str, object], prefix: str = "") -> dict[str, object]:
+def flat_settings(settings: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Give settings by dotted name, as flags name them."""
     flat: dict[str, object] = {}
     for name, value in settings.items():
         if isinstance(value, dict) and name in ("data", "optimizer"):
-            flat |= _flat(value, f"{name}.")
+            flat |= flat_settings(value, f"{name}.")
         else:
             flat[prefix + name] = value
     return flat

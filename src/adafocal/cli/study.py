@@ -1,99 +1,159 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``adafocal study``: a grid of losses and seeds, one table, one page."""
+"""``adafocal study``: a grid of recipes, settings, losses and seeds, compared in tables and on one page."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from jsonargparse import ArgumentParser, Namespace
 
-from adafocal.cli.options import train_config, train_parser
+from adafocal.cli.options import early_option, flat_settings, train_config, train_parser
+from adafocal.recipes import get_recipe
+from adafocal.training.config import TrainConfig, plain
 
-Columns: TypeAlias = tuple[tuple[str, str, float, int], ...]  # metric, heading, scale, digits
+DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare the losses, and write tables and one page.
+
+adafocal study PLAN.yaml takes all options from a file; flags after it win. What is finished is not run again, and what
+was cut is resumed, by the same command. --compare FOLDER FOLDER ... trains nothing and compares what is finished."""
 LOSSES = ["cross_entropy", "flsd53", "adafocal"]
-COLUMNS = (("error", "error %", 100, 2), ("ece", "ECE %", 100, 2), ("nll", "NLL", 1, 3))
-SIGNED = ("overconfidence", "confidence - accuracy %", 100, 2)
-SCALED = (("ece_scaled", "ECE %", 100, 2), ("nll_scaled", "NLL", 1, 3), ("temperature", "T", 1, 2))
+EXECUTORS = ("local", "ray")
+FREE = ("loss_args", "model_args")  # what they hold depends on the loss and the model
+LONGEST = 60  # characters of a folder's name
 
 
 def main(arguments: list[str]) -> int:
     """Train a grid and compare; see ``adafocal study --help``."""
-    parser = train_parser("study", "Train a grid of losses and seeds, compare them, and write one page.", arguments)
-    parser.add_argument("--losses", nargs="+", type=str, default=LOSSES, help="Losses of `adafocal list losses`.")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="Seeds; runs of a seed are paired.")
-    parser.add_argument("--baseline", type=str, default=None, help="Loss to compare with (default: the first).")
-    parser.add_argument("--study_dir", type=str, default=None, help="Study folder (default: runs/study-RECIPE).")
-    parser.add_argument("--workers", type=int, default=None, help="Worker processes (default: one per core).")
-    options = parser.parse_args(arguments)
+    if arguments and not arguments[0].startswith("-"):
+        arguments = ["--config", *arguments]
+    options = _parser(arguments).parse_args(arguments)
 
-    from adafocal.report import write_page
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    if options.compare:
+        return _compare(options, console)
+    study = _study(arguments, options)
+    from adafocal.study.terminal import print_plan
+
+    executor = _executor(options, study.runs)
+    study.check_folder()
+    print_plan(study, console)
+    if options.dry_run:
+        return 0
+    return _run(study, executor, console)
+
+
+def _run(study: Any, executor: Any, console: Any) -> int:
     from adafocal.study.execute import execute
-    from adafocal.study.plan import Study
     from adafocal.study.results import write_results
 
-    study = Study(
-        recipe=options.recipe,
-        config=train_config(options),
-        losses=tuple(options.losses),
-        seeds=tuple(options.seeds),
-        baseline=options.baseline or options.losses[0],
-        folder=Path(options.study_dir or Path("runs") / f"study-{options.recipe}"),
-    )
     study.write()
-    console = Console(soft_wrap=True)
-    console.print(f"{len(study.losses)} losses x {len(study.seeds)} seeds = {len(study.runs)} runs in {study.folder}")
-    failures = execute(study.runs, workers=options.workers, console=console)
+    failures = execute(study.runs, executor=executor, console=console)
     if any(run.finished for run in study.runs):
-        show(write_results(study.folder), console)
-        console.print(f"page {write_page(study.folder)}", highlight=False)
+        _show(study.folder, write_results(study, [failure.plain() for failure in failures]), console)
     for failure in failures:
         console.print(f"failed: {failure.run.folder}: {failure.reason}", markup=False, highlight=False)
     return 1 if failures else 0
 
 
-def show(comparison: dict[str, Any], console: Console) -> None:
-    """Print mean and spread per loss, before and after temperature, and which differences are larger than chance."""
-    title = "Test results: mean ± standard deviation over seeds"
-    console.print(_spreads(comparison, title, (*COLUMNS, SIGNED)))
-    console.print(_spreads(comparison, "After temperature scaling, T fitted on validation", SCALED))
-    baseline = next((e["title"] for e in comparison["losses"] if e["loss"] == comparison["baseline"]), None)
-    if baseline is None or not any(entry["versus_baseline"] for entry in comparison["losses"]):
-        return
-    table = Table(
-        title=f"Difference to {baseline}, paired over seeds [95 % interval]; verdicts at 5 %, Holm-corrected",
-        title_justify="left",
+def _compare(options: Namespace, console: Any) -> int:
+    from adafocal.study.compare import compare_folders
+
+    names = "-".join(Path(folder).resolve().name for folder in options.compare)
+    folder = Path(options.study_dir or Path("runs") / f"compare-{_short(names)}")
+    _show(folder, compare_folders(options.compare, folder, baseline=options.baseline), console)
+    return 0
+
+
+def _show(folder: Path, comparison: dict[str, Any], console: Any) -> None:
+    from adafocal.report import write_page
+    from adafocal.study.tables import write_tables
+    from adafocal.study.terminal import print_comparison
+
+    write_tables(folder / "tables", comparison)
+    print_comparison(comparison, console)
+    console.print(f"tables {folder / 'tables'}", highlight=False)
+    console.print(f"page {write_page(folder)}", highlight=False)
+
+
+def _parser(arguments: Sequence[str], recipe: str | None = None, loss: str | None = None) -> ArgumentParser:
+    parser = train_parser("study", DESCRIPTION, arguments, recipe=recipe, loss=loss)
+    parser.add_argument("--recipes", nargs="+", type=str, default=None, help="Several recipes, in place of --recipe.")
+    parser.add_argument("--losses", nargs="+", type=str, default=LOSSES, help="Losses of `adafocal list losses`.")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="Seeds; runs of a seed are paired.")
+    parser.add_argument(
+        "--grid", type=dict[str, Any], default={}, help="Values of any setting, such as --grid.data.noise '[0.1,0.3]'."
     )
-    table.add_column("loss")
-    for _, heading, _, _ in COLUMNS:
-        table.add_column(heading, justify="right")
-    for entry in comparison["losses"]:
-        if entry["versus_baseline"]:
-            cells = [
-                _difference(entry["versus_baseline"][metric], scale, digits) for metric, _, scale, digits in COLUMNS
-            ]
-            table.add_row(entry["title"], *cells)
-    console.print(table)
+    parser.add_argument("--baseline", type=str, default=None, help="Loss to compare with (default: the first).")
+    parser.add_argument("--study_dir", type=str, default=None, help="Study folder (default: runs/study-RECIPE).")
+    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="Show the plan; run and write nothing.")
+    parser.add_argument("--compare", nargs="+", type=str, default=None, help="Compare finished studies or runs.")
+    parser.add_argument("--executor", type=str, default="local", help="local, or ray for a Ray cluster.")
+    parser.add_argument("--workers", type=int, default=None, help="Runs at a time (default: one per core or device).")
+    parser.add_argument("--cores", type=int, default=None, help="Cores of each run (default: its share; on Ray, 1).")
+    parser.add_argument(
+        "--ray_address", "--ray-address", type=str, default=None, help="A running cluster, such as auto."
+    )
+    return parser
 
 
-def _spreads(comparison: dict[str, Any], title: str, columns: Columns) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("loss")
-    for _, heading, _, _ in columns:
-        table.add_column(heading, justify="right")
-    for entry in comparison["losses"]:
-        cells = [
-            _spread(entry["metrics"][metric], scale, digits, signed=metric == SIGNED[0])
-            for metric, _, scale, digits in columns
-        ]
-        table.add_row(entry["title"], *cells)
-    return table
+def _study(arguments: list[str], options: Namespace) -> Any:
+    from adafocal.study.plan import Experiment, Study, grid_points
+
+    recipes, points = options.recipes or [options.recipe], grid_points(options.grid)
+    # One loss alone is the one that --loss_args mean.
+    loss = options.losses[0] if len(options.losses) == 1 and early_option(arguments, "loss") is None else None
+    experiments = []
+    for recipe in recipes:
+        parser = _parser(arguments, recipe, loss)
+        _check_names(points[0], get_recipe(recipe).config)
+        for point in points:
+            flags = [f"--{name}={_flag(value)}" for name, value in point.items()]
+            config = train_config(parser.parse_args([*arguments, *flags]))
+            _check_loss_args(config, recipe, options.losses)
+            experiments.append(Experiment(recipe, config, point))
+    return Study(
+        experiments=tuple(experiments),
+        losses=tuple(options.losses),
+        seeds=tuple(options.seeds),
+        baseline=options.baseline or options.losses[0],
+        folder=Path(options.study_dir or Path("runs") / f"study-{_short('-'.join(recipes))}"),
+    )
 
 
-def _spread(value: dict[str, float], scale: float, digits: int, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{scale * value['mean']:{sign}.{digits}f} ± {scale * value['std']:.{digits}f}"
+def _executor(options: Namespace, runs: Sequence[Any]) -> Any:
+    from adafocal._checks import check_choice, check_integer
+    from adafocal.study.execute import local_executor, wants_accelerator
+    from adafocal.study.on_ray import RayExecutor
+
+    check_choice("executor", options.executor, EXECUTORS)
+    for name in ("workers", "cores"):
+        if options[name] is not None:
+            check_integer(name, options[name], minimum=1)
+    if options.executor == "local":
+        return local_executor(runs, options.workers, options.cores)
+    return RayExecutor(options.workers, options.ray_address, options.cores or 1, wants_accelerator(runs))
 
 
-def _difference(value: dict[str, Any], scale: float, digits: int) -> str:
-    interval = f"\\[{scale * value['low']:+.{digits}f}, {scale * value['high']:+.{digits}f}]"
-    return f"{scale * value['mean']:+.{digits}f}\n{interval}\n{value['verdict']}"
+def _check_names(point: dict[str, Any], config: TrainConfig) -> None:
+    known = [name for name in flat_settings(plain(config)) if name not in ("loss", "seed", *FREE)]
+    for name in point:
+        if name not in known and not name.startswith(tuple(f"{free}." for free in FREE)):
+            raise ValueError(f"`grid` must name settings that `adafocal train --help` shows, got {name!r}.")
+
+
+def _check_loss_args(config: TrainConfig, recipe: str, losses: Sequence[str]) -> None:
+    """Refuse settings of a loss that no run has."""
+    if config.loss not in losses and config.loss_args != get_recipe(recipe).settings(config.loss).loss_args:
+        raise ValueError(
+            f"`loss_args` are those of --loss, which must be among the losses {', '.join(losses)}, got {config.loss!r}."
+        )
+
+
+def _flag(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}-and-more"

@@ -4,9 +4,9 @@
 import torch
 from torch import Tensor
 
-from adafocal._ranks import over_ranks, sum_over_ranks
+from adafocal._ranks import over_ranks
 from adafocal._shapes import Confidence, Correct
-from adafocal.calibration.bins import BinStats, bin_stats, merge
+from adafocal.calibration.bins import BinStats, bin_stats, merge, stats_over_ranks
 from adafocal.calibration.edges import equal_mass_edges
 from adafocal.calibration.grid import grid_stats, joined_equal_mass
 
@@ -54,7 +54,5 @@ class Observed:
     def _streamed(self, n_bins: int, like: Tensor) -> BinStats | None:
         nothing = grid_stats(like.new_empty(0), like.new_empty(0))
         sums = nothing if self._sums is None else self._sums.to(like.device)
-        summed = BinStats(
-            nothing.edges, *(sum_over_ranks(part) for part in (sums.count, sums.confidence_sum, sums.correct_sum))
-        )
+        summed = stats_over_ranks(sums)
         return joined_equal_mass(summed, n_bins) if summed.count.any() else None

@@ -16,12 +16,15 @@ from adafocal._scan import Piece
 from adafocal.calibration import (
     BinStats,
     CalibrationSummary,
+    SmoothCurve,
     StreamSums,
     bin_stats,
     equal_width_edges,
     evaluate,
     merge_sums,
     one_class_from_probs,
+    smooth_reliability,
+    smooth_reliability_from_bins,
     stream_summary,
     stream_sums,
 )
@@ -45,11 +48,13 @@ class Measured:
         bins: Equal-width bins of the calibrated event.
         exact: Whether all predictions were in memory, so that every number is exact; else see
             :func:`~adafocal.calibration.stream_summary`.
+        curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
     """
 
     summary: CalibrationSummary
     bins: BinStats
     exact: bool
+    curve: SmoothCurve | None = None
 
 
 def measure(
@@ -58,7 +63,8 @@ def measure(
     n_bins: int = 15,
     positive_class: int | None = None,
     advance: Callable[[int], object] = int,
-    in_memory: int = IN_MEMORY,
+    in_memory: int | None = None,
+    elsewhere: Callable[[], dict[str, StreamSums]] | None = None,
 ) -> dict[str, Measured]:
     """Measure the predictions of all pieces, and of each group in them.
 
@@ -67,7 +73,8 @@ def measure(
         n_bins: Number of bins.
         positive_class: The calibrated event is that the label is this class; None: that the top label is right.
         advance: Called with the number of rows of each piece that is done; by default nothing is done with it.
-        in_memory: Up to so many logits or probabilities everything is kept and exact.
+        in_memory: Up to so many logits or probabilities everything is kept and exact; None takes 10 million.
+        elsewhere: Sums the rows of all pieces by other means, where they are too many; None sums them here.
 
     Returns:
         What was measured, under ``""`` for all rows and under each group's name, sorted by name.
@@ -77,21 +84,26 @@ def measure(
             1,000 groups.
     """
     held: list[Rows] = []
-    numbers, checked = 0, _of_one_width(pieces)
-    with _one_torch_thread():
+    numbers, checked = 0, of_one_width(pieces)
+    in_memory = IN_MEMORY if in_memory is None else in_memory
+    with one_torch_thread():
         for piece in checked:
             predictions = piece.predictions()
             numbers += predictions.n * predictions.n_classes
             held.append((predictions, piece.groups()))
             advance(piece.n)
+            if numbers > in_memory and elsewhere is not None:
+                advance(-sum(predictions.n for predictions, _ in held))
+                return _summaries(elsewhere())
             if numbers > in_memory:
-                return _streamed(held, checked, n_bins, positive_class, advance)
+                return _summaries(sum_rows(chain(_emptied(held), checked), n_bins, positive_class, advance))
         if not held:
             raise ValueError("`FILE` must hold at least one row, got 0.")
-        return {name: _exact(part, n_bins, positive_class) for name, part in _grouped(held)}
+        return {name: _exact(part, n_bins, positive_class, whole=name == ALL) for name, part in _grouped(held)}
 
 
-def _of_one_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def of_one_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Leave out empty pieces, and raise where the number of classes changes."""
     width = None
     for piece in pieces:
         if piece.n == 0:
@@ -126,21 +138,20 @@ def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
     return Predictions(**{predictions.kind: values[index], "labels": predictions.labels[index]})
 
 
-def _exact(predictions: Predictions, n_bins: int, positive_class: int | None) -> Measured:
+def _exact(predictions: Predictions, n_bins: int, positive_class: int | None, *, whole: bool) -> Measured:
     confidence, correct = predictions.confidence, predictions.correct
     if positive_class is not None:
         confidence, correct = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
     bins = bin_stats(confidence, correct, equal_width_edges(n_bins, dtype=confidence.dtype))
-    return Measured(evaluate(predictions, n_bins=n_bins, positive_class=positive_class), bins, exact=True)
+    curve = smooth_reliability(confidence, correct) if whole else None
+    return Measured(evaluate(predictions, n_bins=n_bins, positive_class=positive_class), bins, exact=True, curve=curve)
 
 
-def _streamed(
-    held: list[Rows],
-    pieces: Iterator[Piece],
-    n_bins: int,
-    positive_class: int | None,
-    advance: Callable[[int], object],
-) -> dict[str, Measured]:
+def sum_rows(
+    pieces: Iterable[Rows | Piece], n_bins: int, positive_class: int | None, advance: Callable[[int], object] = int
+) -> dict[str, StreamSums]:
+    """Sum pieces of at least one row, all and by group."""
+
     def sums(rows: Rows | Piece) -> tuple[int, dict[str, StreamSums]]:
         new = isinstance(rows, Piece)
         predictions, groups = (rows.predictions(), rows.groups()) if isinstance(rows, Piece) else rows
@@ -150,12 +161,25 @@ def _streamed(
         return predictions.n if new else 0, parts
 
     total: dict[str, StreamSums] = {}
-    for n, parts in _in_order(sums, chain(_emptied(held), pieces)):
-        for name, part in parts.items():
-            total[name] = merge_sums(total[name], part) if name in total else part
-        _check_groups(len(total) - 1)
+    for n, parts in _in_order(sums, pieces):
+        add_sums(total, parts)
         advance(n)
-    return {name: Measured(stream_summary(total[name]), total[name].bins, exact=False) for name in sorted(total)}
+    return total
+
+
+def add_sums(total: dict[str, StreamSums], parts: dict[str, StreamSums]) -> None:
+    """Add the sums of a part of the rows to those of others."""
+    for name, part in parts.items():
+        total[name] = merge_sums(total[name], part) if name in total else part
+    _check_groups(len(total) - 1)
+
+
+def _summaries(total: dict[str, StreamSums]) -> dict[str, Measured]:
+    curves = {ALL: smooth_reliability_from_bins(total[ALL].cells)}
+    return {
+        name: Measured(stream_summary(total[name]), total[name].bins, exact=False, curve=curves.get(name))
+        for name in sorted(total)
+    }
 
 
 def _emptied(held: list[Rows]) -> Iterator[Rows]:
@@ -182,7 +206,8 @@ def _in_order(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]
 
 
 @contextmanager
-def _one_torch_thread() -> Iterator[None]:
+def one_torch_thread() -> Iterator[None]:
+    """Leave the cores to the threads of this module."""
     # Pieces keep the cores busy by themselves; threads within each would wait for one another.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which runs a study holds, and in which folder each lives."""
+"""Which experiments and runs a study holds, and in which folder each lives."""
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -15,18 +19,63 @@ from adafocal.recipes import get_recipe
 from adafocal.training.config import TrainConfig, plain
 from adafocal.training.provenance import provenance
 
+LONGEST_NAME = 120  # file systems end at 255 bytes
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe, perhaps with changed settings: one row of the papers' tables, on which losses are compared.
+
+    Attributes:
+        recipe: Name of the recipe that the settings started from.
+        config: Settings that all runs share.
+        varied: The settings that set it apart from the study's other experiments of this recipe, by dotted name.
+    """
+
+    recipe: str
+    config: TrainConfig
+    varied: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of its folder: ``digits``, or ``digits--data.noise=0.3``; the same for the same settings."""
+        name = "--".join(
+            [self.recipe, *(f"{key}={quote(_text(value), safe=',+')}" for key, value in self.varied.items())]
+        )
+        if len(name) <= LONGEST_NAME:
+            return name
+        return f"{name[: LONGEST_NAME - 10]}--{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+    @property
+    def title(self) -> str:
+        """Name in tables."""
+        return ", ".join(
+            [get_recipe(self.recipe).title, *(f"{key} {_text(value)}" for key, value in self.varied.items())]
+        )
+
+    def run_config(self, loss: str, seed: int) -> TrainConfig:
+        """Give the settings of one run."""
+        return replace(get_recipe(self.recipe).with_loss(self.config, loss), seed=seed)
+
 
 @dataclass(frozen=True)
 class Run:
     """One run of a study.
 
     Attributes:
+        experiment: Name of its experiment.
         config: Its settings.
         folder: Its run folder.
     """
 
+    experiment: str
     config: TrainConfig
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """Experiment, loss and seed, as its folder says."""
+        return f"{self.experiment}/{self.folder.name}"
 
     @property
     def finished(self) -> bool:
@@ -36,22 +85,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Study:
-    """A grid of losses and seeds over otherwise equal settings.
+    """A grid: experiments times losses times seeds.
 
     Attributes:
-        recipe: Name of the recipe that the settings started from.
-        config: Settings that all runs share.
+        experiments: What the losses are compared on.
         losses: Names of the losses.
         seeds: Seeds; the runs of one seed share data split, initialisation and order of samples.
         baseline: The loss that the others are compared with.
         folder: The study folder.
 
     Raises:
-        ValueError: If a loss is unknown or named twice, a seed appears twice, or the baseline is not among the losses.
+        ValueError: If a loss is unknown or anything is named twice, or the baseline is not among the losses.
     """
 
-    recipe: str
-    config: TrainConfig
+    experiments: tuple[Experiment, ...]
     losses: tuple[str, ...]
     seeds: tuple[int, ...]
     baseline: str
@@ -61,7 +108,8 @@ class Study:
         """Refuse what is no grid."""
         for loss in self.losses:
             check_choice("losses", loss, tuple(LOSSES))
-        for name, values in (("losses", self.losses), ("seeds", self.seeds)):
+        names = [experiment.name.casefold() for experiment in self.experiments]
+        for name, values in (("experiments", names), ("losses", self.losses), ("seeds", self.seeds)):
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"`{name}` must hold at least one value and none twice, got {list(values)}.")
         check_choice("baseline", self.baseline, self.losses)
@@ -69,35 +117,83 @@ class Study:
     @property
     def runs(self) -> list[Run]:
         """All runs, seed by seed, so that a study that is cut short still compares the losses."""
-        return [self._run(loss, seed) for seed in self.seeds for loss in self.losses]
+        return [
+            Run(experiment.name, experiment.run_config(loss, seed), self.run_folder(experiment.name, loss, seed))
+            for seed in self.seeds
+            for experiment in self.experiments
+            for loss in self.losses
+        ]
 
-    def _run(self, loss: str, seed: int) -> Run:
-        config = get_recipe(self.recipe).with_loss(self.config, loss)
-        return Run(replace(config, seed=seed), self.folder / "runs" / f"{loss}-s{seed}")
+    def run_folder(self, experiment: str, loss: str, seed: int) -> Path:
+        """Give the folder of a run."""
+        return self.folder / "runs" / experiment / f"{loss}-s{seed}"
 
-    def write(self) -> None:
-        """Write ``study.yaml``; a study folder of other shared settings is refused, more losses or seeds are welcome.
+    def check_folder(self) -> None:
+        """Refuse a folder that holds runs of other settings, or other files; more of anything else is welcome.
 
         Raises:
-            ValueError: If the folder holds a study of other settings, or other files.
+            ValueError: If the folder holds either.
         """
-        path = self.folder / "study.yaml"
-        settings = {"recipe": self.recipe, "settings": plain(replace(self.config, seed=0))}
-        if path.exists():
-            earlier = yaml.safe_load(path.read_text(encoding="utf-8"))
-            if {name: earlier[name] for name in settings} != settings:
-                raise ValueError(
-                    f"`study_dir` must be new, or hold a study of the same settings, got {str(self.folder)!r}: "
-                    "choose another folder."
-                )
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / "study.yaml").exists():
             raise ValueError(f"`study_dir` must be new or a study folder, got {str(self.folder)!r} with other files.")
+        for run in self.runs:
+            path = run.folder / "config.yaml"
+            if path.exists() and yaml.safe_load(path.read_text(encoding="utf-8")) != plain(run.config):
+                raise ValueError(
+                    f"`study_dir` must be new, or hold runs of the same settings, got {str(self.folder)!r}, whose "
+                    f"{run.name} has others: choose another folder."
+                )
+
+    def write(self) -> None:
+        """Write the plan, ``study.yaml``, and ``provenance.json``.
+
+        Raises:
+            ValueError: If the folder holds runs of other settings, or other files.
+        """
+        self.check_folder()
+        experiments = {
+            experiment.name: {
+                "recipe": experiment.recipe,
+                "varied": json.loads(json.dumps(experiment.varied)),
+                "settings": plain(experiment.config),
+            }
+            for experiment in self.experiments
+        }
         grid = {"losses": list(self.losses), "seeds": list(self.seeds), "baseline": self.baseline}
         write_text(self.folder / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
-        write_text(path, yaml.safe_dump({**settings, **grid}, sort_keys=False))
+        write_text(self.folder / "study.yaml", yaml.safe_dump({**grid, "experiments": experiments}, sort_keys=False))
 
 
-def study_runs(folder: Path, losses: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Path]:
-    """Give the folders of the finished runs of a study, by loss and seed."""
-    places = {(loss, seed): folder / "runs" / f"{loss}-s{seed}" for loss in losses for seed in seeds}
-    return {key: place for key, place in places.items() if (place / "summary.json").exists()}
+def grid_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give every combination of the values of a grid: ``{"epochs": [1, 2]}`` has two.
+
+    Args:
+        grid: A list of values by dotted name of a setting, or nested by its parts.
+
+    Returns:
+        One mapping from name to value per combination, the last name fastest; an empty grid has one, the empty one.
+
+    Raises:
+        ValueError: If values are no list, the list is empty, or it holds a value twice.
+    """
+    names = _flat(grid)
+    for name, values in names.items():
+        if not isinstance(values, list) or not values or any(value in values[:i] for i, value in enumerate(values)):
+            raise ValueError(f"`grid.{name}` must be a list of at least one value and none twice, got {values!r}.")
+    return [dict(zip(names, values, strict=True)) for values in product(*names.values())]
+
+
+def _flat(grid: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, values in grid.items():
+        flat |= _flat(values, f"{prefix}{name}.") if isinstance(values, Mapping) else {f"{prefix}{name}": values}
+    return flat
+
+
+def _text(value: Any) -> str:
+    """Give a value as a reader writes it; lists by commas."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
+        return ",".join(map(_text, value))
+    return json.dumps(value, sort_keys=True)

@@ -1,8 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of a study: one row per run in ``results.csv``, the comparison in ``comparison.json``."""
+"""The results of a study: one row per run in ``results.csv``, the comparison in ``comparison.json``.
+
+``comparison.json``, from which with the run folders alone the page is made; what is not defined is null::
+
+    baseline      the loss that the others are compared with
+    experiments   [{name, title, varied: {setting: value}, dataset, model, settings: those that all runs share,
+                    losses: [
+                    {loss, title, seeds, runs: [{seed, folder: relative}],
+                     metrics: {metric: {mean, std, n, low, high}},
+                     versus_baseline: {metric: {mean, low, high, p_value, verdict}}}]}]
+    failures      [{experiment, loss, seed, reason}]
+    ranks         {metric: {n_experiments, losses: [{loss, title, rank}] best first, p_value, critical_difference,
+                    groups: [[loss, ...]] not told apart}}, or null for too few losses or experiments
+    notes         sentences on what could not be compared
+"""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isnan
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -10,70 +27,185 @@ import yaml
 
 from adafocal._files import write_rows, write_text
 from adafocal.losses.catalogue import LOSSES
-from adafocal.study.plan import study_runs
+from adafocal.study.metrics import COMPARED, METRICS, test_metrics
+from adafocal.study.plan import Study
+from adafocal.study.ranks import average_ranks
 from adafocal.study.statistics import paired_differences, spread
 
-METRICS = ("error", "ece", "ece_equal_mass", "nll", "overconfidence", "ece_scaled", "nll_scaled", "temperature")
-COMPARED = ("error", "ece", "ece_equal_mass", "nll")  # lower is better
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, as it is compared.
+
+    Attributes:
+        experiment: Name of its experiment.
+        loss: Name under which it is compared.
+        title: The same in tables.
+        seed: Its seed.
+        folder: Its run folder.
+        settings: Its settings.
+        metrics: Test metrics by name.
+    """
+
+    experiment: str
+    loss: str
+    title: str
+    seed: int
+    folder: Path
+    settings: dict[str, Any]
+    metrics: dict[str, float]
 
 
-def write_results(folder: Path) -> dict[str, Any]:
-    """Gather the finished runs of a study and compare them.
+def read_result(folder: Path, *, experiment: str) -> Result:
+    """Read a finished run folder."""
+    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    loss = settings["loss"]
+    title = LOSSES[loss].title if loss in LOSSES else loss
+    return Result(experiment, loss, title, settings["seed"], folder, settings, test_metrics(summary))
+
+
+def write_results(study: Study, failures: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Gather the finished runs of a study, compare them, and write ``results.csv`` and ``comparison.json``.
 
     Args:
-        folder: A study folder with at least one finished run.
+        study: A study with at least one finished run.
+        failures: Experiment, loss, seed and reason of each run that failed.
 
     Returns:
-        What ``comparison.json`` holds: the baseline, and per loss its seeds, the spread of each metric on the test part
-        and the paired difference to the baseline.
+        What ``comparison.json`` holds.
 
     Raises:
         ValueError: If no run is finished.
     """
-    study = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
-    places = study_runs(folder, study["losses"], study["seeds"])
-    if not places:
-        raise ValueError(f"`study_dir` must hold at least one finished run, got {str(folder)!r} with none.")
-    tests = {
-        key: test_metrics(json.loads((place / "summary.json").read_text("utf-8"))) for key, place in places.items()
-    }
-    rows = [{"recipe": study["recipe"], "loss": loss, "seed": seed, **test} for (loss, seed), test in tests.items()]
-    write_rows(folder / "results.csv", rows)
-    comparison = compare(tests, baseline=study["baseline"])
-    write_text(folder / "comparison.json", json.dumps(comparison, indent=2) + "\n")
+    results = [
+        read_result(folder, experiment=experiment.name)
+        for experiment in study.experiments
+        for loss in study.losses
+        for seed in study.seeds
+        if ((folder := study.run_folder(experiment.name, loss, seed)) / "summary.json").exists()
+    ]
+    if not results:
+        raise ValueError(f"`study_dir` must hold at least one finished run, got {str(study.folder)!r} with none.")
+    experiments = {experiment.name: experiment for experiment in study.experiments}
+    varied = dict.fromkeys(key for experiment in study.experiments for key in experiment.varied)
+    rows = [
+        {
+            "experiment": result.experiment,
+            "recipe": experiments[result.experiment].recipe,
+            **{key: experiments[result.experiment].varied.get(key, "") for key in varied},
+            "loss": result.loss,
+            "seed": result.seed,
+            **result.metrics,
+        }
+        for result in results
+    ]
+    said = {name: {"title": entry.title, "varied": dict(entry.varied)} for name, entry in experiments.items()}
+    comparison = compare(results, baseline=study.baseline, said=said, folder=study.folder)
+    comparison["failures"] = [dict(failure) for failure in failures]
+    write_comparison(study.folder, comparison, rows)
     return comparison
 
 
-def test_metrics(summary: dict[str, Any]) -> dict[str, float]:
-    """Pick the metrics of a run's test part: as trained, and after temperature scaling."""
-    scaled = {f"{metric}_scaled": summary["test_scaled"][metric] for metric in ("ece", "nll")}
-    values = {**summary["test"], **scaled, "temperature": summary["temperature"]}
-    return {metric: values[metric] for metric in METRICS}
+def write_comparison(folder: Path, comparison: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``results.csv`` and ``comparison.json``."""
+    write_rows(folder / "results.csv", rows)
+    write_text(folder / "comparison.json", json.dumps(comparison, indent=2, allow_nan=False) + "\n")
 
 
-def compare(tests: dict[tuple[str, int], dict[str, float]], *, baseline: str) -> dict[str, Any]:
-    """Give spread and paired differences per loss, from test metrics by (loss, seed)."""
-    losses = list(dict.fromkeys(loss for loss, _ in tests))
-    by_metric = {
-        metric: {loss: {seed: test[metric] for (name, seed), test in tests.items() if name == loss} for loss in losses}
-        for metric in METRICS
-    }
-    differences = {
-        metric: paired_differences(by_metric[metric], baseline=baseline) if baseline in losses else {}
-        for metric in COMPARED
-    }
+def compare(
+    results: Sequence[Result], *, baseline: str, said: Mapping[str, Mapping[str, Any]], folder: Path
+) -> dict[str, Any]:
+    """Give spread and paired differences per loss of each experiment.
+
+    Args:
+        results: Finished runs, in the order in which they are shown.
+        baseline: The loss that the others are compared with.
+        said: ``title`` and ``varied`` of each experiment by name.
+        folder: Where the comparison will lie; run folders are given relative to it.
+
+    Returns:
+        What ``comparison.json`` holds.
+    """
+    by_experiment: dict[str, list[Result]] = {}
+    for result in results:
+        by_experiment.setdefault(result.experiment, []).append(result)
+    experiments = [
+        {
+            "name": name,
+            **said[name],
+            "dataset": part[0].settings["data"]["name"],
+            "model": part[0].settings["model"],
+            "settings": _shared([result.settings for result in part]),
+            "losses": _compare_losses(part, baseline, folder),
+        }
+        for name, part in by_experiment.items()
+    ]
+    ranks = {metric: _ranks(experiments, metric) for metric in COMPARED}
     return {
         "baseline": baseline,
-        "losses": [
-            {
-                "loss": loss,
-                "title": LOSSES[loss].title,
-                "seeds": sorted(by_metric["error"][loss]),
-                "metrics": {metric: asdict(spread(list(by_metric[metric][loss].values()))) for metric in METRICS},
-                "versus_baseline": {
-                    metric: asdict(differences[metric][loss]) for metric in COMPARED if loss in differences[metric]
-                },
-            }
-            for loss in losses
-        ],
+        "experiments": experiments,
+        "failures": [],
+        "ranks": ranks if all(ranks.values()) else None,
+        "notes": [],
     }
+
+
+def _ranks(experiments: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any] | None:
+    """Rank the losses by their means over the seeds."""
+    means = {
+        experiment["name"]: {entry["loss"]: entry["metrics"][metric]["mean"] for entry in experiment["losses"]}
+        for experiment in experiments
+    }
+    ranks = average_ranks(means)
+    if ranks is None:
+        return None
+    titles = {entry["loss"]: entry["title"] for experiment in experiments for entry in experiment["losses"]}
+    losses = [{"loss": loss, "title": titles[loss], "rank": rank} for loss, rank in ranks.ranks.items()]
+    return {"losses": losses, **{name: value for name, value in _plain(ranks).items() if name != "ranks"}}
+
+
+def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> list[dict[str, Any]]:
+    by_loss: dict[str, list[Result]] = {}
+    for result in results:
+        by_loss.setdefault(result.loss, []).append(result)
+    differences = {metric: _differences(by_loss, metric, baseline) for metric in COMPARED}
+    return [
+        {
+            "loss": loss,
+            "title": runs[0].title,
+            "seeds": [run.seed for run in runs],
+            "runs": [{"seed": run.seed, "folder": Path(relpath(run.folder, folder)).as_posix()} for run in runs],
+            "metrics": {metric: _plain(spread([run.metrics[metric] for run in runs])) for metric in METRICS},
+            "versus_baseline": {
+                metric: _plain(differences[metric][loss]) for metric in COMPARED if loss in differences[metric]
+            },
+        }
+        for loss, runs in by_loss.items()
+    ]
+
+
+def _differences(by_loss: Mapping[str, Sequence[Result]], metric: str, baseline: str) -> dict[str, Any]:
+    if baseline not in by_loss:
+        return {}
+    values = {loss: {run.seed: run.metrics[metric] for run in runs} for loss, runs in by_loss.items()}
+    return paired_differences(values, baseline=baseline)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """Give a record's fields, with null for what is not defined, as JSON has no NaN."""
+    return {
+        name: None if isinstance(value, float) and isnan(value) else value for name, value in asdict(record).items()
+    }
+
+
+def _shared(settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Give the settings that are equal in all runs."""
+    first, shared = settings[0], {}
+    for name, value in first.items():
+        others = [other.get(name) for other in settings]
+        if isinstance(value, dict) and all(isinstance(other, dict) for other in others):
+            shared[name] = _shared([{**other} for other in others if other is not None])
+        elif all(other == value for other in others):
+            shared[name] = value
+    return shared

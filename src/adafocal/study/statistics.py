@@ -17,11 +17,15 @@ class Spread:
         mean: Mean over seeds.
         std: Sample standard deviation over seeds; NaN for one seed.
         n: Number of seeds.
+        low: Lower end of the t interval of the mean; NaN for one seed.
+        high: Upper end of it.
     """
 
     mean: float
     std: float
     n: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,11 @@ class Difference:
     verdict: str
 
 
-def spread(values: Sequence[float]) -> Spread:
+def spread(values: Sequence[float], *, level: float = 0.95) -> Spread:
     """Summarise a metric over seeds."""
-    return Spread(mean(values), stdev(values) if len(values) > 1 else float("nan"), len(values))
+    centre, half = mean(values), _half_width(values, level)
+    std = stdev(values) if len(values) > 1 else float("nan")
+    return Spread(centre, std, len(values), centre - half, centre + half)
 
 
 def paired_differences(
@@ -104,8 +110,8 @@ def _p_value(differences: Sequence[float]) -> float:
     return float(2 * require("scipy.stats", extra="report").t.sf(abs(t), len(differences) - 1))
 
 
-def _half_width(differences: Sequence[float], level: float) -> float:
-    if len(differences) < 2:
+def _half_width(values: Sequence[float], level: float) -> float:
+    if len(values) < 2:
         return float("nan")
-    t = require("scipy.stats", extra="report").t.ppf(0.5 + level / 2, len(differences) - 1)
-    return float(t * stdev(differences) / sqrt(len(differences)))
+    t = require("scipy.stats", extra="report").t.ppf(0.5 + level / 2, len(values) - 1)
+    return float(t * stdev(values) / sqrt(len(values)))

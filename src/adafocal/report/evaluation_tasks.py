@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sums predictions in files as independent tasks: one per file, or per run of row groups of a Parquet file."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adafocal._checks import require
+from adafocal._scan import Names, Piece, scan, scan_parquet
+from adafocal.calibration import StreamSums
+from adafocal.report.evaluation import ALL, add_sums, of_one_width, one_torch_thread, sum_rows
+
+# Bytes of row groups in one task: a second or so of work, so that starting it costs little.
+TASK_BYTES = 1 << 25
+
+
+@dataclass(frozen=True)
+class Task:
+    """A part of the rows.
+
+    Attributes:
+        file: Their file.
+        names: Names of columns.
+        n_bins: Number of equal-width bins.
+        positive_class: The calibrated event is that the label is this class; None: that the top label is right.
+        row_groups: Row groups of a Parquet file; None for the whole file.
+        first_row: Where they begin in it.
+    """
+
+    file: Path
+    names: Names
+    n_bins: int
+    positive_class: int | None
+    row_groups: tuple[int, ...] | None = None
+    first_row: int = 0
+
+
+@dataclass(frozen=True)
+class TaskSums:
+    """The sums of a task.
+
+    Attributes:
+        kind: ``logits`` or ``probs``; None without rows.
+        sums: Sums of all rows and of each group; empty without rows.
+    """
+
+    kind: str | None
+    sums: dict[str, StreamSums]
+
+
+def make_tasks(files: Sequence[Path], names: Names, *, n_bins: int, positive_class: int | None) -> list[Task]:
+    """Cut files into tasks, in the order of their rows."""
+    tasks: list[Task] = []
+    for file in files:
+        if file.suffix.lower() == ".parquet":
+            tasks += [Task(file, names, n_bins, positive_class, *part) for part in _row_groups(file)]
+        else:
+            tasks.append(Task(file, names, n_bins, positive_class))
+    return tasks
+
+
+def _row_groups(file: Path) -> list[tuple[tuple[int, ...], int]]:
+    """Give runs of row groups of some size, each with its first row."""
+    metadata = require("pyarrow.parquet", extra="report").read_metadata(file)
+    parts: list[tuple[tuple[int, ...], int]] = []
+    run: tuple[int, ...] = ()
+    start = row = size = 0
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        run, row, size = (*run, index), row + group.num_rows, size + group.total_byte_size
+        if size >= TASK_BYTES:
+            parts.append((run, start))
+            run, start, size = (), row, 0
+    return [*parts, (run, start)] if run else parts
+
+
+def sum_task(task: Task) -> TaskSums:
+    """Read and sum the rows of a task; raises what reading on one machine raises."""
+    kinds: list[str] = []
+
+    def noting(pieces: Iterable[Piece]) -> Iterable[Piece]:
+        for piece in pieces:
+            kinds.append(piece.columns.kind)
+            yield piece
+
+    if task.row_groups is None:
+        pieces = scan([task.file], task.names)
+    else:
+        pieces = scan_parquet(task.file, task.names, row_groups=task.row_groups, first_row=task.first_row)
+    with one_torch_thread():
+        sums = sum_rows(of_one_width(noting(pieces)), task.n_bins, task.positive_class)
+    return TaskSums(kinds[0] if kinds else None, sums)
+
+
+def in_tasks(
+    outcomes: Callable[[Callable[[Task], TaskSums], Sequence[Task]], Iterable[Any]], tasks: Sequence[Task]
+) -> Iterable[tuple[int, TaskSums]]:
+    """Give place and sums of each task as an executor works on them; at the end the error of the first bad rows.
+
+    Args:
+        outcomes: ``outcomes`` of an executor, such as those of a study.
+        tasks: What to sum.
+    """
+    errors: dict[int, Exception] = {}
+    for outcome in outcomes(sum_task, tasks):
+        if outcome is None:
+            continue
+        if outcome.error is None:
+            yield outcome.index, outcome.value
+        else:
+            errors[outcome.index] = outcome.error
+    if errors:
+        raise errors[min(errors)]
+
+
+def merge_tasks(
+    tasks: Sequence[Task], done: Iterable[tuple[int, TaskSums]], advance: Callable[[int], object] = int
+) -> dict[str, StreamSums]:
+    """Add the sums of all tasks.
+
+    Args:
+        tasks: What was summed.
+        done: Place and sums of each task, in any order: they are added in the order of their rows, so that the same
+            files give the same numbers each time.
+        advance: Called with the number of rows of each task that is done.
+
+    Returns:
+        Sums of all rows, and of each group.
+
+    Raises:
+        ValueError: If files differ in kind or number of classes, or there are too many groups.
+    """
+    total: dict[str, StreamSums] = {}
+    early: dict[int, TaskSums] = {}
+    first: TaskSums | None = None
+    place = 0
+    for index, result in done:
+        early[index] = result
+        advance(int(result.sums[ALL].bins.count.sum()) if result.sums else 0)
+        while place in early:
+            part = early.pop(place)
+            if part.sums:
+                first = first or part
+                _check_like(first, part, tasks[place].file)
+                add_sums(total, part.sums)
+            place += 1
+    return total
+
+
+def _check_like(first: TaskSums, part: TaskSums, file: Path) -> None:
+    if part.kind != first.kind:
+        raise ValueError(f"files must all hold {first.kind}, got {part.kind} in {str(file)!r}.")
+    widths = [len(result.sums[ALL].class_gaps) for result in (first, part)]
+    if widths[0] != widths[1]:
+        raise ValueError(f"files must all have {widths[0]} classes, got {widths[1]} in {str(file)!r}.")

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where work is done: a function on many items, in processes of this machine; on_ray.py does the same on a cluster."""
+
+import os
+import pickle
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection, get_context
+from typing import Any, Protocol, runtime_checkable
+
+# A worker that dies may have been in the way of something else; one that dies twice on one item has a reason.
+ATTEMPTS = 2
+TICK = 0.5  # seconds
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item.
+
+    Attributes:
+        index: Place of the item.
+        value: What the function gave.
+        error: What it raised, or :class:`WorkerDiedError`; None where there is a value.
+    """
+
+    index: int
+    value: Any = None
+    error: Exception | None = None
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process ended in the middle of an item, each time that the item was tried."""
+
+    def __init__(self) -> None:
+        super().__init__(f"its worker process died {ATTEMPTS} times (killed, or out of memory)")
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Works on items in some number of processes somewhere.
+
+    Attributes:
+        workers: How many at a time; None where that is for others to decide.
+    """
+
+    @property
+    def workers(self) -> int | None:
+        """How many at a time."""
+
+    def outcomes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome | None]:
+        """Call a function on every item.
+
+        Args:
+            function: A function of a module, so that other processes find it.
+            items: Arguments that can be pickled.
+
+        Yields:
+            One outcome per item as they come, and None about twice a second. An item whose worker dies is tried once
+            more; the other items go on.
+        """
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Works in processes of this machine, each with its share of the cores.
+
+    Attributes:
+        workers: Number of processes.
+        cores: Threads of each process; None shares the cores.
+        n_devices: Accelerators to hand out, one per process in turn; 0 leaves them alone.
+    """
+
+    workers: int
+    cores: int | None = None
+    n_devices: int = 0
+
+    def outcomes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome | None]:
+        """Call a function on every item; see :class:`Executor`."""
+        waiting = deque((index, 1) for index in range(len(items)))
+        n_workers = min(self.workers, len(items))
+        threads = self.cores or max(1, (os.cpu_count() or 1) // max(1, n_workers))
+        workers = [_Worker(threads, place % self.n_devices if self.n_devices else None) for place in range(n_workers)]
+        try:
+            while waiting or any(worker.task for worker in workers):
+                for worker in workers:
+                    if waiting and worker.task is None:
+                        worker.begin(waiting.popleft(), function, items)
+                connection.wait([worker.pipe for worker in workers if worker.task], timeout=TICK)
+                yield None
+                for worker in workers:
+                    if worker.task and worker.pipe.poll():
+                        index, attempt = worker.task
+                        outcome = worker.end()
+                        if outcome is None and attempt < ATTEMPTS:
+                            waiting.appendleft((index, attempt + 1))
+                        else:
+                            yield outcome or Outcome(index, error=WorkerDiedError())
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+class _Worker:
+    """A process, which begins anew when it dies, and the item it works on."""
+
+    def __init__(self, threads: int, device: int | None) -> None:
+        self.settings = (threads, device)
+        self.task: tuple[int, int] | None = None  # index and attempt
+        self._start()
+
+    def _start(self) -> None:
+        # Forked processes would share the parent's threads' locks.
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, *self.settings))
+        self.process.start()
+        theirs.close()
+
+    def begin(self, task: tuple[int, int], function: Callable[[Any], Any], items: Sequence[Any]) -> None:
+        self.task = task
+        with suppress(BrokenPipeError):  # it died idle; reading says so
+            self.pipe.send((function, items[task[0]]))
+
+    def end(self) -> Outcome | None:
+        """Give the outcome; None if the process died."""
+        assert self.task is not None
+        index, self.task = self.task[0], None
+        try:
+            value, error = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self.stop()
+            self._start()
+            return None
+        return Outcome(index, value, error)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _serve(pipe: Any, threads: int, device: int | None) -> None:
+    """Work on what the pipe brings until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+    import torch
+
+    torch.set_num_threads(threads)
+    while True:
+        try:
+            function, item = pipe.recv()
+        except EOFError:
+            return
+        try:
+            reply: tuple[Any, Exception | None] = (function(item), None)
+        except Exception as error:
+            reply = (None, error)
+        try:
+            pipe.send(reply)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            pipe.send((None, RuntimeError(repr(reply[1] or reply[0]))))

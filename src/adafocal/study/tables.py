@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The papers' tables: a row per data set and network, a column per loss, means over seeds, the best in bold.
+
+``tables/ece`` shows the calibration error before → after temperature scaling, with the temperature in parentheses,
+``tables/error`` the test error; each as CSV (plain numbers), LaTeX (a tabular without packages) and Markdown.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adafocal._files import write_text
+from adafocal.data import DATASETS
+from adafocal.models import MODELS
+from adafocal.study.metrics import METRICS
+
+# Backslash first: the others bring new ones.
+LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", "→": r"$\to$",
+    "±": r"$\pm$", "γ": r"$\gamma$", "−": r"$-$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the cells of a table show.
+
+    Attributes:
+        caption: What the table shows, in words.
+        metrics: Metrics of a cell, in order; the best of those that are compared is bold.
+        joined: Puts the texts of the metrics together.
+    """
+
+    caption: str
+    metrics: tuple[str, ...]
+    joined: Callable[..., str]
+
+
+TABLES = {
+    "ece": Layout(
+        "Test ECE in percent, before → after temperature scaling (temperature)",
+        ("ece", "ece_scaled", "temperature"),
+        "{} → {} ({})".format,
+    ),
+    "error": Layout("Test error in percent", ("error",), "{}".format),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the papers' layout.
+
+    Attributes:
+        layout: What its cells show.
+        labels: Titles of the columns that name a row.
+        losses: Titles of the columns of losses.
+        rows: Labels of each row, and per loss its values by metric; None where there is no run.
+    """
+
+    layout: Layout
+    labels: list[str]
+    losses: list[str]
+    rows: list[tuple[list[str], list[dict[str, float] | None]]]
+
+    def cells(self, row: Sequence[dict[str, float] | None], *, bold: Callable[[str], str]) -> list[str]:
+        """Give the texts of a row's losses; equal texts are equally good."""
+        texts = {
+            metric: [None if values is None else METRICS[metric].text(values[metric]) for values in row]
+            for metric in self.layout.metrics
+        }
+        for metric, shown in texts.items():
+            held = [text for text in shown if text is not None]
+            if METRICS[metric].compared and len(held) > 1:
+                best = min(held, key=float)
+                texts[metric] = [bold(text) if text == best else text for text in shown]
+        columns = zip(*texts.values(), strict=True)
+        return ["" if parts[0] is None else self.layout.joined(*parts) for parts in columns]
+
+
+def make_table(comparison: Mapping[str, Any], layout: Layout) -> Table:
+    """Arrange a comparison in the papers' layout.
+
+    Args:
+        comparison: What ``comparison.json`` holds.
+        layout: One of ``TABLES``.
+
+    Returns:
+        One row per experiment; where data set and network do not tell rows apart, a third column does.
+    """
+    experiments = comparison["experiments"]
+    titles = {entry["loss"]: entry["title"] for experiment in experiments for entry in experiment["losses"]}
+    labels = [[_title(DATASETS, e["dataset"]), _title(MODELS, e["model"])] for e in experiments]
+    names = ["data", "network"]
+    if len({tuple(label) for label in labels}) < len(labels):
+        names.append("setting")
+        labels = [[*label, _setting(experiment)] for label, experiment in zip(labels, experiments, strict=True)]
+    rows = [
+        (label, [_values(experiment, loss, layout.metrics) for loss in titles])
+        for label, experiment in zip(labels, experiments, strict=True)
+    ]
+    return Table(layout, names, list(titles.values()), rows)
+
+
+def write_tables(folder: Path, comparison: Mapping[str, Any]) -> None:
+    """Write every table in every format into a folder."""
+    for name, layout in TABLES.items():
+        table = make_table(comparison, layout)
+        for suffix, text in (("csv", as_csv(table)), ("tex", as_latex(table)), ("md", as_markdown(table))):
+            write_text(folder / f"{name}.{suffix}", text)
+
+
+def as_csv(table: Table) -> str:
+    """Give plain numbers, in the units of the caption: one column per loss and metric."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    metrics = [(loss, metric) for loss in table.losses for metric in table.layout.metrics]
+    writer.writerow([*table.labels, *(f"{loss}: {METRICS[metric].heading}" for loss, metric in metrics)])
+    for labels, row in table.rows:
+        numbers = [
+            "" if values is None else repr(METRICS[metric].scale * values[metric])
+            for values in row
+            for metric in table.layout.metrics
+        ]
+        writer.writerow([*labels, *numbers])
+    return file.getvalue()
+
+
+def as_latex(table: Table) -> str:
+    """Give a ``tabular`` that needs no package."""
+    columns = "l" * len(table.labels) + "r" * len(table.losses)
+    lines = [
+        f"% {table.layout.caption.replace('→', '->')}; means over seeds.",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\hline",
+    ]
+    lines += [_latex_row([*map(latex, [*table.labels, *table.losses])]), r"\hline"]
+    for labels, row in table.rows:
+        cells = table.cells(row, bold=r"\textbf{{{}}}".format)
+        lines.append(_latex_row([*map(latex, labels), *(cell.replace("→", r"$\to$") for cell in cells)]))
+    return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
+
+
+def as_markdown(table: Table) -> str:
+    """Give a table of GitHub's Markdown."""
+    head = [*map(markdown, [*table.labels, *table.losses])]
+    rule = ["---"] * len(table.labels) + ["---:"] * len(table.losses)
+    rows = [[*map(markdown, labels), *table.cells(row, bold="**{}**".format)] for labels, row in table.rows]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
+    return f"{table.layout.caption}; means over seeds.\n\n" + "\n".join(lines) + "\n"
+
+
+def latex(text: str) -> str:
+    """Escape what has a meaning in LaTeX."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def markdown(text: str) -> str:
+    """Escape what has a meaning within a cell."""
+    return "".join(f"\\{character}" if character in r"\|*_`<>[]" else character for character in text)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _title(catalogue: Mapping[str, Any], name: str) -> str:
+    return str(catalogue[name].title) if name in catalogue else name
+
+
+def _setting(experiment: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in experiment["varied"].items()) or str(experiment["name"])
+
+
+def _values(experiment: Mapping[str, Any], loss: str, metrics: Sequence[str]) -> dict[str, float] | None:
+    entry = next((entry for entry in experiment["losses"] if entry["loss"] == loss), None)
+    return None if entry is None else {metric: entry["metrics"][metric]["mean"] for metric in metrics}
