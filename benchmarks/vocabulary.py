@@ -144,6 +144,7 @@ def main() -> None:
         for name, found in results.items():
             command = [sys.executable, __file__, *sizes, "--variant", name]
             found.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+            print(name, found[-1], file=sys.stderr, flush=True)
     table(results)
 
 
