@@ -5,6 +5,7 @@ import io
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 from rich.console import Console
 
 pytest.importorskip("ray")
+import ray
 
 from adafocal._scan import Names, scan
 from adafocal.recipes import RECIPES
@@ -49,7 +51,8 @@ def square(path_and_number):
 @pytest.fixture(scope="module", autouse=True)
 def local_ray():
     """Start Ray once; executors use what the process is connected to."""
-    with RayExecutor(workers=2)._connected(pytest.importorskip("ray")):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+    with TWO._connected(ray):
         yield
 
 

@@ -34,7 +34,7 @@ def draw_reliability(
     ax.bar(lower, confidence - accuracy, upper - lower, accuracy, align="edge", color=color, alpha=0.22, linewidth=0)
     if curve is not None:
         ax.plot(*_with_gaps(curve), color=color, linewidth=1.2, alpha=0.75)
-    ax.errorbar(confidence, accuracy, _errors(data), color=color, fmt="o", markersize=3.5, linewidth=1.2, clip_on=False)
+    ax.errorbar(confidence, accuracy, _errors(data), color=color, fmt="o", markersize=3, linewidth=1.2, clip_on=False)
     ax.set(xlim=(0, 1), ylim=(0, 1), ylabel=event)
 
 
@@ -149,7 +149,7 @@ def _with_gaps(curve: SmoothCurve) -> tuple[np.ndarray, np.ndarray]:
     """Give the points of the curve, with a NaN where points were left out between two."""
     x, y = curve.confidence.numpy(), curve.accuracy.numpy()
     step = np.diff(x)
-    holes = np.flatnonzero(step > 1.5 * step.min()) + 1 if len(step) else []
+    holes = np.flatnonzero(step > 1.5 * step.min(initial=1.0)) + 1
     return np.insert(x, holes, np.nan), np.insert(y, holes, np.nan)
 
 

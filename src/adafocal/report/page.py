@@ -19,6 +19,7 @@ from adafocal.report.panels import (
     class_panel,
     curve_panels,
     gamma_panels,
+    rank_panels,
     reliability_panel,
     risk_coverage_panel,
 )
@@ -65,6 +66,7 @@ def render(contents: Contents) -> str:
                 _experiment(experiment, place, n_losses, len(contents.experiments))
                 for place, experiment in enumerate(contents.experiments)
             ],
+            "ranks": rank_panels(comparison.get("ranks") or {}),
             "failures": comparison.get("failures", []),
             "notes": comparison.get("notes", []),
             "settings": yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),

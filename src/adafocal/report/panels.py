@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of the page: each an SVG with a title, a caption, and its numbers in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from adafocal.calibration import ReliabilityData, reliability_from_bins
 from adafocal.report.contents import LossContents, RunContents
+from adafocal.report.html import short
 from adafocal.report.outcome import Outcome
 from adafocal.report.plots import (
     adaptive_runs,
@@ -16,13 +18,16 @@ from adafocal.report.plots import (
     plot_classes,
     plot_curve,
     plot_gammas,
+    plot_ranks,
     plot_reliability,
     plot_risk_coverage,
     reliability_summary,
 )
 from adafocal.report.svg import svg_figure
+from adafocal.report.tables import COLUMNS
 
 CLASS_COLUMNS = 5
+RANKED = {metric: f"Ranks by {heading.removesuffix(' %')}" for metric, heading, _, _ in COLUMNS}
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Panel:
         caption: A sentence below it.
         alt: What it shows, in words and numbers, for those who do not see it.
         wide: Whether it takes the whole width.
+        half: Whether it takes half of it.
     """
 
     title: str
@@ -42,6 +48,7 @@ class Panel:
     caption: str
     alt: str
     wide: bool = False
+    half: bool = False
 
 
 def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_runs: int) -> Panel:
@@ -134,6 +141,22 @@ def _gamma_panel(loss: LossContents, run: RunContents, name: str) -> Panel:
         caption="Orange is inverse focal (γ < 0), which raises confidence; purple is focal, which lowers it.",
         alt=f"Gamma per bin over epochs; after the last epoch from the lowest to the highest bin: {last}.",
     )
+
+
+def rank_panels(ranks: Mapping[str, Any]) -> list[Panel]:
+    """Show average ranks over experiments with the critical difference, for each metric that has some."""
+    panels = []
+    for metric, of_metric in ranks.items():
+        if of_metric is None:
+            continue
+        with svg_figure(f"ranks-{metric}", width=5.4, height=0.8 + 0.14 * len(of_metric["losses"])) as drawing:
+            plot_ranks(drawing.axes[0], of_metric)
+        places = ", ".join(f"{short(entry['title'])} {entry['rank']:.2f}" for entry in of_metric["losses"])
+        caption = f"{of_metric['n_experiments']} experiments; Friedman test p = {of_metric['p_value']:.3g}."
+        difference = f"Critical difference {of_metric['critical_difference']:.2f}."
+        alt = f"Average ranks, best first: {places}. {difference} {caption}"
+        panels.append(Panel(RANKED.get(metric, short(metric)), drawing.svg, caption, alt, half=True))
+    return panels
 
 
 def _over_seeds(losses: Sequence[LossContents]) -> str:

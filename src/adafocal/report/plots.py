@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run or an experiment looks like: contents onto axes, for the page and for papers alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from typing import Any
 
@@ -16,6 +16,7 @@ from adafocal.report.figures import (
     draw_risk_coverage,
 )
 from adafocal.report.outcome import Outcome
+from adafocal.report.ranks_figure import draw_critical_difference
 from adafocal.report.svg import drawn, series
 
 # Column of the history, title, factor, unit, whether the axis starts at zero.
@@ -40,13 +41,15 @@ def reliability_summary(outcome: Outcome) -> str:
     return f"ECE {100 * float(binned_error(outcome.stats)):.2f}\u00a0%"
 
 
-def plot_classes(axes: Sequence[Any], losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str]) -> None:
-    """Draw one small diagram per class, with a line per loss."""
+def plot_classes(
+    axes: Sequence[Any], losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str], *, longest: int = 26
+) -> None:
+    """Draw one small diagram per class, with a line per loss; names are cut to ``longest`` letters."""
     for c, (ax, name) in enumerate(zip(axes, class_names, strict=True)):
         for index, (title, outcome) in enumerate(losses):
             data = reliability_from_bins(outcome.class_stats[c])
             draw_class_reliability(ax, data, label=drawn(title), **series(index))
-        ax.set_title(drawn(name, 26), fontsize=9)
+        ax.set_title(drawn(name, longest))
         ax.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
 
 
@@ -91,6 +94,12 @@ def gammas_of(run: RunContents) -> list[list[float]]:
 def adaptive_runs(losses: Sequence[LossContents]) -> list[tuple[LossContents, RunContents]]:
     """Give the first run of each loss that has gammas."""
     return [(loss, loss.runs[0]) for loss in losses if gammas_of(loss.runs[0])]
+
+
+def plot_ranks(ax: Any, ranks: Mapping[str, Any]) -> None:
+    """Draw average ranks and the critical difference of one metric."""
+    losses = [{**entry, "title": drawn(entry["title"])} for entry in ranks["losses"]]
+    draw_critical_difference(ax, {**ranks, "losses": losses})
 
 
 def plot_gammas(ax: Any, run: RunContents) -> None:

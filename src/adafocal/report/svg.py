@@ -28,7 +28,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlecolor": INK,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9,
     "figure.facecolor": "none",
     "font.family": "sans-serif",
     "font.size": 10,

@@ -102,11 +102,15 @@ def _shown(
         return []
     if len(inputs.shape) == 4 and inputs.shape[1] in (1, 3):
         return [{"image": _png(inputs[row[None]][0])} for row in rows]
-    if isinstance(inputs, Tensor) and inputs.ndim == 2 and (vocabulary is not None or tokenizer is not None):
+    texts: list[str] = []
+    if isinstance(inputs, Tensor) and inputs.ndim == 2:
         ids = inputs[rows.to(inputs.device)].cpu()
-        texts = _decoded(ids, tokenizer) if vocabulary is None else [_words(row, vocabulary) for row in ids.tolist()]
-        return [{"text": textwrap.shorten(text, TEXT_LENGTH, placeholder=" …")} for text in texts]
-    return [{} for _ in rows]
+        if vocabulary is not None:
+            texts = [_words(row, vocabulary) for row in ids.tolist()]
+        elif tokenizer is not None:
+            texts = _decoded(ids, tokenizer)
+    shown = [{"text": textwrap.shorten(text, TEXT_LENGTH, placeholder=" …")} for text in texts]
+    return shown or [{} for _ in rows]
 
 
 def _png(image: Tensor) -> str:
