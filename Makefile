@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow check setup clean
+.PHONY: demo test test-slow test-lowest check docs package setup clean
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
@@ -30,5 +30,22 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The site in site/, with every warning an error; it needs no network.
+docs: $(READY)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs site
+
+# Wheel and source distribution in dist/.
+package: $(READY)
+	$(BIN)/python -m build --no-isolation
+
+# The suite with the oldest versions that pyproject.toml allows, in an environment of its own. Old versions warn of what
+# newer ones do, so warnings are no errors here.
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[train,text,topology]' \
+		beartype hypothesis jaxtyping pytest pytest-xdist websocket-client
+	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest -n auto -o filterwarnings= --ignore tests/docs \
+		--ignore tests/packaging
+
 clean:
-	rm -rf $(VENV) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest runs site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     InnerEdges: TypeAlias = Tensor
     Volume: TypeAlias = Tensor
     BirthDeath: TypeAlias = Tensor
+    Features: TypeAlias = Tensor
+    HeadWeight: TypeAlias = Tensor
+    HeadBias: TypeAlias = Tensor
 else:
     try:
         from jaxtyping import Float, Int, Num, Shaped
     except ModuleNotFoundError:
         Scalar = Logits = Labels = PerSample = Confidence = OtherConfidence = Correct = Tensor
         ProbMatrix = ClassIndex = PerBin = CountPerBin = InnerEdges = Volume = BirthDeath = Tensor
+        Features = HeadWeight = HeadBias = Tensor
     else:
         Scalar = Float[Tensor, ""]
         Logits = Float[Tensor, "*logit_axes"]
@@ -46,3 +50,6 @@ else:
         InnerEdges = Float[Tensor, " inner"]
         Volume = Shaped[Tensor, "..."]
         BirthDeath = Float[Tensor, "_ 2"]
+        Features = Float[Tensor, "*n d"]
+        HeadWeight = Float[Tensor, "c d"]
+        HeadBias = Float[Tensor, " c"]

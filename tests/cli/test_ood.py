@@ -50,7 +50,8 @@ def test_json_holds_the_numbers_that_the_library_gives(folder):
     assert energy["auroc"]["value"] == pytest.approx(auroc(energy_score(test), energy_score(near)).item())
     assert energy["auroc"]["low"] < energy["auroc"]["value"] < energy["auroc"]["high"]
     assert (energy["ood"], energy["n_id"], energy["n_ood"]) == ("near", 80, 60)
-    assert set(energy) == {"ood", "score", "n_id", "n_ood", "auroc", "aupr_out", "aupr_in", "fpr95"}
+    measures = {"auroc", "aupr_out", "aupr_in", "fpr95"}
+    assert set(energy) == {"ood", "score", "n_id", "n_ood", "roc", "histogram"} | measures
 
 
 def test_the_page_is_one_file_with_curves_and_escaped_names(folder):

@@ -32,6 +32,7 @@ def run_rank(rank, n_ranks, port, cuts, folder):
     except ValueError as error:
         refused = str(error)
     torch.save({"gamma": criterion.gamma, "edges": criterion.edges, "refused": refused}, f"{folder}/{rank}.pt")
+    dist.barrier()  # with torch 2.6 the first rank may wait for ever for others that have gone
     dist.destroy_process_group()
 
 

@@ -16,7 +16,9 @@ intervals.py                 intervals that cover at their level
 consistency.py               test of "is this model calibrated?"
 summary.py                   evaluate: every number at once
 reliability.py               data of the reliability diagram, with intervals
+smooth_curve.py              the diagram without bins: accuracy as a smooth curve
 top_label.py                 logits or probabilities to (confidence, correct)
+linear.py                    the same from features and a linear head, a chunk at a time
 ===========================  ==========================================================
 """
 
@@ -43,6 +45,7 @@ from adafocal.calibration.intervals import (
     rms_interval_from_bins,
 )
 from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
+from adafocal.calibration.linear import top_label_from_features
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval
 from adafocal.calibration.scores import (
     BrierDecomposition,
@@ -52,6 +55,7 @@ from adafocal.calibration.scores import (
     overconfidence,
 )
 from adafocal.calibration.smooth import smooth_calibration_error
+from adafocal.calibration.smooth_curve import SmoothCurve, smooth_reliability, smooth_reliability_from_bins
 from adafocal.calibration.stream import StreamSums, merge_sums, stream_summary, stream_sums
 from adafocal.calibration.summary import CalibrationSummary, evaluate
 from adafocal.calibration.sweep import sweep_calibration_error, sweep_edges
@@ -62,6 +66,7 @@ __all__ = [
     "BrierDecomposition",
     "CalibrationSummary",
     "ReliabilityData",
+    "SmoothCurve",
     "StreamSums",
     "assign_bins",
     "bin_stats",
@@ -93,10 +98,13 @@ __all__ = [
     "rms_calibration_interval",
     "rms_interval_from_bins",
     "smooth_calibration_error",
+    "smooth_reliability",
+    "smooth_reliability_from_bins",
     "stream_summary",
     "stream_sums",
     "sweep_calibration_error",
     "sweep_edges",
+    "top_label_from_features",
     "top_label_from_logits",
     "top_label_from_probs",
     "wilson_interval",

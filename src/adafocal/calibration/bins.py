@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_floating, check_same_shape
+from adafocal._ranks import sum_over_ranks
 from adafocal._shapes import ClassIndex, Confidence, Correct, CountPerBin, InnerEdges, PerBin
 from adafocal.calibration.edges import assign_bins
 
@@ -136,3 +137,9 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
         confidence_sum=first.confidence_sum + second.confidence_sum,
         correct_sum=first.correct_sum + second.correct_sum,
     )
+
+
+def stats_over_ranks(stats: BinStats) -> BinStats:
+    """Add the sums of all processes of a distributed run, whose edges must be equal; every process must call this."""
+    sums = (stats.count, stats.confidence_sum, stats.correct_sum)
+    return BinStats(stats.edges, *(sum_over_ranks(values) for values in sums))

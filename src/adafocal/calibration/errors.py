@@ -33,10 +33,10 @@ def expected_calibration_error(
     fewer samples a bin holds. ``debias=True`` takes the expected noise away; clipping at 0 leaves a small upward bias.
     Gaps that change sign within a bin cancel, which biases it downward.
 
-    Formula: ``l1`` is sum_b (n_b / N) |conf_b - acc_b|; ``l2`` is sqrt(sum_b (n_b / N) (conf_b - acc_b)^2); ``max`` is
-    max_b |conf_b - acc_b|. Debiased ``l2`` subtracts v_b = acc_b (1 - acc_b) / (n_b - 1) from each square, and a bin
-    of one sample counts nothing; debiased ``l1`` is twice the plug-in value minus its mean when acc_b is redrawn from
-    a normal distribution with mean acc_b and variance acc_b (1 - acc_b) / n_b.
+    Formula: ``l1`` is ``sum_b (n_b / N) |conf_b - acc_b|``; ``l2`` is ``sqrt(sum_b (n_b / N) (conf_b - acc_b)^2)``;
+    ``max`` is ``max_b |conf_b - acc_b|``. Debiased ``l2`` subtracts v_b = acc_b (1 - acc_b) / (n_b - 1) from each
+    square, and a bin of one sample counts nothing; debiased ``l1`` is twice the plug-in value minus its mean when acc_b
+    is redrawn from a normal distribution with mean acc_b and variance acc_b (1 - acc_b) / n_b.
 
     Args:
         confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.

@@ -15,7 +15,7 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
     cancel, so it is at most the calibration error in the ``l1`` norm without bins. The calibrated event is the one
     that ``correct`` records. Sampling noise makes it positive, of order N^(-1/2), for a calibrated model.
 
-    Formula: max_t |(1/N) sum over {i: confidence_i <= t} of (confidence_i - correct_i)|.
+    Formula: ``max_t |(1/N) sum over {i: confidence_i <= t} of (confidence_i - correct_i)|``.
 
     Args:
         confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.

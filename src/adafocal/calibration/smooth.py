@@ -24,7 +24,7 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     calibrated model.
 
     Formula: with r_i = confidence_i - correct_i and K_s the Gaussian kernel of bandwidth s reflected at 0 and 1,
-    smECE_s is the integral over t in [0, 1] of |(1/N) sum_i r_i K_s(t, confidence_i)|; the result is smECE_s at the
+    smECE_s is the integral over t in [0, 1] of ``|(1/N) sum_i r_i K_s(t, confidence_i)|``; the result is smECE_s at the
     bandwidth where smECE_s = s, not below 0.001.
 
     Args:
@@ -60,12 +60,16 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
 def residuals_on_grid(confidence: Confidence, correct: Correct, weight: Confidence | None = None) -> Tensor:
     """Sum ``confidence - correct`` on ``GRID`` cell centres, each sample shared by its two neighbours."""
     wide = wide_dtype(confidence.device)
-    position = (confidence.to(wide) * GRID - 0.5).clamp(0, GRID - 1)
+    residual = confidence.to(wide) - correct.to(wide)
+    return sums_on_grid(confidence, residual if weight is None else residual * weight)
+
+
+def sums_on_grid(confidence: Confidence, values: Tensor) -> Tensor:
+    """Sum values of the wide dtype on ``GRID`` cell centres, each sample shared by its two neighbours."""
+    position = (confidence.to(values) * GRID - 0.5).clamp(0, GRID - 1)
     left = position.long().clamp_max(GRID - 2)
-    share, residual = position - left, confidence.to(wide) - correct.to(wide)
-    residual = residual if weight is None else residual * weight
-    sums = torch.zeros(GRID, dtype=wide, device=confidence.device)
-    return sums.index_add_(0, left, residual * (1 - share)).index_add_(0, left + 1, residual * share)
+    share, sums = position - left, torch.zeros(GRID, dtype=values.dtype, device=values.device)
+    return sums.index_add_(0, left, values * (1 - share)).index_add_(0, left + 1, values * share)
 
 
 def smooth_error(residuals: Tensor) -> Scalar:

@@ -35,7 +35,8 @@ class CalibrationSummary:
         brier_calibration: The part of ``brier`` due to miscalibration, equal-mass bins.
         brier_refinement: The part of ``brier`` that perfect recalibration would leave.
         overconfidence: Mean confidence minus accuracy, in [-1, 1].
-        overconfidence_interval: 95 % interval of ``overconfidence``, see :func:`overconfidence_interval`.
+        overconfidence_interval: 95 % interval of ``overconfidence``, as
+            :func:`~adafocal.calibration.overconfidence_interval` makes it.
         ece: Expected calibration error, equal-width bins, ``l1``: the number of most papers.
         ece_equal_mass: The same in equal-mass bins.
         ece_debiased: ``ece_equal_mass`` less its expected noise.

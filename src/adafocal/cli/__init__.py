@@ -20,7 +20,7 @@ COMMANDS = {
     "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
     "scale": "fit temperature or another scaling on validation predictions, and apply it",
     "ood": "measure how well scores detect out-of-distribution data",
-    "list": "list losses, models, data sets or recipes",
+    "list": "list losses, models, data sets, recipes or pairs",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
 USAGE = "usage: adafocal [-h] [--version] COMMAND ..."

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``adafocal report``: the page of a run or study, from its files alone."""
+"""``adafocal report``: the page of a run or study, or its figures for a paper, from its files alone."""
 
 from adafocal.cli.options import command_parser
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page again; see ``adafocal report --help``."""
-    parser = command_parser("report", "Make the HTML page of a run or study again, from its files.")
+    """Write the page again, or figures; see ``adafocal report --help``."""
+    parser = command_parser("report", "Make the HTML page of a run or study again, or figures for a paper.")
     parser.add_argument("folder", type=str, help="A run folder or a study folder.")
-    parser.add_argument("--output", "-o", type=str, default=None, help="The page (default: FOLDER/report.html).")
+    parser.add_argument(
+        "--output", "-o", type=str, default=None, help="The page (default: FOLDER/report.html, or none with --figures)."
+    )
+    parser.add_argument("--figures", type=str, default=None, help="Folder for figures that fit a two-column paper.")
+    parser.add_argument("--format", type=str, default="pdf", help="Of the figures: pdf, svg or png.")
+    parser.add_argument("--column", type=str, default="single", help="Width of the figures: single or double.")
     options = parser.parse_args(arguments)
 
-    from adafocal.report import write_page
+    from adafocal.report import write_figures, write_page
 
-    print(f"page {write_page(options.folder, options.output)}")
+    if options.figures is not None:
+        for path in write_figures(options.folder, options.figures, file_format=options.format, column=options.column):
+            print(f"figure {path}")
+    if options.figures is None or options.output is not None:
+        print(f"page {write_page(options.folder, options.output)}")
     return 0

@@ -17,15 +17,24 @@ def main(arguments: list[str]) -> int:
     folder = Path(options.run_dir or Path("runs") / f"{options.recipe}-{config.loss}-s{config.seed}")
 
     from adafocal.report import write_page
+    from adafocal.training.folder import first_process
     from adafocal.training.run import run
 
     summary = run(config, folder, overwrite=options.overwrite, progress=options.progress)
+    if not first_process():
+        return 0
     parts = {"validation": "validation", "test": "test", "test_scaled": f"test, T = {summary['temperature']:.2f}"}
     for part, title in parts.items():
         numbers = summary[part]
         print(
             f"{title:<16} error {100 * numbers['error']:6.2f} %   ECE {100 * numbers['ece']:6.2f} %   "
             f"NLL {numbers['nll']:.4f}   confidence - accuracy {100 * numbers['overconfidence']:+.2f} %"
+        )
+    if "segmentation" in summary:
+        means = {name: values["mean"] for name, values in summary["segmentation"].items() if "mean" in values}
+        print(
+            "mean over cases  "
+            + "   ".join(f"{name} {value:.3f}" for name, value in means.items() if value is not None)
         )
     print(f"run folder       {folder}")
     print(f"page             {write_page(folder)}")

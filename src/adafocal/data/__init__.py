@@ -9,6 +9,8 @@ stored.py                    images that stay encoded: decoded at once or batch 
 texts.py                     words, vocabulary, token ids
 augment.py                   shift, mirror and normalise whole batches on the device
 corruptions.py               noise, blur and the like, at five severities
+volumes.py                   volumes and masks at one size, split by case
+volume_files.py              Decathlon tasks, NIfTI folders and npz files
 digits.py                    scikit-learn's handwritten digits, made hard by noise
 catalogue.py                 DATASETS: every data set by name
 load.py                      load_splits: read, split, decode or tokenise

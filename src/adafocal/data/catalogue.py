@@ -3,12 +3,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from adafocal.data.config import DataConfig
 from adafocal.data.digits import digits_splits
 from adafocal.data.splits import DataSplits
 from adafocal.data.texts import without_header
+from adafocal.data.volumes import volume_splits
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,30 @@ DATASETS = _by_name(
         hub="fancyzhx/ag_news",
         validation=5000,
         length=128,
+    ),
+    DatasetSpec(
+        name="hippocampus3d",
+        title="Hippocampus",
+        source="Antonelli et al. 2022, Medical Segmentation Decathlon task 4: 260 MR volumes of about 35 x 50 x 35 "
+        "voxels, anterior and posterior hippocampus; 156 / 39 / 65 cases",
+        load=partial(
+            volume_splits,
+            folders=("hippocampus3d", "Task04_Hippocampus"),
+            class_names=("background", "anterior", "posterior"),
+        ),
+    ),
+    DatasetSpec(
+        name="brain_tumour3d",
+        title="Brain tumours",
+        source="Antonelli et al. 2022, Medical Segmentation Decathlon task 1 (BraTS 2016 and 2017): 484 MR volumes of "
+        "240 x 240 x 155 voxels and four channels, three tissues; set data.volume_size, for all cases stay in memory",
+        load=partial(volume_splits, folders=("brain_tumour3d", "Task01_BrainTumour")),
+    ),
+    DatasetSpec(
+        name="volumes",
+        title="Volumes",
+        source="yours: a Decathlon task, NIfTI files in images and labels, or one .npz file; give data.path",
+        load=volume_splits,
     ),
 )
 OTHER = DatasetSpec(  # any set that is not in the catalogue

@@ -21,6 +21,7 @@ class DataConfig:
         input_column: Column of images or texts; null finds image, img, text or sentence.
         label_column: Column of classes; null finds label, fine_label, labels or target.
         image_size: Height and width that images are scaled to; null keeps theirs.
+        volume_size: Sides that volumes are padded or cut to; null is the largest of each, in multiples of 16.
         length: Tokens of a text, cut or padded; null is the data set's own.
         tokenizer: Tokenizer of transformers by hub name or folder; null splits words and numbers them.
         vocabulary_size: Words that are numbered, the most frequent of the training part.
@@ -39,6 +40,7 @@ class DataConfig:
     input_column: str | None = None
     label_column: str | None = None
     image_size: int | None = None
+    volume_size: tuple[int, int, int] | None = None
     length: int | None = None
     tokenizer: str | None = None
     vocabulary_size: int = 20_000
@@ -51,6 +53,11 @@ class DataConfig:
         for name in ("train_size", "validation_size", "test_size", "image_size", "length"):
             if getattr(self, name) is not None:
                 check_integer(f"data.{name}", getattr(self, name), minimum=1)
+        if self.volume_size is not None:
+            if len(self.volume_size) != 3:
+                raise ValueError(f"`data.volume_size` must hold three sides, got {list(self.volume_size)}.")
+            for side in self.volume_size:
+                check_integer("data.volume_size", side, minimum=1)
         check_integer("data.scaling_size", self.scaling_size, minimum=0)
         check_integer("data.vocabulary_size", self.vocabulary_size, minimum=1)
         check_number("data.noise", self.noise, low=0.0)

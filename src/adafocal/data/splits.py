@@ -22,7 +22,7 @@ class Split:
     Attributes:
         inputs: Shape (N, …): float32 as the model takes them, uint8 images, or integer tokens; or images that stay
             encoded until a batch asks for them.
-        labels: Class indices, int64, shape (N,).
+        labels: Class indices, int64, shape (N,); for volumes (N, D, H, W), with -100 where a voxel does not count.
         index: Row of each sample in the source, int64, shape (N,).
     """
 
@@ -32,6 +32,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def n_bytes(self) -> float:
+        """Memory of the inputs; infinite where they stay encoded."""
+        return self.inputs.nbytes if isinstance(self.inputs, Tensor) else float("inf")
 
     def to(self, device: torch.device | str) -> "Split":
         """Move the samples to a device, so that batches are made there; encoded images stay where they are."""
@@ -66,6 +71,8 @@ class DataSplits:
         transform: Turns the inputs of a batch, on whatever device, into what the model takes; called with
             ``training=True`` for batches that are trained on. None where they are that already.
         vocabulary: Words of the token ids, where the inputs are texts split into words.
+        augment: Changes inputs and dense labels of a training batch together; None where nothing is to be changed.
+        case_names: Name of each row of the source, where rows are volumes of named cases.
     """
 
     train: Split
@@ -75,6 +82,13 @@ class DataSplits:
     scaling: Split | None = None
     transform: Callable[..., Tensor] | None = None
     vocabulary: tuple[str, ...] | None = None
+    augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    case_names: tuple[str, ...] | None = None
+
+    @property
+    def dense(self) -> bool:
+        """Whether every voxel has a label."""
+        return self.train.labels.ndim > 1
 
     @property
     def n_classes(self) -> int:
@@ -86,6 +100,17 @@ class DataSplits:
         """The parts by name."""
         parts = {"train": self.train, "validation": self.validation, "scaling": self.scaling, "test": self.test}
         return {name: part for name, part in parts.items() if part is not None}
+
+    def to(self, device: torch.device | str) -> "DataSplits":
+        """Move the samples of all parts to a device."""
+        scaling = None if self.scaling is None else self.scaling.to(device)
+        return replace(
+            self,
+            train=self.train.to(device),
+            validation=self.validation.to(device),
+            test=self.test.to(device),
+            scaling=scaling,
+        )
 
     def save_rows(self, path: str | Path) -> None:
         """Write which rows of the source each part holds to an ``.npz`` file, one array per part."""

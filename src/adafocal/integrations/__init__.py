@@ -3,5 +3,8 @@
 
 ===========================  ==========================================================
 lightning.py                 AdaFocalCallback and LossEpochCallback for any LightningModule
+transformers.py              AdaFocalTrainerCallback for the Trainer of transformers
+accelerate.py                without_repeats: validation batches of an Accelerate loop
+summary.py                   what an update is worth telling
 ===========================  ==========================================================
 """

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses with state in a Lightning loop: callbacks of a few lines over ``observe``, ``adapt`` and ``set_epoch``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from adafocal._checks import require
+from torch import Tensor
+from torch.utils.data import DistributedSampler
+
+from adafocal._checks import check_integer, require
+from adafocal.integrations.summary import adapted_values
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.flsd import ScheduledFocalLoss
 from adafocal.losses.selective_au import SelectiveAULoss
@@ -13,55 +17,126 @@ require("lightning.pytorch", extra="train")
 
 import lightning.pytorch as L  # noqa: E402
 
+EVERY_EPOCH = (1.0, 1)  # what `val_check_interval` and `check_val_every_n_epoch` are if nobody says otherwise
+
 
 class AdaFocalCallback(L.Callback):
-    """Adapt an AdaFocal loss after each validation pass of ``Trainer.fit``.
+    """Adapt an AdaFocal loss after each validation pass of ``Trainer.fit``, also those within an epoch.
 
-    The validation step must return a mapping with ``logits`` and ``labels``. The loss is found among the module's
-    submodules; its gammas and edges are buffers, so every checkpoint of the module holds them. Sanity checking and
-    ``Trainer.validate`` leave it alone. Put the callback before anything that reads the gammas in
-    ``on_validation_epoch_end``; checkpoint callbacks always come later.
+    The loss is found among the module's submodules; its gammas and edges are buffers, so every checkpoint of the module
+    holds them. Sanity checking and ``Trainer.validate`` leave it alone. Under DDP all ranks end with the same gammas,
+    and samples that a ``DistributedSampler`` repeats to even out the ranks are not observed. Put the callback before
+    anything that reads the gammas in ``on_validation_epoch_end``; checkpoint callbacks always come later.
 
     Args:
-        loss: Dotted name of the loss in the module, such as ``criterion``; None finds the only AdaFocal loss.
+        loss: Dotted name of the loss in the module, such as ``criterion``; or the loss itself, which is then moved to
+            the module's device and kept in the callback's part of the checkpoint; None finds the only AdaFocal loss.
+        outputs: Called as ``outputs(step_output, batch)``, gives ``(logits, labels)`` of a validation step; samples
+            come first. By default the step returns a mapping with ``logits`` and ``labels``.
+        loader: Index of the validation loader to adapt to, where there are several.
+        update_every_n_steps: Let the trainer validate every so many optimiser steps, counted over epochs, instead of
+            once per epoch: ``val_check_interval = n * accumulate_grad_batches`` and ``check_val_every_n_epoch = None``.
+            None leaves the trainer's own schedule.
+        log_prefix: The module logs ``<log_prefix>/gamma_0`` … , ``gap_0`` …, ``ece_equal_mass`` and ``overconfidence``
+            after each update, fractions; None logs nothing.
 
     Raises:
-        ValueError: When fitting starts, if there is no such loss, or several and ``loss`` is None.
-        TypeError: During validation, if the step's output lacks ``logits`` or ``labels``.
+        TypeError: If ``loader`` or ``update_every_n_steps`` is not an integer; during validation, if the step's output
+            lacks ``logits`` or ``labels``.
+        ValueError: If either is out of range; when fitting starts, if there is no such loss, several and ``loss`` is
+            None, or a trainer with a schedule of its own next to ``update_every_n_steps``; when validation starts, if
+            there are several loaders and ``loader`` is None.
 
     Example:
-        >>> callback = AdaFocalCallback()
+        >>> callback = AdaFocalCallback(outputs=lambda step_output, batch: (step_output, batch["label"]))
     """
 
-    def __init__(self, loss: str | None = None) -> None:
+    def __init__(
+        self,
+        loss: str | AdaFocalLoss | None = None,
+        *,
+        outputs: Callable[[Any, Any], tuple[Tensor, Tensor]] | None = None,
+        loader: int | None = None,
+        update_every_n_steps: int | None = None,
+        log_prefix: str | None = "adafocal",
+    ) -> None:
+        if loader is not None:
+            check_integer("loader", loader, minimum=0)
+        if update_every_n_steps is not None:
+            check_integer("update_every_n_steps", update_every_n_steps, minimum=1)
         self.loss = loss
+        self.outputs = outputs
+        self.loader = loader
+        self.update_every_n_steps = update_every_n_steps
+        self.log_prefix = log_prefix
+        self._n_seen = 0
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Find the loss before anything runs, so that a mistake shows at once."""
         self._find(pl_module).reset()
+        if stage == "fit" and self.update_every_n_steps is not None:
+            _validate_every(trainer, self.update_every_n_steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the state of a loss that the module does not hold."""
+        return {"loss": self.loss.state_dict()} if isinstance(self.loss, AdaFocalLoss) else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        if isinstance(self.loss, AdaFocalLoss):
+            self.loss.load_state_dict(state_dict["loss"])
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Bring a loss that the module does not hold to the module's device."""
+        self._find(pl_module).to(pl_module.device)
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Start from nothing, also after a validation pass that was cut short."""
         self._find(pl_module).reset()
+        self._n_seen = 0
+        n_loaders = len(trainer.num_val_batches)
+        if trainer.state.fn == "fit" and (n_loaders > 1 if self.loader is None else self.loader >= n_loaders):
+            raise ValueError(
+                f"`loader` must be the index of one of the {n_loaders} validation loaders, got {self.loader}."
+            )
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Hand the batch to the loss."""
-        if _adapting(trainer):
-            if not isinstance(outputs, Mapping) or not {"logits", "labels"} <= outputs.keys():
-                raise TypeError(
-                    "`validation_step` must return a mapping with `logits` and `labels` for AdaFocalCallback, "
-                    f"got {type(outputs).__name__}."
-                )
-            self._find(pl_module).observe(outputs["logits"], outputs["labels"])
+        """Hand the batch to the loss, without what the sampler repeats."""
+        if _adapting(trainer) and dataloader_idx == (self.loader or 0):
+            logits, labels = self._logits_and_labels(outputs, batch)
+            sampler = _sampler(trainer, dataloader_idx)
+            if sampler is not None:
+                kept = _own_samples(sampler) - self._n_seen
+                self._n_seen += len(labels)
+                logits, labels = logits[: max(0, kept)], labels[: max(0, kept)]
+            if len(labels) > 0:
+                self._find(pl_module).observe(logits, labels)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Move the gammas."""
+        """Move the gammas, and log them with the calibration they follow."""
         if _adapting(trainer):
-            self._find(pl_module).adapt()
+            criterion = self._find(pl_module)
+            values = adapted_values(criterion.adapt(), criterion.gamma)
+            if self.log_prefix is not None:
+                named = {f"{self.log_prefix}/{name}": value for name, value in values.items()}
+                # The values are the same on every rank; Lightning asks to have that said.
+                pl_module.log_dict(named, sync_dist=trainer.world_size > 1)
+
+    def _logits_and_labels(self, step_output: Any, batch: Any) -> tuple[Tensor, Tensor]:
+        if self.outputs is not None:
+            return self.outputs(step_output, batch)
+        if not isinstance(step_output, Mapping) or not {"logits", "labels"} <= step_output.keys():
+            raise TypeError(
+                "`validation_step` must return a mapping with `logits` and `labels` for AdaFocalCallback, or `outputs` "
+                f"say how to read it, got {type(step_output).__name__}."
+            )
+        return step_output["logits"], step_output["labels"]
 
     def _find(self, pl_module: Any) -> AdaFocalLoss:
+        if isinstance(self.loss, AdaFocalLoss):
+            return self.loss
         found = {name: module for name, module in pl_module.named_modules() if isinstance(module, AdaFocalLoss)}
         if self.loss is None and len(found) == 1:
             return next(iter(found.values()))
@@ -89,3 +164,30 @@ class LossEpochCallback(L.Callback):
 
 def _adapting(trainer: Any) -> bool:
     return trainer.state.fn == "fit" and not trainer.sanity_checking
+
+
+def _validate_every(trainer: Any, n_steps: int) -> None:
+    """Set the trainer's validation schedule; it reads it when the training loop starts, after ``setup``."""
+    wanted = (n_steps * trainer.accumulate_grad_batches, None)
+    schedule = (trainer.val_check_interval, trainer.check_val_every_n_epoch)
+    if schedule not in (EVERY_EPOCH, wanted):
+        raise ValueError(
+            "`update_every_n_steps` must be None where the trainer has a validation schedule of its own, "
+            f"got {n_steps} next to val_check_interval={schedule[0]} and check_val_every_n_epoch={schedule[1]}."
+        )
+    trainer.val_check_interval, trainer.check_val_every_n_epoch = wanted
+
+
+def _sampler(trainer: Any, index: int) -> DistributedSampler[Any] | None:
+    """Give the sampler that shards the loader of this index over the ranks, if there is one."""
+    loaders = trainer.val_dataloaders
+    if isinstance(loaders, Mapping):
+        loaders = list(loaders.values())
+    loader = loaders[index] if isinstance(loaders, (list, tuple)) else loaders
+    sampler = getattr(loader, "sampler", None)
+    return sampler if isinstance(sampler, DistributedSampler) else None
+
+
+def _own_samples(sampler: DistributedSampler[Any]) -> int:
+    """Count this rank's samples that no rank has had before; what a DistributedSampler repeats comes last."""
+    return len(range(sampler.rank, len(sampler.dataset), sampler.num_replicas))  # type: ignore[arg-type]

@@ -7,7 +7,10 @@ modulate.py                  the transform behind the focal family
 focal.py                     focal and inverse focal
 flsd.py                      FLSD, scheduled focal, gamma from a target probability
 dual_focal.py                dual focal
-adafocal.py                  AdaFocal and its update rule
+adafocal.py                  AdaFocal
+update_rule.py               its update rule
+observed.py                  what a validation pass has shown so far
+linear.py                    cross-entropy of a linear head without all logits
 brier.py                     Brier score; cross-entropy with a Brier-scaled gradient
 mmce.py                      maximum mean calibration error
 confidence.py                confidence score functions
@@ -22,7 +25,7 @@ catalogue.py                 LOSSES: every loss by name, with paper and formula
 ===========================  ==========================================================
 """
 
-from adafocal.losses.adafocal import AdaFocalLoss, update_gammas
+from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.aurc import AURCLoss, soft_rank
 from adafocal.losses.brier import BrierLoss, BrierWeightedLoss, brier_loss, brier_weighted_loss
 from adafocal.losses.catalogue import LOSSES, LossSpec, make_loss
@@ -30,6 +33,7 @@ from adafocal.losses.confidence import confidence_score
 from adafocal.losses.dual_focal import DualFocalLoss, dual_focal_loss
 from adafocal.losses.flsd import FLSDLoss, ScheduledFocalLoss, gamma_for_target
 from adafocal.losses.focal import FocalLoss, InverseFocalLoss, focal_loss, inverse_focal_loss
+from adafocal.losses.linear import linear_cross_entropy
 from adafocal.losses.logit_norm import LogitNormLoss
 from adafocal.losses.margin import MarginSmoothingLoss
 from adafocal.losses.mmce import MMCELoss, mmce_penalty
@@ -37,6 +41,7 @@ from adafocal.losses.modulate import modulate
 from adafocal.losses.persistence import PersistenceDiagram, persistence_diagram, persistence_diagrams
 from adafocal.losses.selective_au import SelectiveAULoss
 from adafocal.losses.topology import TopologyAwareFocalLoss, topology_loss
+from adafocal.losses.update_rule import update_gammas
 from adafocal.losses.wasserstein import wasserstein_distance
 
 __all__ = [
@@ -64,6 +69,7 @@ __all__ = [
     "focal_loss",
     "gamma_for_target",
     "inverse_focal_loss",
+    "linear_cross_entropy",
     "make_loss",
     "mmce_penalty",
     "modulate",

@@ -8,82 +8,26 @@ from torch import Tensor
 
 from adafocal._checks import (
     check_choice,
+    check_floating,
     check_integer,
     check_label_values,
     check_labels_match,
     check_number,
     check_same_shape,
 )
-from adafocal._ranks import from_first_rank, over_ranks, sum_over_ranks
-from adafocal._shapes import Labels, Logits, PerBin, PerSample
-from adafocal.calibration.bins import BinStats, bin_stats, merge
-from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
-from adafocal.calibration.grid import grid_stats, joined_equal_mass
+from adafocal._dtypes import at_least_float32
+from adafocal._ranks import from_first_rank
+from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.calibration.bins import BinStats, bin_stats
+from adafocal.calibration.edges import assign_bins, equal_width_edges
 from adafocal.calibration.top_label import top_label_from_logits
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import modulate
-from adafocal.losses.terms import ClassificationLoss, class_axis, look_up
+from adafocal.losses.observed import Observed
+from adafocal.losses.terms import ClassificationLoss, class_axis, look_up, weight_of_labels
+from adafocal.losses.update_rule import check_rule, update_gammas
 
 BASES = ("focal", "dual")
-
-
-def update_gammas(
-    gamma: PerBin,
-    gap: PerBin,
-    *,
-    rate: float = 1.0,
-    switch_point: float = 0.2,
-    gamma_min: float = -2.0,
-    gamma_max: float = 20.0,
-) -> PerBin:
-    """Move each bin's gamma by its calibration gap: the AdaFocal update rule.
-
-    Over-confidence (gap > 0) raises gamma, under-confidence lowers it. Once its size falls below ``switch_point`` a
-    gamma changes sign: focal becomes inverse focal, and back.
-
-    Formula: ``g = gamma exp(rate gap)`` where gamma > 0, else ``gamma exp(-rate gap)``; where ``|g| < switch_point``, g
-    becomes ``-switch_point`` if it was positive, else ``switch_point``; the result is clipped to
-    [gamma_min, gamma_max].
-
-    Args:
-        gamma: Current gammas, shape (n_bins,).
-        gap: Mean confidence minus accuracy per bin, in [-1, 1], shape (n_bins,). A gap of 0, as an empty bin has, keeps
-            the gamma.
-        rate: Step size lambda, >= 0.
-        switch_point: Size of gamma below which focal and inverse focal change places, >= 0.
-        gamma_min: Lower bound of the result.
-        gamma_max: Upper bound of the result.
-
-    Returns:
-        The new gammas, shape (n_bins,), with the dtype and device of ``gamma``. Computed in the wider of both dtypes.
-
-    Raises:
-        ValueError: If the shapes differ, ``rate`` or ``switch_point`` is negative, or ``gamma_min > gamma_max``.
-
-    Example:
-        >>> update_gammas(torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.0]), rate=1.0)
-        tensor([1.6487, 1.0000])
-
-    Reference:
-        Ghosh, Schaaf and Gormley, "AdaFocal: calibration-aware adaptive focal loss", NeurIPS 2022,
-        https://arxiv.org/abs/2211.11838, section 4 and algorithm 1.
-    """
-    check_same_shape("gap", gap, "gamma", gamma)
-    check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
-    wide = torch.promote_types(gamma.dtype, gap.dtype)
-    start, step = gamma.to(wide), rate * gap.to(wide)
-    moved = start * torch.where(start > 0, step, -step).exp()
-    turned = torch.where(moved > 0, -switch_point, switch_point).to(wide)
-    switched = torch.where(moved.abs() < switch_point, turned, moved)
-    return switched.clamp(gamma_min, gamma_max).to(gamma.dtype)
-
-
-def check_rule(*, rate: float, switch_point: float, gamma_min: float, gamma_max: float) -> None:
-    """Raise unless the settings of the update rule make sense."""
-    check_number("rate", rate, low=0.0)
-    check_number("switch_point", switch_point, low=0.0)
-    check_number("gamma_min", gamma_min)
-    check_number("gamma_max", gamma_max, low=gamma_min)
 
 
 class AdaFocalLoss(ClassificationLoss):
@@ -180,15 +124,39 @@ class AdaFocalLoss(ClassificationLoss):
         self.ignore_predicted = ignore_predicted
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
         self.register_buffer("edges", equal_width_edges(n_bins, dtype=torch.float32))
-        self._confidence: list[Tensor] = []
-        self._correct: list[Tensor] = []
-        self._sums: BinStats | None = None
+        self._observed = Observed(streaming=streaming)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
         if self.base == "dual":
             return self.modulated(dual_modulation(logits, labels, self.gamma_of), logits, labels)
         return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
+
+    def from_cross_entropy(self, ce: PerSample, labels: Labels) -> Tensor:
+        """Give the loss from cross-entropies that a kernel of its own computed, without ever holding all logits.
+
+        Such kernels: :func:`~adafocal.losses.linear_cross_entropy`, and fused ones that give every sample's value.
+
+        Args:
+            ce: Cross-entropy ``-log p_true`` of each sample, nats, without class weights, any shape.
+            labels: Class indices of the shape of ``ce``; where they equal ``ignore_index``, ``ce`` is not read.
+
+        Returns:
+            The loss with the class weights and the reduction of this module.
+
+        Raises:
+            ValueError: If the shapes differ, or with label smoothing or the dual base, which need all probabilities.
+        """
+        check_same_shape("labels", labels, "ce", ce)
+        if self.base != "focal" or self.label_smoothing > 0.0:
+            raise ValueError(
+                "`from_cross_entropy` needs `base` 'focal' and `label_smoothing` 0, "
+                f"got {self.base!r} and {self.label_smoothing}."
+            )
+        losses = modulate(at_least_float32(ce).masked_fill(labels == self.ignore_index, 0.0), self.gamma_of)
+        if self.weight is not None:
+            losses = losses * weight_of_labels(labels, self.weight, self.ignore_index)
+        return self.reduced(losses, labels)
 
     def gamma_of(self, p: Tensor) -> Tensor:
         """Give the gamma of the bin that holds each probability, of the shape of ``p``."""
@@ -224,13 +192,32 @@ class AdaFocalLoss(ClassificationLoss):
         if self.ignore_predicted is not None:
             kept = logits.argmax(class_axis(logits))[counted] != self.ignore_predicted
             confidence, correct = confidence[kept], correct[kept]
-        confidence, correct = confidence.to(self.edges), correct.to(self.edges.device)
-        if self.streaming:
-            batch = grid_stats(confidence, correct)
-            self._sums = batch if self._sums is None else merge(self._sums.to(self.edges.device), batch)
-        else:
-            self._confidence.append(confidence)
-            self._correct.append(correct)
+        self._observed.add(confidence.to(self.edges), correct.to(self.edges.device))
+
+    @torch.no_grad()
+    def observe_top_label(self, confidence: PerSample, correct: PerSample) -> None:
+        """Note what :meth:`observe` notes where there are no logits to give, such as at the size of a vocabulary.
+
+        Samples that do not count, ignored ones or those that ``ignore_predicted`` names, are the caller's to leave out.
+
+        Args:
+            confidence: Largest probability of each sample, in [0, 1], any shape; nothing is a batch as well.
+            correct: Whether its class is the label, boolean, of the shape of ``confidence``.
+
+        Raises:
+            TypeError: If ``confidence`` is not floating point or ``correct`` not boolean.
+            ValueError: If the shapes differ, or a confidence is not in [0, 1]. Nothing of the batch is kept then.
+        """
+        check_floating("confidence", confidence)
+        check_same_shape("correct", correct, "confidence", confidence)
+        if correct.dtype != torch.bool:
+            raise TypeError(f"`correct` must be a boolean tensor, got dtype {correct.dtype}.")
+        confidence, correct = confidence.flatten(), correct.flatten()
+        outside = ~((confidence >= 0) & (confidence <= 1))
+        if outside.any():
+            position = int(outside.nonzero()[0])
+            raise ValueError(f"`confidence` must be in [0, 1], got {float(confidence[position])} in sample {position}.")
+        self._observed.add(confidence.to(self.edges), correct.to(self.edges.device))
 
     @torch.no_grad()
     def adapt(self) -> BinStats:
@@ -245,7 +232,7 @@ class AdaFocalLoss(ClassificationLoss):
         Raises:
             ValueError: If nothing was observed on any rank; ``gamma`` and ``edges`` keep their values.
         """
-        stats = self._streamed() if self.streaming else self._collected()
+        stats = self._observed.stats(self.n_bins, like=self.edges)
         if stats is None and self.ignore_predicted is not None:
             return bin_stats(self.edges.new_empty(0), self.edges.new_empty(0), self.edges.clone())
         if stats is None:
@@ -263,27 +250,9 @@ class AdaFocalLoss(ClassificationLoss):
         self.reset()
         return stats
 
-    def _collected(self) -> BinStats | None:
-        nothing = self.edges.new_empty(0)
-        confidence = over_ranks(torch.cat([nothing, *self._confidence]))
-        correct = over_ranks(torch.cat([nothing.bool(), *self._correct]))
-        if confidence.numel() == 0:
-            return None
-        return bin_stats(confidence, correct, equal_mass_edges(confidence, self.n_bins))
-
-    def _streamed(self) -> BinStats | None:
-        nothing = grid_stats(self.edges.new_empty(0), self.edges.new_empty(0))
-        sums = nothing if self._sums is None else self._sums.to(self.edges.device)
-        summed = BinStats(
-            nothing.edges, *(sum_over_ranks(part) for part in (sums.count, sums.confidence_sum, sums.correct_sum))
-        )
-        return joined_equal_mass(summed, self.n_bins) if summed.count.any() else None
-
     def reset(self) -> None:
         """Forget what was observed since the last :meth:`adapt`; ``gamma`` and ``edges`` stay."""
-        self._confidence.clear()
-        self._correct.clear()
-        self._sums = None
+        self._observed.clear()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AdaFocalLoss":
         learned = {"gamma": self.gamma, "edges": self.edges}

@@ -68,7 +68,7 @@ class AURCLoss(ClassificationLoss):
     batches give coarse weights.
 
     Formula: ``(1 - mixing + mixing alpha_i) ce_i``, alpha_i the weight of the rank of sample i's confidence; see
-    :func:`adafocal.selective.rank_weights`.
+    :func:`~adafocal.selective.rank_weights`.
 
     Args:
         mixing: Share of the ranked form, in [0, 1]; 0 is cross-entropy. The authors tune it between 0.2 and 0.9.

@@ -153,7 +153,7 @@ def gamma_for_target(p: float) -> float:
     which FLSD chooses its gammas.
 
     Formula: the positive gamma with ``(1 - p)^gamma - gamma p (1 - p)^(gamma - 1) log p = 1``. The paper writes it with
-    the branch W_-1 of the Lambert W function; here Newton's method solves it.
+    the branch W₋₁ of the Lambert W function; here Newton's method solves it.
 
     Args:
         p: Target probability, in (0, 0.5); from 0.5 on no positive gamma satisfies the rule.

@@ -24,8 +24,8 @@ def focal_loss(
     """Weight cross-entropy down where the model is already confident of the truth.
 
     Use it when cross-entropy ends over-confident; a fixed gamma can overshoot into under-confidence, which
-    :class:`adafocal.AdaFocalLoss` corrects. Gamma 0 is cross-entropy. A negative gamma is the inverse focal loss,
-    so one per-sample tensor can hold both.
+    :class:`~adafocal.losses.AdaFocalLoss` corrects. Gamma 0 is cross-entropy. A negative gamma is the inverse focal
+    loss, so one per-sample tensor can hold both.
 
     Formula: ``-(1 - p)^gamma log p`` for gamma >= 0 and ``-(1 + p)^|gamma| log p`` for gamma < 0, with p the softmax
     probability of the label; ``sum_c y_c weight(p_c) (-log p_c)`` for soft targets y. The gradient flows through p in

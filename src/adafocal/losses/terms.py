@@ -226,12 +226,12 @@ class ClassificationLoss(nn.Module):
 
     def forward(self, logits: Logits, labels: Labels) -> Tensor:
         """Give the loss, reduced as ``reduction`` says."""
+        return self.reduced(self.per_sample(logits, labels), labels)
+
+    def reduced(self, losses: PerSample, labels: Labels) -> Tensor:
+        """Call :func:`reduce_losses` with this loss's options."""
         return reduce_losses(
-            self.per_sample(logits, labels),
-            labels,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
+            losses, labels, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
         )
 
     def modulated(self, modulate: Callable[[Tensor], Tensor], logits: Logits, labels: Labels) -> PerSample:

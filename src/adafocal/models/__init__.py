@@ -10,6 +10,7 @@ densenet.py                  DenseNet-121
 text_cnn.py                  the global-pooling network for texts, GloVe vectors
 transformer.py               any sequence classifier of transformers
 timm.py                      any image classifier of timm
+unet3d.py                    MONAI's 3-D U-Net, for volumes
 inputs.py                    what a model reads from the shape of a sample
 catalogue.py                 MODELS: every model by name
 ===========================  ==========================================================
@@ -23,6 +24,7 @@ from adafocal.models.small_cnn import SmallCNN
 from adafocal.models.text_cnn import TextCNN
 from adafocal.models.timm import TimmClassifier
 from adafocal.models.transformer import TransformerClassifier
+from adafocal.models.unet3d import UNet3d
 from adafocal.models.wide_resnet import WideResNet
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "TextCNN",
     "TimmClassifier",
     "TransformerClassifier",
+    "UNet3d",
     "WideResNet",
     "make_model",
 ]

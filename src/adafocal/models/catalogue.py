@@ -15,6 +15,7 @@ from adafocal.models.small_cnn import SmallCNN
 from adafocal.models.text_cnn import TextCNN
 from adafocal.models.timm import TimmClassifier
 from adafocal.models.transformer import TransformerClassifier
+from adafocal.models.unet3d import UNet3d
 from adafocal.models.wide_resnet import WideResNet
 
 
@@ -50,6 +51,7 @@ MODELS = _by_name(
     ModelSpec("text_cnn", "Global-pooling text CNN", TextCNN),
     ModelSpec("transformer", "Sequence classifier of transformers", TransformerClassifier),
     ModelSpec("timm", "Image classifier of timm", TimmClassifier),
+    ModelSpec("unet3d", "3-D U-Net", UNet3d),
 )
 GIVEN = ("input_shape", "n_classes", "vocabulary")  # by the data, not by the user
 

@@ -7,6 +7,7 @@ features.py                  FEATURE_SCORES: Mahalanobis, nearest neighbour, vir
 detection.py                 AUROC, AUPR, FPR at a TPR, ROC curve, from counts per distinct score
 intervals.py                 the same with intervals
 comparison.py                several scores on several sets: the rows of a table
+records.py                   the same for files: numbers, thinned curves, histograms
 ===========================  ==========================================================
 """
 
@@ -23,6 +24,7 @@ from adafocal.ood.features import (
     fit_vim,
 )
 from adafocal.ood.intervals import Detection, auroc_interval, detection
+from adafocal.ood.records import comparison_record, score_histogram
 from adafocal.ood.scores import SCORES, energy_score, entropy_score, margin_score, max_logit_score, msp_score
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "auroc",
     "auroc_interval",
     "compare_scores",
+    "comparison_record",
     "detection",
     "energy_score",
     "entropy_score",
@@ -50,4 +53,5 @@ __all__ = [
     "max_logit_score",
     "msp_score",
     "roc_curve",
+    "score_histogram",
 ]

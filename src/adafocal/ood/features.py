@@ -135,7 +135,7 @@ def fit_mahalanobis(train: Predictions) -> Mahalanobis:
 def fit_nearest_neighbour(train: Predictions, *, k: int = 50) -> NearestNeighbour:
     """Keep the training features, scaled to length 1, to measure distances to.
 
-    Formula: the Euclidean distance of f / |f| to its k-th nearest training feature.
+    Formula: the Euclidean distance of ``f / |f|`` to its k-th nearest training feature.
 
     Args:
         train: Training predictions with features of shape (N, D); labels do not enter.
@@ -167,9 +167,9 @@ def fit_nearest_neighbour(train: Predictions, *, k: int = 50) -> NearestNeighbou
 def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit:
     """Fit a virtual logit: how far features leave the space that the training features use.
 
-    Formula: alpha |R (f - o)| - log sum_c exp(z_c). The origin is o = -pinv(W) b of the last layer z = W f + b, which
-    is recovered from features and logits by least squares; R projects on the eigenvectors of the second moment around o
-    with the smallest eigenvalues; alpha makes the mean virtual logit of ``train`` its mean largest logit.
+    Formula: ``alpha |R (f - o)| - log sum_c exp(z_c)``. The origin is o = -pinv(W) b of the last layer z = W f + b,
+    which is recovered from features and logits by least squares; R projects on the eigenvectors of the second moment
+    around o with the smallest eigenvalues; alpha makes the mean virtual logit of ``train`` its mean largest logit.
 
     Args:
         train: Training predictions with logits and features of shape (N, D), N >= 2.

@@ -3,12 +3,13 @@
 
 from adafocal.recipes.cifar import CIFAR
 from adafocal.recipes.digits import DIGITS
+from adafocal.recipes.hippocampus import HIPPOCAMPUS
 from adafocal.recipes.imagenet import IMAGENET
 from adafocal.recipes.newsgroups import NEWSGROUPS
 from adafocal.recipes.recipe import Recipe
 from adafocal.recipes.risk import RISK
 
-RECIPES = {recipe.name: recipe for recipe in (DIGITS, *CIFAR, *IMAGENET, *NEWSGROUPS, *RISK)}
+RECIPES = {recipe.name: recipe for recipe in (DIGITS, *CIFAR, *IMAGENET, *NEWSGROUPS, *RISK, *HIPPOCAMPUS)}
 
 
 def get_recipe(name: str) -> Recipe:

@@ -3,15 +3,19 @@
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from adafocal.calibration import BinStats, bin_stats, equal_width_edges, merge
+from adafocal.calibration import BinStats
 from adafocal.losses.catalogue import LOSSES
 from adafocal.predictions import Predictions
+from adafocal.report.html import short
+from adafocal.report.outcome import Outcome, outcome_of, pooled
+from adafocal.scaling import Temperature
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,9 @@ class RunContents:
         provenance: Versions, hardware, revision, command, date.
         history: One mapping per epoch, column to number.
         summary: The results.
-        stats: Equal-width bins of the test predictions.
+        outcome: What is shown of the test predictions.
+        examples: What ``examples.json`` holds; empty where there is none.
+        ood: What the files ``ood/*.json`` hold, by file name.
     """
 
     folder: Path
@@ -32,7 +38,9 @@ class RunContents:
     provenance: dict[str, Any]
     history: list[dict[str, float]]
     summary: dict[str, Any]
-    stats: BinStats
+    outcome: Outcome
+    examples: dict[str, Any] = field(default_factory=dict)
+    ood: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def loss(self) -> str:
@@ -42,46 +50,88 @@ class RunContents:
     @property
     def title(self) -> str:
         """The loss as tables name it."""
-        return LOSSES[self.loss].title if self.loss in LOSSES else self.loss
+        return LOSSES[self.loss].title if self.loss in LOSSES else short(self.loss)
+
+    @property
+    def stats(self) -> BinStats:
+        """Equal-width bins of the test predictions."""
+        return self.outcome.stats
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, each on one line and not too long."""
+        return [short(name) for name in self.summary["class_names"]]
+
+    def scaled_outcome(self) -> Outcome:
+        """Give what is shown of the test predictions after temperature scaling."""
+        scaled = Temperature(self.summary["temperature"]).apply(Predictions.load(self.folder / "test.parquet"))
+        return outcome_of(scaled, n_bins=self.settings["n_bins"])
+
+    def column(self, name: str) -> list[float]:
+        """Give a column of the history, NaN where it has no number."""
+        return [row.get(name, nan) for row in self.history]
+
+
+@dataclass(frozen=True)
+class LossContents:
+    """The runs of one loss in one experiment.
+
+    Attributes:
+        title: The loss as tables name it.
+        runs: Its finished runs, one per seed.
+    """
+
+    title: str
+    runs: list[RunContents]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The test predictions of all runs."""
+        return pooled([run.outcome for run in self.runs])
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Losses on one data set and model.
+
+    Attributes:
+        name: Its name in folders.
+        title: Its name for readers.
+        losses: The losses, in the order of the study.
+        comparison: What ``comparison.json`` says of it; None for a single run.
+    """
+
+    name: str
+    title: str
+    losses: list[LossContents]
+    comparison: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a page shows: the runs of a study, or one run.
+    """What a page shows: the experiments of a study, or one run.
 
     Attributes:
         title: Heading of the page.
-        runs: Finished runs.
+        experiments: At least one.
         settings: Settings that all runs share.
         provenance: Versions, hardware, revision, command, date.
         comparison: What ``comparison.json`` holds; None for a single run.
     """
 
     title: str
-    runs: list[RunContents]
+    experiments: list[Experiment]
     settings: dict[str, Any]
     provenance: dict[str, Any]
     comparison: dict[str, Any] | None
 
     @property
-    def entries(self) -> list[dict[str, Any]]:
-        """What ``comparison.json`` says of each loss of each experiment, in the order of the study."""
-        return [
-            entry
-            for experiment in (self.comparison or {"experiments": []})["experiments"]
-            for entry in experiment["losses"]
-        ]
-
-    @property
     def losses(self) -> dict[str, list[RunContents]]:
         """The runs of each loss of each experiment, in the order of the study."""
-        if self.comparison is None:
-            return {run.loss: [run] for run in self.runs}
-        left = iter(self.runs)
         return {
-            f"{experiment['name']}/{entry['loss']}": [next(left) for _ in entry["runs"]]
-            for experiment in self.comparison["experiments"]
-            for entry in experiment["losses"]
+            f"{experiment.name}/{loss.title}": loss.runs
+            for experiment in self.experiments
+            for loss in experiment.losses
         }
 
 
@@ -98,23 +148,32 @@ def read_contents(folder: str | Path) -> Contents:
         if not (folder / "summary.json").exists():
             raise ValueError(f"`folder` must hold a finished run, got {str(folder)!r}, whose run is not finished.")
         run = read_run(folder)
-        title = f"{run.title} on {run.settings['data']['name']}"
-        return Contents(title, [run], run.settings, run.provenance, comparison=None)
+        title = f"{run.title} on {short(run.settings['data']['name'])}"
+        experiment = Experiment(folder.name, title, [LossContents(run.title, [run])], comparison=None)
+        return Contents(title, [experiment], run.settings, run.provenance, comparison=None)
     raise ValueError(f"`folder` must be a run folder or a study folder, got {str(folder)!r}.")
 
 
 def _read_study(folder: Path) -> Contents:
     comparison = _read_json(folder / "comparison.json")
-    experiments = comparison["experiments"]
+    experiments = [
+        Experiment(
+            name=entry["name"],
+            title=short(entry["title"]),
+            losses=[
+                LossContents(short(loss["title"]), [read_run(folder / run["folder"]) for run in loss["runs"]])
+                for loss in entry["losses"]
+            ],
+            comparison=entry,
+        )
+        for entry in comparison["experiments"]
+    ]
+    n_losses = len(dict.fromkeys(loss.title for experiment in experiments for loss in experiment.losses))
+    places = experiments[0].title if len(experiments) == 1 else f"{len(experiments)} experiments"
     return Contents(
-        title=f"{len(experiments[0]['losses'])} losses on {', '.join(entry['title'] for entry in experiments)}",
-        runs=[
-            read_run(folder / run["folder"])
-            for experiment in experiments
-            for entry in experiment["losses"]
-            for run in entry["runs"]
-        ],
-        settings={experiment["name"]: experiment["settings"] for experiment in experiments},
+        title=f"{n_losses} loss{'es' if n_losses > 1 else ''} on {places}",
+        experiments=experiments,
+        settings={entry["name"]: entry["settings"] for entry in comparison["experiments"]},
         provenance=_read_json(folder / "provenance.json"),
         comparison=comparison,
     )
@@ -123,24 +182,22 @@ def _read_study(folder: Path) -> Contents:
 def read_run(folder: Path) -> RunContents:
     """Read one finished run folder."""
     settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    test = Predictions.load(folder / "test.parquet")
-    edges = equal_width_edges(settings["n_bins"], dtype=test.confidence.dtype)
+    examples = folder / "examples.json"
     return RunContents(
         folder=folder,
         settings=settings,
         provenance=_read_json(folder / "provenance.json"),
         history=_read_history(folder / "metrics.csv"),
         summary=_read_json(folder / "summary.json"),
-        stats=bin_stats(test.confidence, test.correct, edges),
+        outcome=outcome_of(Predictions.load(folder / "test.parquet"), n_bins=settings["n_bins"]),
+        examples=_read_json(examples) if examples.exists() else {},
+        ood={file.stem: _read_json(file) for file in sorted((folder / "ood").glob("*.json"))},
     )
 
 
 def pooled_stats(runs: list[RunContents]) -> BinStats:
     """Add the bins of several runs: merging is adding."""
-    total = runs[0].stats
-    for run in runs[1:]:
-        total = merge(total, run.stats)
-    return total
+    return pooled([run.outcome for run in runs]).stats
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -149,5 +206,14 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:
+    """Read the columns of numbers; an epoch may leave some empty."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    return [{name: _float(value) for name, value in row.items()} for row in rows]
+
+
+def _float(value: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return nan

@@ -16,12 +16,15 @@ from adafocal._scan import Piece
 from adafocal.calibration import (
     BinStats,
     CalibrationSummary,
+    SmoothCurve,
     StreamSums,
     bin_stats,
     equal_width_edges,
     evaluate,
     merge_sums,
     one_class_from_probs,
+    smooth_reliability,
+    smooth_reliability_from_bins,
     stream_summary,
     stream_sums,
 )
@@ -45,11 +48,13 @@ class Measured:
         bins: Equal-width bins of the calibrated event.
         exact: Whether all predictions were in memory, so that every number is exact; else see
             :func:`~adafocal.calibration.stream_summary`.
+        curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
     """
 
     summary: CalibrationSummary
     bins: BinStats
     exact: bool
+    curve: SmoothCurve | None = None
 
 
 def measure(
@@ -94,7 +99,7 @@ def measure(
                 return _summaries(sum_rows(chain(_emptied(held), checked), n_bins, positive_class, advance))
         if not held:
             raise ValueError("`FILE` must hold at least one row, got 0.")
-        return {name: _exact(part, n_bins, positive_class) for name, part in _grouped(held)}
+        return {name: _exact(part, n_bins, positive_class, whole=name == ALL) for name, part in _grouped(held)}
 
 
 def of_one_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -133,12 +138,13 @@ def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
     return Predictions(**{predictions.kind: values[index], "labels": predictions.labels[index]})
 
 
-def _exact(predictions: Predictions, n_bins: int, positive_class: int | None) -> Measured:
+def _exact(predictions: Predictions, n_bins: int, positive_class: int | None, *, whole: bool) -> Measured:
     confidence, correct = predictions.confidence, predictions.correct
     if positive_class is not None:
         confidence, correct = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
     bins = bin_stats(confidence, correct, equal_width_edges(n_bins, dtype=confidence.dtype))
-    return Measured(evaluate(predictions, n_bins=n_bins, positive_class=positive_class), bins, exact=True)
+    curve = smooth_reliability(confidence, correct) if whole else None
+    return Measured(evaluate(predictions, n_bins=n_bins, positive_class=positive_class), bins, exact=True, curve=curve)
 
 
 def sum_rows(
@@ -169,7 +175,11 @@ def add_sums(total: dict[str, StreamSums], parts: dict[str, StreamSums]) -> None
 
 
 def _summaries(total: dict[str, StreamSums]) -> dict[str, Measured]:
-    return {name: Measured(stream_summary(total[name]), total[name].bins, exact=False) for name in sorted(total)}
+    curves = {ALL: smooth_reliability_from_bins(total[ALL].cells)}
+    return {
+        name: Measured(stream_summary(total[name]), total[name].bins, exact=False, curve=curves.get(name))
+        for name in sorted(total)
+    }
 
 
 def _emptied(held: list[Rows]) -> Iterator[Rows]:

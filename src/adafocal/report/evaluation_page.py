@@ -2,16 +2,17 @@
 """One self-contained HTML file for what ``adafocal evaluate`` measured."""
 
 from collections.abc import Sequence
-from importlib.resources import files as package_files
 from pathlib import Path
 
-from adafocal._checks import require
 from adafocal._files import write_text
 from adafocal.calibration import reliability_from_bins
 from adafocal.report.evaluation import ALL, Measured
 from adafocal.report.figures import draw_counts, draw_reliability
+from adafocal.report.html import render_page, short
+from adafocal.report.panels import Panel, points_in_words
 from adafocal.report.svg import SERIES, svg_figure
-from adafocal.report.terminal import STREAM_NOTE, group_rows, headline, measure_rows
+from adafocal.report.tables import Cell, Row, Table
+from adafocal.report.terminal import STREAM_NOTE, group_rows, group_values, headline, measure_rows
 
 
 def write_evaluation(
@@ -28,34 +29,46 @@ def write_evaluation(
     Raises:
         ModuleNotFoundError: Without matplotlib or jinja2, with the command that installs them.
     """
-    jinja2 = require("jinja2", extra="report")
-    place = package_files("adafocal.report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(place.joinpath("evaluation.html").read_text(encoding="utf-8"))
     whole = measured[ALL]
+    values = {
+        "title": "Calibration of " + (short(Path(files[0]).name) if len(files) == 1 else f"{len(files)} files"),
+        "lead": headline(whole, event),
+        "measures": _measures(whole),
+        "note": "" if whole.exact else STREAM_NOTE,
+        "event": event,
+        "reliability": _diagram(whole, event),
+        "groups": _groups(measured),
+        "files": "\n".join(map(str, files)),
+    }
+    write_text(path, render_page("evaluation.html", values))
+
+
+def _measures(whole: Measured) -> Table:
+    rows = [Row(title, [Cell(value), Cell(interval)]) for title, value, interval in measure_rows(whole)]
+    return Table("measures", "Measures", "", ["Measure", "Value", "95 % interval"], rows, sortable=False)
+
+
+def _groups(measured: dict[str, Measured]) -> Table | None:
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
+    if not groups:
+        return None
     titles, rows = group_rows(groups)
-    svg, alt = _diagram(whole)
-    page = template.render(
-        title="Calibration of " + (Path(files[0]).name if len(files) == 1 else f"{len(files)} files"),
-        style=place.joinpath("page.css").read_text(encoding="utf-8"),
-        lead=headline(whole, event),
-        rows=measure_rows(whole),
-        note="" if whole.exact else STREAM_NOTE,
-        svg=svg,
-        alt=alt,
-        group_titles=titles,
-        groups=rows,
-        files="\n".join(map(str, files)),
-    )
-    write_text(path, page)
+    values = group_values(groups)
+    cells = [
+        [Cell(*pair) for pair in zip(row[1:], numbers, strict=True)] for row, numbers in zip(rows, values, strict=True)
+    ]
+    named = [Row(short(row[0]), of_group) for row, of_group in zip(rows, cells, strict=True)]
+    return Table("groups", "Groups", "", [title.capitalize() if title.islower() else title for title in titles], named)
 
 
-def _diagram(whole: Measured) -> tuple[str, str]:
+def _diagram(whole: Measured, event: str) -> Panel:
     data = reliability_from_bins(whole.bins)
-    with svg_figure("reliability", width=4.6, height=5.0, rows=[3.0, 1.0]) as drawing:
-        draw_reliability(drawing.axes[0], data, color=SERIES[0])
+    with svg_figure("reliability", width=4.2, height=4.4, rows=[3.0, 1.0]) as drawing:
+        draw_reliability(drawing.axes[0], data, curve=whole.curve, color=SERIES[0], event="share that happened")
         draw_counts(drawing.axes[1], data, color=SERIES[0])
-    table = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
-    points = "; ".join(f"confidence {c:.2f}, accuracy {a:.2f}, {n} samples" for c, a, n in table)
-    return drawing.svg, f"Reliability diagram: {points}"
+    return Panel(
+        title=f"Is it true that {short(event)}?",
+        svg=drawing.svg,
+        caption=f"{whole.summary.n:,} predictions.",
+        alt=f"Reliability diagram: {points_in_words(data)}.",
+    )

@@ -7,26 +7,35 @@ from typing import Any
 import numpy as np
 
 from adafocal._checks import require
-from adafocal.calibration import ReliabilityData
+from adafocal.calibration import ReliabilityData, SmoothCurve
 from adafocal.report.svg import GRID, INK
+from adafocal.selective import RiskCoverageCurve
+
+MAX_POINTS = 200  # of a drawn curve: more would only make the file larger
+DIAGONAL = {"linewidth": 0.8, "linestyle": (0, (4, 3))}
 
 
-def draw_reliability(ax: Any, data: ReliabilityData, *, color: str = INK) -> None:
+def draw_reliability(
+    ax: Any, data: ReliabilityData, *, curve: SmoothCurve | None = None, color: str = INK, event: str = "accuracy"
+) -> None:
     """Draw accuracy against confidence per bin with intervals, beside the diagonal of perfect calibration.
 
     Args:
         ax: A matplotlib axis.
-        data: Bins from :func:`adafocal.calibration.reliability_data`.
+        data: Bins from :func:`adafocal.calibration.reliability_data`; bars show the gap between both.
+        curve: From :func:`adafocal.calibration.smooth_reliability`; None draws none.
         color: Colour of the bins.
+        event: Name of the y axis: the share of what.
     """
-    confidence, accuracy = data.confidence.numpy(), data.accuracy.numpy()
-    low, high = data.accuracy_low.numpy(), data.accuracy_high.numpy()
-    ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    ax.vlines(confidence, accuracy, confidence, color=color, alpha=0.3, linewidth=7)
-    errors = np.stack([accuracy - low, high - accuracy]).clip(min=0)
-    ax.errorbar(confidence, accuracy, errors, color=color, fmt="o", markersize=4, linewidth=1.4)
-    ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
-    ax.set_aspect("auto")
+    lower, upper, confidence, accuracy = (
+        part.numpy() for part in (data.lower, data.upper, data.confidence, data.accuracy)
+    )
+    ax.plot([0, 1], [0, 1], color=INK, **DIAGONAL)
+    ax.bar(lower, confidence - accuracy, upper - lower, accuracy, align="edge", color=color, alpha=0.22, linewidth=0)
+    if curve is not None:
+        ax.plot(*_with_gaps(curve), color=color, linewidth=1.2, alpha=0.75)
+    ax.errorbar(confidence, accuracy, _errors(data), color=color, fmt="o", markersize=3, linewidth=1.2, clip_on=False)
+    ax.set(xlim=(0, 1), ylim=(0, 1), ylabel=event)
 
 
 def draw_counts(ax: Any, data: ReliabilityData, *, color: str = INK) -> None:
@@ -43,22 +52,73 @@ def draw_counts(ax: Any, data: ReliabilityData, *, color: str = INK) -> None:
     ax.locator_params(axis="y", nbins=3)
 
 
+def draw_class_reliability(
+    ax: Any, data: ReliabilityData, *, label: str = "", color: str = INK, linestyle: Any = "-"
+) -> None:
+    """Draw how often a class occurs against its probability as a line with intervals, for small diagrams.
+
+    Args:
+        ax: A matplotlib axis; several losses may share it.
+        data: Bins of the class's probability.
+        label: Entry in the legend.
+        color: Colour of the line.
+        linestyle: A matplotlib line style.
+    """
+    if not ax.lines:
+        ax.plot([0, 1], [0, 1], color=INK, **DIAGONAL)
+    confidence, accuracy = data.confidence.numpy(), data.accuracy.numpy()
+    ax.vlines(confidence, data.accuracy_low.numpy(), data.accuracy_high.numpy(), color=color, alpha=0.35, linewidth=1.0)
+    ax.plot(confidence, accuracy, color=color, linewidth=1.2, linestyle=linestyle, marker="o", ms=2, label=label)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+
+
+def draw_risk_coverage(
+    ax: Any, curves: Sequence[RiskCoverageCurve], *, label: str = "", color: str = INK, linestyle: Any = "-"
+) -> None:
+    """Draw the error of the most confident predictions against their share: the mean of several runs, and their range.
+
+    Args:
+        ax: A matplotlib axis.
+        curves: One curve per run, from :func:`adafocal.selective.risk_coverage_curve` with losses of 0 and 1; drawn in
+            percent.
+        label: Entry in the legend.
+        color: Colour of line and band.
+        linestyle: A matplotlib line style.
+    """
+    coverage = np.linspace(0.02, 1.0, MAX_POINTS // 2)
+    risks = [np.interp(coverage, curve.coverage.numpy(), curve.risk.numpy()) for curve in curves]
+    percent = [100 * risk for risk in risks]
+    draw_curves(ax, (100 * coverage).tolist(), percent, label=label, color=color, linestyle=linestyle)
+    ax.set(xlim=(0, 100), ylim=(0, None), xlabel="coverage %, surest first", ylabel="error %")
+
+
 def draw_curves(
-    ax: Any, epochs: Sequence[float], values: Sequence[Sequence[float]], *, label: str, color: str = INK
+    ax: Any,
+    epochs: Sequence[float],
+    values: Sequence[Sequence[float]],
+    *,
+    label: str = "",
+    color: str = INK,
+    linestyle: Any = "-",
 ) -> None:
     """Draw a metric over epochs: the mean of several runs, and their range as a band.
 
     Args:
         ax: A matplotlib axis.
         epochs: Epoch numbers, n of them.
-        values: One sequence of n numbers per run.
+        values: One sequence of at most n numbers per run; what is NaN or missing at the end does not enter.
         label: Entry in the legend.
         color: Colour of line and band.
+        linestyle: A matplotlib line style.
     """
-    table = np.asarray(values, dtype=float)
-    ax.plot(epochs, table.mean(axis=0), color=color, linewidth=1.6, label=label)
-    if len(table) > 1:
-        ax.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=color, alpha=0.18, linewidth=0)
+    table = np.full((len(values), len(epochs)), np.nan)
+    for row, run in zip(table, values, strict=True):
+        row[: len(run)] = run
+    held = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), MAX_POINTS)).round().astype(int))
+    known, x = np.ma.masked_invalid(table[:, held]), np.asarray(epochs, dtype=float)[held]
+    ax.plot(x, known.mean(axis=0), color=color, linewidth=1.6, linestyle=linestyle, label=label)
+    if len(values) > 1:
+        ax.fill_between(x, known.min(axis=0), known.max(axis=0), color=color, alpha=0.18, linewidth=0)
 
 
 def draw_gammas(ax: Any, epochs: Sequence[float], gammas: Sequence[Sequence[float]]) -> None:
@@ -80,6 +140,20 @@ def draw_gammas(ax: Any, epochs: Sequence[float], gammas: Sequence[Sequence[floa
     ax.grid(False)
     ax.set(xlabel="epoch", ylabel="bin, low to high confidence")
     bar = ax.figure.colorbar(image, ax=ax, ticks=[t for t in (-20, -2, -0.2, 0.2, 2, 20) if abs(t) <= bound])
-    bar.ax.set_yticklabels([f"{t:g}" for t in bar.get_ticks()])
+    bar.ax.set_yticklabels([f"{t:g}".replace("-", "−") for t in bar.get_ticks()])
     bar.set_label("γ")
     bar.outline.set_edgecolor(GRID)
+
+
+def _with_gaps(curve: SmoothCurve) -> tuple[np.ndarray, np.ndarray]:
+    """Give the points of the curve, with a NaN where points were left out between two."""
+    x, y = curve.confidence.numpy(), curve.accuracy.numpy()
+    step = np.diff(x)
+    holes = np.flatnonzero(step > 1.5 * step.min(initial=1.0)) + 1
+    return np.insert(x, holes, np.nan), np.insert(y, holes, np.nan)
+
+
+def _errors(data: ReliabilityData) -> np.ndarray:
+    accuracy = data.accuracy.numpy()
+    ends = [accuracy - data.accuracy_low.numpy(), data.accuracy_high.numpy() - accuracy]
+    return np.stack(ends).clip(min=0)

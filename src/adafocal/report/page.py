@@ -3,18 +3,33 @@
 
 import json
 import shlex
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from adafocal._checks import require
 from adafocal._files import write_text
-from adafocal.calibration import binned_error, reliability_from_bins
-from adafocal.report.contents import Contents, RunContents, pooled_stats, read_contents
-from adafocal.report.figures import draw_counts, draw_curves, draw_gammas, draw_reliability
-from adafocal.report.svg import SERIES, svg_figure
+from adafocal.report.contents import Contents, Experiment, read_contents
+from adafocal.report.examples import worst_of
+from adafocal.report.html import render_page, short
+from adafocal.report.ood_panels import OodSection, detection_sections, study_sections
+from adafocal.report.outcome import SMALL_MULTIPLES, Outcome
+from adafocal.report.panels import (
+    Panel,
+    class_panel,
+    curve_panels,
+    gamma_panels,
+    rank_panels,
+    reliability_panel,
+    risk_coverage_panel,
+)
+from adafocal.report.segmentation_figures import case_panels
+from adafocal.report.segmentation_table import segmentation_table
+from adafocal.report.tables import Table, differences, run_classes, run_results, study_classes, study_results
+
+# Drawings are what a page's size is made of: beyond so many losses in all, each gets no diagram of its own.
+MAX_DIAGRAMS = 48
+MAX_SMALL_MULTIPLES = 120  # lines in diagrams of single classes
 
 
 def write_page(folder: str | Path, output: str | Path | None = None) -> Path:
@@ -39,157 +54,118 @@ def write_page(folder: str | Path, output: str | Path | None = None) -> Path:
 
 def render(contents: Contents) -> str:
     """Give the page as a string; everything from files is escaped."""
-    jinja2 = require("jinja2", extra="report")
-    place = files("adafocal.report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(place.joinpath("page.html").read_text(encoding="utf-8"))
-    html: str = template.render(
-        title=contents.title,
-        style=place.joinpath("page.css").read_text(encoding="utf-8"),
-        lead=_lead(contents),
-        columns=[heading for _, heading, _, _ in COLUMNS],
-        compared=[heading for _, heading, _, _ in COMPARED],
-        rows=_result_rows(contents),
-        differences=_difference_rows(contents),
-        baseline=_baseline_title(contents),
-        reliability=[_reliability_figure(runs, index) for index, runs in enumerate(contents.losses.values())],
-        curves=[_curve_figure(contents, *column) for column in CURVES],
-        gammas=[_gamma_figure(run) for run in _adaptive_runs(contents)],
-        settings=yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
-        command=shlex.join(contents.provenance["command"]),
-        provenance=json.dumps({k: v for k, v in contents.provenance.items() if k != "command"}, indent=2),
-        several=contents.comparison is not None,
+    comparison = contents.comparison or {}
+    n_losses = sum(len(experiment.losses) for experiment in contents.experiments)
+    command = contents.provenance.get("command", [])
+    return render_page(
+        "study.html",
+        {
+            "title": contents.title,
+            "lead": _lead(contents),
+            "experiments": [
+                _experiment(experiment, place, n_losses, len(contents.experiments))
+                for place, experiment in enumerate(contents.experiments)
+            ],
+            "ranks": rank_panels(comparison.get("ranks") or {}),
+            "failures": comparison.get("failures", []),
+            "notes": comparison.get("notes", []),
+            "settings": yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
+            "command": shlex.join(map(str, command)),
+            "provenance": json.dumps({k: v for k, v in contents.provenance.items() if k != "command"}, indent=2),
+        },
     )
-    return html
-
-
-COLUMNS = (
-    ("error", "Error %", 100, 2),
-    ("ece", "ECE %", 100, 2),
-    ("ece_equal_mass", "ECE, equal mass %", 100, 2),
-    ("nll", "NLL", 1, 3),
-    ("overconfidence", "Conf. − acc. %", 100, 2),
-    ("ece_scaled", "ECE % after T", 100, 2),
-    ("temperature", "T", 1, 2),
-)
-COMPARED = COLUMNS[:4]
-CURVES = (("val_ece", "Validation ECE over epochs", 100, "ECE %"), ("val_nll", "Validation NLL over epochs", 1, "NLL"))
 
 
 def _lead(contents: Contents) -> str:
-    first = contents.runs[0]
-    sizes, seeds = first.summary["sizes"], sorted({run.summary["seed"] for run in contents.runs})
+    runs = [run for loss in contents.losses.values() for run in loss]
+    n_seeds = len({run.summary["seed"] for run in runs})
+    seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
+    if len(contents.experiments) > 1:
+        return f"{len(runs)} runs, {seeds}. All numbers below are on the test parts."
+    first = runs[0]
+    sizes = first.summary["sizes"]
     return (
-        f"{first.settings['model']} on {first.settings['data']['name']}: {sizes['train']} training, "
-        f"{sizes['validation']} validation and {sizes['test']} test samples, {first.settings['epochs']} epochs, "
-        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}. All numbers below are on the test part."
+        f"{short(first.settings['model'])} on {short(first.settings['data']['name'])}: {sizes['train']:,} training, "
+        f"{sizes['validation']:,} validation and {sizes['test']:,} test samples, {first.settings['epochs']} epochs, "
+        f"{seeds}. All numbers below are on the test part."
     )
 
 
-def _result_rows(contents: Contents) -> list[dict[str, Any]]:
-    if contents.comparison is None:
-        summary = contents.runs[0].summary
-        test = {**summary["test"], "ece_scaled": summary["test_scaled"]["ece"], "temperature": summary["temperature"]}
-        cells = [_number(scale * test[metric], digits) for metric, _, scale, digits in COLUMNS]
-        return [{"title": contents.runs[0].title, "cells": cells, "series": 0}]
-    return [
-        {
-            "title": entry["title"],
-            "cells": [_spread(entry["metrics"][metric], scale, digits) for metric, _, scale, digits in COLUMNS],
-            "series": index,
-        }
-        for index, entry in enumerate(contents.entries)
+def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments: int) -> dict[str, Any]:
+    mark = "" if n_experiments == 1 else f"-{place}"
+    losses, outcomes = experiment.losses, [(loss.title, loss.outcome) for loss in experiment.losses]
+    return {
+        "title": experiment.title,
+        "mark": mark,
+        "results": _results(experiment, mark),
+        "differences": differences(experiment.comparison, f"differences{mark}") if experiment.comparison else None,
+        "reliability": _reliability(experiment, outcomes, mark) if n_losses <= MAX_DIAGRAMS else [],
+        "classes": _classes(experiment, outcomes, mark, n_experiments),
+        "class_table": _class_table(experiment, outcomes, mark),
+        "segmentation": segmentation_table(
+            {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
+        ),
+        "cases": case_panels(losses[0].runs[0].folder),
+        "risk": [risk_coverage_panel(losses, name=f"risk{mark}")],
+        "training": curve_panels(losses, name=f"curve{mark}") + gamma_panels(losses, name=f"gammas{mark}"),
+        "ood": _ood(experiment, mark),
+        "examples": worst_of(losses) if n_experiments == 1 else [],
+    }
+
+
+def _reliability(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str) -> list[Panel]:
+    panels = [
+        reliability_panel(
+            title,
+            outcome,
+            name=f"reliability{mark}-{index}",
+            index=index,
+            n_runs=len(experiment.losses[index].runs),
+        )
+        for index, (title, outcome) in enumerate(outcomes)
     ]
+    if experiment.comparison is None:
+        run = experiment.losses[0].runs[0]
+        title = f"{run.title} after temperature scaling, T = {run.summary['temperature']:.2f}"
+        panels.append(reliability_panel(title, run.scaled_outcome(), name="reliability-scaled", index=1, n_runs=1))
+    return panels
 
 
-def _spread(value: dict[str, float], scale: float, digits: int) -> str:
-    if value["n"] == 1:
-        return _number(scale * value["mean"], digits)
-    return f"{_number(scale * value['mean'], digits)} ± {scale * value['std']:.{digits}f}"
+def _results(experiment: Experiment, mark: str) -> Table:
+    if experiment.comparison is None:
+        loss = experiment.losses[0]
+        return run_results(loss.title, loss.runs[0].summary)
+    return study_results(experiment.comparison, f"results{mark}")
 
 
-def _number(value: float, digits: int, *, sign: str = "-") -> str:
-    """Format with a true minus sign."""
-    return f"{value:{sign}.{digits}f}".replace("-", "−")
+def _same_classes(experiment: Experiment) -> bool:
+    runs = [run for loss in experiment.losses for run in loss.runs]
+    return len({run.outcome.n_classes for run in runs}) == 1
 
 
-def _interval(low: float | None, high: float | None, scale: float, digits: int) -> str:
-    if low is None or high is None:
-        return "one seed: no interval"
-    return f"[{_number(scale * low, digits, sign='+')}, {_number(scale * high, digits, sign='+')}]"
-
-
-def _difference_rows(contents: Contents) -> list[dict[str, Any]]:
-    if contents.comparison is None:
+def _classes(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str, n_experiments: int) -> list[Any]:
+    n_classes = outcomes[0][1].n_classes
+    n_lines = n_classes * len(outcomes) * n_experiments
+    if not _same_classes(experiment) or n_classes > SMALL_MULTIPLES or n_lines > MAX_SMALL_MULTIPLES:
         return []
+    return [class_panel(outcomes, experiment.losses[0].runs[0].class_names, name=f"classes{mark}")]
+
+
+def _class_table(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str) -> Table | None:
+    if not _same_classes(experiment):
+        return None
+    first = experiment.losses[0].runs[0]
+    if experiment.comparison is None:
+        return run_classes(first.outcome, first.class_names)
+    n_runs = len(experiment.losses[0].runs)
+    return study_classes(outcomes, first.class_names, name=f"classes{mark}", n_runs=n_runs)
+
+
+def _ood(experiment: Experiment, mark: str) -> list[OodSection]:
+    if experiment.comparison is not None:
+        return study_sections(experiment.losses, name=f"ood{mark}")
     return [
-        {
-            "title": entry["title"],
-            "cells": [
-                {
-                    "text": _number(scale * value["mean"], digits, sign="+"),
-                    "interval": _interval(value["low"], value["high"], scale, digits),
-                    "verdict": value["verdict"],
-                }
-                for metric, _, scale, digits in COMPARED
-                for value in [entry["versus_baseline"][metric]]
-            ],
-        }
-        for entry in contents.entries
-        if entry["versus_baseline"]
+        section
+        for place, record in enumerate(experiment.losses[0].runs[0].ood.values())
+        for section in detection_sections(record["results"], name=f"ood-{place}", level=record.get("level", 0.95))
     ]
-
-
-def _baseline_title(contents: Contents) -> str:
-    return next((entry["title"] for entry in contents.entries if entry["versus_baseline"] == {}), "")
-
-
-def _reliability_figure(runs: list[RunContents], index: int) -> dict[str, str]:
-    stats = pooled_stats(runs)
-    data, color = reliability_from_bins(stats), SERIES[index % len(SERIES)]
-    with svg_figure(f"reliability-{index}", width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
-        draw_reliability(drawing.axes[0], data, color=color)
-        draw_counts(drawing.axes[1], data, color=color)
-    ece = 100 * float(binned_error(stats))
-    table = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
-    return {
-        "title": runs[0].title,
-        "svg": drawing.svg,
-        "caption": f"{int(stats.count.sum())} predictions, pooled over {len(runs)} "
-        f"run{'s' if len(runs) > 1 else ''}; pooled ECE {ece:.2f} %.",
-        "alt": f"Reliability diagram of {runs[0].title}: "
-        + "; ".join(f"confidence {c:.2f}, accuracy {a:.2f}, {n} samples" for c, a, n in table),
-    }
-
-
-def _curve_figure(contents: Contents, column: str, title: str, scale: float, unit: str) -> dict[str, str]:
-    ends = []
-    with svg_figure(column, width=4.2, height=3.1) as drawing:
-        for index, runs in enumerate(contents.losses.values()):
-            values = [[scale * row[column] for row in run.history] for run in runs]
-            epochs = [row["epoch"] + 1 for row in runs[0].history]
-            draw_curves(drawing.axes[0], epochs, values, label=runs[0].title, color=SERIES[index % len(SERIES)])
-            ends.append(f"{runs[0].title} ends at {sum(v[-1] for v in values) / len(values):.3g}")
-        drawing.axes[0].set(xlabel="epoch", ylabel=unit, ylim=(0, None))
-        drawing.axes[0].legend()
-    caption = "Mean over seeds; the band is the range." if contents.comparison else ""
-    return {"title": title, "svg": drawing.svg, "caption": caption, "alt": f"{title}: {'; '.join(ends)}."}
-
-
-def _adaptive_runs(contents: Contents) -> list[RunContents]:
-    """Give the first run of each loss that has gammas."""
-    return [runs[0] for runs in contents.losses.values() if "gamma_0" in runs[0].history[0]]
-
-
-def _gamma_figure(run: RunContents) -> dict[str, str]:
-    names = [name for name in run.history[0] if name.startswith("gamma_")]
-    gammas = [[row[name] for name in names] for row in run.history]
-    with svg_figure(f"gammas-{run.folder.name}", width=4.2, height=3.1) as drawing:
-        draw_gammas(drawing.axes[0], [row["epoch"] + 1 for row in run.history], gammas)
-    last = ", ".join(f"{gamma:.2f}" for gamma in gammas[-1])
-    return {
-        "title": f"{run.title}: gamma per bin over epochs (seed {run.summary['seed']})",
-        "svg": drawing.svg,
-        "caption": "Orange is inverse focal (γ < 0), which raises confidence; purple is focal, which lowers it.",
-        "alt": f"Gamma per bin over epochs; after the last epoch from the lowest to the highest bin: {last}.",
-    }

@@ -3,16 +3,20 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from adafocal._checks import require
+from adafocal.report.html import short
 
-# Colours that stand for a CSS variable of the page; figures use them, and nothing else draws in them.
-INK, GRID, PAPER = "#010203", "#010204", "#010205"
-SERIES = ("#010210", "#010211", "#010212", "#010213", "#010214", "#010215", "#010216", "#010217")
-VARIABLES = {INK: "--ink", GRID: "--grid", PAPER: "--paper"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
+# The colours of figures on white paper. On the page each stands for a CSS variable; nothing else draws in them.
+INK, GRID = "#1c2026", "#dfe3e8"
+SERIES = ("#c2410c", "#2563eb", "#15803d", "#9333ea", "#6b5b00", "#0e7490", "#be185d", "#57534e")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+VARIABLES = {INK: "--ink", GRID: "--grid"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
+LONGEST_LABEL = 32
 
 STYLE = {
     "axes.edgecolor": INK,
@@ -24,7 +28,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlecolor": INK,
-    "axes.titlesize": 11,
+    "axes.titlesize": 9,
     "figure.facecolor": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -42,6 +46,22 @@ STYLE = {
 }
 
 
+def series(index: int) -> dict[str, Any]:
+    """Give colour and line style of the index-th of several lines; 24 differ, and neighbours in both."""
+    return {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
+
+
+def drawn(text: object, longest: int = LONGEST_LABEL) -> str:
+    """Prepare a name from data for a figure: on one line, cut, and never read as a formula.
+
+    Example:
+        >>> drawn("$x$ of\\n2")
+        '\\\\$x\\\\$ of 2'
+    """
+    name = short(text, longest).replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name  # matplotlib hides labels that start with an underscore
+
+
 @contextmanager
 def svg_figure(name: str, *, width: float, height: float, rows: list[float] | None = None) -> Iterator[Any]:
     """Open a themed figure; its ``.svg`` is there once the block ends.
@@ -50,18 +70,23 @@ def svg_figure(name: str, *, width: float, height: float, rows: list[float] | No
         name: Unique on the page; keeps the identifiers of several figures apart and the output reproducible.
         width: Width in inches.
         height: Height in inches.
-        rows: Relative heights of stacked axes; None for one.
+        rows: Relative heights of stacked axes; None for one, an empty list for none.
 
     Yields:
         An object with ``figure``, ``axes`` (a list) and, after the block, ``svg``.
     """
     matplotlib = require("matplotlib", extra="report")
     figure_module = require("matplotlib.figure", extra="report")
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The browser has the letters that matplotlib's font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = figure_module.Figure(figsize=(width, height), layout="constrained")
-        ratios = rows or [1.0]
-        axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": ratios})
-        drawing = Drawing(figure, list(axes[:, 0]))
+        ratios = [1.0] if rows is None else rows
+        axes: list[Any] = []
+        if ratios:
+            grid = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": ratios})
+            axes = list(grid[:, 0])
+        drawing = Drawing(figure, axes)
         yield drawing
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -78,7 +103,7 @@ class Drawing:
 
 
 def themed(svg: str) -> str:
-    """Turn matplotlib's file into an inline element that scales and takes its colours from the page."""
+    """Turn matplotlib's file into a small inline element that scales and takes its colours from the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 aria-hidden="true" focusable="false"', svg, count=1)
@@ -86,4 +111,15 @@ def themed(svg: str) -> str:
     svg = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1 system-ui, sans-serif", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
-    return svg
+    return _smaller(svg)
+
+
+def _smaller(svg: str) -> str:
+    """Drop what nothing refers to: identifiers of groups, white space, digits beyond a hundredth of a point."""
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(
+        r'( (?:d|x|y|x1|x2|y1|y2|transform|viewBox|points)=")([^"]*)',
+        lambda found: found[1] + " ".join(re.sub(r"(\.\d\d)\d+", r"\1", found[2]).split()),
+        svg,
+    )
+    return re.sub(r">\s+<", "><", svg)

@@ -96,6 +96,11 @@ def group_rows(groups: dict[str, CalibrationSummary]) -> tuple[list[str], list[l
     return ["group", "samples", *(titles[name][0] for name in GROUP_COLUMNS)], rows
 
 
+def group_values(groups: dict[str, CalibrationSummary]) -> list[list[float]]:
+    """Give the numbers behind :func:`group_rows`, without the titles of the rows."""
+    return [[float(part.n), *(float(getattr(part, name)) for name in GROUP_COLUMNS)] for part in groups.values()]
+
+
 def _shown(value: float, percent: bool) -> str:
     return f"{100 * value:.2f} %" if percent else f"{value:.4f}"
 

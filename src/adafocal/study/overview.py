@@ -123,7 +123,7 @@ def epochs_done(run: Run) -> int:
 
 
 def _result_line(run: Run) -> str:
-    from adafocal.training.run import read_summary
+    from adafocal.training.folder import read_summary
 
     values = test_metrics(read_summary(run.folder))
     return "  ".join(f"{METRICS[name].heading} {METRICS[name].text(values[name])}" for name in SHOWN)

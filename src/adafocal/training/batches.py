@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of a split that lies in memory, in an order that seed and epoch fix."""
+"""Batches of a split, in an order that seed and epoch fix, shared out over the processes of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,25 +10,64 @@ from adafocal.data import Split
 
 
 class TensorBatches:
-    """Iterate a split in batches, with no worker processes.
+    """Iterate a split, or one process's share of it, in batches, with no worker processes.
 
     Args:
         split: The samples.
-        batch_size: Samples per batch; the last one may be smaller.
-        shuffle_seed: Seed of the order; None keeps the order of the split.
+        batch_size: Samples per batch over all processes; the last batch may be smaller.
+        shuffle_seed: Seed of the order, which is the same for any number of processes; None keeps the order of the
+            split.
+        rank: Which process this is.
+        n_ranks: Number of processes. Every process gets the same number of batches, none of them empty.
+        whole_batches: Cut the samples into batches first and share out each batch, as training needs, so that the
+            batches are the same for any number of processes; a last batch with fewer samples than processes is left
+            out. Otherwise share out the samples, none of them left out and none given twice, as measuring needs.
+
+    Raises:
+        ValueError: If there are fewer samples, or samples per batch, than processes.
     """
 
-    def __init__(self, split: Split, batch_size: int, *, shuffle_seed: int | None = None) -> None:
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        shuffle_seed: int | None = None,
+        rank: int = 0,
+        n_ranks: int = 1,
+        whole_batches: bool = False,
+    ) -> None:
+        if min(len(split), batch_size) < n_ranks:
+            raise ValueError(
+                f"`devices` must be at most the number of samples and of samples per batch, got {n_ranks} processes "
+                f"for {len(split)} samples in batches of {batch_size}."
+            )
         self.split = split
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
+        self.rank = rank
+        self.n_ranks = n_ranks
+        self.whole_batches = whole_batches
 
     def __len__(self) -> int:
-        return -(-len(self.split) // self.batch_size)
+        full, rest = divmod(len(self.split), self.batch_size)
+        left_out = rest < self.n_ranks if self.whole_batches else rest == 0
+        return full if left_out else full + 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows = torch.split(self._order(), self.batch_size)
-        yield from self.split.batches(rows, seed=0 if self.shuffle_seed is None else self.shuffle_seed)
+        yield from self.split.batches(self._rows(), seed=0 if self.shuffle_seed is None else self.shuffle_seed)
+
+    def size(self, batch: int) -> int:
+        """Give the number of samples of a batch over all processes, where batches are shared out whole."""
+        return min(self.batch_size, len(self.split) - batch * self.batch_size)
+
+    def _rows(self) -> Sequence[Tensor]:
+        order = self._order().to(self.split.labels.device)
+        if self.whole_batches:
+            return [rows[self.rank :: self.n_ranks] for rows in torch.split(order, self.batch_size)[: len(self)]]
+        if self.n_ranks == 1:
+            return torch.split(order, self.batch_size)
+        return torch.tensor_split(order[self.rank :: self.n_ranks], len(self))
 
     def _order(self) -> Tensor:
         if self.shuffle_seed is None:

@@ -5,19 +5,27 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adafocal._checks import require
-from adafocal.data import DataSplits
+from adafocal.data import DataSplits, Split
 from adafocal.training.batches import TensorBatches, epoch_seed
-from adafocal.training.config import OptimizerConfig, TrainConfig
+from adafocal.training.config import TrainConfig
+from adafocal.training.optimizers import make_optimizer, make_schedule
 
 require("lightning.pytorch", extra="train")
 
 import lightning.pytorch as L  # noqa: E402
 
+# Decoded data sets up to this size move to the accelerator as a whole.
+DEVICE_BYTES = 4 * 2**30
+
 
 class Classifier(L.LightningModule):
     """Train ``model`` with ``loss`` on the splits; the loss may be any peer of ``nn.CrossEntropyLoss``.
+
+    With ``config.ema`` a moving average of the weights is kept beside the model: training steps use the model, all
+    else, AdaFocal's statistics included, the average.
 
     Args:
         config: Settings of the run.
@@ -32,11 +40,29 @@ class Classifier(L.LightningModule):
         self.model = model
         self.loss = loss
         self.splits = splits
+        self.average: AveragedModel | None = None
+        if config.ema is not None:
+            average = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+            self.average.requires_grad_(False)
+
+    @property
+    def network(self) -> nn.Module:
+        """The model that is measured and kept: the average of the weights where there is one."""
+        network: nn.Module = self.model if self.average is None else self.average.module
+        return network
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
-        logits: Tensor = self.model(inputs)
+        """Give logits of shape (N, C), or (N, C, D, H, W) of volumes."""
+        logits: Tensor = self.model(inputs) if self.training else self.network(inputs)
         return logits
+
+    def setup(self, stage: str) -> None:
+        """Move a data set that is decoded and not too large to the accelerator, so that batches are made there."""
+        device = self.trainer.strategy.root_device
+        size = sum(split.n_bytes for split in self.splits.parts.values())
+        if device.type != "cpu" and size <= DEVICE_BYTES:
+            self.splits = self.splits.to(device)
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch's randomness by its number, so that resuming needs no generator state."""
@@ -45,6 +71,8 @@ class Classifier(L.LightningModule):
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Augment and normalise the batch where it lies now, in the precision of the model."""
         inputs, labels = batch
+        if self.trainer.training and self.splits.augment is not None:
+            inputs, labels = self.splits.augment(inputs, labels)
         return self.prepared(inputs, training=self.trainer.training), labels
 
     def prepared(self, inputs: Tensor, *, training: bool) -> Tensor:
@@ -54,10 +82,19 @@ class Classifier(L.LightningModule):
         return self.splits.transform(inputs, training=training).to(next(self.model.parameters()).dtype)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Give the loss of a batch."""
+        """Give the loss of a batch, so that the mean over the processes is the loss of the whole batch."""
         inputs, labels = batch
         loss: Tensor = self.loss(self(inputs), labels)
-        return loss
+        if self.trainer.world_size == 1:
+            return loss
+        share = len(labels) / self._train_batches.size(batch_idx)
+        summed = getattr(self.loss, "reduction", "mean") == "sum"
+        return loss * (self.trainer.world_size * (1.0 if summed else share))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move the average of the weights."""
+        if self.average is not None:
+            self.average.update_parameters(self.model)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """Give logits and labels for the callbacks that measure."""
@@ -71,26 +108,28 @@ class Classifier(L.LightningModule):
     def train_dataloader(self) -> TensorBatches:
         """Give the epoch's batches; Lightning asks anew each epoch."""
         seed = epoch_seed(self.config.seed, self.trainer.current_epoch)
-        return TensorBatches(self.splits.train, self.config.batch_size, shuffle_seed=seed)
+        self._train_batches = TensorBatches(
+            self.splits.train,
+            self.config.batch_size,
+            shuffle_seed=seed,
+            rank=self.trainer.global_rank,
+            n_ranks=self.trainer.world_size,
+            whole_batches=True,
+        )
+        return self._train_batches
 
     def val_dataloader(self) -> TensorBatches:
         """Give the validation batches."""
-        return TensorBatches(self.splits.validation, self.config.evaluation_batch_size)
+        return self.measuring_batches(self.splits.validation)
+
+    def measuring_batches(self, split: Split) -> TensorBatches:
+        """Give this process's share of a split, in its order, in batches that keep no gradient."""
+        rank, n_ranks = self.trainer.global_rank, self.trainer.world_size
+        size = self.config.batch_size if self.splits.dense else self.config.evaluation_batch_size
+        return TensorBatches(split, size * n_ranks, rank=rank, n_ranks=n_ranks)
 
     def configure_optimizers(self) -> Any:
         """Give the optimiser and its schedule."""
         optimizer = make_optimizer(self.config.optimizer, self.model)
-        schedule = torch.optim.lr_scheduler.MultiStepLR(
-            optimizer, list(self.config.optimizer.milestones), gamma=self.config.optimizer.lr_decay
-        )
+        schedule = make_schedule(self.config.optimizer, optimizer, epochs=self.config.epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-
-def make_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Build the optimiser that the settings name."""
-    if config.name == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-        )
-    cls = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
-    return cls(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)

@@ -19,8 +19,10 @@ class OptimizerConfig:
         lr: Learning rate at the start.
         momentum: Momentum of SGD.
         weight_decay: L2 penalty (decoupled for adamw).
+        schedule: How the learning rate falls: `steps` at the milestones, `cosine` to zero at the last epoch.
         milestones: Epochs after which the learning rate is multiplied by `lr_decay`.
         lr_decay: Factor at each milestone.
+        warmup_epochs: Epochs over which the learning rate rises linearly at the start.
         clip_norm: Bound on the gradient norm; null for none.
     """
 
@@ -28,8 +30,10 @@ class OptimizerConfig:
     lr: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 5e-3
+    schedule: Literal["steps", "cosine"] = "steps"
     milestones: tuple[int, ...] = (50, 75)
     lr_decay: float = 0.1
+    warmup_epochs: int = 0
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
@@ -38,6 +42,7 @@ class OptimizerConfig:
         check_number("optimizer.momentum", self.momentum, low=0.0, high=1.0, open_high=True)
         check_number("optimizer.weight_decay", self.weight_decay, low=0.0)
         check_number("optimizer.lr_decay", self.lr_decay, low=0.0, open_low=True)
+        check_integer("optimizer.warmup_epochs", self.warmup_epochs, minimum=0)
         if self.clip_norm is not None:
             check_number("optimizer.clip_norm", self.clip_norm, low=0.0, open_low=True)
 
@@ -54,12 +59,23 @@ class TrainConfig:
         data: What to train on.
         optimizer: How to step.
         epochs: Passes over the training data.
-        batch_size: Samples per step.
+        batch_size: Samples per step, over all processes.
         seed: Seed of initialisation, order of samples and, unless data.split_seed is set, the split.
         n_bins: Bins of the calibration errors that are logged.
-        accelerator: Lightning's accelerator: auto, cpu, gpu, mps, ...
+        ema: Decay per step of a moving average of the weights, which is then what is measured and kept; null for none.
+        monitor: Validation metric, lower is better, that `early_stopping` and the best checkpoint go by.
+        early_stopping: Epochs without a better `monitor` after which training ends; null never ends early.
+        select: Weights that predictions are made with: of the last epoch, or of the one with the best `monitor`.
         precision: Lightning's precision; AdaFocal's state stays in float32 in all of them.
         deterministic: Refuse operations that are not reproducible.
+        compile: Compile the model with torch.compile.
+        accelerator: Lightning's accelerator: auto, cpu, gpu, mps, ...
+        devices: Devices per node, or auto; each has a process of its own.
+        num_nodes: Machines, started by torchrun or a cluster's scheduler.
+        strategy: Lightning's strategy: auto, ddp, fsdp, ...
+        logger: tensorboard, none, or any of Lightning's by name, such as wandb, mlflow or csv. metrics.csv is always
+            written.
+        logger_args: Settings of the logger, such as `--logger_args.project NAME`.
     """
 
     loss: str = "adafocal"
@@ -72,9 +88,19 @@ class TrainConfig:
     batch_size: int = 32
     seed: int = 0
     n_bins: int = 15
-    accelerator: str = "cpu"
+    ema: float | None = None
+    monitor: Literal["val_nll", "val_error", "val_ece"] = "val_nll"
+    early_stopping: int | None = None
+    select: Literal["last", "best"] = "last"
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = "32-true"
     deterministic: bool = True
+    compile: bool = False
+    accelerator: str = "cpu"
+    devices: int | str = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    logger: str = "tensorboard"
+    logger_args: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse counts out of range."""
@@ -82,11 +108,24 @@ class TrainConfig:
         check_integer("batch_size", self.batch_size, minimum=1)
         check_integer("seed", self.seed, minimum=0)
         check_integer("n_bins", self.n_bins, minimum=1)
+        if self.ema is not None:
+            check_number("ema", self.ema, low=0.0, high=1.0, open_high=True)
+        if self.early_stopping is not None:
+            check_integer("early_stopping", self.early_stopping, minimum=1)
+        if self.devices != "auto":
+            check_integer("devices", self.devices, minimum=1)
+        check_integer("num_nodes", self.num_nodes, minimum=1)
+        if self.ema is not None and "fsdp" in self.strategy:
+            raise ValueError(f"`ema` must be null where `strategy` shards the weights, got {self.ema}.")
 
     @property
     def evaluation_batch_size(self) -> int:
         """Samples per batch where no gradient is kept."""
         return 8 * self.batch_size
+
+
+# How a run is carried out, not what it computes: a run may be resumed with other values of these.
+CARRIED_OUT = ("compile", "accelerator", "devices", "num_nodes", "strategy", "logger", "logger_args")
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
@@ -98,5 +137,7 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 def from_plain(settings: Mapping[str, Any]) -> TrainConfig:
     """Build the settings from what :func:`plain` gave."""
     optimizer = {**settings["optimizer"], "milestones": tuple(settings["optimizer"]["milestones"])}
-    parts = {"data": DataConfig(**settings["data"]), "optimizer": OptimizerConfig(**optimizer)}
+    size = settings["data"]["volume_size"]
+    data = {**settings["data"], "volume_size": None if size is None else tuple(size)}
+    parts = {"data": DataConfig(**data), "optimizer": OptimizerConfig(**optimizer)}
     return TrainConfig(**{**settings, **parts})

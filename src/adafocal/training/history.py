@@ -10,8 +10,11 @@ import torch.nn.functional as F
 
 from adafocal._checks import require
 from adafocal._files import write_rows
-from adafocal.calibration import BinStats, bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
+from adafocal._ranks import sum_over_ranks
+from adafocal.calibration import bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
+from adafocal.calibration.bins import stats_over_ranks, wide_dtype
 from adafocal.losses import AdaFocalLoss
+from adafocal.training.voxels import counted_rows
 
 require("lightning.pytorch", extra="train")
 
@@ -19,10 +22,11 @@ import lightning.pytorch as L  # noqa: E402
 
 
 class History(L.Callback):
-    """Measure each validation pass, and keep one row per epoch.
+    """Measure each validation pass over all processes, and keep one row per epoch.
 
-    The rows are part of every checkpoint: a resumed run continues them. Columns: epoch, lr, train_loss, val_error,
-    val_nll, val_ece (fractions; equal-width bins), seconds, and gamma_0 … with edge_1 … for AdaFocal.
+    The rows are part of every checkpoint: a resumed run continues them. They also go to the trainer's loggers, by
+    epoch. Columns: epoch, lr, train_loss, val_error, val_nll, val_ece (fractions; equal-width bins), seconds, and
+    gamma_0 … with edge_1 … for AdaFocal.
 
     Args:
         path: The CSV file to keep up to date.
@@ -54,40 +58,44 @@ class History(L.Callback):
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the validation sums."""
-        self._nll = torch.zeros((), dtype=torch.float64)
-        self._stats: BinStats | None = None
+        self.edges = self.edges.to(pl_module.device)
+        self._nll = torch.zeros((), dtype=wide_dtype(pl_module.device), device=pl_module.device)
+        nothing = torch.zeros(0, device=pl_module.device)
+        self._stats = bin_stats(nothing, nothing, self.edges)
 
     def on_validation_batch_end(
-        self,
-        trainer: Any,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Add the batch."""
-        logits, labels = outputs["logits"].float().cpu(), outputs["labels"].cpu()
-        self._nll += F.cross_entropy(logits, labels, reduction="sum").double()
-        stats = bin_stats(*top_label_from_logits(logits, labels), self.edges)
-        self._stats = stats if self._stats is None else merge(self._stats, stats)
+        logits, labels = counted_rows(outputs["logits"].float(), outputs["labels"])
+        self._nll += F.cross_entropy(logits, labels, reduction="sum")
+        self._stats = merge(self._stats, bin_stats(*top_label_from_logits(logits, labels), self.edges))
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Add the processes' sums, and let checkpoints and early stopping see what they give."""
+        stats = stats_over_ranks(self._stats)
+        n = float(stats.count.sum())
+        self.measured = {
+            "val_error": 1.0 - float(stats.correct_sum.sum()) / n,
+            "val_nll": float(sum_over_ranks(self._nll)) / n,
+            "val_ece": float(binned_error(stats)),
+        }
+        pl_module.log_dict(self.measured, logger=False, sync_dist=False)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Write the epoch's row; validation, adaptation and this all come before the checkpoint."""
-        if self._stats is None:
-            return
-        n = float(self._stats.count.sum())
         row = {
             "epoch": trainer.current_epoch,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": float(self._loss_sum) / max(1, self._steps),
-            "val_error": 1.0 - float(self._stats.correct_sum.sum()) / n,
-            "val_nll": float(self._nll) / n,
-            "val_ece": float(binned_error(self._stats)),
+            "train_loss": float(sum_over_ranks(self._loss_sum)) / max(1, self._steps) / trainer.world_size,
+            **self.measured,
             "seconds": time.perf_counter() - self._start,
         }
         if isinstance(pl_module.loss, AdaFocalLoss):
             row |= {f"gamma_{i}": value for i, value in enumerate(pl_module.loss.gamma.tolist())}
             row |= {f"edge_{i}": value for i, value in enumerate(pl_module.loss.edges.tolist(), start=1)}
         self.rows.append(row)
-        write_rows(self.path, self.rows)
+        if trainer.is_global_zero:
+            write_rows(self.path, self.rows)
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=trainer.current_epoch)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes for segmentation: normalised case by case, brought to one size, and split by case."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adafocal.data.config import DataConfig
+from adafocal.data.splits import DataSplits, Split, stratified_parts
+from adafocal.data.volume_files import Array, Case, read_cases
+
+IGNORED = -100  # the label of voxels that were padded
+MULTIPLE = 16  # sides that a U-Net can halve four times
+
+
+def volume_splits(
+    config: DataConfig,
+    *,
+    seed: int,
+    folders: tuple[str, ...] = (),
+    class_names: tuple[str, ...] = (),
+    validation: float = 0.15,
+    test: float = 0.25,
+) -> DataSplits:
+    """Load volumes with masks and split the cases at random.
+
+    Every channel of a case is shifted and scaled to mean 0 and deviation 1 over its own voxels. Then cases are padded
+    to one size, with intensity 0 and a label that is ignored; what exceeds ``config.volume_size`` is cut off evenly on
+    both sides. All cases stay in memory, at two bytes per voxel and channel and eight per label.
+
+    Args:
+        config: Where the data lie, sizes of the parts in cases, the size of the volumes and whether to mirror.
+        seed: Fixes the split.
+        folders: Names that the data set may have below ``config.root``.
+        class_names: Names of the classes where the data have none.
+        validation: Share of the cases for validation where the settings do not say.
+        test: Share of the cases for the test part where the settings do not say.
+
+    Returns:
+        Parts with inputs of shape (N, channels, D, H, W), float16, and labels (N, D, H, W), int64, -100 where padded.
+
+    Raises:
+        FileNotFoundError: If the data are not where the settings say.
+        ValueError: If they are no volumes, differ in channels, or are fewer than the parts need.
+    """
+    if config.noise > 0:
+        raise ValueError(f"`data.noise` must be 0 for volumes, got {config.noise}.")
+    found, own_names = read_cases(_place(config, folders))
+    named = own_names or class_names
+    cases = [_normalised(case) for case in found]
+    _check_channels(cases)
+    size = config.volume_size or _common_size(cases)
+    n_classes = max(2, 1 + max(int(case.mask.max()) for case in cases))
+    rows = _draw(len(cases), config, validation, test, seed=seed)
+
+    def split(part: Tensor) -> Split:
+        inputs = torch.stack([_fitted(cases[row].image, size, fill=0.0) for row in part])
+        labels = torch.stack([_fitted(cases[row].mask.astype(np.int64), size, fill=IGNORED) for row in part])
+        return Split(inputs, labels, part)
+
+    return DataSplits(
+        train=split(rows["train"]),
+        validation=split(rows["validation"]),
+        test=split(rows["test"]),
+        class_names=named if len(named) >= n_classes else tuple(str(number) for number in range(n_classes)),
+        scaling=split(rows["scaling"]) if len(rows["scaling"]) else None,
+        transform=as_float,
+        augment=mirrored if config.augment else None,
+        case_names=tuple(case.name for case in cases),
+    )
+
+
+def as_float(inputs: Tensor, *, training: bool = False) -> Tensor:  # noqa: ARG001 - what every transform is told
+    """Widen stored volumes on the device that holds them; there is nothing else to prepare."""
+    return inputs.float()
+
+
+def mirrored(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror each volume and its mask left to right, along the first spatial axis, with probability 1/2.
+
+    Args:
+        inputs: Shape (N, channels, D, H, W).
+        labels: Shape (N, D, H, W).
+
+    Returns:
+        Volumes and masks of the same shapes. torch's own generator chooses.
+    """
+    chosen = torch.rand(len(inputs), device=inputs.device) < 0.5
+    turned = torch.where(chosen.view(-1, 1, 1, 1, 1), inputs.flip(2), inputs)
+    return turned, torch.where(chosen.view(-1, 1, 1, 1), labels.flip(1), labels)
+
+
+def _place(config: DataConfig, folders: tuple[str, ...]) -> Path:
+    if config.path is not None:
+        return Path(config.path)
+    if config.root is None:
+        raise ValueError(f"`data.root` or `data.path` must say where the volumes of {config.name} lie, got neither.")
+    names = folders or (config.name,)
+    places = [Path(config.root) / name for name in names if (Path(config.root) / name).exists()]
+    if not places:
+        raise FileNotFoundError(f"`data.root` must hold a folder {' or '.join(names)}, got {config.root!r}.")
+    return places[0]
+
+
+def _normalised(case: Case) -> Case:
+    image = case.image.astype(np.float32)
+    mean = image.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+    deviation = image.std(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+    scaled: Array = ((image - mean) / np.where(deviation > 0, deviation, 1.0)).astype(np.float16)
+    return Case(case.name, scaled, case.mask)
+
+
+def _check_channels(cases: list[Case]) -> None:
+    if not cases:
+        raise ValueError("`data.path` must hold at least one case, got 0.")
+    channels = cases[0].image.shape[0]
+    for case in cases:
+        if case.image.shape[0] != channels:
+            raise ValueError(
+                f"All cases must have as many channels as the first, {channels}, "
+                f"got {case.image.shape[0]} for {case.name!r}."
+            )
+
+
+def _common_size(cases: list[Case]) -> tuple[int, ...]:
+    """Give the smallest size that holds every case, in multiples that the network can halve."""
+    largest = np.max([case.mask.shape for case in cases], axis=0)
+    return tuple(int(side) for side in -(-largest // MULTIPLE) * MULTIPLE)
+
+
+def _fitted(array: Array, size: tuple[int, ...], *, fill: float) -> Tensor:
+    """Pad and cut the last three axes to a size, evenly on both sides."""
+    spatial = array.shape[-3:]
+    fitted = np.full((*array.shape[:-3], *size), fill, dtype=array.dtype)
+    source: list[slice] = []
+    target: list[slice] = []
+    for had, want in zip(spatial, size, strict=True):
+        cut, added = max(0, (had - want) // 2), max(0, (want - had) // 2)
+        source.append(slice(cut, cut + want))
+        target.append(slice(added, added + had))
+    fitted[(..., *target)] = array[(..., *source)]  # type: ignore[index, arg-type]
+    return torch.from_numpy(fitted)
+
+
+def _draw(n: int, config: DataConfig, validation: float, test: float, *, seed: int) -> dict[str, Tensor]:
+    sizes = {
+        "validation": max(1, round(validation * n)) if config.validation_size is None else config.validation_size,
+        "scaling": config.scaling_size,
+        "test": max(1, round(test * n)) if config.test_size is None else config.test_size,
+    }
+    free = n - sum(sizes.values())
+    train = free if config.train_size is None else config.train_size
+    if train > free or free < 1:
+        raise ValueError(f"`data.train_size` must be at most {max(free, 0)}, what the other parts leave, got {train}.")
+    drawn = stratified_parts(np.zeros(n, dtype=np.int64), [train, *sizes.values()], seed=seed)
+    return dict(zip(("train", *sizes), drawn, strict=True))

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AdaFocal in the Trainer of the transformers library: sequences, tokens and causal language models."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adafocal._checks import require
+from adafocal.integrations.accelerate import without_repeats
+from adafocal.integrations.summary import adapted_values
+from adafocal.losses.adafocal import AdaFocalLoss
+
+require("transformers", extra="text")
+
+from transformers import TrainerCallback  # noqa: E402
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES  # noqa: E402
+
+STATE_NAME = "adafocal"  # unlike the class's name, which the Trainer would take for a callback that it must rebuild
+
+
+class AdaFocalTrainerCallback(TrainerCallback):
+    """Train with an AdaFocal loss in a transformers ``Trainer``, and adapt it after each evaluation during training.
+
+    Give the Trainer both ``compute_loss_func=callback.compute_loss_func`` and ``callbacks=[callback]``. Evaluation
+    batches are observed where their loss is computed, so no logits are kept, gathered or passed on, and neither
+    ``compute_metrics`` nor ``preprocess_logits_for_metrics`` is needed or in the way. Evaluation outside of training,
+    before its first step (``eval_on_start``) and prediction leave the gammas alone. Gammas and edges are part of every
+    Trainer checkpoint (in ``trainer_state.json``), and ``resume_from_checkpoint`` restores them. For tokens make the
+    loss with ``streaming=True``, or it keeps five bytes per validation token.
+
+    Under several processes all end with the same gammas, and samples that Accelerate repeats do not count.
+
+    After each update ``ece_equal_mass``, ``overconfidence``, ``gamma_0`` … and ``gap_0`` … join the metrics of the
+    evaluation, with its prefix: in what ``evaluate`` returns, for ``metric_for_best_model``, and in
+    ``state.log_history``. Loggers that are told of the evaluation before callbacks are do not see them.
+
+    Args:
+        criterion: The loss; its ``reduction`` must be ``mean``. It need not be part of the model.
+        shift_labels: Whether token i predicts label i + 1. None does so for what transformers lists as causal language
+            models, as the Trainer's own label smoothing does.
+        eval_dataset: Name of the evaluation set to adapt to, where the Trainer has a dictionary of them.
+
+    Raises:
+        TypeError: If ``criterion`` is not an AdaFocalLoss; in training, if the model's output has no logits.
+        ValueError: If the loss reduces otherwise; in training, if batches have no ``labels``; after evaluation, if
+            there are several evaluation sets and ``eval_dataset`` is None.
+
+    Example:
+        >>> callback = AdaFocalTrainerCallback(AdaFocalLoss(streaming=True))
+        >>> # Trainer(model, args, compute_loss_func=callback.compute_loss_func, callbacks=[callback], ...)
+    """
+
+    def __init__(
+        self, criterion: AdaFocalLoss, *, shift_labels: bool | None = None, eval_dataset: str | None = None
+    ) -> None:
+        if not isinstance(criterion, AdaFocalLoss):
+            raise TypeError(f"`criterion` must be an AdaFocalLoss, got {type(criterion).__name__}.")
+        if criterion.reduction != "mean":
+            raise ValueError(f"`criterion` must have reduction 'mean', got {criterion.reduction!r}.")
+        self.criterion = criterion
+        self.shift_labels = shift_labels
+        self.eval_dataset = eval_dataset
+        self._training = False
+
+    def compute_loss_func(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Give the loss as the Trainer wants it: over all items of an optimiser step where it says how many there are.
+
+        Args:
+            outputs: What the model returned: with ``logits``, or a tuple that starts with them.
+            labels: Class indices; those equal to the loss's ``ignore_index`` do not count.
+            num_items_in_batch: Labels that count in all batches of the step, on all processes; None takes the mean
+                over this batch. With class weights the sum is weighted and the number is not.
+        """
+        logits, labels = self._aligned(_logits(outputs), labels)
+        if self.criterion.gamma.device != logits.device:
+            self.criterion.to(logits.device)
+        if self._training and not torch.is_grad_enabled():
+            self._observe(logits, labels)
+        logits, labels = _as_rows(logits, labels)
+        losses = self.criterion.per_sample(logits, labels)
+        if num_items_in_batch is None:
+            return self.criterion.reduced(losses, labels)
+        total: Tensor = losses.sum(dtype=torch.float32) / num_items_in_batch
+        return total
+
+    def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """See whether the model is a causal language model."""
+        if self.shift_labels is None:
+            model: Any = kwargs.get("model")
+            bare = model.get_base_model() if hasattr(model, "get_base_model") else model  # out of an adapter of peft
+            self.shift_labels = type(bare).__name__ in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take up the gammas of the checkpoint that training continues from."""
+        self.criterion.reset()
+        saved = (state.stateful_callbacks or {}).get(STATE_NAME)
+        if saved is not None:
+            self.criterion.gamma.copy_(torch.tensor(saved["gamma"]))
+            self.criterion.edges.copy_(torch.tensor(saved["edges"]))
+        elif state.global_step > 0:
+            warnings.warn("The checkpoint holds no AdaFocal gammas: training goes on with those given.", stacklevel=2)
+        self._keep(state)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """From the first step on, evaluations are observed."""
+        self._training = True
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move the gammas, and add them to the evaluation's metrics."""
+        metrics: dict[str, float] = kwargs.get("metrics") or {}
+        if self._training and self._is_mine(metrics):
+            stats = self.criterion.adapt()
+            prefix = "eval" if self.eval_dataset is None else f"eval_{self.eval_dataset}"
+            values = adapted_values(stats, self.criterion.gamma)
+            named = {f"{prefix}_{name}": value for name, value in values.items()}
+            metrics.update(named)
+            if state.log_history:
+                state.log_history[-1].update(named)
+            self._keep(state)
+        self.criterion.reset()
+
+    def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any) -> None:
+        """Forget what prediction within training showed."""
+        self.criterion.reset()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """From here on, evaluation leaves the loss alone."""
+        self._training = False
+
+    def _keep(self, state: Any) -> None:
+        state.stateful_callbacks = {
+            **(state.stateful_callbacks or {}),
+            STATE_NAME: {"gamma": self.criterion.gamma.tolist(), "edges": self.criterion.edges.tolist()},
+        }
+
+    def _is_mine(self, metrics: dict[str, float]) -> bool:
+        if self.eval_dataset is not None:
+            return f"eval_{self.eval_dataset}_runtime" in metrics
+        if "eval_runtime" not in metrics:
+            raise ValueError("`eval_dataset` must name one of the evaluation sets where there are several, got None.")
+        return True
+
+    def _aligned(self, logits: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+        if not isinstance(labels, Tensor):
+            raise ValueError(f"`labels` must be part of every batch for AdaFocal, got {type(labels).__name__}.")
+        labels = labels.to(logits.device)
+        if self.shift_labels:  # the last token predicts nothing: cutting it off would copy the logits
+            labels = F.pad(labels, (0, 1), value=self.criterion.ignore_index)[..., 1:]
+        return logits, labels
+
+    def _observe(self, logits: Tensor, labels: Tensor) -> None:
+        logits, labels = without_repeats(logits, labels)
+        if labels.numel() > 0:
+            self.criterion.observe(*_as_rows(logits, labels))
+
+
+def _logits(outputs: Any) -> Tensor:
+    logits = outputs.get("logits") if isinstance(outputs, Mapping) else outputs[0]
+    if not isinstance(logits, Tensor):
+        raise TypeError(f"`outputs` must hold `logits` for AdaFocal, got {type(outputs).__name__} without.")
+    return logits
+
+
+def _as_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Give tokens of shape (N, L, C) as samples (N L, C); the class axis of transformers is the last."""
+    if labels.is_floating_point():
+        return logits.reshape(-1, logits.shape[-1]), labels.reshape(-1, logits.shape[-1])
+    return logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What files keep of a comparison: the numbers, and curves of a size that does not grow with the data."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_integer
+from adafocal.ood.comparison import ComparisonRow
+from adafocal.ood.detection import roc_curve
+
+MEASURES = ("auroc", "aupr_out", "aupr_in", "fpr95")
+ROC_POINTS = 200
+HISTOGRAM_BINS = 40
+
+
+def comparison_record(row: ComparisonRow) -> dict[str, Any]:
+    """Give one score on one set as plain values: an entry of ``results`` in what ``adafocal ood --json`` writes.
+
+    The page of a run shows the files ``ood/*.json`` in its folder, each an object with ``results``, a list of these.
+
+    Args:
+        row: From :func:`compare_scores`.
+
+    Returns:
+        ``ood`` and ``score``, the names; ``n_id`` and ``n_ood``; ``auroc``, ``aupr_out``, ``aupr_in`` and ``fpr95``,
+        each with ``value``, ``low`` and ``high``, fractions; ``roc``, at most 200 points of the curve; and
+        ``histogram``, the ``edges`` of 40 bins with the shares ``id`` and ``ood`` of both kinds in them.
+
+    Example:
+        >>> from adafocal.ood import compare_scores
+        >>> from adafocal.predictions import Predictions
+        >>> sure = Predictions(logits=torch.tensor([[9.0, 0.0], [0.0, 8.0]]), labels=torch.tensor([0, 1]))
+        >>> unsure = Predictions(logits=torch.tensor([[0.1, 0.0], [0.0, 0.2]]), labels=torch.tensor([0, 0]))
+        >>> [row] = compare_scores(sure, {"noise": unsure}, scores=["energy"])
+        >>> comparison_record(row)["roc"]["true_positive_rate"]
+        [0.0, 0.5, 1.0, 1.0, 1.0]
+    """
+    measures = {measure: getattr(row.detection, measure).as_dict() for measure in MEASURES}
+    edges, id_shares, ood_shares = score_histogram(row.id_scores, row.ood_scores)
+    return {
+        "ood": row.ood_name,
+        "score": row.score_name,
+        "n_id": row.detection.n_id,
+        "n_ood": row.detection.n_ood,
+        **measures,
+        "roc": _thinned_roc(row.id_scores, row.ood_scores),
+        "histogram": {
+            name: [float(f"{value:.6g}") for value in values.tolist()]
+            for name, values in (("edges", edges), ("id", id_shares), ("ood", ood_shares))
+        },
+    }
+
+
+def score_histogram(
+    id_scores: Tensor, ood_scores: Tensor, *, n_bins: int = HISTOGRAM_BINS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the shares of both kinds of samples over bins of equal width, common to both.
+
+    The bins span all but the outermost 0.5 % of the finite scores on either side; what lies beyond, infinities among
+    it, is counted in the first and last bin.
+
+    Args:
+        id_scores: Scores of the in-distribution samples, shape (N,).
+        ood_scores: Scores of the out-of-distribution samples, shape (M,).
+        n_bins: Number of bins.
+
+    Returns:
+        Edges, shape (n_bins + 1,), and the shares of both kinds, each of shape (n_bins,) and sum 1.
+
+    Raises:
+        ValueError: If ``n_bins`` is below 1.
+
+    Example:
+        >>> edges, of_id, of_ood = score_histogram(torch.tensor([0.0, 0.1]), torch.tensor([0.9, 1.0]), n_bins=2)
+        >>> of_id.tolist(), of_ood.tolist()
+        ([1.0, 0.0], [0.0, 1.0])
+    """
+    check_integer("n_bins", n_bins, minimum=1)
+    scores = [kind.double().cpu().numpy() for kind in (id_scores, ood_scores)]
+    both = np.concatenate(scores)
+    finite = both[np.isfinite(both)]
+    low, high = np.quantile(finite, [0.005, 0.995]) if finite.size else (0.0, 0.0)
+    edges = np.histogram_bin_edges([], bins=n_bins, range=(low, high) if low < high else (low - 0.5, low + 0.5))
+    shares = [np.histogram(kind.clip(edges[0], edges[-1]), edges)[0] / len(kind) for kind in scores]
+    return edges, shares[0], shares[1]
+
+
+def _thinned_roc(id_scores: Tensor, ood_scores: Tensor) -> dict[str, list[float]]:
+    """Give points of the curve that lie evenly along it, the first and the last among them."""
+    curve = roc_curve(id_scores, ood_scores)
+    way = curve.false_positive_rate + curve.true_positive_rate
+    steps = torch.linspace(0, 2, ROC_POINTS, dtype=way.dtype, device=way.device)
+    # All points of a short curve; of a long one the first at or after each step.
+    held = torch.arange(len(way)) if len(way) <= ROC_POINTS else torch.searchsorted(way, steps).clamp_max(len(way) - 1)
+    return {
+        name: [round(value, 6) for value in getattr(curve, name)[torch.unique(held)].tolist()]
+        for name in ("false_positive_rate", "true_positive_rate")
+    }

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is shown of test predictions: sums and confidences that can be pooled over runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from adafocal.calibration import (
+    BinStats,
+    SmoothCurve,
+    bin_stats,
+    equal_width_edges,
+    merge,
+    one_class_from_probs,
+    smooth_reliability,
+    stream_sums,
+)
+from adafocal.predictions import Predictions
+from adafocal.selective import RiskCoverageCurve, aurc, risk_coverage_curve
+
+SMALL_MULTIPLES = 20  # up to so many classes each has its own diagram
+CLASS_BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Test predictions of one run, or of several runs pooled.
+
+    Attributes:
+        confidence: Probability of the predicted class, shape (N,).
+        correct: Whether the predicted class is the label, shape (N,).
+        stats: Equal-width bins of both.
+        class_count: Samples of each class, shape (C,).
+        class_right: Samples of each class that are predicted as it, shape (C,).
+        class_expected: Summed probability of each class, shape (C,).
+        class_gaps: Sum of probability minus occurrence per class and equal-width bin, shape (C, n_bins).
+        class_stats: Ten equal-width bins of each class's probability, for up to 20 classes; else empty.
+    """
+
+    confidence: Tensor
+    correct: Tensor
+    stats: BinStats
+    class_count: Tensor
+    class_right: Tensor
+    class_expected: Tensor
+    class_gaps: Tensor
+    class_stats: tuple[BinStats, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of predictions N."""
+        return len(self.confidence)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.class_count)
+
+    @property
+    def class_error(self) -> Tensor:
+        """Calibration error of each class's probability, a fraction, shape (C,)."""
+        return self.class_gaps.abs().sum(dim=1) / self.n
+
+    @property
+    def curve(self) -> SmoothCurve:
+        """Smooth accuracy over confidence."""
+        return smooth_reliability(self.confidence, self.correct)
+
+    @property
+    def risk_coverage(self) -> RiskCoverageCurve:
+        """Error of the most confident predictions against their share."""
+        return risk_coverage_curve(self.confidence, ~self.correct)
+
+    @property
+    def aurc(self) -> float:
+        """Area under the risk-coverage curve, a fraction."""
+        return float(aurc(self.confidence, ~self.correct))
+
+
+def outcome_of(predictions: Predictions, *, n_bins: int) -> Outcome:
+    """Sum up the predictions of one run."""
+    confidence, correct, probs, labels = (
+        predictions.confidence,
+        predictions.correct,
+        predictions.probs,
+        predictions.labels,
+    )
+    classes = range(predictions.n_classes) if predictions.n_classes <= SMALL_MULTIPLES else range(0)
+    edges = equal_width_edges(CLASS_BINS, dtype=probs.dtype)
+    return Outcome(
+        confidence=confidence,
+        correct=correct,
+        stats=bin_stats(confidence, correct, equal_width_edges(n_bins, dtype=confidence.dtype)),
+        class_count=torch.bincount(labels, minlength=predictions.n_classes),
+        class_right=torch.bincount(labels[correct], minlength=predictions.n_classes),
+        class_expected=probs.sum(dim=0, dtype=torch.float64),
+        class_gaps=stream_sums(predictions, n_bins=n_bins).class_gaps,
+        class_stats=tuple(bin_stats(*one_class_from_probs(probs, labels, positive_class=c), edges) for c in classes),
+    )
+
+
+def pooled(outcomes: Sequence[Outcome]) -> Outcome:
+    """Join the predictions of several runs on the same classes: sums add."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    first = outcomes[0]
+
+    def total(name: str) -> Tensor:
+        return torch.stack([getattr(outcome, name) for outcome in outcomes]).sum(dim=0)
+
+    return Outcome(
+        confidence=torch.cat([outcome.confidence for outcome in outcomes]),
+        correct=torch.cat([outcome.correct for outcome in outcomes]),
+        stats=reduce(merge, [outcome.stats for outcome in outcomes]),
+        class_count=total("class_count"),
+        class_right=total("class_right"),
+        class_expected=total("class_expected"),
+        class_gaps=total("class_gaps"),
+        class_stats=tuple(
+            reduce(merge, [outcome.class_stats[c] for outcome in outcomes]) for c in range(len(first.class_stats))
+        ),
+    )

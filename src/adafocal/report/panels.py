@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of the page: each an SVG with a title, a caption, and its numbers in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from adafocal.calibration import ReliabilityData, reliability_from_bins
+from adafocal.report.contents import LossContents, RunContents
+from adafocal.report.html import short
+from adafocal.report.outcome import Outcome
+from adafocal.report.plots import (
+    adaptive_runs,
+    curves_of,
+    gammas_of,
+    last_value,
+    plot_classes,
+    plot_curve,
+    plot_gammas,
+    plot_ranks,
+    plot_reliability,
+    plot_risk_coverage,
+    reliability_summary,
+)
+from adafocal.report.svg import svg_figure
+from adafocal.report.tables import COLUMNS
+
+CLASS_COLUMNS = 5
+RANKED = {metric: f"Ranks by {heading.removesuffix(' %')}" for metric, heading, _, _ in COLUMNS}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure of the page.
+
+    Attributes:
+        title: Its heading.
+        svg: The drawing.
+        caption: A sentence below it.
+        alt: What it shows, in words and numbers, for those who do not see it.
+        wide: Whether it takes the whole width.
+        half: Whether it takes half of it.
+    """
+
+    title: str
+    svg: str
+    caption: str
+    alt: str
+    wide: bool = False
+    half: bool = False
+
+
+def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_runs: int) -> Panel:
+    """Show the reliability diagram of one loss."""
+    with svg_figure(name, width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
+        plot_reliability(drawing.axes, outcome, index)
+    runs = f", pooled over {n_runs} runs" if n_runs > 1 else ""
+    caption = f"{outcome.n:,} predictions{runs}; {reliability_summary(outcome)}."
+    return Panel(
+        title,
+        drawing.svg,
+        caption,
+        f"Reliability diagram of {title}: {points_in_words(reliability_from_bins(outcome.stats))}.",
+    )
+
+
+def points_in_words(data: ReliabilityData) -> str:
+    """Say the points of a reliability diagram."""
+    table = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
+    return "; ".join(f"confidence {c:.2f}, accuracy {a:.2f}, {n} samples" for c, a, n in table)
+
+
+def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str], *, name: str) -> Panel:
+    """Show a small diagram of each class."""
+    columns = min(CLASS_COLUMNS, len(class_names))
+    rows = ceil(len(class_names) / columns)
+    with svg_figure(name, width=2.0 * columns, height=1.75 * rows + 0.5, rows=[]) as drawing:
+        grid = drawing.figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+        for ax in grid[len(class_names) :]:
+            ax.set_visible(False)
+        plot_classes(grid[: len(class_names)], losses, class_names)
+        for ax in grid[max(0, len(class_names) - columns) : len(class_names)]:
+            ax.xaxis.set_tick_params(labelbottom=True)
+        drawing.figure.supxlabel("probability of the class", fontsize=10)
+        drawing.figure.supylabel("share of the class", fontsize=10)
+        if len(losses) > 1:
+            handles, labels = grid[0].get_legend_handles_labels()
+            drawing.figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
+    errors = [
+        f"{title}: "
+        + ", ".join(f"{n} {e:.2f}" for n, e in zip(class_names, (100 * o.class_error).tolist(), strict=True))
+        for title, o in losses
+    ]
+    alt = f"A small reliability diagram of each class. ECE of each class's probability in percent: {'; '.join(errors)}."
+    return Panel("Each class for itself", drawing.svg, "", alt, wide=True)
+
+
+def risk_coverage_panel(losses: Sequence[LossContents], *, name: str) -> Panel:
+    """Show which error is left when only the surest predictions are answered."""
+    with svg_figure(name, width=3.6, height=2.9) as drawing:
+        plot_risk_coverage(drawing.axes[0], losses)
+        if len(losses) > 1:
+            drawing.axes[0].legend(ncols=1 if len(losses) <= 5 else 2, fontsize=9)
+    areas = []
+    for loss in losses:
+        values = [run.outcome.aurc for run in loss.runs]
+        areas.append(f"{loss.title} {100 * sum(values) / len(values):.2f}\u00a0%")
+    caption = f"Area under the curve (AURC; lower is better): {', '.join(areas)}." + _over_seeds(losses)
+    return Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curves. {caption}")
+
+
+def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
+    """Show the history of training."""
+    panels = []
+    for column, title, scale, unit, from_zero in curves_of(losses):
+        with svg_figure(f"{name}-{column}", width=3.6, height=2.8) as drawing:
+            plot_curve(drawing.axes[0], losses, column, scale, unit, from_zero)
+            if len(losses) > 1:
+                drawing.axes[0].legend(ncols=1 if len(losses) <= 5 else 2, fontsize=9)
+        ends = [
+            f"{loss.title} ends at {scale * sum(last_value(run, column) for run in loss.runs) / len(loss.runs):.3g}"
+            for loss in losses
+        ]
+        panels.append(Panel(title, drawing.svg, _over_seeds(losses).strip(), f"{title}: {'; '.join(ends)}."))
+    return panels
+
+
+def gamma_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
+    """Show the gammas of the first run of each loss that has some."""
+    return [_gamma_panel(loss, run, f"{name}-{index}") for index, (loss, run) in enumerate(adaptive_runs(losses))]
+
+
+def _gamma_panel(loss: LossContents, run: RunContents, name: str) -> Panel:
+    with svg_figure(name, width=3.6, height=2.8) as drawing:
+        plot_gammas(drawing.axes[0], run)
+    last = ", ".join(f"{gamma:.2f}" for gamma in gammas_of(run)[-1][1:])
+    return Panel(
+        title=f"{loss.title}: gamma per bin over epochs (seed {run.summary['seed']})",
+        svg=drawing.svg,
+        caption="Orange is inverse focal (γ < 0), which raises confidence; purple is focal, which lowers it.",
+        alt=f"Gamma per bin over epochs; after the last epoch from the lowest to the highest bin: {last}.",
+    )
+
+
+def rank_panels(ranks: Mapping[str, Any]) -> list[Panel]:
+    """Show average ranks over experiments with the critical difference, for each metric that has some."""
+    panels = []
+    for metric, of_metric in ranks.items():
+        if of_metric is None:
+            continue
+        with svg_figure(f"ranks-{metric}", width=5.4, height=0.8 + 0.14 * len(of_metric["losses"])) as drawing:
+            plot_ranks(drawing.axes[0], of_metric)
+        places = ", ".join(f"{short(entry['title'])} {entry['rank']:.2f}" for entry in of_metric["losses"])
+        caption = f"{of_metric['n_experiments']} experiments; Friedman test p = {of_metric['p_value']:.3g}."
+        difference = f"Critical difference {of_metric['critical_difference']:.2f}."
+        alt = f"Average ranks, best first: {places}. {difference} {caption}"
+        panels.append(Panel(RANKED.get(metric, short(metric)), drawing.svg, caption, alt, half=True))
+    return panels
+
+
+def _over_seeds(losses: Sequence[LossContents]) -> str:
+    several = any(len(loss.runs) > 1 for loss in losses)
+    return " Mean over seeds; the band is the range." if several else ""

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of a run or study as files that fit a two-column paper."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from adafocal._checks import check_choice, require
+from adafocal._files import atomic_path
+from adafocal.report.contents import Contents, Experiment, RunContents, read_contents
+from adafocal.report.outcome import SMALL_MULTIPLES
+from adafocal.report.plots import (
+    adaptive_runs,
+    curves_of,
+    plot_classes,
+    plot_curve,
+    plot_gammas,
+    plot_ranks,
+    plot_reliability,
+    plot_risk_coverage,
+    reliability_summary,
+)
+from adafocal.report.svg import STYLE, drawn
+
+FORMATS = ("pdf", "svg", "png")
+WIDTHS = {"single": 3.25, "double": 6.75}  # inches: one column of a two-column page, and both
+PER_ROW = {"single": 2, "double": 4}
+PAPER_STYLE = {
+    **STYLE,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 8,
+    "figure.dpi": 300,
+    "figure.facecolor": "white",
+    "font.size": 8,
+    "legend.fontsize": 8,
+    "legend.handlelength": 1.6,
+    # TrueType: publishers refuse the default, Type 3.
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "adafocal",
+    "xtick.labelsize": 8,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": 8,
+    "ytick.major.width": 0.6,
+}
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """A figure that can be written.
+
+    Attributes:
+        name: File name without suffix.
+        height: Height in inches.
+        draw: Draws onto an empty matplotlib figure.
+    """
+
+    name: str
+    height: float
+    draw: Callable[[Any], None]
+
+
+def write_figures(
+    folder: str | Path, output: str | Path, *, file_format: str = "pdf", column: str = "single"
+) -> list[Path]:
+    """Write the figures of a run or study folder for a two-column paper.
+
+    Widths are 3.25 inches for one column and 6.75 for both, texts have 8 points, fonts are embedded as TrueType, and
+    colours are those of the light page. The same folder gives the same bytes.
+
+    Args:
+        folder: A finished run folder, or a study folder with at least one finished run.
+        output: The folder to write to.
+        file_format: ``pdf``, ``svg`` or ``png`` (300 dots per inch).
+        column: ``single`` or ``double``.
+
+    Returns:
+        The files: reliability diagrams of all losses, risk-coverage and training curves, gammas of each adaptive loss,
+        classes (up to 20 of them), and average ranks where the study has some.
+
+    Raises:
+        ValueError: If the folder is neither, nothing in it is finished, or an option is unknown.
+        ModuleNotFoundError: Without matplotlib, with the command that installs it.
+    """
+    check_choice("format", file_format, FORMATS)
+    check_choice("column", column, tuple(WIDTHS))
+    return [
+        _write(figure, Path(output) / f"{figure.name}.{file_format}", column)
+        for figure in paper_figures(read_contents(folder), column)
+    ]
+
+
+def paper_figures(contents: Contents, column: str) -> list[PaperFigure]:
+    """Give the figures that the contents have."""
+    figures = []
+    for experiment in contents.experiments:
+        prefix = f"{experiment.name}-" if len(contents.experiments) > 1 else ""
+        figures += _of_experiment(experiment, prefix, column)
+    for metric, ranks in ((contents.comparison or {}).get("ranks") or {}).items():
+        if ranks is not None:
+            height = 0.7 + 0.14 * len(ranks["losses"])
+            figures.append(PaperFigure(f"ranks-{metric}", height, partial(_ranks, ranks=ranks)))
+    return figures
+
+
+def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[PaperFigure]:
+    losses, per_row = experiment.losses, PER_ROW[column]
+    n_curves, n_classes = len(curves_of(losses)), {run.outcome.n_classes for loss in losses for run in loss.runs}
+    figures = [
+        PaperFigure(
+            "reliability", 2.3 * ceil(len(losses) / per_row), partial(_reliability, of=experiment, per_row=per_row)
+        ),
+        PaperFigure("risk_coverage", 2.3, partial(_risk_coverage, of=experiment)),
+    ]
+    if n_curves:
+        height = (2.0 if column == "double" else 1.7 * n_curves) + 0.3
+        figures.append(PaperFigure("training", height, partial(_training, of=experiment, column=column)))
+    for loss, run in adaptive_runs(losses):
+        name = f"gammas-{run.loss}" if loss.title == run.title else f"gammas-{run.folder.name}"
+        figures.append(PaperFigure(name, 2.3, partial(_gammas, run=run)))
+    if len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES:
+        height = 1.25 * ceil(max(n_classes) / (per_row + 1)) + 0.5
+        figures.append(PaperFigure("classes", height, partial(_classes, of=experiment, columns=per_row + 1)))
+    return [replace(figure, name=prefix + figure.name) for figure in figures]
+
+
+def _ranks(figure: Any, ranks: Mapping[str, Any]) -> None:
+    plot_ranks(figure.subplots(), ranks)
+
+
+def _gammas(figure: Any, run: RunContents) -> None:
+    plot_gammas(figure.subplots(), run)
+
+
+def _reliability(figure: Any, of: Experiment, per_row: int) -> None:
+    losses = of.losses
+    columns, rows = min(per_row, len(losses)), ceil(len(losses) / per_row)
+    grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False, height_ratios=[3, 1] * rows)
+    for index in range(rows * columns):
+        row, column = divmod(index, columns)
+        axes = grid[2 * row : 2 * row + 2, column]
+        if index >= len(losses):
+            for ax in axes:
+                ax.set_visible(False)
+            continue
+        outcome = losses[index].outcome
+        plot_reliability(axes, outcome, index)
+        axes[0].set_title(f"{drawn(losses[index].title)}\n{reliability_summary(outcome)}")
+        axes[0].set(yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
+        axes[1].xaxis.set_tick_params(labelbottom=True)
+        if column > 0:
+            axes[0].set(ylabel="", yticklabels=[])
+            axes[1].set_ylabel("")
+
+
+def _risk_coverage(figure: Any, of: Experiment) -> None:
+    ax = figure.subplots()
+    plot_risk_coverage(ax, of.losses)
+    _legend(ax, len(of.losses))
+
+
+def _training(figure: Any, of: Experiment, column: str) -> None:
+    curves = curves_of(of.losses)
+    shape = (1, len(curves)) if column == "double" else (len(curves), 1)
+    axes = figure.subplots(*shape, squeeze=False).flatten()
+    for ax, (name, _, scale, unit, from_zero) in zip(axes, curves, strict=True):
+        plot_curve(ax, of.losses, name, scale, f"validation {unit}" if name[:3] == "val" else unit, from_zero)
+    if column == "single":
+        for ax in axes[:-1]:
+            ax.set_xlabel("")
+    if len(of.losses) > 1:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2 if column == "single" else 5)
+
+
+def _classes(figure: Any, of: Experiment, columns: int) -> None:
+    names = of.losses[0].runs[0].class_names
+    columns = min(columns, len(names))
+    axes = figure.subplots(ceil(len(names) / columns), columns, sharex=True, sharey=True, squeeze=False).flatten()
+    for ax in axes[len(names) :]:
+        ax.set_visible(False)
+    plot_classes(axes[: len(names)], [(loss.title, loss.outcome) for loss in of.losses], names, longest=14)
+    for ax in axes[max(0, len(names) - columns) : len(names)]:
+        ax.xaxis.set_tick_params(labelbottom=True)
+    figure.supxlabel("probability of the class", fontsize=8)
+    figure.supylabel("share of the class", fontsize=8)
+    if len(of.losses) > 1:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns - 1, len(labels)))
+
+
+def _legend(ax: Any, n: int) -> None:
+    if n > 1:
+        ax.legend(ncols=1 if n <= 5 else 2)
+
+
+def _write(drawing: PaperFigure, path: Path, column: str) -> Path:
+    matplotlib = require("matplotlib", extra="report")
+    figure_module = require("matplotlib.figure", extra="report")
+    with matplotlib.rc_context(PAPER_STYLE):
+        figure = figure_module.Figure(figsize=(WIDTHS[column], drawing.height), layout="constrained")
+        drawing.draw(figure)
+        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[path.suffix[1:]]
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, metadata=metadata)
+    return path

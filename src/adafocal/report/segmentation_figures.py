@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a segmentation looks like: slices with contours, shaded surfaces, persistence diagrams.
+
+``case_panels`` makes all panels of a run from its ``cases.npz``; the drawing functions take data and axes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from adafocal._checks import require
+from adafocal.report.panels import Panel
+from adafocal.report.svg import INK, SERIES, svg_figure
+
+Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
+KINDS = {"best": "Best case", "worst": "Worst case"}
+PLANES = ("sagittal", "coronal", "axial")
+DIMENSIONS = ("components", "tunnels", "cavities")
+MARKERS = ("o", "^", "s")
+PAINT = ((0.86, 0.33, 0.1), (0.2, 0.45, 0.95), (0.12, 0.58, 0.3), (0.6, 0.28, 0.9))  # as SERIES, where pixels are
+SIDE = 100  # pixels of a surface's picture, and samples along each of its rays
+
+
+def case_panels(folder: str | Path) -> list[Panel]:
+    """Make the panels of a run's best and worst case: slices, surfaces and, where there are any, diagrams.
+
+    Args:
+        folder: A run folder.
+
+    Returns:
+        Panels as the page shows them; none where the folder holds no
+        ``cases.npz``.
+    """
+    path = Path(folder) / "cases.npz"
+    if not path.exists():
+        return []
+    with np.load(path, allow_pickle=False) as arrays:
+        found = dict(arrays)
+    names = [str(name) for name in found["class_names"]]
+    cases = {
+        kind: {name.removeprefix(f"{kind}_"): value for name, value in found.items() if name.startswith(f"{kind}_")}
+        for kind in KINDS
+    }
+    panels = []
+    for panel, needs in ((_slices, "image"), (_surfaces, "image"), (_diagrams, "diagram")):
+        panels += [panel(kind, case, names) for kind, case in cases.items() if needs in case]
+    return panels
+
+
+def draw_slice(ax: Any, image: Array, true: Array, predicted: Array, *, n_classes: int) -> None:
+    """Draw a slice of a volume with the contours of every foreground class: solid is true, dashed is predicted.
+
+    Args:
+        ax: A matplotlib axis.
+        image: Intensities, shape (H, W).
+        true: True class of each pixel.
+        predicted: Predicted class of each pixel.
+        n_classes: Number of classes; 0 is background.
+    """
+    low, high = np.percentile(image.astype(np.float32), (1, 99.5))
+    ax.imshow(image.T, cmap="gray", vmin=low, vmax=max(high, low + 1e-3), origin="lower", interpolation="nearest")
+    for number in range(1, n_classes):
+        for mask, style in ((true == number, "solid"), (predicted == number, (0, (2, 1.2)))):
+            if mask.any() and not mask.all():
+                color = SERIES[(number - 1) % len(SERIES)]
+                ax.contour(mask.T.astype(np.float32), levels=[0.5], colors=[color], linestyles=[style], linewidths=1.5)
+    ax.set_axis_off()
+
+
+def draw_surface(ax: Any, mask: Array, frame: Array, *, n_classes: int) -> None:
+    """Draw the surfaces of all foreground classes, seen at an angle and lit from the upper left.
+
+    Each ray of an orthographic view ends where it meets the first foreground voxel; the slope of the surface there
+    gives its brightness.
+
+    Args:
+        ax: A matplotlib axis.
+        mask: Class of each voxel, shape (D, H, W).
+        frame: Voxels that fill the picture, boolean, so that several masks are drawn at one scale.
+        n_classes: Number of classes; 0 is background.
+    """
+    ndimage = require("scipy.ndimage", extra="report")
+    turned, classes = _turned(mask, frame, n_classes)
+    hit = turned > 0.5
+    seen = hit.any(axis=0)
+    first = np.where(seen, hit.argmax(axis=0), 0)
+    before = np.take_along_axis(turned, np.maximum(first - 1, 0)[None], 0)[0]
+    at = np.take_along_axis(turned, first[None], 0)[0]
+    # Where between two samples the surface lies, so that the slope is smooth.
+    depth = first - np.clip((at - 0.5) / np.maximum(at - before, 1e-6), 0, 1)
+    depth = ndimage.gaussian_filter(np.where(seen, depth, depth[seen].max() if seen.any() else 0), 1.5)
+    slope = np.stack(np.gradient(depth))
+    normal = np.concatenate([slope, np.ones((1, *depth.shape))]) / np.sqrt(1 + (slope**2).sum(0))
+    light = np.array([-0.45, 0.45, 0.77])
+    brightness = 0.35 + 0.65 * np.clip(np.tensordot(light, normal, axes=1), 0, 1)
+    which = np.take_along_axis(classes, first[None], 0)[0]
+    color = np.array(PAINT)[(which - 1) % len(PAINT)]
+    pixels = np.dstack([color * brightness[..., None], seen.astype(np.float64)])
+    ax.imshow(pixels.transpose(1, 0, 2), origin="lower", interpolation="bilinear")
+    ax.set_axis_off()
+
+
+def draw_diagram(ax: Any, points: Array, *, color: str = INK) -> None:
+    """Draw birth and death of the features of a probability map; far from the diagonal are those that last.
+
+    Args:
+        ax: A matplotlib axis.
+        points: Rows (dimension, birth, death).
+        color: Colour of the points; their shape tells the dimension.
+    """
+    ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    for dim, marker in enumerate(MARKERS):
+        chosen = points[points[:, 0] == dim]
+        ax.scatter(chosen[:, 1], chosen[:, 2], marker=marker, s=16, color=color, alpha=0.6, linewidths=0)
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="birth", ylabel="death")
+    ax.set_aspect("equal")
+
+
+def _slices(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
+    places = _middle(case["label"])
+    with svg_figure(f"slices-{kind}", width=6.4, height=3.0) as drawing:
+        drawing.figure.clear()
+        for axis, (ax, place) in enumerate(zip(drawing.figure.subplots(1, 3), places, strict=True)):
+            cut = [case[name].take(place, axis) for name in ("image", "label", "predicted")]
+            draw_slice(ax, *cut, n_classes=len(names))
+            ax.set_title(f"{PLANES[axis]}, slice {place}")
+        drawing.figure.legend(handles=_handles(names), loc="outside lower center", ncols=len(names))
+    return Panel(
+        title=f"{KINDS[kind]}, {case['name']}",
+        svg=drawing.svg,
+        caption=f"Dice {float(case['dice']):.3f}. Solid lines are the true mask, dashed lines the predicted one.",
+        alt=f"{KINDS[kind]}, {case['name']}, Dice {float(case['dice']):.3f}: slices {places} with contours of "
+        f"{', '.join(names[1:])}.",
+    )
+
+
+def _surfaces(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
+    frame = (case["label"] > 0) | (case["predicted"] > 0)
+    with svg_figure(f"surfaces-{kind}", width=6.4, height=3.0) as drawing:
+        drawing.figure.clear()
+        for ax, (part, heading) in zip(
+            drawing.figure.subplots(1, 2), (("label", "true"), ("predicted", "predicted")), strict=True
+        ):
+            draw_surface(ax, case[part], frame, n_classes=len(names))
+            ax.set_title(heading)
+    voxels = ", ".join(
+        f"{name} {int((case['label'] == number).sum())} true and {int((case['predicted'] == number).sum())} predicted"
+        for number, name in enumerate(names[1:], start=1)
+    )
+    return Panel(
+        title=f"{KINDS[kind]}: surfaces",
+        svg=drawing.svg,
+        caption=f"Voxels: {voxels}.",
+        alt=f"{KINDS[kind]}: surfaces of the true and the predicted mask. Voxels: {voxels}.",
+    )
+
+
+def _diagrams(kind: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
+    told = []
+    with svg_figure(f"diagrams-{kind}", width=3.2 * max(2, len(names) - 1), height=3.2) as drawing:
+        drawing.figure.clear()
+        for number, ax in enumerate(drawing.figure.subplots(1, len(names) - 1, squeeze=False)[0], start=1):
+            points = case["diagram"][case["diagram"][:, 0] == number, 1:]
+            draw_diagram(ax, points, color=SERIES[(number - 1) % len(SERIES)])
+            ax.set_title(names[number])
+            counts = ", ".join(f"{n} {what}" for n, what in zip(case["alive"][number - 1], DIMENSIONS, strict=True))
+            told.append(f"{names[number]} {counts}")
+    return Panel(
+        title=f"{KINDS[kind]}: persistence",
+        svg=drawing.svg,
+        caption="Birth and death of components (circles), tunnels (triangles) and cavities (squares) of the "
+        f"predicted mask as its threshold falls from 1 to 0; those that last longest. At 0.5: {'; '.join(told)}.",
+        alt=f"{KINDS[kind]}: persistence diagrams. At probability 0.5: {'; '.join(told)}.",
+    )
+
+
+def _handles(names: Sequence[str]) -> list[Any]:
+    patch = require("matplotlib.patches", extra="report").Patch
+    return [patch(color=SERIES[place % len(SERIES)], label=name) for place, name in enumerate(names[1:])]
+
+
+def _middle(mask: Array) -> list[int]:
+    """Give the slice of each axis with the most foreground."""
+    counts = [(mask > 0).sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    return [int(count.argmax()) if count.any() else len(count) // 2 for count in counts]
+
+
+def _turned(mask: Array, frame: Array, n_classes: int) -> tuple[Array, Array]:
+    """Give a finer volume of the foreground turned to the viewer, smoothed, and the class of its voxels."""
+    ndimage = require("scipy.ndimage", extra="report")
+    angle, tilt = np.deg2rad(35), np.deg2rad(25)
+    about = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    over = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
+    rotation = about @ over
+    places = (np.argwhere(frame) if frame.any() else np.argwhere(~frame)) @ rotation
+    extent = np.ptp(places, axis=0) + 6
+    scale = extent[1:].max() / SIDE
+    shape = np.ceil(extent / scale).astype(int)
+    offset = rotation @ ((places.min(0) + places.max(0)) / 2 - scale * shape / 2)
+    parts = [
+        ndimage.affine_transform(
+            ndimage.gaussian_filter((mask == number).astype(np.float32), 0.6),
+            rotation * scale,
+            offset=offset,
+            output_shape=tuple(shape),
+            order=1,
+        )
+        for number in range(1, n_classes)
+    ]
+    return sum(parts[1:], parts[0]), 1 + np.argmax(parts, axis=0)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Lightning trainer of a run: callbacks, checkpoints, loggers, devices."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from adafocal._checks import check_choice, require
+from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
+from adafocal.losses import AdaFocalLoss
+from adafocal.training.checkpoints import BEST, LAST, AtomicCheckpointIO
+from adafocal.training.classifier import Classifier
+from adafocal.training.config import TrainConfig
+from adafocal.training.history import History
+
+require("lightning.pytorch", extra="train")
+
+import lightning.pytorch as L  # noqa: E402
+from lightning.fabric.utilities.exceptions import MisconfigurationException  # noqa: E402
+
+
+def make_trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, progress: bool) -> L.Trainer:
+    """Build the trainer that the settings describe.
+
+    Raises:
+        ValueError: If the logger is unknown or does not take its settings, or the devices are not to be had.
+    """
+    with quiet_lightning():
+        try:
+            return L.Trainer(
+                accelerator=config.accelerator,
+                devices=config.devices,
+                num_nodes=config.num_nodes,
+                strategy=config.strategy,
+                precision=config.precision,
+                max_epochs=config.epochs,
+                deterministic=config.deterministic,
+                gradient_clip_val=config.optimizer.clip_norm,
+                callbacks=_callbacks(config, folder, classifier),
+                plugins=[AtomicCheckpointIO()],
+                default_root_dir=folder,
+                logger=make_logger(config, folder),
+                num_sanity_val_steps=0,
+                reload_dataloaders_every_n_epochs=1,
+                use_distributed_sampler=False,
+                enable_progress_bar=progress,
+                enable_model_summary=False,
+                log_every_n_steps=1,
+            )
+        except MisconfigurationException as error:
+            raise ValueError(f"Lightning cannot train this way: {error}") from error
+
+
+def make_logger(config: TrainConfig, folder: Path) -> Any:
+    """Build the logger that the settings name; False for none.
+
+    Raises:
+        ValueError: If Lightning has no such logger, or it does not take these settings.
+    """
+    if config.logger == "none":
+        return False
+    loggers = {
+        name.removesuffix("Logger").lower(): cls
+        for name, cls in vars(L.loggers).items()
+        if name.endswith("Logger") and name != "Logger"
+    }
+    check_choice("logger", config.logger, ("none", *loggers))
+    cls = loggers[config.logger]
+    arguments = {"name": "", "version": ""} if config.logger == "tensorboard" else {}
+    takes = inspect.signature(cls).parameters
+    if "save_dir" in takes:
+        arguments["save_dir"] = str(folder / config.logger)
+    try:
+        return cls(**{**arguments, **config.logger_args})
+    except TypeError as error:
+        given = config.logger_args
+        raise ValueError(f"`logger_args` must be settings of {cls.__name__}, got {given}: {error}.") from None
+
+
+def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> list[L.Callback]:
+    adapting = [AdaFocalCallback("loss", log_prefix=None)] if isinstance(classifier.loss, AdaFocalLoss) else []
+    stopping = [] if config.early_stopping is None else [_EarlyStopping(config.monitor, patience=config.early_stopping)]
+    last, best = {"every_n_epochs": 1}, {"monitor": config.monitor, "save_weights_only": True}
+    checkpoints = [
+        L.callbacks.ModelCheckpoint(
+            dirpath=folder / path.parent,
+            filename=path.stem,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+            **settings,
+        )
+        for path, settings in ((BEST, best), (LAST, last))
+    ]
+    history = History(folder / "metrics.csv", n_bins=config.n_bins)
+    return [*adapting, LossEpochCallback(), history, *stopping, *checkpoints]
+
+
+class _EarlyStopping(L.callbacks.EarlyStopping):
+    """Stop early, also when a run that had stopped is resumed before it wrote its results."""
+
+    def __init__(self, monitor: str, *, patience: int) -> None:
+        super().__init__(monitor, patience=patience, mode="min", check_on_train_epoch_end=True)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if self.stopped_epoch > 0:
+            trainer.should_stop = True
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence what Lightning says about our own choices: no worker processes, sums over ranks that are ours."""
+    talkers = [logging.getLogger(name) for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in QUIET:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)
+
+
+QUIET = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory.*",
+    ".*treespec, LeafSpec.*",
+    ".*sync_dist=True.*",
+    ".*will be overwritten.*",
+)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model with data for the loop, a settings file, and predictions for the commands."""
+
+from pathlib import Path
+
+import torch
+
+from adafocal import Predictions
+
+generator = torch.Generator().manual_seed(0)
+
+
+def batches():
+    return [(torch.randn(16, 4, generator=generator), torch.randint(3, (16,), generator=generator)) for _ in range(3)]
+
+
+epochs = 2
+model = torch.nn.Linear(4, 3)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+train_batches, validation_batches = batches(), batches()
+
+Path("mine.yaml").write_text("loss: focal\nloss_args:\n  gamma: 1.5\n", encoding="utf-8")
+for name in ("predictions", "validation", "test", "elsewhere"):
+    logits = 3 * torch.randn(200, 3, generator=generator)
+    Predictions(logits=logits, labels=torch.randint(3, (200,), generator=generator)).save(f"{name}.parquet")

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Full disks, folders that cannot be written, and checkpoints that are damaged, foreign or hostile."""
+
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from adafocal.recipes import RECIPES
+from adafocal.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from adafocal.training.predict import predict_with
+from adafocal.training.run import build, run
+
+SHORT = replace(RECIPES["digits"].config, epochs=2, logger="none")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    run(SHORT, folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def unfinished(trained, tmp_path):
+    """A run that was cut short after its last checkpoint."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    (folder / "summary.json").unlink()
+    return folder
+
+
+class Hostile:
+    """Runs code where it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return (open, (str(self.trace), "w"))
+
+
+DAMAGED = (
+    "must be a checkpoint of this run, got a file that is damaged or holds more than tensors and numbers; nothing of "
+    "it was run."
+)
+
+
+def test_a_checkpoint_with_code_is_refused_and_the_code_does_not_run(unfinished, tmp_path, rejects):
+    last = unfinished / "checkpoints/last.ckpt"
+    for write in (lambda: torch.save({"state_dict": Hostile(tmp_path / "trace")}, last), lambda: last.write_bytes(
+        pickle.dumps(Hostile(tmp_path / "trace"))
+    )):  # fmt: skip
+        write()
+        with rejects(ValueError, f"{str(last)!r} {DAMAGED}"):
+            run(SHORT, unfinished, progress=False)
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 100, 5_000])
+def test_a_damaged_checkpoint_is_refused_when_a_run_goes_on_and_when_it_predicts(keep, unfinished, trained, rejects):
+    last = unfinished / "checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[:keep])
+    with rejects(ValueError, f"{str(last)!r} {DAMAGED}"):
+        run(SHORT, unfinished, progress=False)
+    shutil.copy(trained / "summary.json", unfinished)
+    with rejects(ValueError, f"{str(last)!r} {DAMAGED}"):
+        predict_with(unfinished)
+
+
+def test_a_checkpoint_of_another_number_of_classes_or_bins_is_refused(unfinished, rejects):
+    last = unfinished / "checkpoints/last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["state_dict"]["model.head.weight"] = torch.zeros(7, 64)
+    torch.save(checkpoint, last)
+    expected = tuple(build(SHORT).model.head.weight.shape)
+    with rejects(
+        ValueError,
+        f"{str(last)!r} must be a checkpoint of this run, with model.head.weight of shape {expected}, got (7, 64).",
+    ):
+        run(SHORT, unfinished, progress=False)
+
+
+def test_a_checkpoint_of_another_loss_or_without_weights_is_refused(tmp_path, rejects):
+    path, classifier = tmp_path / "last.ckpt", build(SHORT)
+    state = classifier.state_dict()
+    for content, reason in (
+        ({"state_dict": {**state, "loss.count": torch.zeros(3)}}, "got one with loss.count."),
+        ({"state_dict": {k: v for k, v in state.items() if k != "loss.gamma"}}, "got one without loss.gamma."),
+        ({"weights": state}, "got a file without `state_dict`."),
+        ([1, 2], "got a file without `state_dict`."),
+    ):
+        torch.save(content, path)
+        with rejects(ValueError, f"{str(path)!r} must be a checkpoint of this run, {reason}"):
+            read_checkpoint(path, classifier)
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import torch
+from adafocal.training.checkpoints import AtomicCheckpointIO
+path = Path(sys.argv[1])
+AtomicCheckpointIO().save_checkpoint({"state_dict": torch.zeros(10)}, path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    AtomicCheckpointIO().save_checkpoint({"state_dict": torch.zeros(1_000_000)}, path)
+except OSError as error:
+    print(error)
+print(torch.load(path, weights_only=True)["state_dict"].shape, sorted(entry.name for entry in path.parent.iterdir()))
+"""
+
+
+def test_a_full_disk_ends_in_a_sentence_and_never_costs_the_checkpoint_before(tmp_path):
+    path = tmp_path / "last.ckpt"
+    done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True)
+    sentence, kept = done.stdout.splitlines()
+
+    assert re.fullmatch(
+        rf"The checkpoint '{path}' could not be written \(.+\); an earlier one is as it was, and the same command goes "
+        r"on from there\.",
+        sentence,
+    )
+    assert kept == "torch.Size([10]) ['last.ckpt']"
+
+
+def test_a_full_disk_in_mid_training_leaves_a_run_that_goes_on(tmp_path, monkeypatch):
+    save, calls = AtomicCheckpointIO.save_checkpoint, []
+
+    def failing(self, checkpoint, path, storage_options=None):
+        calls.append(path)
+        if len(calls) > 3:
+            raise OSError(28, "No space left on device", str(path))
+        save(self, checkpoint, path, storage_options)
+
+    config = replace(SHORT, epochs=4)
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", failing)
+    with pytest.raises(OSError, match="No space left"):
+        run(config, tmp_path / "run", progress=False)
+    monkeypatch.undo()
+
+    assert run(config, tmp_path / "run", progress=False) == run(config, tmp_path / "whole", progress=False)
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="needs root, to become somebody else")
+def test_a_read_only_folder_ends_in_one_sentence(tmp_path):
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o555)
+    for parent in tmp_path.parents[:3]:
+        parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    code = (
+        "import os, sys; from adafocal.cli import main; import adafocal.cli.train, adafocal.training.run; "
+        "os.setuid(65534); sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "train", "--epochs", "1", "--run_dir", str(folder / "run")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"adafocal train: [Errno 13] Permission denied: {str(folder / 'run')!r}"
+    assert "Traceback" not in done.stderr
