@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 WIDTH, HEIGHT = 1060, 3700
-PARTS = {"page_top": (0, 1385), "page_classes": (1405, 1965)}  # upper and lower edge in pixels
+PARTS = {"page_top": (0, 1405), "page_classes": (1415, 1965)}  # upper and lower edge in pixels
 
 
 def main(study: str, output: str) -> None:
