@@ -14,23 +14,6 @@ TASKS = ["sequences", "tokens", "causal"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*pin_memory.*", "ignore:.*torch.jit.script.*", "ignore::FutureWarning")
 
 
-def loss_by_hand(criterion, task, logits, labels):
-    """The definition, sample by sample where the task has tokens: the token before predicts in a language model."""
-    if task == "causal":
-        logits, labels = logits[:, :-1], labels[:, 1:]
-    return logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), criterion
-
-
-def observe_all(criterion, task, model, data):
-    model.eval()
-    with torch.no_grad():
-        for row in range(len(data)):
-            item = {name: value[None] for name, value in data[row].items()}
-            labels = item.pop("labels")
-            logits, labels, _ = loss_by_hand(criterion, task, model(**item).logits, labels)
-            criterion.observe(logits, labels)
-
-
 class ByHand(transformers.TrainerCallback):
     """Observe the evaluation set from the model itself, one sample at a time, and adapt a loss of its own."""
 
@@ -38,7 +21,13 @@ class ByHand(transformers.TrainerCallback):
         self.task, self.criterion, self.gammas = task, criterion, []
 
     def on_evaluate(self, args, state, control, **kwargs):
-        observe_all(self.criterion, self.task, kwargs["model"], kwargs["eval_dataloader"].dataset)
+        for item in kwargs["eval_dataloader"].dataset:
+            with torch.no_grad():
+                logits = kwargs["model"](item["input_ids"][None], attention_mask=item["attention_mask"][None]).logits[0]
+            labels = item["labels"]
+            if self.task == "causal":  # the token before predicts
+                logits, labels = logits[:-1], labels[1:]
+            self.criterion.observe(logits, labels)
         self.criterion.adapt()
         self.gammas.append(self.criterion.gamma.clone())
 
@@ -117,6 +106,13 @@ def test_a_checkpoint_without_gammas_is_told(tmp_path):
     path.write_text(json.dumps(state))
     with pytest.warns(UserWarning, match="^The checkpoint holds no AdaFocal gammas"):
         run.train(resume_from_checkpoint=str(path.parent))
+
+
+def test_a_checkpoint_of_other_bins_is_refused(rejects, tmp_path):
+    tiny.trainer("sequences", AdaFocalTrainerCallback(AdaFocalLoss(n_bins=4)), tmp_path, save_strategy="epoch").train()
+    other = tiny.trainer("sequences", AdaFocalTrainerCallback(AdaFocalLoss(n_bins=5)), tmp_path)
+    with rejects(ValueError, "`n_bins` must be 4 as in the checkpoint, got 5."):
+        other.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
 
 
 def test_evaluation_outside_of_training_and_before_its_first_step_leaves_the_gammas_alone(tmp_path):

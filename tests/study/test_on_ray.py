@@ -5,6 +5,7 @@ import io
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 from rich.console import Console
 
 pytest.importorskip("ray")
+import ray
 
 from adafocal._scan import Names, scan
 from adafocal.recipes import RECIPES
@@ -49,7 +51,8 @@ def square(path_and_number):
 @pytest.fixture(scope="module", autouse=True)
 def local_ray():
     """Start Ray once; executors use what the process is connected to."""
-    with RayExecutor(workers=2)._connected(pytest.importorskip("ray")):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+    with TWO._connected(ray):
         yield
 
 
@@ -86,7 +89,7 @@ def test_predictions_in_many_files_give_the_numbers_of_one_machine(tmp_path, mon
         scan(files, names), in_memory=1000, elsewhere=lambda: merge_tasks(tasks, in_tasks(TWO.outcomes, tasks))
     )
 
-    assert [task.first_row for task in tasks] == [0, 700, 1400, 2100, 2800, 3500, 4200, 4900, 0]
+    assert [task.first_row for task in tasks] == [0, 700, 1400, 2100, 2800, 3500, 4200, 4900, 0, 0]
     assert list(here) == list(there) == ["", "a", "b", "c"]
     for name, part in here.items():
         assert there[name].bins.count.tolist() == part.bins.count.tolist()

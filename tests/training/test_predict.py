@@ -109,5 +109,5 @@ def test_a_checkpoint_of_another_model_is_refused(trained, tmp_path):
     settings = (copy / "config.yaml").read_text()
     (copy / "config.yaml").write_text(settings.replace("width: 16", "width: 8"))
 
-    with pytest.raises(ValueError, match="must be the checkpoint of this run: "):
+    with pytest.raises(ValueError, match="must be a checkpoint of this run, with "):
         predict_with(copy)

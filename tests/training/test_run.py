@@ -3,6 +3,7 @@ import csv
 import importlib.metadata
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -146,25 +147,28 @@ def test_settings_out_of_range_are_refused_by_name(rejects):
         replace(SHORT.data, noise=-1)
 
 
-def command(folder: Path) -> list[str]:
-    options = ["--epochs", "40", "--run_dir", str(folder), "--progress", "false"]
+def command(folder: Path, loss: str) -> list[str]:
+    options = ["--loss", loss, "--epochs", "40", "--run_dir", str(folder), "--progress", "false"]
     return [sys.executable, "-m", "adafocal.cli", "train", *options]
 
 
-def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_the_unbroken_run(tmp_path):
+@pytest.mark.parametrize("loss", ["adafocal", "selective_au"])
+def test_a_run_killed_at_a_random_step_and_resumed_ends_as_the_unbroken_run(loss, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    subprocess.run(command(unbroken), env=environment, check=True, capture_output=True)
-    process = subprocess.Popen(command(broken), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command(unbroken, loss), env=environment, check=True, capture_output=True)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command(broken, loss), env=environment, **silent)
     deadline = time.monotonic() + 120
     while epochs_written(broken) < 10 and time.monotonic() < deadline:
         time.sleep(0.002)
+    time.sleep(random.random() * 0.2)
     process.send_signal(signal.SIGKILL)
     process.wait()
     stopped_after = epochs_written(broken)
     assert 10 <= stopped_after < 40
     assert not (broken / "summary.json").exists()
-    subprocess.run(command(broken), env=environment, check=True, capture_output=True)
+    subprocess.run(command(broken, loss), env=environment, check=True, capture_output=True)
 
     expected, actual = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in (unbroken, broken))
     for name, value in expected["state_dict"].items():

@@ -15,12 +15,12 @@ import adafocal
 COMMANDS = {
     "train": "train one classifier and write its run folder",
     "predict": "predict with a finished run, on its own, corrupted or other data",
-    "study": "train a grid of losses and seeds, and compare them",
+    "study": "train a grid of recipes, settings, losses and seeds, and compare the losses",
     "report": "make the HTML page of a run or study again, from its files",
     "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
     "scale": "fit temperature or another scaling on validation predictions, and apply it",
     "ood": "measure how well scores detect out-of-distribution data",
-    "list": "list losses, models, data sets or recipes",
+    "list": "list losses, models, data sets, recipes or pairs",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
 USAGE = "usage: adafocal [-h] [--version] COMMAND ..."
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _sentence(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
         return f"{error.name} is not installed: run `pip install 'adafocal[train]'`."
-    return str(error)
+    return " ".join(str(error).split()) if isinstance(error, argparse.ArgumentError) else str(error)
 
 
 def _help() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from adafocal.cli.options import command_parser
 
-CATALOGUES = ("losses", "models", "datasets", "recipes")
+CATALOGUES = ("losses", "models", "datasets", "recipes", "ood_pairs")
 
 
 def main(arguments: list[str]) -> int:
@@ -34,6 +34,12 @@ def entries(catalogue: str) -> Iterable[list[str]]:
         from adafocal.data import DATASETS
 
         return [[data.name, f"  {data.title}: {data.source}"] for data in DATASETS.values()]
+    if catalogue == "ood_pairs":
+        from adafocal.recipes.ood import OOD_PAIRS
+
+        return [
+            [pair.name, f"  {pair.title}: {', '.join(pair.against)}", f"  {pair.source}"] for pair in OOD_PAIRS.values()
+        ]
     from adafocal.recipes import RECIPES
 
     return [[recipe.name, f"  {recipe.title}", f"  {recipe.source}"] for recipe in RECIPES.values()]

@@ -5,12 +5,15 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, stdev
 
-from jsonargparse import ArgumentParser
+import yaml
+from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from adafocal._checks import check_choice
 from adafocal._estimate import Estimate
 from adafocal._files import write_text
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
@@ -22,6 +25,10 @@ COLUMNS = (("auroc", "AUROC %"), ("aupr_out", "AUPR-out %"), ("aupr_in", "AUPR-i
 def main(arguments: list[str]) -> int:
     """Compare scores on one or more sets; see ``adafocal ood --help``."""
     options = _parser().parse_args(arguments)
+    if options.run is not None:
+        return compare_runs(options)
+    if options.id is None or options.ood is None:
+        raise ValueError("`--run`, or both of `--id` and `--ood`, must be given.")
     train = None if options.train is None else Predictions.load(options.train)
     rows = compare_scores(
         Predictions.load(options.id),
@@ -34,14 +41,7 @@ def main(arguments: list[str]) -> int:
     )
     show(rows, options.level, Console(soft_wrap=True))
     if options.json is not None:
-        settings = {
-            "id": options.id,
-            "train": options.train,
-            "level": options.level,
-            "n_resamples": options.n_resamples,
-        }
-        results = [comparison_record(row) for row in rows]
-        write_text(options.json, json.dumps(settings | {"results": results}, indent=2) + "\n")
+        write_record(options.json, rows, options, id=options.id, train=options.train)
     if options.html is not None:
         from adafocal.report.ood_page import write_ood_page
 
@@ -49,6 +49,62 @@ def main(arguments: list[str]) -> int:
         write_ood_page(rows, options.html, id_name=Path(options.id).stem, level=options.level, command=command)
         print(f"page {options.html}")
     return 0
+
+
+def compare_runs(options: Namespace) -> int:
+    """Compare the test part of finished runs with other data; each run keeps its numbers in ``ood/``."""
+    from adafocal.recipes.ood import OOD_PAIRS
+    from adafocal.training.folder import read_summary
+    from adafocal.training.ood import compare_run
+
+    if (options.pair is None) == (options.against is None):
+        raise ValueError("`--run` needs one of `--pair` and `--against`.")
+    if options.pair is not None:
+        check_choice("pair", options.pair, tuple(OOD_PAIRS))
+    against = OOD_PAIRS[options.pair].against if options.pair else options.against
+    settings = {name: getattr(options, name) for name in ("root", "scores", "k", "level", "n_resamples")}
+    console, values = Console(soft_wrap=True), []
+    for run in options.run:
+        if options.pair is not None:
+            check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
+        rows = compare_run(run, against, **settings)
+        console.print(f"\n{run}", markup=False, highlight=False)
+        show(rows, options.level, console)
+        write_record(Path(run) / "ood" / f"{options.pair or 'against'}.json", rows, options, run=str(run))
+        loss = read_summary(Path(run))["loss"]
+        values += [(loss, row.ood_name, row.score_name, row.detection.auroc.value) for row in rows]
+    if len(options.run) > 1:
+        show_spread(values, console)
+    return 0
+
+
+def check_trained_on(run: str, name: str) -> None:
+    """Raise unless a run was trained on the data set that a pair is for."""
+    settings = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
+    if settings["data"]["name"] != name:
+        raise ValueError(f"`pair` must be for the data of the run, {settings['data']['name']}, got one for {name}.")
+
+
+def write_record(path: str | Path, rows: Sequence[ComparisonRow], options: Namespace, **about: object) -> None:
+    """Write the numbers as fractions, with curves of bounded size."""
+    settings = about | {"level": options.level, "n_resamples": options.n_resamples}
+    results = [comparison_record(row) for row in rows]
+    write_text(path, json.dumps(settings | {"results": results}, indent=2) + "\n")
+
+
+def show_spread(values: Sequence[tuple[str, str, str, float]], console: Console) -> None:
+    """Print AUROC per loss, set and score: mean and standard deviation over the runs of the loss."""
+    scores = list(dict.fromkeys(score for _, _, score, _ in values))
+    table = Table(title="AUROC %, mean ± standard deviation over runs", title_justify="left")
+    for heading in ("loss", "set", "runs"):
+        table.add_column(heading, no_wrap=True)
+    for score in scores:
+        table.add_column(score, justify="right", no_wrap=True)
+    for loss, name in dict.fromkeys((loss, name) for loss, name, _, _ in values):
+        found = [[100 * v for lo, na, sc, v in values if (lo, na, sc) == (loss, name, score)] for score in scores]
+        cells = [f"{mean(v):.1f}" + (f" ± {stdev(v):.1f}" if len(v) > 1 else "") for v in found]
+        table.add_row(loss, escape(name), str(len(found[0])), *cells)
+    console.print(table)
 
 
 def show(rows: Sequence[ComparisonRow], level: float, console: Console) -> None:
@@ -72,13 +128,23 @@ def _parser() -> ArgumentParser:
         description="Measure how well scores tell out-of-distribution from in-distribution predictions.",
         exit_on_error=False,
     )
-    parser.add_argument("--id", type=str, required=True, help="Predictions on test data of the training distribution.")
+    parser.add_argument("--id", type=str, default=None, help="Predictions on test data of the training distribution.")
     parser.add_argument(
-        "--ood", type=str, nargs="+", required=True, help="Predictions on other data; labels do not matter."
+        "--ood", type=str, nargs="+", default=None, help="Predictions on other data; labels do not matter."
     )
     parser.add_argument(
         "--train", type=str, default=None, help="Training predictions with features, for feature scores."
     )
+    parser.add_argument("--run", type=str, nargs="+", default=None, help="Finished runs, in place of predictions.")
+    parser.add_argument("--pair", type=str, default=None, help="With --run: a pair of `adafocal list ood_pairs`.")
+    parser.add_argument(
+        "--against",
+        type=str,
+        nargs="+",
+        default=None,
+        help="With --run: data sets by name or path, or corruptions such as gaussian_noise-5.",
+    )
+    parser.add_argument("--root", type=str, default=None, help="With --run: folder that holds data sets by name.")
     known = ", ".join([*SCORES, *FEATURE_SCORES])
     parser.add_argument("--scores", type=str, nargs="+", default=None, help=f"Among {known} (default: all possible).")
     parser.add_argument("--k", type=int, default=50, help="Neighbour of the knn score.")

@@ -18,7 +18,6 @@ adafocal study PLAN.yaml takes all options from a file; flags after it win. What
 was cut is resumed, by the same command. --compare FOLDER FOLDER ... trains nothing and compares what is finished."""
 LOSSES = ["cross_entropy", "flsd53", "adafocal"]
 EXECUTORS = ("local", "ray")
-FREE = ("loss_args", "model_args")  # what they hold depends on the loss and the model
 LONGEST = 60  # characters of a folder's name
 
 
@@ -137,9 +136,11 @@ def _executor(options: Namespace, runs: Sequence[Any]) -> Any:
 
 
 def _check_names(point: dict[str, Any], config: TrainConfig) -> None:
-    known = [name for name in flat_settings(plain(config)) if name not in ("loss", "seed", *FREE)]
+    settings = flat_settings(plain(config))
+    # What these hold depends on something else, the loss or the model.
+    free = tuple(f"{name}." for name, value in settings.items() if isinstance(value, dict))
     for name in point:
-        if name not in known and not name.startswith(tuple(f"{free}." for free in FREE)):
+        if name in ("loss", "seed") or not (name in settings or name.startswith(free)):
             raise ValueError(f"`grid` must name settings that `adafocal train --help` shows, got {name!r}.")
 
 

@@ -30,6 +30,12 @@ def main(arguments: list[str]) -> int:
             f"{title:<16} error {100 * numbers['error']:6.2f} %   ECE {100 * numbers['ece']:6.2f} %   "
             f"NLL {numbers['nll']:.4f}   confidence - accuracy {100 * numbers['overconfidence']:+.2f} %"
         )
+    if "segmentation" in summary:
+        means = {name: values["mean"] for name, values in summary["segmentation"].items() if "mean" in values}
+        print(
+            "mean over cases  "
+            + "   ".join(f"{name} {value:.3f}" for name, value in means.items() if value is not None)
+        )
     print(f"run folder       {folder}")
     print(f"page             {write_page(folder)}")
     return 0

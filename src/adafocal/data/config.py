@@ -54,7 +54,6 @@ class DataConfig:
             if getattr(self, name) is not None:
                 check_integer(f"data.{name}", getattr(self, name), minimum=1)
         if self.volume_size is not None:
-            object.__setattr__(self, "volume_size", tuple(self.volume_size))  # a list where it comes from YAML
             if len(self.volume_size) != 3:
                 raise ValueError(f"`data.volume_size` must hold three sides, got {list(self.volume_size)}.")
             for side in self.volume_size:

@@ -32,8 +32,11 @@ def foreign_split(sources: dict[str, Source], part: str, *, like: DataSplits, co
         All samples of the part, in their order, with their own labels.
 
     Raises:
-        ValueError: If there is no such part, or it holds images where the model takes texts, or the other way.
+        ValueError: If there is no such part, it holds images where the model takes texts, or the other way round, or
+            the model takes volumes.
     """
+    if like.dense:
+        raise ValueError("The data must be volumes, as the model was trained on, got other data.")
     if part not in sources and len(sources) > 1:
         raise ValueError(f"`part` must be one of {', '.join(sources)}, got {part!r}.")
     source = sources.get(part, next(iter(sources.values())))

@@ -82,7 +82,7 @@ def _decathlon(path: Path) -> tuple[Iterator[Case], tuple[str, ...]]:
 
 
 def _pairs(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
-    """Match images and masks by name; the Decathlon and nnU-Net may number channels, ``NAME_0000.nii.gz``."""
+    """Match images and masks by name."""
     found = {_stem(file): file for file in sorted(images.iterdir()) if file.name.endswith(SUFFIXES)}
     pairs = {}
     for mask in sorted(file for file in masks.iterdir() if file.name.endswith(SUFFIXES)):

@@ -134,12 +134,13 @@ def _fitted(array: Array, size: tuple[int, ...], *, fill: float) -> Tensor:
     """Pad and cut the last three axes to a size, evenly on both sides."""
     spatial = array.shape[-3:]
     fitted = np.full((*array.shape[:-3], *size), fill, dtype=array.dtype)
-    source, target = [], []
+    source: list[slice] = []
+    target: list[slice] = []
     for had, want in zip(spatial, size, strict=True):
         cut, added = max(0, (had - want) // 2), max(0, (want - had) // 2)
         source.append(slice(cut, cut + want))
         target.append(slice(added, added + had))
-    fitted[(..., *target)] = array[(..., *source)]
+    fitted[(..., *target)] = array[(..., *source)]  # type: ignore[index, arg-type]
     return torch.from_numpy(fitted)
 
 

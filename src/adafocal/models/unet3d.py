@@ -4,7 +4,6 @@
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from adafocal._checks import check_integer, require
 
@@ -60,11 +59,14 @@ class UNet3d(nn.Module):
             norm="instance",
             dropout=dropout,
         )
+        # As in MONAI's levels; a ReLU could lose some of a narrow network's few features for good.
+        self.activation = nn.PReLU()
         self.head = nn.Conv3d(width, n_classes, kernel_size=1)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the penultimate layer, shape (N, width, D, H, W)."""
-        return F.relu(self.body(inputs))
+        features: Tensor = self.activation(self.body(inputs))
+        return features
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Give logits of shape (N, C, D, H, W)."""

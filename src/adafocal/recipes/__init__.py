@@ -9,6 +9,7 @@ imagenet.py                  Tiny-ImageNet and ImageNet with ResNet-50
 newsgroups.py                20 Newsgroups with the global-pooling CNN and BERT
 risk.py                      the reweighted-risk experiments on CIFAR and Tiny-ImageNet
 hippocampus.py               hippocampus in MR volumes with a 3-D U-Net
+ood.py                       OOD_PAIRS: which data are told from which
 catalogue.py                 RECIPES: every recipe by name
 ===========================  ==========================================================
 

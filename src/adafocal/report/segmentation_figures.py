@@ -20,7 +20,7 @@ PLANES = ("sagittal", "coronal", "axial")
 DIMENSIONS = ("components", "tunnels", "cavities")
 MARKERS = ("o", "^", "s")
 PAINT = ((0.86, 0.33, 0.1), (0.2, 0.45, 0.95), (0.12, 0.58, 0.3), (0.6, 0.28, 0.9))  # as SERIES, where pixels are
-SIDE = 160  # pixels of a surface's picture, and samples along each of its rays
+SIDE = 100  # pixels of a surface's picture, and samples along each of its rays
 
 
 def case_panels(folder: str | Path) -> list[Panel]:

@@ -9,22 +9,22 @@ from adafocal.report.tables import Cell, Row, Table
 
 COLUMNS = (  # heading, place in the summary, scale, digits
     ("Dice", ("dice", "mean"), 1, 3),
-    ("HD95, voxels", ("hausdorff95", "mean"), 1, 2),
+    ("HD95", ("hausdorff95", "mean"), 1, 2),
     ("Components", ("betti0_error", "mean"), 1, 2),
     ("Tunnels", ("betti1_error", "mean"), 1, 2),
     ("Cavities", ("betti2_error", "mean"), 1, 2),
-    ("ECE %, pooled", ("voxels_pooled", "ece"), 100, 2),
-    ("ECE %, per case", ("voxels_per_case", "ece"), 100, 2),
-    ("ECE %, predicted foreground", ("voxels_pooled", "ece_predicted_foreground"), 100, 2),
+    ("ECE % pooled", ("voxels_pooled", "ece"), 100, 2),
+    ("per case", ("voxels_per_case", "ece"), 100, 2),
+    ("foreground", ("voxels_pooled", "ece_predicted_foreground"), 100, 2),
 )
 HEADINGS = tuple(heading for heading, *_ in COLUMNS)
 
 
 CAPTION = (
     "Mean over test cases and classes, ± standard deviation over seeds where there are several. Dice is overlap, "
-    "higher is better. HD95 is the distance of the surfaces. Components, tunnels and cavities: by how many the predicted mask "
-    "has too many or too few. Calibration of voxels is pooled over all cases, or the mean of the cases' own errors; "
-    "predicted foreground leaves out voxels that are called background."
+    "higher is better. HD95 is the distance of the surfaces in voxels. Components, tunnels and cavities: by how "
+    "many the predicted mask has too many or too few. Calibration of voxels is pooled over all cases, or the mean "
+    "of the cases' own errors; predicted foreground leaves out voxels that are called background."
 )
 
 

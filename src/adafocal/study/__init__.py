@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Studies: a grid of losses and seeds, trained, compared, and written to one folder.
+"""Studies: a grid of recipes, settings, losses and seeds, trained, compared, and written to one folder.
 
 ===========================  ==========================================================
-plan.py                      Study: which runs, and where each lives
-execute.py                   run them in worker processes, resume what was cut
+plan.py                      Study: which experiments and runs, and where each lives
+execute.py                   run what is missing, resume what was cut
+executor.py                  work in processes of this machine that share its cores
+on_ray.py                    the same on a Ray cluster
+overview.py                  what a terminal shows meanwhile: runs that ended, time to go
+metrics.py                   METRICS: what is compared
 statistics.py                mean, spread, and paired differences with a verdict
+ranks.py                     average ranks across experiments, critical difference
 results.py                   results.csv and comparison.json
+compare.py                   finished studies and runs against one another
+tables.py                    the papers' tables as CSV, LaTeX and Markdown
+terminal.py                  plan and comparison as a terminal shows them
 ===========================  ==========================================================
 """

@@ -73,7 +73,7 @@ def _read(folder: Path) -> tuple[str, Said, list[Result]]:
     """Give the baseline, what is said of each experiment, and the finished runs of a folder."""
     if (folder / "summary.json").exists():
         result = read_result(folder, experiment="")
-        name = f"{result.settings['data']['name']}, {result.settings['model']}"
+        name = _experiment_of(folder) or f"{result.settings['data']['name']}, {result.settings['model']}"
         return result.loss, {name: {"title": name, "varied": {}}}, [replace(result, experiment=name)]
     path = folder / "comparison.json"
     if not path.exists():
@@ -89,6 +89,12 @@ def _read(folder: Path) -> tuple[str, Said, list[Result]]:
     ]
     said = {entry["name"]: {key: entry[key] for key in ("title", "varied")} for entry in held["experiments"]}
     return held["baseline"], said, results
+
+
+def _experiment_of(run: Path) -> str | None:
+    """Give the experiment of a run that lies in a study folder."""
+    place = run.resolve().parent
+    return place.name if (place.parent.parent / "study.yaml").exists() else None
 
 
 def _labels(places: Sequence[Path]) -> list[str]:
@@ -133,7 +139,7 @@ def _comparable(results: Sequence[Result], baseline: str) -> tuple[list[Result],
         if reason and key not in notes:
             notes[key] = f"{result.loss} on {result.experiment} is not compared with {baseline}: {reason}."
     kept = [result for result in results if (result.experiment, result.loss) not in notes]
-    if len({result.loss for result in kept}) < 2:
+    if len({result.loss.rpartition("/")[0] for result in kept}) < 2:  # of one folder alone
         raise ValueError(" ".join(notes.values()))
     return kept, list(notes.values())
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 # A worker that dies may have been in the way of something else; one that dies twice on one item has a reason.
 ATTEMPTS = 2
@@ -38,6 +38,7 @@ class WorkerDiedError(RuntimeError):
         super().__init__(f"its worker process died {ATTEMPTS} times (killed, or out of memory)")
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Works on items in some number of processes somewhere.
 

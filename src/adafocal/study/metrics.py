@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a study compares: the metrics of a run's test part."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+UNDEFINED = "-"
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class Metric:
     compared: bool = True
 
     def text(self, value: float | None, *, signed: bool = False) -> str:
-        """Give a value as tables show it; ``-`` for one that is not defined."""
-        return "-" if value is None else f"{self.scale * value:{'+' if signed else ''}.{self.digits}f}"
+        """Give a value as tables show it."""
+        return UNDEFINED if value is None else f"{self.scale * value:{'+' if signed else ''}.{self.digits}f}"
 
 
 METRICS = {
@@ -41,7 +44,8 @@ COMPARED = tuple(name for name, metric in METRICS.items() if metric.compared)
 
 
 def test_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Pick the metrics of a run's test part: as trained, and after temperature scaling."""
-    scaled = {f"{metric}_scaled": summary["test_scaled"][metric] for metric in ("ece", "nll")}
+    """Pick the metrics of a run's test part, as trained and after temperature scaling; NaN for infinite ones."""
+    scaled = {f"{metric}_scaled": summary["test_scaled"].get(metric) for metric in ("ece", "nll")}
     values = {**summary["test"], **scaled, "temperature": summary["temperature"]}
-    return {metric: values[metric] for metric in METRICS}
+    picked = {metric: values[metric] for metric in METRICS if metric in values}
+    return {metric: math.nan if value is None else value for metric, value in picked.items()}

@@ -141,12 +141,12 @@ def compare(
         }
         for name, part in by_experiment.items()
     ]
-    ranks = {metric: _ranks(experiments, metric) for metric in COMPARED}
+    ranks = {metric: found for metric in COMPARED if (found := _ranks(experiments, metric)) is not None}
     return {
         "baseline": baseline,
         "experiments": experiments,
         "failures": [],
-        "ranks": ranks if all(ranks.values()) else None,
+        "ranks": ranks or None,
         "notes": [],
     }
 
@@ -154,7 +154,11 @@ def compare(
 def _ranks(experiments: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any] | None:
     """Rank the losses by their means over the seeds."""
     means = {
-        experiment["name"]: {entry["loss"]: entry["metrics"][metric]["mean"] for entry in experiment["losses"]}
+        experiment["name"]: {
+            entry["loss"]: entry["metrics"][metric]["mean"]
+            for entry in experiment["losses"]
+            if entry["metrics"].get(metric, {}).get("mean") is not None
+        }
         for experiment in experiments
     }
     ranks = average_ranks(means)
@@ -169,17 +173,16 @@ def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> l
     by_loss: dict[str, list[Result]] = {}
     for result in results:
         by_loss.setdefault(result.loss, []).append(result)
-    differences = {metric: _differences(by_loss, metric, baseline) for metric in COMPARED}
+    measured = [metric for metric in METRICS if all(metric in result.metrics for result in results)]
+    differences = {metric: _differences(by_loss, metric, baseline) for metric in COMPARED if metric in measured}
     return [
         {
             "loss": loss,
             "title": runs[0].title,
             "seeds": [run.seed for run in runs],
             "runs": [{"seed": run.seed, "folder": Path(relpath(run.folder, folder)).as_posix()} for run in runs],
-            "metrics": {metric: _plain(spread([run.metrics[metric] for run in runs])) for metric in METRICS},
-            "versus_baseline": {
-                metric: _plain(differences[metric][loss]) for metric in COMPARED if loss in differences[metric]
-            },
+            "metrics": {metric: _plain(spread([run.metrics[metric] for run in runs])) for metric in measured},
+            "versus_baseline": {metric: _plain(found[loss]) for metric, found in differences.items() if loss in found},
         }
         for loss, runs in by_loss.items()
     ]

@@ -15,7 +15,7 @@ from typing import Any
 from adafocal._files import write_text
 from adafocal.data import DATASETS
 from adafocal.models import MODELS
-from adafocal.study.metrics import METRICS
+from adafocal.study.metrics import METRICS, UNDEFINED
 
 # Backslash first: the others bring new ones.
 LATEX = {
@@ -64,16 +64,16 @@ class Table:
     layout: Layout
     labels: list[str]
     losses: list[str]
-    rows: list[tuple[list[str], list[dict[str, float] | None]]]
+    rows: list[tuple[list[str], list[dict[str, float | None] | None]]]
 
-    def cells(self, row: Sequence[dict[str, float] | None], *, bold: Callable[[str], str]) -> list[str]:
+    def cells(self, row: Sequence[dict[str, float | None] | None], *, bold: Callable[[str], str]) -> list[str]:
         """Give the texts of a row's losses; equal texts are equally good."""
         texts = {
             metric: [None if values is None else METRICS[metric].text(values[metric]) for values in row]
             for metric in self.layout.metrics
         }
         for metric, shown in texts.items():
-            held = [text for text in shown if text is not None]
+            held = [text for text in shown if text not in (None, UNDEFINED)]
             if METRICS[metric].compared and len(held) > 1:
                 best = min(held, key=float)
                 texts[metric] = [bold(text) if text == best else text for text in shown]
@@ -121,7 +121,7 @@ def as_csv(table: Table) -> str:
     writer.writerow([*table.labels, *(f"{loss}: {METRICS[metric].heading}" for loss, metric in metrics)])
     for labels, row in table.rows:
         numbers = [
-            "" if values is None else repr(METRICS[metric].scale * values[metric])
+            "" if values is None else _number(METRICS[metric].scale, values[metric])
             for values in row
             for metric in table.layout.metrics
         ]
@@ -153,6 +153,10 @@ def as_markdown(table: Table) -> str:
     return f"{table.layout.caption}; means over seeds.\n\n" + "\n".join(lines) + "\n"
 
 
+def _number(scale: float, value: float | None) -> str:
+    return "" if value is None else repr(scale * value)
+
+
 def latex(text: str) -> str:
     """Escape what has a meaning in LaTeX."""
     return "".join(LATEX.get(character, character) for character in text)
@@ -175,6 +179,6 @@ def _setting(experiment: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in experiment["varied"].items()) or str(experiment["name"])
 
 
-def _values(experiment: Mapping[str, Any], loss: str, metrics: Sequence[str]) -> dict[str, float] | None:
+def _values(experiment: Mapping[str, Any], loss: str, metrics: Sequence[str]) -> dict[str, float | None] | None:
     entry = next((entry for entry in experiment["losses"] if entry["loss"] == loss), None)
-    return None if entry is None else {metric: entry["metrics"][metric]["mean"] for metric in metrics}
+    return None if entry is None else {name: entry["metrics"].get(name, {}).get("mean") for name in metrics}

@@ -66,7 +66,7 @@ def _print_experiment(experiment: Mapping[str, Any], baseline: str, console: Con
     )
     for entry in losses:
         if entry["versus_baseline"]:
-            cells = [_difference(entry["versus_baseline"][name], metric) for name, metric in PLAIN.items()]
+            cells = [_difference(entry["versus_baseline"].get(name), metric) for name, metric in PLAIN.items()]
             table.add_row(escape(entry["title"]), *cells)
     console.print(table)
 
@@ -81,12 +81,16 @@ def _spreads(losses: Sequence[Mapping[str, Any]], title: str, metrics: Mapping[s
     return table
 
 
-def _spread(value: Mapping[str, Any], metric: Metric, *, signed: bool) -> str:
+def _spread(value: Mapping[str, Any] | None, metric: Metric, *, signed: bool) -> str:
+    if value is None:
+        return ""
     mean = metric.text(value["mean"], signed=signed)
     return mean if value["std"] is None else f"{mean} ± {metric.text(value['std'])}"
 
 
-def _difference(value: Mapping[str, Any], metric: Metric) -> str:
+def _difference(value: Mapping[str, Any] | None, metric: Metric) -> str:
+    if value is None:
+        return ""
     interval = "one seed: no interval"
     if value["low"] is not None:
         interval = f"\\[{metric.text(value['low'], signed=True)}, {metric.text(value['high'], signed=True)}]"
@@ -113,13 +117,13 @@ def _verdicts(comparison: Mapping[str, Any], name: str) -> Table:
     )
     for experiment in experiments:
         held = {entry["loss"]: entry["versus_baseline"].get(name) for entry in experiment["losses"]}
-        cells = [_difference(held[loss], metric) if held.get(loss) else "" for loss in others]
+        cells = [_difference(held.get(loss), metric) for loss in others]
         table.add_row(escape(experiment["name"]), *cells)
     return table
 
 
 def _print_ranks(ranks: Mapping[str, Any] | None, name: str, console: Console) -> None:
-    if ranks is None:
+    if ranks is None or name not in ranks:
         return
     found = ranks[name]
     order = ", ".join(f"{entry['title']} {entry['rank']:.2f}" for entry in found["losses"])

@@ -137,5 +137,7 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 def from_plain(settings: Mapping[str, Any]) -> TrainConfig:
     """Build the settings from what :func:`plain` gave."""
     optimizer = {**settings["optimizer"], "milestones": tuple(settings["optimizer"]["milestones"])}
-    parts = {"data": DataConfig(**settings["data"]), "optimizer": OptimizerConfig(**optimizer)}
+    size = settings["data"]["volume_size"]
+    data = {**settings["data"], "volume_size": None if size is None else tuple(size)}
+    parts = {"data": DataConfig(**data), "optimizer": OptimizerConfig(**optimizer)}
     return TrainConfig(**{**settings, **parts})

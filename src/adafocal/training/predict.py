@@ -18,6 +18,7 @@ from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import from_plain
 from adafocal.training.run import build
+from adafocal.training.voxels import VoxelSample, counted_rows
 
 
 def predict_with(
@@ -40,15 +41,28 @@ def predict_with(
         features: Whether to keep the penultimate layer, for out-of-distribution scores.
 
     Returns:
-        Predictions in the order of the part, on the CPU in float32. Other data whose labels are no classes of the model
+        Predictions in the order of the part, on the CPU in float32; of volumes at most about a million voxels, drawn
+        alike from all cases. Other data whose labels are no classes of the model
         get label 0 in every row, because a record needs labels; out-of-distribution scores do not read them.
 
     Raises:
         ValueError: If the run is not finished, the part is unknown, or the data do not fit the model.
         FileNotFoundError: If the other data are not where the settings say.
     """
-    folder = Path(folder)
     classifier = load_classifier(folder)
+    return predict_part(classifier, part=part, data=data, corruption=corruption, severity=severity, features=features)
+
+
+def predict_part(
+    classifier: Classifier,
+    *,
+    part: str = "test",
+    data: DataConfig | None = None,
+    corruption: str | None = None,
+    severity: int = 3,
+    features: bool = False,
+) -> Predictions:
+    """Do what :func:`predict_with` does, with a classifier that is loaded already."""
     splits = classifier.splits
     if data is not None:
         split = foreign_split(read_sources(data), part, like=splits, config=classifier.config.data)
@@ -58,9 +72,9 @@ def predict_with(
         raise ValueError(f"`part` must be one of {', '.join(splits.parts)}, got {part!r}.")
     if corruption is not None:
         split = _corrupted(split, corruption, severity, seed=classifier.config.seed)
-    logits, penultimate = _forward(classifier, split, features=features)
-    known = bool((split.labels < splits.n_classes).all())
-    labels = split.labels if known else torch.zeros_like(split.labels)
+    logits, labels, penultimate = (_forward_voxels if splits.dense else _forward)(classifier, split, features=features)
+    if not bool((labels < splits.n_classes).all()):
+        labels = torch.zeros_like(labels)
     return Predictions(logits=logits, labels=labels, features=penultimate)
 
 
@@ -81,7 +95,7 @@ def load_classifier(folder: str | Path) -> Classifier:
 
 
 @torch.no_grad()
-def _forward(classifier: Classifier, split: Split, *, features: bool) -> tuple[Tensor, Tensor | None]:
+def _forward(classifier: Classifier, split: Split, *, features: bool) -> tuple[Tensor, Tensor, Tensor | None]:
     logits, penultimate = [], []
     model: Any = classifier.network  # every model of the catalogue has features()
     for inputs, _ in TensorBatches(split, classifier.config.evaluation_batch_size):
@@ -89,7 +103,24 @@ def _forward(classifier: Classifier, split: Split, *, features: bool) -> tuple[T
         logits.append(classifier(ready).float())
         if features:
             penultimate.append(model.features(ready).flatten(1).float())
-    return torch.cat(logits), torch.cat(penultimate) if features else None
+    return torch.cat(logits), split.labels, torch.cat(penultimate) if features else None
+
+
+@torch.no_grad()
+def _forward_voxels(classifier: Classifier, split: Split, *, features: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    kept: list[tuple[Tensor, ...]] = []
+    model: Any = classifier.model
+    sample = VoxelSample(split.labels, seed=classifier.config.seed)
+    for inputs, labels in TensorBatches(split, 1):
+        ready = classifier.prepared(inputs, training=False)
+        rows, flat = counted_rows(classifier(ready).float(), labels)
+        chosen = sample.choose(len(flat))
+        case = [rows[chosen], flat[chosen]]
+        if features:
+            case.append(counted_rows(model.features(ready).float(), labels)[0][chosen])
+        kept.append(tuple(case))
+    logits, labels, *penultimate = (torch.cat(parts) for parts in zip(*kept, strict=True))
+    return logits, labels, penultimate[0] if features else None
 
 
 def _corrupted(split: Split, name: str, severity: int, *, seed: int) -> Split:

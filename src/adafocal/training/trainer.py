@@ -82,7 +82,7 @@ def make_logger(config: TrainConfig, folder: Path) -> Any:
 
 
 def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> list[L.Callback]:
-    adapting = [AdaFocalCallback("loss")] if isinstance(classifier.loss, AdaFocalLoss) else []
+    adapting = [AdaFocalCallback("loss", log_prefix=None)] if isinstance(classifier.loss, AdaFocalLoss) else []
     stopping = [] if config.early_stopping is None else [_EarlyStopping(config.monitor, patience=config.early_stopping)]
     last, best = {"every_n_epochs": 1}, {"monitor": config.monitor, "save_weights_only": True}
     checkpoints = [

@@ -75,7 +75,9 @@ class PooledVoxels:
         """Add the voxels of a case, logits (M, C) and labels (M,); gives error, NLL and ECE of the case."""
         edges = equal_width_edges(self.n_bins, dtype=rows.dtype)
         case: StreamSums | None = None
-        for part, part_labels in zip((rows / self.temperature).split(ROWS), labels.split(ROWS), strict=True):
+        for part, part_labels in zip(
+            torch.split(rows / self.temperature, ROWS), torch.split(labels, ROWS), strict=True
+        ):
             predictions = Predictions(logits=part, labels=part_labels)
             sums = stream_sums(predictions, n_bins=self.n_bins)
             case = sums if case is None else merge_sums(case, sums)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Out-of-distribution detection with a finished run: its test part against other data and corruptions of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from adafocal.data import CORRUPTIONS, DATASETS, DataConfig
+from adafocal.ood import ComparisonRow, compare_scores
+from adafocal.predictions import Predictions
+from adafocal.training.classifier import Classifier
+from adafocal.training.predict import load_classifier, predict_part
+
+
+def compare_run(
+    folder: str | Path,
+    against: Sequence[str],
+    *,
+    root: str | Path | None = None,
+    scores: Sequence[str] | None = None,
+    k: int = 50,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+) -> list[ComparisonRow]:
+    """Measure how well a run's model tells other data from its own test part.
+
+    Args:
+        folder: A finished run.
+        against: What to tell from the test part: ``CORRUPTION-SEVERITY`` such as ``gaussian_noise-5``, a data set of
+            the catalogue, a folder in ``root``, or the path of a folder or file of data.
+        root: Folder that holds data sets by name; None reads the catalogue's from the hub.
+        scores: Names in ``SCORES`` and ``FEATURE_SCORES``; None takes all.
+        k: Neighbour of the ``knn`` score.
+        level: Coverage of the intervals.
+        n_resamples: Bootstrap resamples.
+
+    Returns:
+        One row per set and score.
+
+    Raises:
+        ValueError: If the run is not finished, or a set is unknown or does not fit the model.
+        FileNotFoundError: If a set is not where it should be.
+    """
+    sets = {name: other_data(name, root) for name in against}
+    classifier = load_classifier(folder)
+    others = {name: _predicted(classifier, *found) for name, found in sets.items()}
+    test = predict_part(classifier, features=True)
+    train = predict_part(classifier, part="train", features=True)
+    return compare_scores(test, others, train=train, scores=scores, k=k, level=level, n_resamples=n_resamples)
+
+
+def other_data(name: str, root: str | Path | None) -> tuple[DataConfig | None, str | None, int]:
+    """Find what a name means: other data, or a corruption of the run's own and its severity.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    corruption, _, severity = name.rpartition("-")
+    if corruption in CORRUPTIONS and severity.isdecimal():
+        return None, corruption, int(severity)
+    for path in (Path(name), *(() if root is None else (Path(root) / name,))):
+        if path.exists():
+            return DataConfig(name=path.stem, path=str(path)), None, 0
+    if name in DATASETS:
+        return DataConfig(name=name, root=None if root is None else str(root)), None, 0
+    raise ValueError(
+        f"`against` must name a corruption and its severity such as {next(iter(CORRUPTIONS))}-5, a data set of "
+        f"`adafocal list datasets`, a folder in `root` or a path, got {name!r}."
+    )
+
+
+def _predicted(classifier: Classifier, data: DataConfig | None, corruption: str | None, severity: int) -> Predictions:
+    return predict_part(
+        classifier, data=data, corruption=corruption, severity=severity if corruption else 3, features=True
+    )

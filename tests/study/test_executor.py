@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import signal
+
+import pytest
+
+from adafocal.study.executor import LocalExecutor, WorkerDiedError
+
+
+def work(item):
+    """Do what the item says: square a number, raise, or die until a file says it was tried before."""
+    kind, value = item
+    if kind == "raise":
+        raise ValueError(f"`value` must be lucky, got {value}.")
+    if kind == "lock":
+        raise OSError(f"{value} cannot be sent back", lambda: None)
+    if kind == "die":
+        value.write_text(value.read_text() + "x")
+        if len(value.read_text()) < 2 or value.name == "always":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value.name
+    return value**2
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deaths")
+    (folder / "once").write_text("")
+    (folder / "always").write_text("")
+    items = [
+        ("square", 3),
+        ("raise", 13),
+        ("die", folder / "once"),
+        ("die", folder / "always"),
+        ("lock", 1),
+        ("square", 4),
+    ]
+    found = [outcome for outcome in LocalExecutor(2).outcomes(work, items) if outcome is not None]
+    return folder, {outcome.index: outcome for outcome in found}
+
+
+def test_every_item_has_one_outcome(outcomes):
+    assert sorted(outcomes[1]) == [0, 1, 2, 3, 4, 5]
+    assert [outcomes[1][place].value for place in (0, 5)] == [9, 16]
+
+
+def test_an_error_comes_back_as_it_was_raised(outcomes):
+    error = outcomes[1][1].error
+
+    assert type(error) is ValueError
+    assert str(error) == "`value` must be lucky, got 13."
+
+
+def test_an_error_that_cannot_be_sent_comes_as_text(outcomes):
+    assert "1 cannot be sent back" in str(outcomes[1][4].error)
+
+
+def test_an_item_whose_worker_dies_is_tried_once_more_and_the_others_go_on(outcomes):
+    folder, found = outcomes
+
+    assert (found[2].value, found[2].error) == ("once", None)
+    assert isinstance(found[3].error, WorkerDiedError)
+    assert str(found[3].error) == "its worker process died 2 times (killed, or out of memory)"
+    assert (folder / "always").read_text() == "xx"
+
+
+def test_no_items_are_no_work():
+    assert list(LocalExecutor(2).outcomes(work, [])) == []

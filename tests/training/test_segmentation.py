@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+import csv
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from adafocal.calibration import evaluate
+from adafocal.data import DataConfig
+from adafocal.predictions import Predictions
+from adafocal.recipes import get_recipe
+from adafocal.report import write_page
+from adafocal.training.cases import case_scores, mean_scores
+from adafocal.training.history import History
+from adafocal.training.predict import predict_with
+from adafocal.training.run import run
+from adafocal.training.voxels import PooledVoxels, VoxelSample, counted_rows
+
+pytest.importorskip("monai")
+pytest.importorskip("cripser")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """The short recipe on ten volumes with a bright box each, whose halves are the two classes."""
+    generator, arrays = np.random.default_rng(0), {}
+    for number in range(10):
+        image = generator.normal(60, 20, (14 + number % 3, 20, 12))
+        label = np.zeros(image.shape, dtype=np.uint8)
+        place = 3 + number % 4
+        label[place : place + 6, 5:10, 3:9], label[place : place + 6, 10:15, 3:9] = 1, 2
+        image[label == 1] += 60
+        image[label == 2] += 120
+        arrays |= {f"box_{number}_image": image.clip(0, 255).astype(np.uint8), f"box_{number}_label": label}
+    path = tmp_path_factory.mktemp("volumes") / "boxes.npz"
+    np.savez(path, names=[f"box_{number}" for number in range(10)], **arrays)
+    data = DataConfig(name="volumes", path=str(path), validation_size=2, test_size=3)
+    recipe = get_recipe("hippocampus-unet3d-short")
+    return replace(recipe.config, data=data, epochs=2, model_args={"width": 4, "depth": 3})
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "boxes"
+    return folder, run(config, folder, progress=False)
+
+
+def cases_of(folder):
+    with (folder / "cases.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_of_volumes_counts_cases_and_writes_a_table_of_them(finished):
+    folder, summary = finished
+    rows = cases_of(folder)
+    with np.load(folder / "splits.npz") as parts:
+        names = [f"box_{row}" for row in parts["test"]]
+
+    assert summary["sizes"] == {"train": 5, "validation": 2, "test": 3}
+    assert [row["case"] for row in rows] == names
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert set(summary["segmentation"]) == {
+        "dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error", "voxels_pooled", "voxels_per_case",
+    }  # fmt: skip
+
+
+def test_pooled_calibration_is_that_of_all_voxels_that_count(finished):
+    folder, summary = finished
+    test = Predictions.load(folder / "test.parquet")
+    voxels = sum((14 + number % 3) * 20 * 12 for number in (int(row["case"][-1]) for row in cases_of(folder)))
+    exact = evaluate(test)
+    found = test.predicted > 0
+
+    assert summary["test"]["n"] == test.n == voxels
+    for name in ("accuracy", "nll", "ece", "brier", "classwise_ece", "overconfidence"):
+        assert summary["test"][name] == pytest.approx(getattr(exact, name), rel=1e-5, abs=1e-7), name
+    pooled = summary["segmentation"]["voxels_pooled"]
+    assert pooled["ece"] == summary["test"]["ece"]
+    assert pooled["ece_scaled"] == summary["test_scaled"]["ece"]
+    foreground = evaluate(Predictions(logits=test.logits[found], labels=test.labels[found]))
+    assert pooled["ece_predicted_foreground"] == pytest.approx(foreground.ece, rel=1e-5)
+    assert summary["test"]["accuracy_interval"] is None
+
+
+def test_calibration_per_case_is_the_mean_of_the_cases_own_errors(finished):
+    folder, summary = finished
+    test, rows, start, errors = Predictions.load(folder / "test.parquet"), cases_of(folder), 0, []
+    for row in rows:
+        end = start + (14 + int(row["case"][-1]) % 3) * 20 * 12
+        errors.append(evaluate(Predictions(logits=test.logits[start:end], labels=test.labels[start:end])).ece)
+        start = end
+
+    assert [float(row["ece"]) for row in rows] == pytest.approx(errors, rel=1e-5)
+    assert summary["segmentation"]["voxels_per_case"]["ece"] == pytest.approx(np.mean(errors), rel=1e-5)
+    assert summary["segmentation"]["voxels_per_case"]["ece"] != pytest.approx(summary["test"]["ece"], rel=1e-5)
+
+
+def test_temperature_is_fitted_to_validation_voxels_and_lowers_their_nll(finished):
+    folder, summary = finished
+    validation = Predictions.load(folder / "validation.parquet")
+    scaled = Predictions(logits=validation.logits / summary["temperature"], labels=validation.labels)
+
+    assert evaluate(scaled).nll <= summary["validation"]["nll"]
+    assert summary["test_scaled"]["error"] == summary["test"]["error"]
+
+
+def test_adafocal_adapts_to_voxels(finished):
+    folder, _ = finished
+    state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+
+    assert state["loss.gamma"].ne(1.0).any()
+    assert 0 < float(rows[-1]["val_nll"]) < 2
+
+
+def test_an_interrupted_run_is_resumed_and_ends_as_the_unbroken_one(finished, config, tmp_path, monkeypatch):
+    whole = History.on_train_epoch_end
+
+    def stop_in_the_second_epoch(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise RuntimeError("the lights went out")
+        whole(self, trainer, pl_module)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(History, "on_train_epoch_end", stop_in_the_second_epoch)
+        with pytest.raises(RuntimeError, match="the lights went out"):
+            run(config, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run/summary.json").exists()
+
+    assert run(config, tmp_path / "run", progress=False) == finished[1]
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "topology_aware_focal"])
+def test_the_other_losses_of_the_recipe_train_by_the_same_loop(loss, config, tmp_path):
+    config = replace(get_recipe("hippocampus-unet3d-short").with_loss(config, loss), epochs=1)
+    summary = run(config, tmp_path / "run", progress=False)
+
+    assert summary["loss"] == loss
+    assert 0 <= summary["segmentation"]["dice"]["mean"] <= 1
+
+
+def test_a_finished_run_predicts_voxels_with_features(finished):
+    folder, _ = finished
+    predictions = predict_with(folder, features=True)
+    stored = Predictions.load(folder / "test.parquet")
+
+    torch.testing.assert_close(predictions.logits, stored.logits, rtol=1e-4, atol=1e-5)
+    assert torch.equal(predictions.labels, stored.labels)
+    assert predictions.features.shape == (stored.n, 4)
+
+
+def test_a_model_of_volumes_takes_no_images(finished, rejects, tmp_path):
+    np.savez(tmp_path / "train.npz", image=np.zeros((4, 8, 8), dtype=np.uint8), label=np.arange(4))
+    with rejects(ValueError, "The data must be volumes, as the model was trained on, got other data."):
+        predict_with(finished[0], data=DataConfig(name="mine", path=str(tmp_path)))
+
+
+def test_the_page_shows_scores_slices_surfaces_and_diagrams(finished, tmp_path):
+    folder, summary = finished
+    page = write_page(folder, tmp_path / "page.html").read_text(encoding="utf-8")
+
+    assert len(page) < 2_000_000
+    assert page.count("<svg") == 4 + 6
+    for title in ("Best case, box_", "Worst case: surfaces", "Best case: persistence", "Segmentation</h2>"):
+        assert title in page
+    assert f"<td>{summary['segmentation']['dice']['mean']:.3f}</td>" in page
+
+
+def test_a_class_that_is_in_neither_mask_does_not_count():
+    labels = torch.zeros(4, 4, 4, dtype=torch.long)
+    labels[1:3, 1:3, 1:3] = 1
+    labels[3] = -100
+    predicted = torch.where(labels == 1, 1, 0)
+    predicted[3] = 2  # where no voxel counts
+    scores = case_scores(predicted, labels, ("background", "a", "b"))
+
+    assert scores["dice"] == scores["dice_a"] == 1.0
+    assert math.isnan(scores["dice_b"])
+    assert math.isnan(scores["betti0_error_b"])
+    assert mean_scores([scores], ("background", "a", "b"))["dice"] == {"mean": 1.0, "a": 1.0, "b": None}
+
+
+def test_betti_errors_count_pieces_tunnels_and_cavities_that_are_too_many():
+    labels = torch.zeros(9, 9, 9, dtype=torch.long)
+    labels[1:4, 1:4, 1:4] = 1
+    predicted = labels.clone()
+    predicted[2, 2, 2], predicted[6:8, 6:8, 6:8] = 0, 1
+    scores = case_scores(predicted, labels, ("background", "a"))
+
+    assert [scores[f"betti{dim}_error"] for dim in range(3)] == [1.0, 0.0, 1.0]
+
+
+def test_a_large_part_is_sampled_alike_from_all_cases():
+    labels = torch.zeros(3, 10, 10, 10, dtype=torch.long)
+    labels[1, 5:] = -100
+    sample = VoxelSample(labels, seed=0, limit=250)
+    chosen = [sample.choose(n) for n in (1000, 500, 1000)]
+
+    assert [len(rows) for rows in chosen] == [100, 50, 100]
+    assert all(bool(rows.diff().gt(0).all()) for rows in chosen)
+    assert torch.equal(VoxelSample(labels, seed=0, limit=2500).choose(500), torch.arange(500))
+
+
+def test_sums_do_not_depend_on_how_cases_are_cut(monkeypatch):
+    logits, labels = torch.randn(2, 3, 4, 5, 6), torch.randint(3, (2, 4, 5, 6))
+    labels[0, 0] = -100
+    rows, flat = counted_rows(logits, labels)
+    whole = PooledVoxels(n_bins=15)
+    whole.add(rows, flat)
+    monkeypatch.setattr("adafocal.training.voxels.ROWS", 50)
+    parts = PooledVoxels(n_bins=15)
+    for case, case_labels in zip(logits, labels, strict=True):
+        parts.add(*counted_rows(case[None], case_labels))
+
+    assert len(rows) == 2 * 120 - 30
+    for name, value in whole.summary().items():
+        assert parts.summary()[name] == (value if value is None else pytest.approx(value, abs=1e-6)), name
+    assert parts.foreground_ece() == pytest.approx(whole.foreground_ece(), abs=1e-6)
+
+
+def test_a_run_that_finds_no_foreground_says_so_with_none():
+    voxels = PooledVoxels(n_bins=15)
+    voxels.add(torch.tensor([[2.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1]))
+
+    assert voxels.foreground_ece() is None
+
+
+def test_the_settings_of_a_run_of_volumes_survive_their_file(finished, config):
+    stored = yaml.safe_load((finished[0] / "config.yaml").read_text())
+
+    assert stored["data"]["name"] == config.data.name
+    assert stored["loss_args"] == {"streaming": True, "ignore_predicted": 0}
