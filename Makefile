@@ -42,7 +42,7 @@ package: $(READY)
 # newer ones do, so warnings are no errors here.
 test-lowest:
 	$(PYTHON) -m venv $(VENV)-lowest
-	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[train,text,topology]' \
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[all,topology]' \
 		beartype hypothesis jaxtyping pytest pytest-xdist websocket-client
 	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest -n auto -o filterwarnings= --ignore tests/docs \
 		--ignore tests/packaging

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 
 from adafocal import Predictions
 from adafocal.calibration import evaluate
@@ -16,15 +16,16 @@ from adafocal.scaling import fit_temperature
 
 
 def main() -> None:
-    # Somebody else's model, and what it says of data it was not trained on.
+    # Somebody else's model, trained on few and noisy digits, and what it says of others.
     inputs, labels = load_digits(return_X_y=True)
-    train, rest, train_labels, rest_labels = train_test_split(inputs, labels, train_size=600, random_state=0)
-    probs: np.ndarray = GaussianNB(var_smoothing=1e-3).fit(train, train_labels).predict_proba(rest)
+    inputs = inputs + np.random.default_rng(0).normal(scale=4.0, size=inputs.shape)
+    train, rest, train_labels, rest_labels = train_test_split(inputs, labels, train_size=200, random_state=0)
+    probs: np.ndarray = MLPClassifier(random_state=0, max_iter=600).fit(train, train_labels).predict_proba(rest)
 
     # From here on it is arrays: one half to fit the temperature on, the other to measure with.
     validation, test = (
         Predictions(probs=torch.from_numpy(probs[half]), labels=torch.from_numpy(rest_labels[half]))
-        for half in (slice(600), slice(600, None))
+        for half in (slice(800), slice(800, None))
     )
     temperature = fit_temperature(validation)
     print(f"temperature {temperature.temperature:.2f}")

@@ -61,6 +61,10 @@ def check_command(words, *, run, monkeypatch, capsys):
         named = re.findall(r"\[([\w,]+)\]", " ".join(arguments))
         missing = [extra for extras in named for extra in extras.split(",") if f"\n{extra} = [" not in project]
         assert missing == []
+    elif "adafocal.cli" in arguments:
+        check_adafocal(
+            arguments[arguments.index("adafocal.cli") + 1 :], run=run, monkeypatch=monkeypatch, capsys=capsys
+        )
     else:
         assert program in ("python", "torchrun", "accelerate", "sh", "bash"), f"how is {program} to be checked?"
         paths = [word for word in arguments if re.match(r"(benchmarks|docs|examples|scripts|src|tests)/", word)]

@@ -11,6 +11,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
 PATH = re.compile(r"`((?:benchmarks|docs|examples|scripts|src|tests)/[\w./-]+)`")
 
+PLACEHOLDER = re.compile(r"NAME|PAGE")
+
 
 def slug(heading):
     """Give the anchor of a heading as GitHub and the site make it."""
@@ -41,9 +43,9 @@ def test_every_link_of_the_page_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_path_that_the_page_names_exists(page):
-    named = PATH.findall(page.read_text(encoding="utf-8"))
+    named = [path for path in PATH.findall(page.read_text(encoding="utf-8")) if not PLACEHOLDER.search(path)]
 
-    assert [path for path in named if not (ROOT / path).exists() and "NAME" not in path] == []
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_a_broken_link_is_noticed(tmp_path):

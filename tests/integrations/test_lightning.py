@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback, _own_samples
+from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss, ScheduledFocalLoss, SelectiveAULoss
 
 
@@ -262,6 +262,19 @@ def test_a_loss_outside_of_the_module_travels_with_the_callback(tmp_path):
 def test_what_a_distributed_sampler_repeats_is_not_counted(rank, own):
     sampler = DistributedSampler(range(13), num_replicas=3, rank=rank, shuffle=False)
 
+    callback, loader = AdaFocalCallback(), DataLoader(range(13), batch_size=2, sampler=sampler)
+    kept = [callback._new_samples(loader, len(batch)) for batch in loader]
+
     assert len(list(sampler)) == 5
-    assert _own_samples(sampler) == own
     assert set(list(sampler)[own:]) <= {0, 1}
+    assert kept == [2, 2, own - 4]
+
+
+def test_tokens_in_place_of_samples_are_refused_where_repeats_must_be_told(rejects):
+    sampler = DistributedSampler(range(13), num_replicas=2, rank=0, shuffle=False)
+    sentence = (
+        "`outputs` must give one row per sample where a DistributedSampler shards validation, "
+        "got 48 rows for a batch of 4."
+    )
+    with rejects(ValueError, sentence):
+        AdaFocalCallback()._new_samples(DataLoader(range(13), batch_size=4, sampler=sampler), 48)

@@ -108,6 +108,13 @@ def test_a_checkpoint_without_gammas_is_told(tmp_path):
         run.train(resume_from_checkpoint=str(path.parent))
 
 
+def test_a_checkpoint_of_other_bins_is_refused(rejects, tmp_path):
+    tiny.trainer("sequences", AdaFocalTrainerCallback(AdaFocalLoss(n_bins=4)), tmp_path, save_strategy="epoch").train()
+    other = tiny.trainer("sequences", AdaFocalTrainerCallback(AdaFocalLoss(n_bins=5)), tmp_path)
+    with rejects(ValueError, "`n_bins` must be 4 as in the checkpoint, got 5."):
+        other.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+
+
 def test_evaluation_outside_of_training_and_before_its_first_step_leaves_the_gammas_alone(tmp_path):
     callback = AdaFocalTrainerCallback(AdaFocalLoss(n_bins=4))
     run = tiny.trainer("sequences", callback, tmp_path, eval_on_start=True, eval_strategy="no", num_train_epochs=1)

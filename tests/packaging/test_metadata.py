@@ -39,7 +39,7 @@ def test_the_citation_has_what_its_format_requires_and_names_the_paper():
 
 
 def test_the_lowest_constraints_are_the_lower_bounds():
-    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").lower().splitlines()
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     bounds = {name.lower(): bound for name, bound in lower_bounds().items() if name not in ("timm",)}
 

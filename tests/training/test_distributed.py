@@ -50,7 +50,7 @@ def same_run(folder, alone):
     rows = history(folder)
     assert len(rows) == 3
     for row, expected in zip(rows, history(alone), strict=True):
-        assert row == pytest.approx(expected, abs=1e-6)
+        assert row == pytest.approx(expected, abs=1e-6, rel=1e-6)
     for part in ("validation", "test"):
         torch.testing.assert_close(
             Predictions.load(folder / f"{part}.parquet").logits,

@@ -140,6 +140,7 @@ def test_loggers_that_are_unknown_or_take_other_settings_are_named(rejects, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler imports what torch deprecates
 def test_a_compiled_model_trains_and_its_checkpoint_loads_uncompiled(tmp_path):
     run(replace(SHORT, compile=True, epochs=1), tmp_path / "run", progress=False)
 

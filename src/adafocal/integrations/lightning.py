@@ -106,11 +106,8 @@ class AdaFocalCallback(L.Callback):
         """Hand the batch to the loss, without what the sampler repeats."""
         if _adapting(trainer) and dataloader_idx == (self.loader or 0):
             logits, labels = self._logits_and_labels(outputs, batch)
-            sampler = _sampler(trainer, dataloader_idx)
-            if sampler is not None:
-                kept = _own_samples(sampler) - self._n_seen
-                self._n_seen += len(labels)
-                logits, labels = logits[: max(0, kept)], labels[: max(0, kept)]
+            kept = self._new_samples(_loader(trainer, dataloader_idx), len(labels))
+            logits, labels = logits[:kept], labels[:kept]
             if len(labels) > 0:
                 self._find(pl_module).observe(logits, labels)
 
@@ -133,6 +130,20 @@ class AdaFocalCallback(L.Callback):
                 f"say how to read it, got {type(step_output).__name__}."
             )
         return step_output["logits"], step_output["labels"]
+
+    def _new_samples(self, loader: Any, n_samples: int) -> int:
+        """Count the samples of this rank's next batch that no rank has had before; a sampler's repeats come last."""
+        sampler = _distributed_sampler(loader)
+        if sampler is None:
+            return n_samples
+        if loader.batch_size is not None and n_samples > loader.batch_size:
+            raise ValueError(
+                "`outputs` must give one row per sample where a DistributedSampler shards validation, "
+                f"got {n_samples} rows for a batch of {loader.batch_size}."
+            )
+        left = _own_samples(sampler) - self._n_seen
+        self._n_seen += n_samples
+        return min(n_samples, max(0, left))
 
     def _find(self, pl_module: Any) -> AdaFocalLoss:
         if isinstance(self.loss, AdaFocalLoss):
@@ -178,16 +189,20 @@ def _validate_every(trainer: Any, n_steps: int) -> None:
     trainer.val_check_interval, trainer.check_val_every_n_epoch = wanted
 
 
-def _sampler(trainer: Any, index: int) -> DistributedSampler[Any] | None:
-    """Give the sampler that shards the loader of this index over the ranks, if there is one."""
+def _loader(trainer: Any, index: int) -> Any:
     loaders = trainer.val_dataloaders
     if isinstance(loaders, Mapping):
         loaders = list(loaders.values())
-    loader = loaders[index] if isinstance(loaders, (list, tuple)) else loaders
-    sampler = getattr(loader, "sampler", None)
+    return loaders[index] if isinstance(loaders, (list, tuple)) else loaders
+
+
+def _distributed_sampler(loader: Any) -> DistributedSampler[Any] | None:
+    """Give the sampler that shards the loader over the ranks, if there is one."""
+    batches = getattr(loader, "batch_sampler", None)
+    sampler = getattr(loader if batches is None else batches, "sampler", None)
     return sampler if isinstance(sampler, DistributedSampler) else None
 
 
 def _own_samples(sampler: DistributedSampler[Any]) -> int:
-    """Count this rank's samples that no rank has had before; what a DistributedSampler repeats comes last."""
+    """Count this rank's share of the samples, without those that the sampler repeats."""
     return len(range(sampler.rank, len(sampler.dataset), sampler.num_replicas))  # type: ignore[arg-type]

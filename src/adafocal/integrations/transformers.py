@@ -96,9 +96,14 @@ class AdaFocalTrainerCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take up the gammas of the checkpoint that training continues from."""
+        self._training = False
         self.criterion.reset()
         saved = (state.stateful_callbacks or {}).get(STATE_NAME)
         if saved is not None:
+            if len(saved["gamma"]) != self.criterion.n_bins:
+                raise ValueError(
+                    f"`n_bins` must be {len(saved['gamma'])} as in the checkpoint, got {self.criterion.n_bins}."
+                )
             self.criterion.gamma.copy_(torch.tensor(saved["gamma"]))
             self.criterion.edges.copy_(torch.tensor(saved["edges"]))
         elif state.global_step > 0:

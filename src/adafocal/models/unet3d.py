@@ -59,7 +59,7 @@ class UNet3d(nn.Module):
             norm="instance",
             dropout=dropout,
         )
-        # With a slope below zero no feature can die; with ReLU one seed of three lost most of its eight.
+        # As in MONAI's levels; a ReLU could lose some of a narrow network's few features for good.
         self.activation = nn.PReLU()
         self.head = nn.Conv3d(width, n_classes, kernel_size=1)
 

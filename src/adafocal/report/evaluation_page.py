@@ -44,7 +44,10 @@ def write_evaluation(
 
 
 def _measures(whole: Measured) -> Table:
-    rows = [Row(title, [Cell(value), Cell(interval)]) for title, value, interval in measure_rows(whole)]
+    rows = [
+        Row(title[0].upper() + title[1:], [Cell(value), Cell(interval)])
+        for title, value, interval in measure_rows(whole)
+    ]
     return Table("measures", "Measures", "", ["Measure", "Value", "95 % interval"], rows, sortable=False)
 
 
@@ -63,11 +66,11 @@ def _groups(measured: dict[str, Measured]) -> Table | None:
 
 def _diagram(whole: Measured, event: str) -> Panel:
     data = reliability_from_bins(whole.bins)
-    with svg_figure("reliability", width=4.2, height=4.4, rows=[3.0, 1.0]) as drawing:
+    with svg_figure("reliability", width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
         draw_reliability(drawing.axes[0], data, curve=whole.curve, color=SERIES[0], event="share that happened")
         draw_counts(drawing.axes[1], data, color=SERIES[0])
     return Panel(
-        title=f"Is it true that {short(event)}?",
+        title=f"Calibrated event: {short(event)}",
         svg=drawing.svg,
         caption=f"{whole.summary.n:,} predictions.",
         alt=f"Reliability diagram: {points_in_words(data)}.",

@@ -87,7 +87,7 @@ def draw_risk_coverage(
     """
     coverage = np.linspace(0.02, 1.0, MAX_POINTS // 2)
     risks = [np.interp(coverage, curve.coverage.numpy(), curve.risk.numpy()) for curve in curves]
-    percent = [100 * risk for risk in risks]
+    percent = [(100 * risk).tolist() for risk in risks]
     draw_curves(ax, (100 * coverage).tolist(), percent, label=label, color=color, linestyle=linestyle)
     ax.set(xlim=(0, 100), ylim=(0, None), xlabel="coverage %, surest first", ylabel="error %")
 

@@ -115,7 +115,8 @@ def _histogram_panel(one: Mapping[str, Any], name: str) -> Panel:
         draw_score_histograms(drawing.axes[0], bins["edges"], bins["id"], bins["ood"])
         drawing.axes[0].legend(fontsize=9)
     medians = [_median(bins["edges"], bins[kind]) for kind in ("id", "ood")]
-    caption = f"Medians about {medians[0]:.3g} in, {medians[1]:.3g} out of distribution."
+    said = [f"{median:.3g}".replace("-", "−") for median in medians]
+    caption = f"Medians about {said[0]} in, {said[1]} out of distribution."
     return Panel(f"Scores: {score}", drawing.svg, caption, f"Histograms of the {score} score of both kinds. {caption}")
 
 

@@ -27,7 +27,7 @@ from adafocal.report.svg import svg_figure
 from adafocal.report.tables import COLUMNS
 
 CLASS_COLUMNS = 5
-RANKED = {metric: f"Ranks by {heading.removesuffix(' %')}" for metric, heading, _, _ in COLUMNS}
+RANKED = {metric: heading.replace(" %", "") for metric, heading, _, _ in COLUMNS} | {"nll_scaled": "NLL after T"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class Panel:
         caption: A sentence below it.
         alt: What it shows, in words and numbers, for those who do not see it.
         wide: Whether it takes the whole width.
-        half: Whether it takes half of it.
     """
 
     title: str
@@ -48,7 +47,6 @@ class Panel:
     caption: str
     alt: str
     wide: bool = False
-    half: bool = False
 
 
 def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_runs: int) -> Panel:
@@ -76,7 +74,7 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
     columns = min(CLASS_COLUMNS, len(class_names))
     rows = ceil(len(class_names) / columns)
     with svg_figure(name, width=2.0 * columns, height=1.75 * rows + 0.5, rows=[]) as drawing:
-        grid = drawing.figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+        grid = list(drawing.figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten())
         for ax in grid[len(class_names) :]:
             ax.set_visible(False)
         plot_classes(grid[: len(class_names)], losses, class_names)
@@ -149,13 +147,14 @@ def rank_panels(ranks: Mapping[str, Any]) -> list[Panel]:
     for metric, of_metric in ranks.items():
         if of_metric is None:
             continue
-        with svg_figure(f"ranks-{metric}", width=5.4, height=0.8 + 0.14 * len(of_metric["losses"])) as drawing:
+        with svg_figure(f"ranks-{metric}", width=4.5, height=0.9 + 0.15 * len(of_metric["losses"])) as drawing:
             plot_ranks(drawing.axes[0], of_metric)
         places = ", ".join(f"{short(entry['title'])} {entry['rank']:.2f}" for entry in of_metric["losses"])
-        caption = f"{of_metric['n_experiments']} experiments; Friedman test p = {of_metric['p_value']:.3g}."
+        p_value = "not defined" if of_metric["p_value"] is None else f"{of_metric['p_value']:.3g}"
+        caption = f"{of_metric['n_experiments']} experiments; p-value of the Friedman test: {p_value}."
         difference = f"Critical difference {of_metric['critical_difference']:.2f}."
         alt = f"Average ranks, best first: {places}. {difference} {caption}"
-        panels.append(Panel(RANKED.get(metric, short(metric)), drawing.svg, caption, alt, half=True))
+        panels.append(Panel(f"Ranks by {RANKED.get(metric, short(metric))}", drawing.svg, caption, alt))
     return panels
 
 

@@ -143,7 +143,7 @@ def _reliability(figure: Any, of: Experiment, per_row: int) -> None:
     grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False, height_ratios=[3, 1] * rows)
     for index in range(rows * columns):
         row, column = divmod(index, columns)
-        axes = grid[2 * row : 2 * row + 2, column]
+        axes = list(grid[2 * row : 2 * row + 2, column])
         if index >= len(losses):
             for ax in axes:
                 ax.set_visible(False)
@@ -181,7 +181,8 @@ def _training(figure: Any, of: Experiment, column: str) -> None:
 def _classes(figure: Any, of: Experiment, columns: int) -> None:
     names = of.losses[0].runs[0].class_names
     columns = min(columns, len(names))
-    axes = figure.subplots(ceil(len(names) / columns), columns, sharex=True, sharey=True, squeeze=False).flatten()
+    shape = (ceil(len(names) / columns), columns)
+    axes = list(figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).flatten())
     for ax in axes[len(names) :]:
         ax.set_visible(False)
     plot_classes(axes[: len(names)], [(loss.title, loss.outcome) for loss in of.losses], names, longest=14)
