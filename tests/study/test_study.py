@@ -94,8 +94,8 @@ def test_a_grid_that_is_none_is_refused(rejects, tmp_path):
         study(tmp_path, baseline="focal")
     with rejects(
         ValueError,
-        "`devices` and `num_nodes` must be 1 in a study, whose runs share the machine, got 2 and 1: start such runs with "
-        "`adafocal train`.",
+        "`devices` and `num_nodes` must be 1 in a study, whose runs share the machine, got 2 and 1: start such runs "
+        "with `adafocal train`.",
     ):
         study(tmp_path, config=replace(SHORT, devices=2))
 
