@@ -75,7 +75,8 @@ def _spreads(losses: Sequence[Mapping[str, Any]], title: str, metrics: Mapping[s
     table = _table(title, ["loss", *(metric.heading for metric in metrics.values())])
     for entry in losses:
         cells = [
-            _spread(entry["metrics"][name], metric, signed=name == "overconfidence") for name, metric in metrics.items()
+            _spread(entry["metrics"].get(name), metric, signed=name == "overconfidence")
+            for name, metric in metrics.items()
         ]
         table.add_row(escape(entry["title"]), *cells)
     return table
