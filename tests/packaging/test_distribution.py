@@ -77,7 +77,7 @@ def test_the_wheel_holds_every_module_and_what_pages_are_made_of(built):
     paths = [path for path in source.rglob("*") if path.suffix in (".py", ".html", ".css", ".js", ".typed")]
     expected = {path.relative_to(source).as_posix() for path in [*paths, source / "adafocal" / "py.typed"]}
 
-    assert {"adafocal/py.typed", "adafocal/report/page.html", "adafocal/report/page.css"} <= held
+    assert {"adafocal/py.typed", "adafocal/report/study.html", "adafocal/report/page.css"} <= held
     assert held == expected
 
 

@@ -92,6 +92,12 @@ def test_a_grid_that_is_none_is_refused(rejects, tmp_path):
         study(tmp_path, experiments=(Experiment("digits", SHORT), Experiment("digits", SHORT)))
     with rejects(ValueError, "`baseline` must be one of 'cross_entropy', 'adafocal', got 'focal'."):
         study(tmp_path, baseline="focal")
+    with rejects(
+        ValueError,
+        "`devices` and `num_nodes` must be 1 in a study, whose runs share the machine, got 2 and 1: start such runs "
+        "with `adafocal train`.",
+    ):
+        study(tmp_path, config=replace(SHORT, devices=2))
 
 
 def test_a_folder_with_runs_of_other_settings_is_refused_and_more_of_anything_else_is_welcome(rejects, study_folder):

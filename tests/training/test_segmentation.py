@@ -168,7 +168,7 @@ def test_the_page_shows_scores_slices_surfaces_and_diagrams(finished, tmp_path):
     assert page.count('id="cases"') == 1
     for title in ("Best case, box_", "Worst case: surfaces", "Best case: persistence", ">Segmentation</h2>"):
         assert title in page
-    assert re.search(rf"<td[^>]*>{summary['segmentation']['dice']['mean']:.3f}\\s*</td>", page)
+    assert re.search(rf"<td[^>]*>{summary['segmentation']['dice']['mean']:.3f}\s*</td>", page)
 
 
 def test_a_class_that_is_in_neither_mask_does_not_count():

@@ -32,7 +32,7 @@ def case_panels(folder: str | Path, *, mark: str = "") -> list[Panel]:
         mark: Keeps the figures of several runs on one page apart.
 
     Returns:
-        Panels of half a page's width, the best case beside the worst; none where the folder holds no ``cases.npz``.
+        Panels, the best case before the worst one; none where the folder holds no ``cases.npz``.
 
     Raises:
         ValueError: If that file is damaged.
@@ -140,7 +140,6 @@ def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str
         caption=f"Dice {float(case['dice']):.3f}. Solid lines are the true mask, dashed lines the predicted one.",
         alt=f"{KINDS[kind]}, {case['name']}, Dice {float(case['dice']):.3f}: slices {places} with contours of "
         f"{', '.join(names[1:])}.",
-        half=True,
     )
 
 
@@ -161,7 +160,6 @@ def _surfaces(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[s
         svg=drawing.svg,
         caption=f"Voxels: {voxels}.",
         alt=f"{KINDS[kind]}: surfaces of the true and the predicted mask. Voxels: {voxels}.",
-        half=True,
     )
 
 
@@ -180,7 +178,6 @@ def _diagrams(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[s
         caption="Birth and death of components (circles), tunnels (triangles) and cavities (squares) of the "
         f"predicted mask as its threshold falls from 1 to 0; those that last longest. At 0.5: {'; '.join(told)}.",
         alt=f"{KINDS[kind]}: persistence diagrams. At probability 0.5: {'; '.join(told)}.",
-        half=True,
     )
 
 

@@ -95,7 +95,8 @@ class Study:
         folder: The study folder.
 
     Raises:
-        ValueError: If a loss is unknown or anything is named twice, or the baseline is not among the losses.
+        ValueError: If a loss is unknown or anything is named twice, the baseline is not among the losses, or a run
+            wants several devices.
     """
 
     experiments: tuple[Experiment, ...]
@@ -113,6 +114,12 @@ class Study:
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"`{name}` must hold at least one value and none twice, got {list(values)}.")
         check_choice("baseline", self.baseline, self.losses)
+        for config in (experiment.config for experiment in self.experiments):
+            if config.devices != 1 or config.num_nodes != 1:
+                raise ValueError(
+                    "`devices` and `num_nodes` must be 1 in a study, whose runs share the machine, "
+                    f"got {config.devices} and {config.num_nodes}: start such runs with `adafocal train`."
+                )
 
     @property
     def runs(self) -> list[Run]:
