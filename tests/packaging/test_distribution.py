@@ -29,6 +29,7 @@ USES = {
     "report": "adafocal evaluate p.csv --html p.html",
     "train": "adafocal train --epochs 1 --progress false",
     "text": "python -c 'import transformers, adafocal.models'",
+    "segmentation": "python -c 'import monai, nibabel, adafocal'",
     "topology": f"python -c '{TOPOLOGY}'",
     "ray": "python -c 'import ray, adafocal'",
 }

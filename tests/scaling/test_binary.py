@@ -95,7 +95,9 @@ def test_the_top_label_variants_preserve_every_predicted_class(seed, c, method, 
 
 def test_the_catalogue_says_truly_which_methods_preserve_the_predicted_class():
     predictions = drawn(n=300)
-    as_logits = Predictions(logits=predictions.log_probs, labels=predictions.labels)
+    labels = predictions.labels.clone()
+    labels[::3] = 0  # a class so frequent that whatever can change predictions does, whichever labels torch drew
+    as_logits = Predictions(logits=predictions.log_probs, labels=labels)
     for name, fit in METHODS.items():
         same = torch.equal(predictions.predicted, fit(as_logits).apply(as_logits).predicted)
         assert same == (name in ARGMAX_PRESERVING), name

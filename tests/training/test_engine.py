@@ -214,3 +214,16 @@ def test_the_reduction_of_the_loss_sets_its_share_of_a_batch(monkeypatch):
         torch.testing.assert_close(
             classifier.training_step((logits, labels), 0), factor * classifier.loss(logits, labels)
         )
+
+
+@pytest.mark.parametrize(("limit", "place"), [(4 * 2**30, "meta"), (1000, "cpu")])
+def test_a_decoded_data_set_that_is_small_enough_moves_to_the_accelerator(limit, place, monkeypatch):
+    classifier = build(SHORT)
+    strategy = type("Strategy", (), {"root_device": torch.device("meta")})()  # stands for any accelerator
+    classifier._trainer = type("Trainer", (), {"strategy": strategy})()
+    monkeypatch.setattr("adafocal.training.classifier.DEVICE_BYTES", limit)
+    classifier.setup("fit")
+
+    for part in classifier.splits.parts.values():
+        assert part.inputs.device.type == part.labels.device.type == place
+        assert part.index.device.type == "cpu"

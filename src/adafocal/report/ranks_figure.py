@@ -37,7 +37,7 @@ def draw_critical_difference(ax: Any, ranks: Mapping[str, Any], *, color: str = 
         ax.plot([entry["rank"], entry["rank"], x], [0, y, y], color=color, linewidth=0.8)
         text = f"{entry['title']}  {entry['rank']:.2f}" if left else f"{entry['rank']:.2f}  {entry['title']}"
         ax.text(x - 0.03 if left else x + 0.03, y, text, color=color, ha="right" if left else "left", va="center")
-    ax.set(xlim=(0.9, n + 0.1), ylim=(-0.9 - 0.3 * bars - 0.6 * (half - 1), 1.2))
+    ax.set(xlim=(0.9, n + 0.1), ylim=(-0.9 - 0.3 * bars - 0.6 * (half - 1), 1.45))
     ax.set_axis_off()
 
 
@@ -51,4 +51,4 @@ def _axis_line(ax: Any, n: int, color: str) -> None:
 def _difference_bar(ax: Any, drawn: float, value: float, color: str) -> None:
     # As long as the line of ranks at most: a larger difference than that separates nothing.
     ax.plot([1, 1 + drawn], [0.75, 0.75], color=color, linewidth=1.2, marker="|", markersize=7, gid="difference")
-    ax.text(1 + drawn / 2, 0.82, f"critical difference {value:.2f}", color=color, ha="center", va="bottom")
+    ax.text(1 + drawn / 2, 0.95, f"critical difference {value:.2f}", color=color, ha="center", va="bottom")
