@@ -13,7 +13,6 @@ from statistics import mean, stdev
 
 import torch
 
-from adafocal.losses import LOSSES
 from adafocal.recipes import get_recipe
 from adafocal.training.run import run
 
@@ -45,7 +44,7 @@ def print_tables(summaries: dict[str, list[dict]]) -> None:
         measures = [[s["segmentation"][f"betti{dim}_error"]["mean"] for s in found] for dim in range(3)]
         dice, distance = ([s["segmentation"][name]["mean"] for s in found] for name in ("dice", "hausdorff95"))
         cells = [spread(dice, 3), spread(distance, 2), *(spread(values, 2) for values in measures)]
-        print(f"| {LOSSES[loss].title} | " + " | ".join(cells) + " |")
+        print(f"| `{loss}` | " + " | ".join(cells) + " |")
     print("\n| loss | ECE, pooled | ECE, per case | ECE, predicted foreground | NLL | T |\n|---|---|---|---|---|---|")
     for loss, found in summaries.items():
         pooled, per_case = ([s["segmentation"][f"voxels_{kind}"] for s in found] for kind in ("pooled", "per_case"))
@@ -56,7 +55,7 @@ def print_tables(summaries: dict[str, list[dict]]) -> None:
             both(pooled, "nll", 1, 4),
             spread([s["temperature"] for s in found], 2),
         ]
-        print(f"| {LOSSES[loss].title} | " + " | ".join(cells) + " |")
+        print(f"| `{loss}` | " + " | ".join(cells) + " |")
 
 
 def both(found: list[dict], name: str, scale: float, digits: int) -> str:

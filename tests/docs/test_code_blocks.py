@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 GIVEN = Path(__file__).parent / "given"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^(?P<run><!-- run -->\n)?```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```", re.M | re.S)
-# Commands that take long: their options are parsed, and they run only in blocks after the comment `run`.
+# Commands that train or predict: their options are parsed, and they run only in blocks after the comment `run`.
 LONG = ("train", "study", "predict", "report")
 # A block whose first line starts so is not run: it needs what no test machine has. How many each page may have.
 EXEMPT = "# not run in tests: "
@@ -52,7 +52,8 @@ def check_command(words, *, run, monkeypatch, capsys):
         words = words[1:]
     program, *arguments = words
     if program == "adafocal":
-        check_adafocal(arguments, run=run or arguments[0] not in LONG, monkeypatch=monkeypatch, capsys=capsys)
+        quick = arguments[0] not in LONG and "--run" not in arguments
+        check_adafocal(arguments, run=run or quick, monkeypatch=monkeypatch, capsys=capsys)
     elif program == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert all(f"\n{target}:" in makefile for target in arguments if "=" not in target)

@@ -240,6 +240,12 @@ def test_pictures_and_texts_of_examples_are_shown_as_far_as_they_are_there(tmp_p
     assert outline.text.count("sure of") == 3
 
 
+def test_examples_of_classes_that_the_run_has_not_are_refused(rejects, tmp_path):
+    folder = write_run(tmp_path / "run", examples=[{"predicted": 4}])
+    with rejects(ValueError, "`examples.json` must name classes of the run, 0 to 3, got 4 and 0."):
+        write_page(folder)
+
+
 def test_hostile_texts_are_shown_and_do_nothing(hostile):
     outline = Outline(hostile)
 

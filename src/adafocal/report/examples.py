@@ -73,6 +73,10 @@ def _of_run(title: str, run: RunContents, *, most: int, max_bytes: int) -> Examp
 
 
 def _example(one: dict[str, Any], names: Sequence[str]) -> Example:
+    known = range(len(names))
+    if one["predicted"] not in known or one["label"] not in known:
+        found = f"{one['predicted']!r} and {one['label']!r}"
+        raise ValueError(f"`examples.json` must name classes of the run, 0 to {known[-1]}, got {found}.")
     predicted, label = names[one["predicted"]], names[one["label"]]
     confidence = f"{number(one['confidence'], 1, scale=100)} %"
     return Example(

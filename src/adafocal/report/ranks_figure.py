@@ -51,4 +51,4 @@ def _axis_line(ax: Any, n: int, color: str) -> None:
 def _difference_bar(ax: Any, drawn: float, value: float, color: str) -> None:
     # As long as the line of ranks at most: a larger difference than that separates nothing.
     ax.plot([1, 1 + drawn], [0.75, 0.75], color=color, linewidth=1.2, marker="|", markersize=7, gid="difference")
-    ax.text(1 + drawn / 2, 0.82, f"critical difference {value:.2f}", color=color, ha="center", va="bottom")
+    ax.text(1 + drawn / 2, 0.95, f"critical difference {value:.2f}", color=color, ha="center", va="bottom")

@@ -128,7 +128,7 @@ def draw_diagram(ax: Any, points: Array, *, color: str = INK) -> None:
 
 def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     places = _middle(case["label"])
-    with svg_figure(f"slices-{mark}", rows=[], width=6.4, height=3.0) as drawing:
+    with svg_figure(f"slices-{mark}", rows=[], width=6.4, height=3.4) as drawing:
         for axis, (ax, place) in enumerate(zip(drawing.figure.subplots(1, 3), places, strict=True)):
             cut = [case[name].take(place, axis) for name in ("image", "label", "predicted")]
             draw_slice(ax, *cut, n_classes=len(names))
