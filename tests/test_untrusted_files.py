@@ -105,7 +105,7 @@ def dangers(text):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             owner, name = node.value.id, node.attr
-            if owner in ("pickle", "marshal", "shelve", "joblib", "dill") and name != "UnpicklingError":
+            if owner in ("pickle", "marshal", "shelve", "joblib", "dill") and not name.endswith("Error"):
                 yield f"{owner}.{name}"
             if owner == "yaml" and "load" in name and name != "safe_load":
                 yield f"yaml.{name}"
