@@ -6,7 +6,7 @@ step, then a validation pass. The engine adds Lightning, augmentation off in bot
 update, the history, two checkpoints and the TensorBoard log per epoch; the plain loop has none of it. Rounds alternate,
 so that a busy machine slows both; what is printed is the median of the ratios with its range.
 
-``python benchmarks/engine.py [--repeats 7] [--threads 2] [--train_size 2000]``
+``python benchmarks/engine.py [--repeats 7] [--threads 2] [--train_size 1000] [--models small_cnn resnet18]``
 """
 
 import argparse
@@ -120,14 +120,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--train_size", type=int, default=2000)
+    parser.add_argument("--train_size", type=int, default=1000)
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     n = options.train_size
     print(f"torch {torch.__version__}, {options.threads} threads, {n} training images, epochs 2 and 3 of 3")
     with tempfile.TemporaryDirectory() as folder:
         data = made_images(Path(folder), options.train_size)
-        for model, batch_size in MODELS.items():
+        for model, batch_size in ((model, MODELS[model]) for model in options.models):
             config = settings(data, model, batch_size, options.train_size, epochs=3)
             rounds = []
             for number in range(options.repeats):
