@@ -15,6 +15,7 @@ from adafocal.calibration import evaluate, one_class_from_probs
 from adafocal.cli import main
 from adafocal.report.evaluation import ALL, measure
 from adafocal.report.terminal import diagram_lines
+from adafocal.selective import aurc
 
 EXACT_IN_A_STREAM = (
     "n",
@@ -182,9 +183,38 @@ def test_the_page_stands_alone_and_escapes_what_comes_from_data(tmp_path, capsys
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert page.count("<script") == 1  # the one that sorts the table of groups
     assert "<b>" not in page
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 3  # reliability, classes, risk and coverage
     assert f"{100 * evaluate(data).accuracy:.2f} %" in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+
+
+def page_of(tmp_path, *options):
+    main(["evaluate", str(tmp_path / "p.parquet"), "--html", str(tmp_path / "page.html"), *options])
+    return (tmp_path / "page.html").read_text()
+
+
+def test_the_page_of_data_in_memory_shows_classes_and_the_error_of_the_surest(tmp_path):
+    data = predictions(300, n_classes=30)
+    data.save(tmp_path / "p.parquet")
+    page = page_of(tmp_path)
+    found = 100 * float((data.correct & (data.labels == 7)).sum() / (data.labels == 7).sum())
+
+    assert f"(AURC; lower is better): {100 * float(aurc(data.confidence, ~data.correct)):.2f}" in page
+    assert page.count('<th scope="row"><bdi>') >= 30
+    assert f">{found:.1f}</td>" in page
+    assert 'id="small-multiples"' not in page
+
+
+def test_the_page_of_a_class_or_of_a_stream_shows_what_sums_can_tell(tmp_path, monkeypatch):
+    predictions(300).save(tmp_path / "p.parquet")
+    of_class = page_of(tmp_path, "--positive-class", "1")
+    monkeypatch.setattr("adafocal.report.evaluation.IN_MEMORY", 0)
+    streamed = page_of(tmp_path)
+
+    for page in (of_class, streamed):
+        assert page.count("<svg") == 1
+        assert 'id="section-classes"' not in page
+        assert 'id="section-risk"' not in page
 
 
 def test_too_many_groups_are_refused(tmp_path, capsys):

@@ -49,12 +49,14 @@ class Measured:
         exact: Whether all predictions were in memory, so that every number is exact; else see
             :func:`~adafocal.calibration.stream_summary`.
         curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
+        predictions: All predictions, where they were in memory and the event is the top label; None for groups.
     """
 
     summary: CalibrationSummary
     bins: BinStats
     exact: bool
     curve: SmoothCurve | None = None
+    predictions: Predictions | None = None
 
 
 def measure(
@@ -144,7 +146,9 @@ def _exact(predictions: Predictions, n_bins: int, positive_class: int | None, *,
         confidence, correct = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
     bins = bin_stats(confidence, correct, equal_width_edges(n_bins, dtype=confidence.dtype))
     curve = smooth_reliability(confidence, correct) if whole else None
-    return Measured(evaluate(predictions, n_bins=n_bins, positive_class=positive_class), bins, exact=True, curve=curve)
+    summary = evaluate(predictions, n_bins=n_bins, positive_class=positive_class)
+    kept = predictions if whole and positive_class is None else None
+    return Measured(summary, bins, exact=True, curve=curve, predictions=kept)
 
 
 def sum_rows(

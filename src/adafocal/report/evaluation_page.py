@@ -3,15 +3,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from adafocal._files import write_text
 from adafocal.calibration import reliability_from_bins
 from adafocal.report.evaluation import ALL, Measured
-from adafocal.report.figures import draw_counts, draw_reliability
+from adafocal.report.figures import draw_counts, draw_reliability, draw_risk_coverage
 from adafocal.report.html import render_page, short
-from adafocal.report.panels import Panel, points_in_words
+from adafocal.report.outcome import SMALL_MULTIPLES, Outcome, outcome_of
+from adafocal.report.panels import Panel, class_panel, points_in_words
 from adafocal.report.svg import SERIES, svg_figure
-from adafocal.report.tables import Cell, Row, Table
+from adafocal.report.tables import Cell, Row, Table, run_classes
 from adafocal.report.terminal import STREAM_NOTE, group_rows, group_values, headline, measure_rows
 
 
@@ -37,6 +39,7 @@ def write_evaluation(
         "note": "" if whole.exact else STREAM_NOTE,
         "event": event,
         "reliability": _diagram(whole, event),
+        **_beyond_the_sums(whole),
         "groups": _groups(measured),
         "files": "\n".join(map(str, files)),
     }
@@ -49,6 +52,27 @@ def _measures(whole: Measured) -> Table:
         for title, value, interval in measure_rows(whole)
     ]
     return Table("measures", "Measures", "", ["Measure", "Value", "95 % interval"], rows, sortable=False)
+
+
+def _beyond_the_sums(whole: Measured) -> dict[str, Any]:
+    """Give what needs the predictions themselves: classes, and the error of the surest."""
+    if whole.predictions is None:
+        return {"classes": [], "class_table": None, "risk": []}
+    outcome = outcome_of(whole.predictions, n_bins=whole.bins.n_bins)
+    names = [str(number) for number in range(outcome.n_classes)]
+    small = outcome.n_classes <= SMALL_MULTIPLES
+    return {
+        "classes": [class_panel([("Predictions", outcome)], names, name="classes-drawn")] if small else [],
+        "class_table": run_classes(outcome, names),
+        "risk": [_risk(outcome)],
+    }
+
+
+def _risk(outcome: Outcome) -> Panel:
+    with svg_figure("risk", width=3.6, height=2.9) as drawing:
+        draw_risk_coverage(drawing.axes[0], [outcome.risk_coverage], color=SERIES[0])
+    caption = f"Area under the curve (AURC; lower is better): {100 * outcome.aurc:.2f}\u00a0%."
+    return Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curve. {caption}")
 
 
 def _groups(measured: dict[str, Measured]) -> Table | None:
