@@ -28,7 +28,7 @@ catalogue.py                 LOSSES: every loss by name, with paper and formula
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.aurc import AURCLoss, soft_rank
 from adafocal.losses.brier import BrierLoss, BrierWeightedLoss, brier_loss, brier_weighted_loss
-from adafocal.losses.catalogue import LOSSES, LossSpec, make_loss
+from adafocal.losses.catalogue import LOSSES, LossSpec, loss_title, make_loss
 from adafocal.losses.confidence import confidence_score
 from adafocal.losses.dual_focal import DualFocalLoss, dual_focal_loss
 from adafocal.losses.flsd import FLSDLoss, ScheduledFocalLoss, gamma_for_target
@@ -70,6 +70,7 @@ __all__ = [
     "gamma_for_target",
     "inverse_focal_loss",
     "linear_cross_entropy",
+    "loss_title",
     "make_loss",
     "mmce_penalty",
     "modulate",

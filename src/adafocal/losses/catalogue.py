@@ -2,6 +2,7 @@
 """Every loss by name: what the command line, studies, tests and docs read."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -251,6 +252,29 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
         if argument not in known:
             raise ValueError(f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
     return spec.cls(**arguments)
+
+
+def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:
+    """Give the name of a loss in tables and plots, with the numbers that it was trained with.
+
+    Args:
+        name: A key of ``LOSSES``; any other name is given back.
+        arguments: Arguments over the catalogue's defaults.
+
+    Example:
+        >>> loss_title("focal"), loss_title("focal", {"gamma": 2.0})
+        ('Focal (γ = 3)', 'Focal (γ = 2)')
+    """
+    if name not in LOSSES:
+        return name
+    spec = LOSSES[name]
+    title = spec.title
+    usual = {p.name: p.default for p in inspect.signature(spec.cls).parameters.values()} | dict(spec.defaults)
+    for argument, value in (arguments or {}).items():
+        before = usual.get(argument)
+        if all(isinstance(number, (int, float)) for number in (before, value)):
+            title = re.sub(rf"(?<![\d.]){re.escape(f'{before:g}')}(?![\d.])", f"{value:g}", title)
+    return title
 
 
 LEGACY_ARGUMENTS = ("size_average", "reduce")  # deprecated by torch

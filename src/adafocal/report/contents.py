@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from adafocal.calibration import BinStats
-from adafocal.losses.catalogue import LOSSES
+from adafocal.losses.catalogue import loss_title
 from adafocal.predictions import Predictions
 from adafocal.report.html import short
 from adafocal.report.outcome import Outcome, outcome_of, pooled
@@ -50,7 +50,7 @@ class RunContents:
     @property
     def title(self) -> str:
         """The loss as tables name it."""
-        return LOSSES[self.loss].title if self.loss in LOSSES else short(self.loss)
+        return short(loss_title(self.loss, self.settings["loss_args"]))
 
     @property
     def stats(self) -> BinStats:

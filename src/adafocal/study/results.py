@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 
 from adafocal._files import write_rows, write_text
-from adafocal.losses.catalogue import LOSSES
+from adafocal.losses.catalogue import loss_title
 from adafocal.study.metrics import COMPARED, METRICS, test_metrics
 from adafocal.study.plan import Study
 from adafocal.study.ranks import average_ranks
@@ -61,7 +61,7 @@ def read_result(folder: Path, *, experiment: str) -> Result:
     settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     loss = settings["loss"]
-    title = LOSSES[loss].title if loss in LOSSES else loss
+    title = loss_title(loss, settings["loss_args"])
     return Result(experiment, loss, title, settings["seed"], folder, settings, test_metrics(summary))
 
 
