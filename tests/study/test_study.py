@@ -186,7 +186,8 @@ def test_a_killed_run_is_begun_again_at_its_last_checkpoint(tmp_path):
 
     assert failures == []
     assert (run.folder / "log.txt").read_text().count(" process ") == 2
-    assert [row["epoch"] for row in csv.DictReader((run.folder / "metrics.csv").open())] == [str(i) for i in range(60)]
+    rows = csv.DictReader((run.folder / "metrics.csv").read_text().splitlines())
+    assert [row["epoch"] for row in rows] == [str(i) for i in range(60)]
 
 
 def kill_the_process_of(run):

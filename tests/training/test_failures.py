@@ -157,11 +157,13 @@ def test_a_read_only_folder_ends_in_one_sentence(tmp_path):
     for parent in tmp_path.parents[:3]:
         parent.chmod(0o755)
     tmp_path.chmod(0o755)
+    # A run before everything is imported: the other user may not be allowed to read this environment.
     code = (
-        "import os, sys; from adafocal.cli import main; import adafocal.cli.train, adafocal.training.run; "
-        "os.setuid(65534); sys.exit(main(sys.argv[1:]))"
+        "import os, sys; from adafocal.cli import main; *train, place = sys.argv[1:]; "
+        "main([*train, place + '/run']); os.setuid(65534); sys.exit(main([*train, place + '/closed/run']))"
     )
-    command = [sys.executable, "-c", code, "train", "--epochs", "1", "--run_dir", str(folder / "run")]
+    options = ["--epochs", "1", "--logger", "none", "--progress", "false"]
+    command = [sys.executable, "-c", code, "train", *options, "--run_dir", str(tmp_path)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
