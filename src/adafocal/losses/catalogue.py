@@ -261,6 +261,9 @@ def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:
         name: A key of ``LOSSES``; any other name is given back.
         arguments: Arguments over the catalogue's defaults.
 
+    Returns:
+        The catalogue's title, with the numbers in it replaced by those of ``arguments``.
+
     Example:
         >>> loss_title("focal"), loss_title("focal", {"gamma": 2.0})
         ('Focal (γ = 3)', 'Focal (γ = 2)')

@@ -50,7 +50,7 @@ class RunContents:
     @property
     def title(self) -> str:
         """The loss as tables name it."""
-        return short(loss_title(self.loss, self.settings["loss_args"]))
+        return short(loss_title(self.loss, self.settings.get("loss_args")))
 
     @property
     def stats(self) -> BinStats:

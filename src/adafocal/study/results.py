@@ -61,7 +61,7 @@ def read_result(folder: Path, *, experiment: str) -> Result:
     settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     loss = settings["loss"]
-    title = loss_title(loss, settings["loss_args"])
+    title = loss_title(loss, settings.get("loss_args"))
     return Result(experiment, loss, title, settings["seed"], folder, settings, test_metrics(summary))
 
 
