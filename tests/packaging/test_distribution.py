@@ -17,9 +17,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "runs", "site", "*.egg-info", "__pycache__")
-EXTRAS = re.findall(
-    r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text("utf-8").split("optional-dependencies]")[1], re.M
-)
+TABLE = (ROOT / "pyproject.toml").read_text("utf-8").split("[project.optional-dependencies]")[1].split("\n[")[0]
+EXTRAS = re.findall(r"^(\w+) = \[", TABLE, re.M)
 TOPOLOGY = (
     "import torch, adafocal; adafocal.TopologyAwareFocalLoss()(torch.zeros(1, 2, 4, 4), torch.ones(1, 4, 4).long())"
 )
