@@ -6,8 +6,6 @@ from pathlib import Path
 
 from adafocal.data import CORRUPTIONS, DATASETS, DataConfig
 from adafocal.ood import ComparisonRow, compare_scores
-from adafocal.predictions import Predictions
-from adafocal.training.classifier import Classifier
 from adafocal.training.predict import load_classifier, predict_part
 
 
@@ -42,14 +40,17 @@ def compare_run(
     """
     sets = {name: other_data(name, root) for name in against}
     classifier = load_classifier(folder)
-    others = {name: _predicted(classifier, *found) for name, found in sets.items()}
+    others = {
+        name: predict_part(classifier, data=data, corruption=corruption, severity=severity, features=True)
+        for name, (data, corruption, severity) in sets.items()
+    }
     test = predict_part(classifier, features=True)
     train = predict_part(classifier, part="train", features=True)
     return compare_scores(test, others, train=train, scores=scores, k=k, level=level, n_resamples=n_resamples)
 
 
 def other_data(name: str, root: str | Path | None) -> tuple[DataConfig | None, str | None, int]:
-    """Find what a name means: other data, or a corruption of the run's own and its severity.
+    """Find what a name means: other data, or a corruption of the run's own and its severity, 0 for none.
 
     Raises:
         ValueError: If it is neither.
@@ -65,10 +66,4 @@ def other_data(name: str, root: str | Path | None) -> tuple[DataConfig | None, s
     raise ValueError(
         f"`against` must name a corruption and its severity such as {next(iter(CORRUPTIONS))}-5, a data set of "
         f"`adafocal list datasets`, a folder in `root` or a path, got {name!r}."
-    )
-
-
-def _predicted(classifier: Classifier, data: DataConfig | None, corruption: str | None, severity: int) -> Predictions:
-    return predict_part(
-        classifier, data=data, corruption=corruption, severity=severity if corruption else 3, features=True
     )

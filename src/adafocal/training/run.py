@@ -66,12 +66,13 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     folder = Path(folder)
     if first_process():
         prepare_folder(config, folder, overwrite=overwrite)
-    started = (folder / "summary.json").exists() and (first_process() or not overwrite)
-    if started:
+    # Where another process may still be deleting the folder, what it holds does not count.
+    settled = first_process() or not overwrite
+    if settled and (folder / "summary.json").exists():
         return read_summary(folder)
     classifier = build(config)
     last = folder / LAST
-    resumed = last if last.exists() and (first_process() or not overwrite) else None
+    resumed = last if settled and last.exists() else None
     if resumed is not None:
         read_checkpoint(resumed, classifier)
     trainer = make_trainer(config, folder, classifier, progress=progress)
