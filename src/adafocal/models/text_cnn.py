@@ -62,23 +62,31 @@ class TextCNN(nn.Module):
             # As small as GloVe's: with torch's N(0, 1) the filters learn random vectors by heart and do not move them.
             nn.init.normal_(self.embedding.weight[1:], std=0.1)
         self.embedding.weight.requires_grad_(glove is None if train_embedding is None else train_embedding)
-        self.convs = nn.ModuleList(nn.Conv1d(channels, width, kernel_size) for channels in (size, width, width))
-        self.pool = nn.MaxPool1d(kernel_size, stride=1)
+        self.kernel_size = kernel_size
+        self.convs = nn.ModuleList(_ConvOverPlaces(channels, width, kernel_size) for channels in (size, width, width))
         self.hidden = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, n_classes)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Give the penultimate layer, shape (N, width), without dropout."""
-        places = self.embedding(inputs.long()).transpose(1, 2)
+        places = self.embedding(inputs.long()).transpose(1, 2).unsqueeze(2)
         for i, conv in enumerate(self.convs):
-            places = F.relu(conv(self.pool(places) if i > 0 else places))
-        return F.relu(self.hidden(places.amax(dim=2)))
+            places = F.relu(conv(F.max_pool2d(places, (1, self.kernel_size), stride=1) if i > 0 else places))
+        return F.relu(self.hidden(places.amax(dim=(2, 3))))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Give logits of shape (N, C)."""
         logits: Tensor = self.head(self.dropout(self.features(inputs)))
         return logits
+
+
+class _ConvOverPlaces(nn.Conv1d):
+    """A Conv1d of sequences (N, channels, 1, L) whose channels are last in memory, as word vectors lie."""
+
+    def forward(self, places: Tensor) -> Tensor:
+        filters = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(places, filters, self.bias)
 
 
 def word_vectors(path: str | Path, vocabulary: Sequence[str]) -> Tensor:
