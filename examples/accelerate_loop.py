@@ -49,6 +49,8 @@ def main() -> None:
         accelerator.print(f"epoch {epoch}: {int(stats.count.sum())} samples, equal-mass ECE {error:.1f} %")
     gammas = accelerator.gather(criterion.gamma).view(accelerator.num_processes, -1)
     accelerator.print("gammas agree:", bool((gammas == gammas[0]).all()))
+    # A distributed model that outlives its process group can hang at exit.
+    model, optimizer = accelerator.free_memory(model, optimizer)
     accelerator.end_training()
 
 

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 
 import pytest
+import torch
 
 from adafocal.study.executor import LocalExecutor, WorkerDiedError
 
@@ -19,7 +24,24 @@ def work(item):
         if len(value.read_text()) < 2 or value.name == "always":
             os.kill(os.getpid(), signal.SIGKILL)
         return value.name
+    if kind == "threads":
+        return torch.get_num_threads()
     return value**2
+
+
+WAITING = """
+import os, sys, time
+from pathlib import Path
+from adafocal.study.executor import LocalExecutor
+
+def wait(path):
+    Path(path + ".part").write_text(str(os.getpid()))
+    os.rename(path + ".part", path)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(LocalExecutor(1).outcomes(wait, [sys.argv[1]]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +88,40 @@ def test_an_item_whose_worker_dies_is_tried_once_more_and_the_others_go_on(outco
 
 def test_no_items_are_no_work():
     assert list(LocalExecutor(2).outcomes(work, [])) == []
+
+
+@pytest.mark.parametrize(("bound", "threads"), [("1", 1), ("many", os.cpu_count()), ("", os.cpu_count())])
+def test_a_worker_takes_no_more_threads_than_the_environment_allows(monkeypatch, bound, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", bound)
+
+    [outcome] = [outcome for outcome in LocalExecutor(1).outcomes(work, [("threads", None)]) if outcome is not None]
+
+    assert outcome.value == threads
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_a_parent_that_is_killed(tmp_path, how):
+    (tmp_path / "waiting.py").write_text(WAITING)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "waiting.py"), str(tmp_path / "pid")])
+    _until((tmp_path / "pid").exists)
+    worker = int((tmp_path / "pid").read_text())
+
+    parent.send_signal(how)
+    parent.wait()
+
+    _until(lambda: not _alive(worker))
+
+
+def _until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not happen within a minute")
+
+
+def _alive(process):
+    with suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return True
+    return False

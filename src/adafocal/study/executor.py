@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, parent_process
+from threading import Thread
 from typing import Any, Protocol, runtime_checkable
 
 # A worker that dies may have been in the way of something else; one that dies twice on one item has a reason.
@@ -69,7 +70,7 @@ class LocalExecutor:
 
     Attributes:
         workers: Number of processes.
-        cores: Threads of each process; None shares the cores.
+        cores: Threads of each process; None shares the cores, at most OMP_NUM_THREADS each.
         n_devices: Accelerators to hand out, one per process in turn; 0 leaves them alone.
     """
 
@@ -81,7 +82,7 @@ class LocalExecutor:
         """Call a function on every item; see :class:`Executor`."""
         waiting = deque((index, 1) for index in range(len(items)))
         n_workers = min(self.workers, len(items))
-        threads = self.cores or max(1, (os.cpu_count() or 1) // max(1, n_workers))
+        threads = self.cores or _share_of_cores(n_workers)
         workers = [_Worker(threads, place % self.n_devices if self.n_devices else None) for place in range(n_workers)]
         try:
             while waiting or any(worker.task for worker in workers):
@@ -101,6 +102,13 @@ class LocalExecutor:
         finally:
             for worker in workers:
                 worker.stop()
+
+
+def _share_of_cores(n_workers: int) -> int:
+    """Give the threads of each worker: its share of the cores, and no more than OMP_NUM_THREADS."""
+    share = max(1, (os.cpu_count() or 1) // max(1, n_workers))
+    bound = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(bound)) if bound.isdecimal() and int(bound) > 0 else share
 
 
 class _Worker:
@@ -145,6 +153,7 @@ class _Worker:
 def _serve(pipe: Any, threads: int, device: int | None) -> None:
     """Work on what the pipe brings until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
+    Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
     import torch
@@ -163,3 +172,11 @@ def _serve(pipe: Any, threads: int, device: int | None) -> None:
             pipe.send(reply)
         except (pickle.PicklingError, AttributeError, TypeError):
             pipe.send((None, RuntimeError(repr(reply[1] or reply[0]))))
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, were it killed: nobody would take the result."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
