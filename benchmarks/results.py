@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn finished studies into the tables of docs/results.md, and into small CSV files with a row per run.
+
+python benchmarks/results.py STUDY [STUDY ...] [--out docs/results/NAME.csv] [--pair mnist-emnist_letters]
+
+Several studies are read as one. ``--pair`` adds the AUROC of what `adafocal ood --run RUN --pair PAIR` has measured.
+"""
+
+import argparse
+import csv
+import json
+import shlex
+from pathlib import Path
+from statistics import mean, median, stdev
+
+from adafocal import Predictions
+from adafocal.calibration import evaluate, top_label_from_logits
+from adafocal.losses import LOSSES
+from adafocal.recipes import Recipe, get_recipe
+from adafocal.scaling import fit_temperature
+from adafocal.selective import aurc
+
+MEASURES = ("error", "ece", "ece_equal_mass", "classwise_ece", "nll")
+PERCENT = ("error", "ece", "ece_equal_mass", "classwise_ece", "aurc")
+SCORES = ("entropy", "energy", "mahalanobis", "knn")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--pair")
+    options = parser.parse_args()
+    runs = sorted(path.parent for study in options.studies for path in study.glob("runs/*/*/summary.json"))
+    rows = sorted((row_of(run) for run in runs), key=lambda row: (row["experiment"], list(LOSSES).index(row["loss"])))
+    about(runs)
+    print_table(rows, recipe_of(runs[0]))
+    if options.pair:
+        ood = [row for run in runs for row in ood_rows(run, options.pair)]
+        print_ood(ood)
+        write(options.out and options.out.with_name(f"{options.out.stem}_ood.csv"), ood)
+    write(options.out, rows)
+
+
+def row_of(run: Path) -> dict:
+    """Give the numbers of a run as fractions, nats and seconds."""
+    summary = json.loads((run / "summary.json").read_text())
+    with (run / "metrics.csv").open() as file:
+        seconds = median(float(epoch["seconds"]) for epoch in csv.DictReader(file))
+    test, scaled = summary["test"], summary["test_scaled"]
+    predictions = Predictions.load(run / "test.parquet")
+    papers = fit_temperature(Predictions.load(run / "validation.parquet"), criterion="ece")
+    confidence, correct = top_label_from_logits(predictions.logits, predictions.labels)
+    return {
+        "experiment": run.parent.name,
+        "loss": summary["loss"],
+        "seed": summary["seed"],
+        **{name: test[name] for name in MEASURES},
+        "aurc": float(aurc(confidence, (~correct).double())),
+        "temperature": summary["temperature"],
+        **{f"{name}_after_temperature": scaled[name] for name in MEASURES[1:]},
+        "temperature_of_least_ece": papers.temperature,
+        "ece_after_temperature_of_least_ece": evaluate(papers.apply(predictions)).ece,
+        "seconds_per_epoch": seconds,
+    }
+
+
+def ood_rows(run: Path, pair: str) -> list[dict]:
+    """Give the AUROC of each set and score of a run."""
+    loss, seed = run.name.rsplit("-s", 1)
+    record = json.loads((run / "ood" / f"{pair}.json").read_text())
+    return [
+        {"loss": loss, "seed": int(seed), "set": row["ood"], "score": row["score"], "auroc": row["auroc"]["value"]}
+        for row in record["results"]
+    ]
+
+
+def recipe_of(run: Path) -> Recipe:
+    """Give the recipe that a run's experiment is named by, for the published numbers."""
+    return get_recipe(run.parent.name.split("--")[0])
+
+
+def about(runs: list[Path]) -> None:
+    """Print how the runs were made."""
+    made = [json.loads((run / "provenance.json").read_text()) for run in runs]
+    for command in dict.fromkeys(shlex.join(one["command"][1:]) for one in made):
+        print(f"adafocal {command}")
+    versions, hardware = made[0]["versions"], made[0]["hardware"]
+    print(", ".join(f"{name} {version}" for name, version in versions.items()))
+    print(f"{hardware['processor']}, {hardware['torch_threads']} thread(s) each; {made[0]['date'][:10]}; ", end="")
+    print("commit", ", ".join(dict.fromkeys((one["git"] or "-")[:7] for one in made)), end="\n\n")
+
+
+def print_table(rows: list[dict], recipe: Recipe) -> None:
+    """Print mean ± standard deviation over seeds; time is the median of an epoch's over cross-entropy's, same seed."""
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["experiment"], row["loss"]), []).append(row)
+    several = len({experiment for experiment, _ in groups}) > 1
+    print(
+        "| loss | runs | error | ECE | T of least ECE | published | equal mass | class-wise | NLL | T | AURC | time |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    pace = {row["seed"]: row["seconds_per_epoch"] for row in rows if row["loss"] == "cross_entropy"}
+    for (experiment, loss), found in groups.items():
+        ratios = [row["seconds_per_epoch"] / pace[row["seed"]] for row in found if row["seed"] in pace]
+        cells = [
+            f"{loss} {experiment.partition('--')[2]}" if several else loss,
+            str(len(found)),
+            spread(found, "error"),
+            both(found, "ece"),
+            spread(found, "ece_after_temperature_of_least_ece"),
+            published(recipe, loss),
+            *(both(found, name) for name in MEASURES[2:]),
+            spread(found, "temperature"),
+            spread(found, "aurc"),
+            f"{median(ratios):.2f}" if ratios else "",
+        ]
+        print("| " + " | ".join(cells) + " |")
+    print()
+
+
+def published(recipe: Recipe, loss: str) -> str:
+    """Give what the papers print, in percent."""
+    expected = recipe.expected.get(loss)
+    return "" if expected is None else f"{expected.ece} → {expected.ece_scaled}"
+
+
+def both(rows: list[dict], name: str) -> str:
+    """Give a measure before → after temperature scaling."""
+    return f"{spread(rows, name)} → {spread(rows, f'{name}_after_temperature')}"
+
+
+def spread(rows: list[dict], name: str) -> str:
+    """Give mean ± standard deviation; percent where the measure is a share."""
+    share = name.partition("_after")[0] in PERCENT
+    values = [100 * row[name] if share else row[name] for row in rows]
+    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+
+
+def print_ood(rows: list[dict]) -> None:
+    """Print AUROC in percent per loss, mean over the sets of a run, then mean ± standard deviation over seeds."""
+    scores = [score for score in SCORES if any(row["score"] == score for row in rows)]
+    print(f"| loss | runs | {' | '.join(scores)} |\n|---|---|{'---|' * len(scores)}")
+    for loss in dict.fromkeys(row["loss"] for row in rows):
+        seeds = sorted({row["seed"] for row in rows if row["loss"] == loss})
+        cells = []
+        for score in scores:
+            of_score = [row for row in rows if (row["loss"], row["score"]) == (loss, score)]
+            over_sets = [100 * mean(row["auroc"] for row in of_score if row["seed"] == seed) for seed in seeds]
+            cells.append(f"{mean(over_sets):.2f}" + (f" ± {stdev(over_sets):.2f}" if len(seeds) > 1 else ""))
+        print(f"| {loss} | {len(seeds)} | {' | '.join(cells)} |")
+    print()
+
+
+def write(path: Path | None, rows: list[dict]) -> None:
+    """Write rows as CSV, numbers to six digits."""
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(
+            {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()} for row in rows
+        )
+
+
+if __name__ == "__main__":
+    main()
