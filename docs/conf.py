@@ -2,9 +2,6 @@
 """The documentation site: ``make docs`` builds it into ``site/``, with every warning an error."""
 
 import sys
-from pathlib import Path
-
-from sphinx.application import Sphinx
 
 import adafocal
 
@@ -33,18 +30,3 @@ html_theme = "furo"
 html_title = f"adafocal {version}"
 html_copy_source = False
 html_show_sphinx = False
-
-# Pages that other changes add. Delete a name once its page is there, and all of this when none is left.
-EXPECTED = ("results",)
-
-
-def leave_out_expected(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Take the pages that are not there yet out of the navigation."""
-    missing = {name for name in EXPECTED if not (Path(app.srcdir) / f"{name}.md").exists()}
-    if docname == "index":
-        source[0] = "\n".join(line for line in source[0].splitlines() if line not in missing)
-
-
-def setup(app: Sphinx) -> None:
-    """Register the above."""
-    app.connect("source-read", leave_out_expected)
