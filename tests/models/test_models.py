@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from adafocal.models import MODELS, make_model
 from adafocal.models.text_cnn import word_vectors
@@ -148,6 +149,22 @@ def test_the_text_network_gives_logits_and_does_not_look_at_where_a_phrase_stand
 
         assert model(early).shape == (1, 3)
         torch.testing.assert_close(model.features(early), model.features(late))
+
+
+def test_the_text_network_is_three_convolutions_with_pooling_between_them():
+    model = text_cnn().eval()
+    ids = torch.randint(5, (4, 30))
+    places = model.embedding(ids).transpose(1, 2)
+    for i, conv in enumerate(model.convs):
+        pooled = F.max_pool1d(places, 5, stride=1) if i > 0 else places
+        places = F.relu(F.conv1d(pooled, conv.weight, conv.bias))
+    expected = model.head(F.relu(model.hidden(places.amax(2))))
+
+    torch.testing.assert_close(model(ids), expected)
+    assert [name for name, _ in model.named_parameters() if name.startswith("convs.0")] == [
+        "convs.0.weight",
+        "convs.0.bias",
+    ]
 
 
 def test_word_vectors_come_from_the_file_and_stay_fixed(tmp_path):
