@@ -30,11 +30,12 @@ def main() -> None:
     parser.add_argument("studies", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--pair")
+    parser.add_argument("--published", action="store_true", help="show the paper's ECE beside ours")
     options = parser.parse_args()
     runs = sorted(path.parent for study in options.studies for path in study.glob("runs/*/*/summary.json"))
     rows = sorted((row_of(run) for run in runs), key=lambda row: (row["experiment"], list(LOSSES).index(row["loss"])))
     about(runs)
-    print_table(rows, recipe_of(runs[0]))
+    print_table(rows, recipe_of(runs[0]) if options.published else None)
     if options.pair:
         ood = [row for run in runs for row in ood_rows(run, options.pair)]
         print_ood(ood)
@@ -91,7 +92,7 @@ def about(runs: list[Path]) -> None:
     print("commit", ", ".join(dict.fromkeys((one["git"] or "-")[:7] for one in made)), end="\n\n")
 
 
-def print_table(rows: list[dict], recipe: Recipe) -> None:
+def print_table(rows: list[dict], recipe: Recipe | None) -> None:
     """Print mean ± standard deviation over seeds; time is the median of an epoch's over cross-entropy's, same seed."""
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
@@ -120,10 +121,10 @@ def print_table(rows: list[dict], recipe: Recipe) -> None:
     print()
 
 
-def published(recipe: Recipe, loss: str) -> str:
+def published(recipe: Recipe | None, loss: str) -> str:
     """Give what the papers print, in percent."""
-    expected = recipe.expected.get(loss)
-    return "" if expected is None else f"{expected.ece} → {expected.ece_scaled}"
+    expected = recipe and recipe.expected.get(loss)
+    return "" if not expected else f"{expected.ece} → {expected.ece_scaled}"
 
 
 def both(rows: list[dict], name: str) -> str:
