@@ -93,6 +93,9 @@ def test_wrong_pairs_runs_and_sets_end_in_one_sentence(place, capsys):
     assert says("--run", str(place / "nothing"), "--against", "contrast-1") == (
         f"`run_dir` must hold a finished run, got {str(place / 'nothing')!r}."
     )
+    assert says("--run", folder, str(place / "nothing"), "--against", "moon") == (
+        f"`run_dir` must hold a finished run, got {str(place / 'nothing')!r}."  # before the first is worked on
+    )
 
 
 def test_a_name_is_a_corruption_a_folder_or_a_set_of_the_catalogue(place):
