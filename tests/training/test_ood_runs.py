@@ -90,11 +90,8 @@ def test_wrong_pairs_runs_and_sets_end_in_one_sentence(place, capsys):
         "`against` must name a corruption and its severity such as gaussian_noise-5, a data set of `adafocal list "
         "datasets`, a folder in `root` or a path, got 'moon'."
     )
-    assert says("--run", str(place / "nothing"), "--against", "contrast-1") == (
-        f"`run_dir` must hold a finished run, got {str(place / 'nothing')!r}."
-    )
     assert says("--run", folder, str(place / "nothing"), "--against", "moon") == (
-        f"`run_dir` must hold a finished run, got {str(place / 'nothing')!r}."  # before the first is worked on
+        f"`run` must hold finished runs, got {str(place / 'nothing')!r}."  # before the first is worked on
     )
 
 

@@ -64,18 +64,26 @@ def compare_runs(options: Namespace) -> int:
     against = OOD_PAIRS[options.pair].against if options.pair else options.against
     settings = {name: getattr(options, name) for name in ("root", "scores", "k", "level", "n_resamples")}
     console, values = Console(soft_wrap=True), []
-    losses = [read_summary(Path(run))["loss"] for run in options.run]  # refuses what is unfinished at the start
-    for run, loss in zip(options.run, losses, strict=True):
+    check_finished(options.run)
+    for run in options.run:
         if options.pair is not None:
             check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
         rows = compare_run(run, against, **settings)
         console.print(f"\n{run}", markup=False, highlight=False)
         show(rows, options.level, console)
         write_record(Path(run) / "ood" / f"{options.pair or 'against'}.json", rows, options, run=str(run))
+        loss = read_summary(Path(run))["loss"]
         values += [(loss, row.ood_name, row.score_name, row.detection.auroc.value) for row in rows]
     if len(options.run) > 1:
         show_spread(values, console)
     return 0
+
+
+def check_finished(runs: Sequence[str]) -> None:
+    """Raise unless all runs are finished, before the first of them is worked on."""
+    for run in runs:
+        if not (Path(run) / "summary.json").exists():
+            raise ValueError(f"`run` must hold finished runs, got {run!r}.")
 
 
 def check_trained_on(run: str, name: str) -> None:
