@@ -50,6 +50,13 @@ def test_penalty_is_the_double_sum_of_its_definition(weighted, width):
     torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (actual, expected)))
 
 
+def test_balanced_penalty_is_content_with_half_confidence_and_the_plain_one_with_the_accuracy():
+    logits = torch.tensor([[2.0, 1.0, 1.0, 1.0, 1.0]]).repeat(20, 1) * torch.log(torch.tensor(4.0))  # confidence 0.5
+    labels = torch.tensor([0] * 2 + [1] * 18)
+    assert mmce_penalty(logits, labels, weighted=True) < 1e-4
+    torch.testing.assert_close(mmce_penalty(logits, labels), torch.tensor(0.4))
+
+
 def test_loss_is_cross_entropy_plus_the_penalty():
     logits, labels = torch.randn(20, 4), torch.randint(4, (20,))
     expected = F.cross_entropy(logits, labels) + 3.0 * mmce_penalty(logits, labels)
@@ -62,10 +69,11 @@ def test_without_penalty_it_is_cross_entropy():
     torch.testing.assert_close(MMCELoss(penalty_weight=0.0)(logits, labels), F.cross_entropy(logits, labels))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("right", [True, False])
-def test_a_batch_that_is_all_right_or_all_wrong_is_finite(right):
+def test_a_batch_that_is_all_right_or_all_wrong_is_finite(right, weighted):
     logits = torch.tensor([[3.0, 0.0], [1.0, 0.0]], requires_grad=True)
-    penalty = mmce_penalty(logits, torch.tensor([0, 0] if right else [1, 1]))
+    penalty = mmce_penalty(logits, torch.tensor([0, 0] if right else [1, 1]), weighted=weighted)
     penalty.backward()
     assert penalty.isfinite()
     assert logits.grad.isfinite().all()

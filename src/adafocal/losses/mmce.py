@@ -20,7 +20,7 @@ ROUNDING = 1e-10  # under the root, so that its slope stays finite where the pen
 
 
 def mmce_penalty(
-    logits: ProbMatrix, labels: ClassIndex, *, weighted: bool = True, width: float = 0.4, ignore_index: int = -100
+    logits: ProbMatrix, labels: ClassIndex, *, weighted: bool = False, width: float = 0.4, ignore_index: int = -100
 ) -> Scalar:
     """Measure how much confidence and correctness disagree over a batch, smoothly enough to train on.
 
@@ -37,7 +37,8 @@ def mmce_penalty(
     Args:
         logits: Shape (N, C).
         labels: Class indices of shape (N,).
-        weighted: Whether correct and wrong samples weigh the same (MMCE_w) or each sample does (MMCE_m).
+        weighted: Whether correct and wrong samples weigh the same (MMCE_w) or each sample does (MMCE_m). MMCE_w is 0
+            where every confidence is 0.5, whatever the accuracy; keep it for networks that are mostly right.
         width: Width of the kernel, a difference of confidences, at least 0.005.
         ignore_index: Class index whose samples do not count.
 
@@ -50,7 +51,7 @@ def mmce_penalty(
 
     Example:
         >>> logits = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-        >>> mmce_penalty(logits, torch.tensor([0, 1]), weighted=False)
+        >>> mmce_penalty(logits, torch.tensor([0, 1]))
         tensor(0.2311)
 
     Reference:
@@ -101,7 +102,8 @@ class MMCELoss(ClassificationLoss):
 
     Args:
         penalty_weight: Factor lambda of the penalty, >= 0; 0 is cross-entropy.
-        weighted: Whether correct and wrong samples weigh the same (MMCE_w) or each sample does (MMCE_m).
+        weighted: Whether correct and wrong samples weigh the same (MMCE_w) or each sample does (MMCE_m). From scratch
+            MMCE_w can keep a network from training, as it asks for confidence near 0.5 while most samples are wrong.
         width: Width of the kernel, a difference of confidences, at least 0.005.
         weight: Weight per class, shape (C,), for the cross-entropy and the mean.
         ignore_index: Class index whose samples do not count.
@@ -114,20 +116,22 @@ class MMCELoss(ClassificationLoss):
         ValueError: If a setting is out of range.
 
     Example:
-        >>> criterion = MMCELoss(penalty_weight=1.0, weighted=False)
+        >>> criterion = MMCELoss(penalty_weight=1.0)
         >>> criterion(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]))
         tensor(1.0443)
 
     Reference:
         Kumar, Sarawagi and Jain, "Trainable calibration measures for neural networks from kernel mean embeddings",
         ICML 2018, https://proceedings.mlr.press/v80/kumar18a.html. The default weight is that of Mukhoti et al., 2020.
+
+    Differs from the paper: its experiments train with MMCE_w; see ``weighted`` for why that is not the default.
     """
 
     def __init__(
         self,
         *,
         penalty_weight: float = 2.0,
-        weighted: bool = True,
+        weighted: bool = False,
         width: float = 0.4,
         weight: Tensor | None = None,
         ignore_index: int = -100,
