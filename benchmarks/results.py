@@ -3,7 +3,8 @@
 
 python benchmarks/results.py STUDY [STUDY ...] [--out docs/results/NAME.csv] [--pair mnist-emnist_letters]
 
-Several studies are read as one. ``--pair`` adds the AUROC of what `adafocal ood --run RUN --pair PAIR` has measured.
+Several studies are told apart by the names of their folders. ``--pair`` adds the AUROC of what
+`adafocal ood --run RUN --pair PAIR` has measured.
 """
 
 import argparse
@@ -33,9 +34,9 @@ def main() -> None:
     parser.add_argument("--published", action="store_true", help="show the paper's ECE beside ours")
     options = parser.parse_args()
     runs = sorted(path.parent for study in options.studies for path in study.glob("runs/*/*/summary.json"))
-    rows = sorted((row_of(run) for run in runs), key=lambda row: (row["experiment"], list(LOSSES).index(row["loss"])))
+    rows = sorted((row_of(run) for run in runs), key=lambda row: list(LOSSES).index(row["loss"]))
     about(runs)
-    print_table(rows, recipe_of(runs[0]) if options.published else None)
+    print_tables(rows, recipe_of(runs[0]) if options.published else None)
     if options.pair:
         ood = [row for run in runs for row in ood_rows(run, options.pair)]
         print_ood(ood)
@@ -53,6 +54,7 @@ def row_of(run: Path) -> dict:
     papers = fit_temperature(Predictions.load(run / "validation.parquet"), criterion="ece")
     confidence, correct = top_label_from_logits(predictions.logits, predictions.labels)
     return {
+        "study": run.parents[2].name,
         "experiment": run.parent.name,
         "loss": summary["loss"],
         "seed": summary["seed"],
@@ -92,32 +94,35 @@ def about(runs: list[Path]) -> None:
     print("commit", ", ".join(dict.fromkeys((one["git"] or "-")[:7] for one in made)), end="\n\n")
 
 
-def print_table(rows: list[dict], recipe: Recipe | None) -> None:
+def print_tables(rows: list[dict], recipe: Recipe | None) -> None:
     """Print mean ± standard deviation over seeds; time is the median of an epoch's over cross-entropy's, same seed."""
-    groups: dict[tuple[str, str], list[dict]] = {}
+    groups: dict[tuple[str, str, str], list[dict]] = {}
     for row in rows:
-        groups.setdefault((row["experiment"], row["loss"]), []).append(row)
-    several = len({experiment for experiment, _ in groups}) > 1
-    print(
-        "| loss | runs | error | ECE | T of least ECE | published | equal mass | class-wise | NLL | T | AURC | time |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
-    pace = {row["seed"]: row["seconds_per_epoch"] for row in rows if row["loss"] == "cross_entropy"}
-    for (experiment, loss), found in groups.items():
-        ratios = [row["seconds_per_epoch"] / pace[row["seed"]] for row in found if row["seed"] in pace]
-        cells = [
-            f"{loss} {experiment.partition('--')[2]}" if several else loss,
-            str(len(found)),
-            spread(found, "error"),
-            both(found, "ece"),
-            spread(found, "ece_after_temperature_of_least_ece"),
-            published(recipe, loss),
-            *(both(found, name) for name in MEASURES[2:]),
-            spread(found, "temperature"),
-            spread(found, "aurc"),
-            f"{median(ratios):.2f}" if ratios else "",
-        ]
-        print("| " + " | ".join(cells) + " |")
+        groups.setdefault((row["loss"], row["study"], row["experiment"].partition("--")[2]), []).append(row)
+    several = len({study for _, study, _ in groups}) > 1
+    pace = {(row["study"], row["seed"]): row["seconds_per_epoch"] for row in rows if row["loss"] == "cross_entropy"}
+    first, second = [], []
+    for (loss, study, setting), found in groups.items():
+        name = " ".join([f"`{loss}`", *([f"({study})"] if several else []), *([setting] if setting else [])])
+        paced = [row for row in found if (row["study"], row["seed"]) in pace]
+        ratios = [row["seconds_per_epoch"] / pace[row["study"], row["seed"]] for row in paced]
+        papers = [published(recipe, loss)] if recipe else []
+        least = spread(found, "ece_after_temperature_of_least_ece")
+        first.append([name, str(len(found)), spread(found, "error"), both(found, "ece"), least, *papers])
+        more = [both(found, measure) for measure in MEASURES[2:]]
+        time = f"{median(ratios):.2f}" if ratios else ""
+        second.append([name, *more, spread(found, "temperature"), spread(found, "aurc"), time])
+    papers = ["published ECE"] if recipe else []
+    markdown(["loss", "runs", "error", "ECE", "ECE, T of least ECE", *papers], first)
+    markdown(["loss", "ECE, equal mass", "class-wise ECE", "NLL", "T", "AURC", "time"], second)
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> None:
+    """Print a table; columns in which no row has anything are left out."""
+    kept = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    print(f"| {' | '.join(head[i] for i in kept)} |\n|---|{'--:|' * (len(kept) - 1)}")
+    for row in rows:
+        print(f"| {' | '.join(row[i] for i in kept)} |")
     print()
 
 
@@ -142,16 +147,16 @@ def spread(rows: list[dict], name: str) -> str:
 def print_ood(rows: list[dict]) -> None:
     """Print AUROC in percent per loss, mean over the sets of a run, then mean ± standard deviation over seeds."""
     scores = [score for score in SCORES if any(row["score"] == score for row in rows)]
-    print(f"| loss | runs | {' | '.join(scores)} |\n|---|---|{'---|' * len(scores)}")
+    table = []
     for loss in dict.fromkeys(row["loss"] for row in rows):
         seeds = sorted({row["seed"] for row in rows if row["loss"] == loss})
-        cells = []
+        cells = [f"`{loss}`", str(len(seeds))]
         for score in scores:
             of_score = [row for row in rows if (row["loss"], row["score"]) == (loss, score)]
             over_sets = [100 * mean(row["auroc"] for row in of_score if row["seed"] == seed) for seed in seeds]
             cells.append(f"{mean(over_sets):.2f}" + (f" ± {stdev(over_sets):.2f}" if len(seeds) > 1 else ""))
-        print(f"| {loss} | {len(seeds)} | {' | '.join(cells)} |")
-    print()
+        table.append(cells)
+    markdown(["loss", "runs", *scores], table)
 
 
 def write(path: Path | None, rows: list[dict]) -> None:
