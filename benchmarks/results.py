@@ -22,6 +22,7 @@ from adafocal.scaling import fit_temperature
 from adafocal.selective import aurc
 
 MEASURES = ("error", "ece", "ece_equal_mass", "classwise_ece", "nll")
+ECE = ("ece", "ece_after_temperature", "ece_after_temperature_of_least_ece")
 PERCENT = ("error", "ece", "ece_equal_mass", "classwise_ece", "aurc")
 SCORES = ("entropy", "energy", "mahalanobis", "knn")
 
@@ -107,14 +108,13 @@ def print_tables(rows: list[dict], recipe: Recipe | None) -> None:
         paced = [row for row in found if (row["study"], row["seed"]) in pace]
         ratios = [row["seconds_per_epoch"] / pace[row["study"], row["seed"]] for row in paced]
         papers = [published(recipe, loss)] if recipe else []
-        least = spread(found, "ece_after_temperature_of_least_ece")
-        first.append([name, str(len(found)), spread(found, "error"), both(found, "ece"), least, *papers])
+        ece = [spread(found, name) for name in ECE]
+        first.append([name, str(len(found)), spread(found, "error"), *ece, spread(found, "temperature"), *papers])
         more = [both(found, measure) for measure in MEASURES[2:]]
-        time = f"{median(ratios):.2f}" if ratios else ""
-        second.append([name, *more, spread(found, "temperature"), spread(found, "aurc"), time])
-    papers = ["published ECE"] if recipe else []
-    markdown(["loss", "runs", "error", "ECE", "ECE, T of least ECE", *papers], first)
-    markdown(["loss", "ECE, equal mass", "class-wise ECE", "NLL", "T", "AURC", "time"], second)
+        second.append([name, *more, spread(found, "aurc"), f"{median(ratios):.2f}" if ratios else ""])
+    papers = ["published"] if recipe else []
+    markdown(["loss", "runs", "error", "ECE", "ECE after T", "after T of least ECE", "T", *papers], first)
+    markdown(["loss", "ECE, equal mass", "class-wise ECE", "NLL", "AURC", "time"], second)
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> None:
@@ -140,21 +140,28 @@ def both(rows: list[dict], name: str) -> str:
 def spread(rows: list[dict], name: str) -> str:
     """Give mean ± standard deviation; percent where the measure is a share."""
     share = name.partition("_after")[0] in PERCENT
-    values = [100 * row[name] if share else row[name] for row in rows]
-    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+    return mean_and_deviation([100 * row[name] if share else row[name] for row in rows])
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """Give mean ± standard deviation that no line break parts, with one decimal from 10 on and two below."""
+    digits = 1 if mean(values) >= 10 else 2
+    return f"{mean(values):.{digits}f}" + (
+        f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{stdev(values):.{digits}f}" if len(values) > 1 else ""
+    )
 
 
 def print_ood(rows: list[dict]) -> None:
     """Print AUROC in percent per loss, mean over the sets of a run, then mean ± standard deviation over seeds."""
     scores = [score for score in SCORES if any(row["score"] == score for row in rows)]
     table = []
-    for loss in dict.fromkeys(row["loss"] for row in rows):
+    for loss in sorted({row["loss"] for row in rows}, key=list(LOSSES).index):
         seeds = sorted({row["seed"] for row in rows if row["loss"] == loss})
         cells = [f"`{loss}`", str(len(seeds))]
         for score in scores:
             of_score = [row for row in rows if (row["loss"], row["score"]) == (loss, score)]
             over_sets = [100 * mean(row["auroc"] for row in of_score if row["seed"] == seed) for seed in seeds]
-            cells.append(f"{mean(over_sets):.2f}" + (f" ± {stdev(over_sets):.2f}" if len(seeds) > 1 else ""))
+            cells.append(mean_and_deviation(over_sets))
         table.append(cells)
     markdown(["loss", "runs", *scores], table)
 
