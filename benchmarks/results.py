@@ -109,12 +109,13 @@ def print_tables(rows: list[dict], recipe: Recipe | None) -> None:
         ratios = [row["seconds_per_epoch"] / pace[row["study"], row["seed"]] for row in paced]
         papers = [published(recipe, loss)] if recipe else []
         ece = [spread(found, name) for name in ECE]
-        first.append([name, str(len(found)), spread(found, "error"), *ece, spread(found, "temperature"), *papers])
+        first.append([name, str(len(found)), spread(found, "error"), *ece, *papers])
         more = [both(found, measure) for measure in MEASURES[2:]]
-        second.append([name, *more, spread(found, "aurc"), f"{median(ratios):.2f}" if ratios else ""])
+        t, area = spread(found, "temperature"), spread(found, "aurc")
+        second.append([name, *more, t, area, f"{median(ratios):.2f}" if ratios else ""])
     papers = ["published"] if recipe else []
-    markdown(["loss", "runs", "error", "ECE", "ECE after T", "after T of least ECE", "T", *papers], first)
-    markdown(["loss", "ECE, equal mass", "class-wise ECE", "NLL", "AURC", "time"], second)
+    markdown(["loss", "runs", "error", "ECE", "ECE after T", "after T of least ECE", *papers], first)
+    markdown(["loss", "ECE, equal mass", "class-wise ECE", "NLL", "T", "AURC", "time"], second)
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> None:
