@@ -135,7 +135,7 @@ def published(recipe: Recipe | None, loss: str) -> str:
 
 def both(rows: list[dict], name: str) -> str:
     """Give a measure before → after temperature scaling."""
-    return f"{spread(rows, name)} → {spread(rows, f'{name}_after_temperature')}"
+    return f"{spread(rows, name)}\N{NO-BREAK SPACE}→ {spread(rows, f'{name}_after_temperature')}"
 
 
 def spread(rows: list[dict], name: str) -> str:
