@@ -84,14 +84,18 @@ VARIANTS: dict[str, Callable[[], AdaFocalLoss]] = {
 }
 
 
+def smaller_gp_cnn(config: TrainConfig, root: str) -> TrainConfig:
+    """Cut settings of 20 Newsgroups down to the text and network of docs/results.md."""
+    data = replace(config.data, root=root, length=100, vocabulary_size=10_000)
+    return replace(config, data=data, model_args={"width": 32, "embedding_size": 48})
+
+
 def config_of(options: argparse.Namespace) -> TrainConfig:
     """Give the task's recipe with the options laid over it."""
     if options.task == "digits":
         config = get_recipe("digits").config
     else:
-        config = get_recipe("20newsgroups-text_cnn").config
-        data = replace(config.data, root=options.data, length=100, vocabulary_size=10_000)
-        config = replace(config, data=data, model_args={"width": 32, "embedding_size": 48})
+        config = smaller_gp_cnn(get_recipe("20newsgroups-text_cnn").config, options.data)
     epochs = options.epochs or config.epochs
     optimizer = replace(
         config.optimizer, milestones=tuple(one * epochs // config.epochs for one in config.optimizer.milestones)

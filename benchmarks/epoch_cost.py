@@ -18,6 +18,7 @@ from dataclasses import replace
 from statistics import median
 
 import torch
+from adafocal_variants import smaller_gp_cnn
 
 import adafocal
 from adafocal import AdaFocalLoss
@@ -35,13 +36,12 @@ def config_of(task: str, root: str, loss: str) -> TrainConfig:
     """Give the settings of docs/results.md."""
     if task == "mnist":
         recipe = get_recipe("digits")
-        data = replace(recipe.config.data, name="mnist", train_size=2000, validation_size=1000, test_size=10, noise=0.0)
-        model = {"model": "small_cnn", "model_args": {}, "batch_size": 64}
+        data = replace(recipe.config.data, name="mnist", root=root, train_size=2000, validation_size=1000, test_size=10)
+        config = replace(recipe.config, data=replace(data, noise=0.0), model="small_cnn", model_args={}, batch_size=64)
     else:
         recipe = get_recipe("20newsgroups-text_cnn")
-        data = replace(recipe.config.data, length=100, vocabulary_size=10_000)
-        model = {"model_args": {"width": 32, "embedding_size": 48}}
-    return replace(recipe.with_loss(recipe.config, loss), data=replace(data, root=root), **model)
+        config = smaller_gp_cnn(recipe.config, root)
+    return recipe.with_loss(config, loss)
 
 
 def measure(task: str, root: str, loss: str) -> dict[str, float]:

@@ -7,23 +7,23 @@ Draws one column per rate, and writes the numbers beside the picture as CSV.
 """
 
 import argparse
-import csv
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from adafocal_variants import logits_of, smaller_gp_cnn
 from matplotlib.colors import PowerNorm
 
 import adafocal
 from adafocal import AdaFocalLoss, Predictions
+from adafocal._files import write_rows
 from adafocal.calibration import evaluate
 from adafocal.calibration.edges import assign_bins
-from adafocal.data import load_splits
+from adafocal.data import DataSplits, load_splits
 from adafocal.models import make_model
 from adafocal.recipes import get_recipe
-
-CONFIG = get_recipe("20newsgroups-text_cnn").config
+from adafocal.training import TrainConfig
+from adafocal.training.optimizers import make_optimizer
 
 
 def main() -> None:
@@ -35,35 +35,32 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/gamma_dynamics.svg"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = replace(CONFIG.data, root=options.data, length=100, vocabulary_size=10_000)
-    splits = load_splits(data, seed=options.seed)
+    config = smaller_gp_cnn(get_recipe("20newsgroups-text_cnn").config, options.data)
+    splits = load_splits(config.data, seed=options.seed)
     print(f"adafocal {adafocal.__version__}, torch {torch.__version__}, seed {options.seed}, {options.epochs} epochs")
-    histories = {rate: train(splits, rate, options) for rate in options.rates}
+    histories = {rate: train(config, splits, rate, options) for rate in options.rates}
     draw(histories, options.out)
-    with options.out.with_suffix(".csv").open("w", newline="") as file:
-        rows = [row for history in histories.values() for row in history]
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows({name: f"{value:.5g}" for name, value in row.items()} for row in rows)
+    rows = [row for history in histories.values() for row in history]
+    write_rows(options.out.with_suffix(".csv"), [{name: f"{value:.5g}" for name, value in row.items()} for row in rows])
 
 
-def train(splits, rate: float, options: argparse.Namespace) -> list[dict[str, float]]:
+def train(config: TrainConfig, splits: DataSplits, rate: float, options: argparse.Namespace) -> list[dict[str, float]]:
     """Train in a plain loop and give a row per epoch."""
     torch.manual_seed(options.seed)
     model = make_model(
-        "text_cnn",
-        {"width": 32, "embedding_size": 48},
+        config.model,
+        config.model_args,
         input_shape=splits.train.inputs.shape[1:],
         n_classes=splits.n_classes,
         vocabulary=splits.vocabulary,
     )
     criterion = AdaFocalLoss(rate=rate, reduction="sum")
-    optimizer = torch.optim.Adam(model.parameters(), lr=CONFIG.optimizer.lr)
+    optimizer = make_optimizer(config.optimizer, model)
     history = []
     for epoch in range(options.epochs):
         occupancy = torch.zeros(criterion.n_bins)
         model.train()
-        for rows in torch.randperm(len(splits.train)).split(CONFIG.batch_size):
+        for rows in torch.randperm(len(splits.train)).split(config.batch_size):
             labels = splits.train.labels[rows]
             logits = model(splits.train.inputs[rows])
             optimizer.zero_grad()
@@ -71,12 +68,10 @@ def train(splits, rate: float, options: argparse.Namespace) -> list[dict[str, fl
             optimizer.step()
             p_true = logits.detach().softmax(1).gather(1, labels[:, None])[:, 0]
             occupancy += torch.bincount(assign_bins(p_true, criterion.edges), minlength=criterion.n_bins)
-        model.eval()
-        with torch.no_grad():
-            validation, test = (
-                Predictions(logits=torch.cat([model(x) for x in part.inputs.split(1024)]), labels=part.labels)
-                for part in (splits.validation, splits.test)
-            )
+        validation, test = (
+            Predictions(logits=logits_of(model, part.inputs), labels=part.labels)
+            for part in (splits.validation, splits.test)
+        )
         criterion.observe(validation.logits, validation.labels)
         criterion.adapt()
         found = evaluate(test)

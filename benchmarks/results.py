@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 from adafocal import Predictions
+from adafocal._files import write_rows
 from adafocal.calibration import evaluate, top_label_from_logits
 from adafocal.losses import LOSSES
 from adafocal.recipes import Recipe, get_recipe
@@ -127,9 +128,9 @@ def markdown(head: list[str], rows: list[list[str]]) -> None:
     print()
 
 
-def published(recipe: Recipe | None, loss: str) -> str:
+def published(recipe: Recipe, loss: str) -> str:
     """Give what the papers print, in percent."""
-    expected = recipe and recipe.expected.get(loss)
+    expected = recipe.expected.get(loss)
     return "" if not expected else f"{expected.ece} → {expected.ece_scaled}"
 
 
@@ -172,12 +173,10 @@ def write(path: Path | None, rows: list[dict]) -> None:
     if path is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(
-            {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()} for row in rows
-        )
+    write_rows(
+        path,
+        [{name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()} for row in rows],
+    )
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 def compare_runs(options: Namespace) -> int:
     """Compare the test part of finished runs with other data; each run keeps its numbers in ``ood/``."""
     from adafocal.recipes.ood import OOD_PAIRS
-    from adafocal.training.folder import read_summary
+    from adafocal.training.folder import is_finished, read_summary
     from adafocal.training.ood import compare_run
 
     if (options.pair is None) == (options.against is None):
@@ -64,10 +64,12 @@ def compare_runs(options: Namespace) -> int:
     against = OOD_PAIRS[options.pair].against if options.pair else options.against
     settings = {name: getattr(options, name) for name in ("root", "scores", "k", "level", "n_resamples")}
     console, values = Console(soft_wrap=True), []
-    check_finished(options.run)
-    for run in options.run:
+    for run in options.run:  # all of them, before the first is worked on
+        if not is_finished(Path(run)):
+            raise ValueError(f"`run` must hold finished runs, got {run!r}.")
         if options.pair is not None:
             check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
+    for run in options.run:
         rows = compare_run(run, against, **settings)
         console.print(f"\n{run}", markup=False, highlight=False)
         show(rows, options.level, console)
@@ -77,13 +79,6 @@ def compare_runs(options: Namespace) -> int:
     if len(options.run) > 1:
         show_spread(values, console)
     return 0
-
-
-def check_finished(runs: Sequence[str]) -> None:
-    """Raise unless all runs are finished, before the first of them is worked on."""
-    for run in runs:
-        if not (Path(run) / "summary.json").exists():
-            raise ValueError(f"`run` must hold finished runs, got {run!r}.")
 
 
 def check_trained_on(run: str, name: str) -> None:

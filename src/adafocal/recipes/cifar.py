@@ -11,6 +11,7 @@ all but dual focal come from a table that the AdaFocal authors published before 
 AdaFocal's are probably those of the algorithm without inverse focal loss; dual focal's are from its authors' poster.
 The poster's inverse focal loss is left out, as its gamma is not known; the gamma here is Zhou et al.'s. How many seeds
 a cell holds is not said. Nothing of this was rerun by us.
+Their MMCE is the balanced penalty; ours is the plain one, as the other kept networks from training.
 """
 
 from adafocal.data import DataConfig

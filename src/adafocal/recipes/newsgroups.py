@@ -6,6 +6,7 @@ GP-CNN: settings of Mukhoti et al.'s script, which AdaFocal shares: Adam with le
 trained (give the file with ``--model_args.glove``; without it, vectors are trained from random ones). The split is
 pooled, in the papers' proportions; their collection has 19,997 posts, this one 18,846. They keep the last 1000 words,
 padded in front, and the epoch of best validation accuracy; we keep the first 1000, padded behind, and the last epoch.
+Their MMCE is the balanced penalty; ours is the plain one.
 
 BERT: the paper's settings could not be had. Ours are the usual ones for fine-tuning: AdamW, learning rate 2e-5, 4
 epochs, batch 32, 512 subwords.

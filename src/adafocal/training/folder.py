@@ -51,6 +51,11 @@ def _computed(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in CARRIED_OUT}
 
 
+def is_finished(folder: Path) -> bool:
+    """Say whether a run has ended and written its results."""
+    return (folder / "summary.json").exists()
+
+
 def read_summary(folder: Path) -> dict[str, Any]:
     """Read the results of a finished run."""
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))

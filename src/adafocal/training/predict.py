@@ -17,6 +17,7 @@ from adafocal.training.batches import TensorBatches
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import from_plain
+from adafocal.training.folder import is_finished
 from adafocal.training.run import build
 from adafocal.training.voxels import VoxelSample, counted_rows
 
@@ -86,7 +87,7 @@ def load_classifier(folder: str | Path) -> Classifier:
         FileNotFoundError: If the checkpoint is gone.
     """
     folder = Path(folder)
-    if not (folder / "summary.json").exists():
+    if not is_finished(folder):
         raise ValueError(f"`run_dir` must hold a finished run, got {str(folder)!r}.")
     classifier = build(from_plain(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))))
     weights = folder / (BEST if classifier.config.select == "best" else LAST)

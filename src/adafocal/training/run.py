@@ -35,7 +35,7 @@ from adafocal.models import make_model
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
-from adafocal.training.folder import first_process, prepare_folder, process_rank, read_summary
+from adafocal.training.folder import first_process, is_finished, prepare_folder, process_rank, read_summary
 from adafocal.training.results import sample_results
 from adafocal.training.segmentation import dense_results
 from adafocal.training.trainer import make_trainer, quiet_lightning
@@ -68,7 +68,7 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
         prepare_folder(config, folder, overwrite=overwrite)
     # Where another process may still be deleting the folder, what it holds does not count.
     settled = first_process() or not overwrite
-    if settled and (folder / "summary.json").exists():
+    if settled and is_finished(folder):
         return read_summary(folder)
     classifier = build(config)
     last = folder / LAST
