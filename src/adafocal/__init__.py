@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adafocal import calibration, losses, ood, scaling, selective
+    from adafocal.errors import AdafocalError
     from adafocal.losses import (
         AdaFocalLoss,
         AURCLoss,
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AURCLoss",
     "AdaFocalLoss",
+    "AdafocalError",
     "BrierLoss",
     "BrierWeightedLoss",
     "DualFocalLoss",
@@ -53,7 +55,7 @@ __all__ = [
     "selective",
 ]
 
-_HOME = {"Predictions": "adafocal.predictions"}
+_HOME = {"AdafocalError": "adafocal.errors", "Predictions": "adafocal.predictions"}
 
 
 def __getattr__(name: str) -> object:

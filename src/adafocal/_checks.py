@@ -9,15 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adafocal.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def check_integer(name: str, value: object, *, minimum: int) -> None:
     """Raise unless ``value`` is an integer >= ``minimum``."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"`{name}` must be an integer >= {minimum}, got {value!r}.")
+        raise InvalidTypeError(f"`{name}` must be an integer >= {minimum}, got {value!r}.")
     if value < minimum:
-        raise ValueError(f"`{name}` must be an integer >= {minimum}, got {value}.")
+        raise InvalidValueError(f"`{name}` must be an integer >= {minimum}, got {value}.")
 
 
 def check_number(
@@ -32,10 +34,10 @@ def check_number(
     """Raise unless ``value`` is a finite number between ``low`` and ``high``."""
     rule = _interval_rule(low, high, open_low=open_low, open_high=open_high)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"`{name}` must be {rule}, got {value!r}.")
+        raise InvalidTypeError(f"`{name}` must be {rule}, got {value!r}.")
     inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
     if not (math.isfinite(value) and inside):
-        raise ValueError(f"`{name}` must be {rule}, got {value}.")
+        raise InvalidValueError(f"`{name}` must be {rule}, got {value}.")
 
 
 def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) -> str:
@@ -53,13 +55,13 @@ def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+        raise InvalidValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
     """Raise unless two tensors have one shape."""
     if value.shape != other.shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"`{name}` must have the shape of `{other_name}`, {tuple(other.shape)}, got {tuple(value.shape)}."
         )
 
@@ -67,30 +69,32 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
 def check_floating(name: str, value: object) -> None:
     """Raise unless ``value`` is a floating-point tensor."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"`{name}` must be a floating-point tensor, got {type(value).__name__}.")
+        raise InvalidTypeError(f"`{name}` must be a floating-point tensor, got {type(value).__name__}.")
     if not value.is_floating_point():
-        raise TypeError(f"`{name}` must be a floating-point tensor, got dtype {value.dtype}.")
+        raise InvalidTypeError(f"`{name}` must be a floating-point tensor, got dtype {value.dtype}.")
 
 
 def check_labels_match(logits: Tensor, labels: Tensor, *, name: str = "logits") -> None:
     """Raise unless ``labels`` are class indices or probabilities for ``logits`` of shape (C,) or (N, C, d1, …)."""
     check_floating(name, logits)
     if not isinstance(labels, Tensor):
-        raise TypeError(f"`labels` must be a tensor, got {type(labels).__name__}.")
+        raise InvalidTypeError(f"`labels` must be a tensor, got {type(labels).__name__}.")
     if logits.ndim == 0:
-        raise ValueError(f"`{name}` must have shape (C,), (N, C) or (N, C, d1, …), got a scalar.")
+        raise InvalidValueError(f"`{name}` must have shape (C,), (N, C) or (N, C, d1, …), got a scalar.")
     if labels.is_floating_point():
         if labels.shape != logits.shape:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`labels` given as class probabilities must have the shape of `{name}`, "
                 f"{tuple(logits.shape)}, got {tuple(labels.shape)}."
             )
         return
     if labels.dtype not in INDEX_DTYPES:
-        raise TypeError(f"`labels` must be integer class indices or class probabilities, got dtype {labels.dtype}.")
+        raise InvalidTypeError(
+            f"`labels` must be integer class indices or class probabilities, got dtype {labels.dtype}."
+        )
     expected = label_shape(logits)
     if labels.shape != expected:
-        raise ValueError(
+        raise InvalidValueError(
             f"`labels` must have shape {tuple(expected)} for `{name}` of shape {tuple(logits.shape)}, "
             f"got {tuple(labels.shape)}."
         )
@@ -110,7 +114,9 @@ def check_label_values(labels: Tensor, n_classes: int, *, ignore_index: int | No
         index = int(outside.flatten().nonzero()[0])
         value = int(labels.flatten()[index])
         also = "" if ignore_index is None else f" or {ignore_index} (ignored)"
-        raise ValueError(f"`labels` must be class indices in [0, {n_classes}){also}, got {value} at position {index}.")
+        raise InvalidValueError(
+            f"`labels` must be class indices in [0, {n_classes}){also}, got {value} at position {index}."
+        )
 
 
 def require(module: str, *, extra: str) -> ModuleType | Any:
@@ -121,6 +127,6 @@ def require(module: str, *, extra: str) -> ModuleType | Any:
         top = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != top:
             raise
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f"{top} is not installed: run `pip install 'adafocal[{extra}]'`.", name=error.name
         ) from None

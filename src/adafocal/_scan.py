@@ -26,6 +26,7 @@ from adafocal._tables import (
     reason,
     stack,
 )
+from adafocal.errors import InvalidValueError, MissingFileError
 from adafocal.predictions import Predictions
 
 # Numbers per piece: small enough for the processor's cache, large enough that calls cost nothing.
@@ -128,12 +129,12 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
         )
         found = [file for place in named for file in (_tables_in(place) if place.is_dir() else [place])]
         if not found:
-            raise FileNotFoundError(f"`FILE` must name existing files ({', '.join(SUFFIXES)}), got {str(path)!r}.")
+            raise MissingFileError(f"`FILE` must name existing files ({', '.join(SUFFIXES)}), got {str(path)!r}.")
         files += found
     for file in files:
         known_suffix(file)
     if not files:
-        raise ValueError("`FILE` must name at least one file, got none.")
+        raise InvalidValueError("`FILE` must name at least one file, got none.")
     return list(dict.fromkeys(files))
 
 
@@ -167,7 +168,7 @@ def scan(files: Sequence[Path], names: Names) -> Iterator[Piece]:
         for piece in readers[known_suffix(file)](file, names):
             kind = kind or piece.columns.kind
             if piece.columns.kind != kind:
-                raise ValueError(f"files must all hold {kind}, got {piece.columns.kind} in {str(file)!r}.")
+                raise InvalidValueError(f"files must all hold {kind}, got {piece.columns.kind} in {str(file)!r}.")
             yield piece
 
 
@@ -175,9 +176,9 @@ def _columns(header: Sequence[str], names: Names, file: Path) -> Columns:
     try:
         found = find_columns(header, logits=names.logits, probs=names.probs, label=names.label)
     except ValueError as error:
-        raise ValueError(f"{str(error).rstrip('.')} in {str(file)!r}.") from None
+        raise InvalidValueError(f"{str(error).rstrip('.')} in {str(file)!r}.") from None
     if names.by is not None and names.by not in header:
-        raise ValueError(f"columns must include `{names.by}`, got {', '.join(header)} in {str(file)!r}.")
+        raise InvalidValueError(f"columns must include `{names.by}`, got {', '.join(header)} in {str(file)!r}.")
     return found
 
 
@@ -192,7 +193,9 @@ def _open(file: Path, read: Any) -> Any:
         return read()
     except (pa.ArrowException, OSError) as error:
         kind = "Parquet" if known_suffix(file) == ".parquet" else "CSV"
-        raise ValueError(f"`FILE` must be a readable {kind} file, got {str(file)!r}: {reason(error)}.") from error
+        raise InvalidValueError(
+            f"`FILE` must be a readable {kind} file, got {str(file)!r}: {reason(error)}."
+        ) from error
 
 
 def scan_parquet(
@@ -238,7 +241,7 @@ def _scan_csv(file: Path, names: Names) -> Iterator[Piece]:
         if "Empty CSV" in str(error):
             return
         _find_fault(file, [*columns.values, columns.label])
-        raise ValueError(f"`FILE` must be a readable CSV file, got {str(file)!r}: {reason(error)}.") from error
+        raise InvalidValueError(f"`FILE` must be a readable CSV file, got {str(file)!r}: {reason(error)}.") from error
 
 
 def _find_fault(file: Path, wanted: Sequence[str]) -> None:
@@ -260,7 +263,9 @@ def _scan_npz(file: Path, names: Names) -> Iterator[Piece]:
     columns = Columns(kind, (kind,), "labels")
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"arrays must have one row per label, {lengths['labels']}, got {lengths} in {str(file)!r}.")
+        raise InvalidValueError(
+            f"arrays must have one row per label, {lengths['labels']}, got {lengths} in {str(file)!r}."
+        )
     rows = max(1, PIECE // max(1, int(np.prod(arrays[kind].shape[1:]))))
     for start in range(0, lengths[kind], rows):
         yield Piece(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adafocal._checks import require
+from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
 
 SUFFIXES = (".parquet", ".npz", ".csv")
 SINGULAR = {"logits": "logit", "probs": "prob", "features": "feature"}
@@ -54,7 +55,7 @@ def find_columns(
         ValueError: If a column is missing, or two sets of columns fit.
     """
     if logits is not None and probs is not None:
-        raise TypeError("`logits` or `probs` must be given, and not both.")
+        raise InvalidTypeError("`logits` or `probs` must be given, and not both.")
     asked = {"logits": logits, "probs": probs}
     kinds = [kind for kind, name in asked.items() if name is not None] or list(asked)
     found = {kind: _find(names, asked[kind] or kind, SINGULAR[kind]) for kind in kinds}
@@ -64,13 +65,13 @@ def find_columns(
         wanted = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`)"
         if len(kinds) == 1:
             wanted = f"`{asked[kinds[0]]}`"
-        raise ValueError(f"columns must include {wanted}, got {have}.")
+        raise InvalidValueError(f"columns must include {wanted}, got {have}.")
     if len(found) > 1:
-        raise ValueError("columns must hold logits or probabilities, or one must be named, got both.")
+        raise InvalidValueError("columns must hold logits or probabilities, or one must be named, got both.")
     labels = [name for name in ((label,) if label is not None else ("label", "labels")) if name in names]
     if len(labels) != 1:
         wanted = "either `label` or `labels`" if label is None else f"`{label}`"
-        raise ValueError(f"columns must include {wanted}, got {have}.")
+        raise InvalidValueError(f"columns must include {wanted}, got {have}.")
     ((kind, values),) = found.items()
     return Columns(kind, values, labels[0], _find(names, "features", "feature"))
 
@@ -86,7 +87,7 @@ def _find(names: Sequence[str], name: str, singular: str) -> tuple[str, ...]:
         wanted = tuple(f"{prefix}{index}" for index in range(len(numbered)))
         if numbered and not numbered.issuperset(wanted):
             missing = next(column for column in wanted if column not in numbered)
-            raise ValueError(f"columns must be numbered from {prefix}0 without a gap, got no `{missing}`.")
+            raise InvalidValueError(f"columns must be numbered from {prefix}0 without a gap, got no `{missing}`.")
         if numbered:
             return wanted
     return ()
@@ -96,7 +97,7 @@ def known_suffix(path: str | Path) -> str:
     """Give the suffix of a table of predictions, or raise."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"`path` must end in {', '.join(SUFFIXES)}, got {str(path)!r}.")
+        raise InvalidValueError(f"`path` must end in {', '.join(SUFFIXES)}, got {str(path)!r}.")
     return suffix
 
 
@@ -114,7 +115,7 @@ def read_table(path: str | Path) -> dict[str, np.ndarray]:
     """
     suffix = known_suffix(path)
     if not Path(path).is_file():
-        raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}.")
+        raise MissingFileError(f"`path` must be an existing file, got {str(path)!r}.")
     return {".parquet": _read_parquet, ".npz": read_npz, ".csv": _read_csv}[suffix](Path(path))
 
 
@@ -142,14 +143,16 @@ def read_npz(
             names = {columns.kind: columns.values, "labels": (columns.label,), "features": columns.features}
             if by is not None:
                 if by not in arrays.files:
-                    raise ValueError(f"columns must include `{by}`, got {', '.join(arrays.files)} in {str(path)!r}.")
+                    raise InvalidValueError(
+                        f"columns must include `{by}`, got {', '.join(arrays.files)} in {str(path)!r}."
+                    )
                 names = {columns.kind: columns.values, "labels": (columns.label,), by: (by,)}
             return {name: stack([arrays[part] for part in parts]) for name, parts in names.items() if parts}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-        raise ValueError(f"`path` must be a readable npz file, got {str(path)!r}: {reason(error)}.") from error
+        raise InvalidValueError(f"`path` must be a readable npz file, got {str(path)!r}: {reason(error)}.") from error
     except ValueError as error:
         if "allow_pickle" in str(error):
-            raise ValueError(f"`path` must hold plain arrays, got pickled objects in {str(path)!r}.") from error
+            raise InvalidValueError(f"`path` must hold plain arrays, got pickled objects in {str(path)!r}.") from error
         raise
 
 
@@ -176,12 +179,14 @@ def _read_parquet(path: Path) -> dict[str, np.ndarray]:
             columns = find_columns(file.schema_arrow.names)
             table = file.read(columns=[*columns.values, columns.label, *columns.features])
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"`path` must be a readable Parquet file, got {str(path)!r}: {reason(error)}.") from error
+        raise InvalidValueError(
+            f"`path` must be a readable Parquet file, got {str(path)!r}: {reason(error)}."
+        ) from error
     names = {columns.kind: columns.values, "labels": (columns.label,), "features": columns.features}
     return {name: stack([arrow_values(table[part], part) for part in parts]) for name, parts in names.items() if parts}
 
 
-class RowError(ValueError):
+class RowError(InvalidValueError):
     """A fault of one row, counted from 0."""
 
     def __init__(self, what: str, row: int) -> None:
@@ -189,9 +194,9 @@ class RowError(ValueError):
         self.what = what
         self.row = row
 
-    def after(self, first_row: int, path: str | Path) -> ValueError:
+    def after(self, first_row: int, path: str | Path) -> InvalidValueError:
         """Give the same fault with its row counted from the start of the file."""
-        return ValueError(f"{self.what} in row {first_row + self.row} of {str(path)!r}.")
+        return InvalidValueError(f"{self.what} in row {first_row + self.row} of {str(path)!r}.")
 
 
 def arrow_values(column: Any, name: str) -> np.ndarray:
@@ -207,7 +212,7 @@ def arrow_values(column: Any, name: str) -> np.ndarray:
         raise RowError(f"`{name}` must have no missing values, got null", _first(array.is_null()))
     inner = array.type.value_type if _is_list(pa, array.type) else array.type
     if not (pa.types.is_integer(inner) or pa.types.is_floating(inner)):
-        raise TypeError(f"`{name}` must hold numbers or lists of numbers of one length, got type {array.type}.")
+        raise InvalidTypeError(f"`{name}` must hold numbers or lists of numbers of one length, got type {array.type}.")
     # `to_numpy` would import pandas where it is installed, which takes longer than reading millions of rows.
     if inner is array.type:
         return np.from_dlpack(array)

@@ -11,6 +11,7 @@ from torch import Tensor
 from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
 from adafocal._tables import RowError, known_suffix, read_table, write_table
+from adafocal.errors import InvalidTypeError, InvalidValueError
 
 ArrayLike: TypeAlias = Tensor | np.ndarray
 
@@ -46,18 +47,20 @@ class Predictions:
         features: ArrayLike | None = None,
     ) -> None:
         if (logits is None) == (probs is None):
-            raise TypeError("`logits` or `probs` must be given, and not both.")
+            raise InvalidTypeError("`logits` or `probs` must be given, and not both.")
         self.logits = None if logits is None else _matrix("logits", logits)
         self._values = _matrix("probs", probs) if self.logits is None else self.logits
         self.features = None if features is None else _matrix("features", features)
         self.labels = _indices(labels)
         if self.n == 0:
-            raise ValueError(f"`{self.kind}` must hold at least one row, got 0.")
+            raise InvalidValueError(f"`{self.kind}` must hold at least one row, got 0.")
         if self.n_classes < 2:
-            raise ValueError(f"`{self.kind}` must have at least 2 classes, got {self.n_classes}.")
+            raise InvalidValueError(f"`{self.kind}` must have at least 2 classes, got {self.n_classes}.")
         for name, other in (("labels", self.labels), ("features", self.features)):
             if other is not None and len(other) != self.n:
-                raise ValueError(f"`{name}` must have one row per row of `{self.kind}`, {self.n}, got {len(other)}.")
+                raise InvalidValueError(
+                    f"`{name}` must have one row per row of `{self.kind}`, {self.n}, got {len(other)}."
+                )
         _check_labels(self.labels, self.n_classes)
         if self.logits is None:
             _check_probs(self._values)
@@ -157,10 +160,10 @@ class Predictions:
 def _matrix(name: str, values: ArrayLike | None) -> Tensor:
     tensor = _tensor(name, values, "floating point")
     if not tensor.is_floating_point():
-        raise TypeError(f"`{name}` must be floating point, got dtype {tensor.dtype}.")
+        raise InvalidTypeError(f"`{name}` must be floating point, got dtype {tensor.dtype}.")
     if tensor.ndim != 2:
         axes = "(N, D)" if name == "features" else "(N, C)"
-        raise ValueError(f"`{name}` must have shape {axes}, got {tuple(tensor.shape)}.")
+        raise InvalidValueError(f"`{name}` must have shape {axes}, got {tuple(tensor.shape)}.")
     return tensor
 
 
@@ -171,17 +174,17 @@ def _indices(values: ArrayLike) -> Tensor:
         values = values.astype(np.int64)
     tensor = _tensor("labels", values, rule)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise TypeError(f"`labels` must be {rule}, got dtype {tensor.dtype}.")
+        raise InvalidTypeError(f"`labels` must be {rule}, got dtype {tensor.dtype}.")
     if tensor.ndim != 1:
-        raise ValueError(f"`labels` must have shape (N,), got {tuple(tensor.shape)}.")
+        raise InvalidValueError(f"`labels` must have shape (N,), got {tuple(tensor.shape)}.")
     return tensor.long()
 
 
 def _tensor(name: str, values: ArrayLike | None, rule: str) -> Tensor:
     if not isinstance(values, (Tensor, np.ndarray)):
-        raise TypeError(f"`{name}` must be a tensor or an array, got {type(values).__name__}.")
+        raise InvalidTypeError(f"`{name}` must be a tensor or an array, got {type(values).__name__}.")
     if isinstance(values, np.ndarray) and values.dtype.kind not in "iufcb":
-        raise TypeError(f"`{name}` must be {rule}, got dtype {values.dtype}.")
+        raise InvalidTypeError(f"`{name}` must be {rule}, got dtype {values.dtype}.")
     # PyTorch warns of memory that may not be written, such as Arrow's.
     if isinstance(values, np.ndarray) and not values.flags.writeable:
         values = values.copy()

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import pickle
+
 import pytest
 import yaml
 
-from adafocal.cli import COMMANDS, main
+from adafocal import errors
+from adafocal.cli import COMMANDS, catalogues, main
 from adafocal.data import DATASETS
+from adafocal.errors import InvalidTypeError
 from adafocal.losses import LOSSES
 from adafocal.models import MODELS
 from adafocal.recipes import RECIPES
@@ -101,3 +105,52 @@ def test_a_mistake_ends_in_one_sentence_and_status_2(arguments, sentence, capsys
     assert error.startswith("adafocal train: ")
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) == 1
+
+
+def failing(error):
+    def fail(arguments):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [TypeError("int is no str"), ValueError("bad"), KeyError("x"), OSError("odd")])
+def test_a_fault_of_ours_is_called_so_and_shows_its_traceback_on_demand(error, capsys, monkeypatch):
+    monkeypatch.setattr(catalogues, "main", failing(error))
+
+    assert main(["list", "losses"]) == 1
+    short = capsys.readouterr().err
+    assert main(["list", "losses", "--debug"]) == 1
+    long = capsys.readouterr().err
+
+    assert short.startswith("adafocal list: a fault of adafocal, not of what you gave (")
+    assert type(error).__name__ in short
+    assert len(short.splitlines()) == 1
+    assert "Traceback" in long
+    assert long.endswith(short)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InvalidTypeError("`x` must be a number, got 'a'."), "`x` must be a number, got 'a'."),
+        (PermissionError(13, "Permission denied", "a/b"), "Permission denied: 'a/b'."),
+        (MemoryError(), "the memory of this process did not suffice: give it more, or less to work on."),
+        (ModuleNotFoundError("No module named 'rich'", name="rich"), "rich is not installed: run `pip install "),
+    ],
+)
+def test_what_a_user_can_mend_is_a_sentence_and_status_2(error, sentence, capsys, monkeypatch):
+    monkeypatch.setattr(catalogues, "main", failing(error))
+
+    assert main(["list", "losses"]) == 2
+    assert capsys.readouterr().err.startswith(f"adafocal list: {sentence}")
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_errors_survive_the_way_between_processes(name):
+    error = getattr(errors, name)("`x` must be a number, got 'a'.")
+    again = pickle.loads(pickle.dumps(error))
+
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert isinstance(again, errors.AdafocalError)

@@ -7,7 +7,7 @@ from pathlib import Path
 import adafocal
 
 LAYERS = [
-    {"_checks", "_dtypes", "_estimate", "_files", "_ranks", "_scan", "_shapes", "_tables", "predictions"},
+    {"_checks", "_dtypes", "_estimate", "_files", "_ranks", "_scan", "_shapes", "_tables", "errors", "predictions"},
     {"losses", "calibration", "selective", "scaling", "ood"},
     {"metrics"},
     {"data", "models", "integrations"},
@@ -77,3 +77,17 @@ def test_the_check_sees_an_arrow_that_points_up(tmp_path):
 
     assert imported_parts(module) == {"training", "cli"}
     assert layer("training") > layer("losses")
+
+
+def test_what_is_raised_on_purpose_is_an_error_of_ours():
+    """A fault that a user can mend must be told from a fault of ours, which the command shows as such."""
+    built_in = {"ValueError", "TypeError", "OSError", "FileNotFoundError", "ModuleNotFoundError", "RuntimeError"}
+    raised = [
+        (path, node.exc.func.id)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
+    ]
+
+    assert len(raised) > 200
+    assert [f"{path.relative_to(PACKAGE)}: {name}" for path, name in raised if name in built_in] == []

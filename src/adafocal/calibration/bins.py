@@ -10,6 +10,7 @@ from adafocal._checks import check_floating, check_same_shape
 from adafocal._ranks import sum_over_ranks
 from adafocal._shapes import ClassIndex, Confidence, Correct, CountPerBin, InnerEdges, PerBin
 from adafocal.calibration.edges import assign_bins
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def bin_stats(confidence: Confidence, correct: Correct, edges: InnerEdges) -> Bi
     check_floating("confidence", confidence)
     check_floating("edges", edges)
     if confidence.ndim != 1:
-        raise ValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
+        raise InvalidValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
     check_same_shape("correct", correct, "confidence", confidence)
     return sum_bins(confidence, correct, edges, assign_bins(confidence, edges))
 
@@ -130,7 +131,7 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
         tensor([2, 2])
     """
     if not torch.equal(first.edges, second.edges):
-        raise ValueError("`second.edges` must equal `first.edges`: sums over different bins cannot be added.")
+        raise InvalidValueError("`second.edges` must equal `first.edges`: sums over different bins cannot be added.")
     return BinStats(
         edges=first.edges,
         count=first.count + second.count,

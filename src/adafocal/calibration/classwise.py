@@ -8,6 +8,7 @@ from adafocal._checks import check_choice, check_floating, check_labels_match, c
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ClassIndex, ProbMatrix
 from adafocal.calibration.errors import expected_calibration_error
+from adafocal.errors import InvalidValueError
 
 AVERAGES = ("label", "pooled", "none")
 
@@ -92,7 +93,9 @@ def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_clas
     """
     check_labels_match(probs, labels, name="probs")
     if isinstance(positive_class, bool) or not 0 <= positive_class < probs.shape[1]:
-        raise ValueError(f"`positive_class` must be a class index in [0, {probs.shape[1]}), got {positive_class}.")
+        raise InvalidValueError(
+            f"`positive_class` must be a class index in [0, {probs.shape[1]}), got {positive_class}."
+        )
     return at_least_float32(probs[:, positive_class]).contiguous(), labels == positive_class
 
 

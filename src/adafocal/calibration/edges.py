@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adafocal._checks import check_floating, check_integer
 from adafocal._shapes import Confidence, InnerEdges
+from adafocal.errors import InvalidValueError
 
 
 def equal_width_edges(
@@ -70,7 +71,7 @@ def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
     check_integer("n_bins", n_bins, minimum=1)
     check_floating("confidence", confidence)
     if confidence.ndim != 1 or confidence.numel() == 0:
-        raise ValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
     n = confidence.numel()
     cuts = torch.arange(1, n_bins, device=confidence.device, dtype=torch.int64)
     ranks = (cuts * n + n_bins - 1) // n_bins - 1

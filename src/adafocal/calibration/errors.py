@@ -9,6 +9,7 @@ from adafocal._checks import check_choice
 from adafocal._shapes import Confidence, Correct, InnerEdges, PerBin, Scalar
 from adafocal.calibration.bins import BinStats, bin_stats
 from adafocal.calibration.edges import equal_mass_edges, equal_width_edges
+from adafocal.errors import InvalidValueError
 
 BINNINGS = ("equal_width", "equal_mass")
 NORMS = ("l1", "l2", "max")
@@ -77,7 +78,7 @@ def make_edges(confidence: Confidence, *, n_bins: int, binning: str) -> InnerEdg
     """Give the inner edges of shape (n_bins - 1,) of the named binning for these confidences."""
     check_choice("binning", binning, BINNINGS)
     if confidence.numel() == 0:
-        raise ValueError("`confidence` must hold at least one sample, got 0.")
+        raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
     if binning == "equal_mass":
         return equal_mass_edges(confidence, n_bins)
     return equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device)
@@ -105,7 +106,7 @@ def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> 
     """
     check_choice("norm", norm, NORMS)
     if debias and norm == "max":
-        raise ValueError("`debias` must be False for norm 'max', got True.")
+        raise InvalidValueError("`debias` must be False for norm 'max', got True.")
     if norm == "max":
         error = stats.gap.abs().max()
     elif norm == "l2":

@@ -16,6 +16,7 @@ from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
 from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.edges import assign_bins
 from adafocal.calibration.sweep import MAX_BINS
+from adafocal.errors import InvalidValueError
 
 OCTAVES = 16
 CELLS_PER_OCTAVE = 256
@@ -68,7 +69,7 @@ def grid_stats(confidence: Confidence, correct: Correct) -> BinStats:
     """
     check_floating("confidence", confidence)
     if confidence.ndim != 1:
-        raise ValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
+        raise InvalidValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
     check_same_shape("correct", correct, "confidence", confidence)
     dtype = torch.float64 if confidence.dtype == torch.float64 else torch.float32
     edges = _edges(dtype, confidence.device)
@@ -139,7 +140,7 @@ def joined_equal_mass(stats: BinStats, n_bins: int) -> BinStats:
     """
     check_integer("n_bins", n_bins, minimum=1)
     if int(stats.count.sum()) == 0:
-        raise ValueError("`stats` must hold at least one sample, got 0.")
+        raise InvalidValueError("`stats` must hold at least one sample, got 0.")
     return join_cells(stats, _equal_mass_edges(stats, stats.count.cumsum(0), n_bins))
 
 
@@ -173,7 +174,7 @@ def joined_sweep(stats: BinStats) -> BinStats:
         https://arxiv.org/abs/2012.08668, algorithm 1.
     """
     if int(stats.count.sum()) == 0:
-        raise ValueError("`stats` must hold at least one sample, got 0.")
+        raise InvalidValueError("`stats` must hold at least one sample, got 0.")
     cumulative = stats.count.cumsum(0)
     best = joined_equal_mass(stats, 1)
     for n_bins in range(2, min(MAX_BINS, int((stats.count > 0).sum())) + 1):

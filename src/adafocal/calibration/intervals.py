@@ -17,6 +17,7 @@ from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal.calibration.bins import BinStats, bin_stats, wide_dtype
 from adafocal.calibration.consistency import debiased_square, resampled_p_value
 from adafocal.calibration.errors import make_edges
+from adafocal.errors import InvalidValueError
 
 N_RESAMPLES = 999
 GRID = 33
@@ -222,7 +223,7 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
     check_floating("confidence", confidence)
     check_same_shape("correct", correct, "confidence", confidence)
     if confidence.numel() == 0:
-        raise ValueError("`confidence` must hold at least one sample, got 0.")
+        raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
     wide = wide_dtype(confidence.device)
     gap = confidence.to(wide) - correct.to(wide)
     if gap.numel() == 1:

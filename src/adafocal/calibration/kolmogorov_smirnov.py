@@ -6,6 +6,7 @@ import torch
 from adafocal._checks import check_floating, check_same_shape
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal.calibration.bins import wide_dtype
+from adafocal.errors import InvalidValueError
 
 
 def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
@@ -39,7 +40,7 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
     check_floating("confidence", confidence)
     check_same_shape("correct", correct, "confidence", confidence)
     if confidence.ndim != 1 or confidence.numel() == 0:
-        raise ValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
     values, order = confidence.sort()
     wide = wide_dtype(confidence.device)
     drift = (values.to(wide) - correct[order].to(wide)).cumsum(0) / confidence.numel()

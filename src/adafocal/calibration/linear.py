@@ -7,6 +7,7 @@ from torch import Tensor
 from adafocal._checks import INDEX_DTYPES, check_floating, check_integer
 from adafocal._shapes import Features, HeadBias, HeadWeight, Labels, PerSample
 from adafocal.calibration.top_label import top_label_from_logits
+from adafocal.errors import InvalidTypeError, InvalidValueError
 
 LOGITS_AT_A_TIME = 1 << 24
 
@@ -59,19 +60,19 @@ def check_head(features: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | 
     """Raise unless features, head and labels fit together."""
     check_floating("features", features)
     if features.ndim == 0 or weight.ndim != 2 or weight.shape[1] != features.shape[-1]:
-        raise ValueError(
+        raise InvalidValueError(
             "`weight` must have shape (C, D) for `features` of shape (…, D), "
             f"got {tuple(weight.shape)} for {tuple(features.shape)}."
         )
     if labels.dtype not in INDEX_DTYPES:
-        raise TypeError(f"`labels` must be integer class indices, got dtype {labels.dtype}.")
+        raise InvalidTypeError(f"`labels` must be integer class indices, got dtype {labels.dtype}.")
     if labels.shape != features.shape[:-1]:
-        raise ValueError(
+        raise InvalidValueError(
             f"`labels` must have the leading shape of `features`, {tuple(features.shape[:-1])}, "
             f"got {tuple(labels.shape)}."
         )
     if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"`bias` must have shape ({weight.shape[0]},), one per class, got {tuple(bias.shape)}.")
+        raise InvalidValueError(f"`bias` must have shape ({weight.shape[0]},), one per class, got {tuple(bias.shape)}.")
 
 
 def as_samples(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, Scalar
 from adafocal.calibration.bins import bin_stats, wide_dtype
 from adafocal.calibration.classwise import one_class_from_probs
 from adafocal.calibration.errors import make_edges
+from adafocal.errors import InvalidValueError
 
 
 def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar:
@@ -176,4 +177,4 @@ def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
 
 def _check_not_empty(name: str, values: Tensor) -> None:
     if values.numel() == 0:
-        raise ValueError(f"`{name}` must hold at least one sample, got 0.")
+        raise InvalidValueError(f"`{name}` must hold at least one sample, got 0.")

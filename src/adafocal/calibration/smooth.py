@@ -9,6 +9,7 @@ from torch import Tensor
 from adafocal._checks import check_floating, check_same_shape
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal.calibration.bins import wide_dtype
+from adafocal.errors import InvalidValueError
 
 GRID = 16384  # sixteen points per smallest bandwidth
 SMALLEST_BANDWIDTH = 1e-3
@@ -53,7 +54,7 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     check_floating("confidence", confidence)
     check_same_shape("correct", correct, "confidence", confidence)
     if confidence.ndim != 1 or confidence.numel() == 0:
-        raise ValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
     return smooth_error(residuals_on_grid(confidence, correct) / confidence.numel())
 
 

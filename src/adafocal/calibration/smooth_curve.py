@@ -11,6 +11,7 @@ from adafocal._checks import check_floating, check_integer, check_number, check_
 from adafocal._shapes import Confidence, Correct
 from adafocal.calibration.bins import BinStats, wide_dtype
 from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smooth_error, sums_on_grid
+from adafocal.errors import InvalidValueError
 
 LARGEST_BANDWIDTH = 0.05
 
@@ -72,7 +73,7 @@ def smooth_reliability(
     check_floating("confidence", confidence)
     check_same_shape("correct", correct, "confidence", confidence)
     if confidence.ndim != 1 or confidence.numel() == 0:
-        raise ValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
     wide = wide_dtype(confidence.device)
     return _smoothed(confidence, torch.ones_like(confidence, dtype=wide), correct.to(wide), n_points, min_support)
 
@@ -99,7 +100,7 @@ def smooth_reliability_from_bins(stats: BinStats, *, n_points: int = 200, min_su
     """
     held = stats.count > 0
     if not bool(held.any()):
-        raise ValueError("`stats` must hold at least one sample, got 0.")
+        raise InvalidValueError("`stats` must hold at least one sample, got 0.")
     wide = stats.confidence_sum.dtype
     return _smoothed(stats.confidence[held], stats.count[held].to(wide), stats.correct_sum[held], n_points, min_support)
 

@@ -8,9 +8,11 @@ A sub-command NAME is a module ``adafocal.cli.NAME``, or the one in ``MODULES``,
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 
 import adafocal
+from adafocal.errors import AdafocalError
 
 COMMANDS = {
     "train": "train one classifier and write its run folder",
@@ -23,15 +25,19 @@ COMMANDS = {
     "list": "list losses, models, data sets, recipes or pairs",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
-USAGE = "usage: adafocal [-h] [--version] COMMAND ..."
+USAGE = "usage: adafocal [-h] [--version] [--debug] COMMAND ..."
+DEBUG = "--debug"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
-    Errors that a user can mend are printed as one sentence, with status 2.
+    What a user can mend is printed as one sentence, with status 2; anything else is a fault of ours and is called so,
+    with status 1. ``--debug``, anywhere in the line, shows the traceback of either.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG in arguments
+    arguments = [argument for argument in arguments if argument != DEBUG]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0
@@ -46,23 +52,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}").main(rest)
     except BrokenPipeError:
         return 1
-    except (ValueError, TypeError, OSError, ModuleNotFoundError, argparse.ArgumentError) as error:
-        print(f"adafocal {command}: {_sentence(error)}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(f"adafocal {command}: interrupted.", file=sys.stderr)
         return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        sentence = _sentence(error)
+        print(f"adafocal {command}: {sentence or _notice(error)}", file=sys.stderr)
+        return 2 if sentence else 1
     return status
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
+def _sentence(error: Exception) -> str | None:
+    """Say what the user can mend; None where it is nothing that a user can."""
+    if isinstance(error, AdafocalError):
+        return str(error)
+    if isinstance(error, argparse.ArgumentError):
+        return " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "adafocal").startswith("adafocal"):
         return f"{error.name} is not installed: run `pip install 'adafocal[train]'`."
-    return " ".join(str(error).split()) if isinstance(error, argparse.ArgumentError) else str(error)
+    if isinstance(error, MemoryError):
+        return "the memory of this process did not suffice: give it more, or less to work on."
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f": {str(error.filename)!r}"
+        return f"{error.strerror}{where}."
+    return None
+
+
+def _notice(error: Exception) -> str:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"a fault of adafocal, not of what you gave ({reason}). Please report it with what `{DEBUG}` prints."
 
 
 def _help() -> str:
     lines = [USAGE, "", "Classifiers whose confidence is true: train, measure, compare.", "", "commands:"]
     lines += [f"  {name:<10} {help_line}" for name, help_line in COMMANDS.items()]
-    lines += ["", "`adafocal COMMAND --help` shows a command's options."]
+    lines += [
+        "",
+        "`adafocal COMMAND --help` shows a command's options; --debug shows the traceback of an error.",
+    ]
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from rich.table import Table
 from adafocal._checks import check_choice
 from adafocal._estimate import Estimate
 from adafocal._files import write_text
+from adafocal.errors import InvalidValueError
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
 from adafocal.predictions import Predictions
 
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
     if options.run is not None:
         return compare_runs(options)
     if options.id is None or options.ood is None:
-        raise ValueError("`--run`, or both of `--id` and `--ood`, must be given.")
+        raise InvalidValueError("`--run`, or both of `--id` and `--ood`, must be given.")
     train = None if options.train is None else Predictions.load(options.train)
     rows = compare_scores(
         Predictions.load(options.id),
@@ -58,7 +59,7 @@ def compare_runs(options: Namespace) -> int:
     from adafocal.training.ood import compare_run
 
     if (options.pair is None) == (options.against is None):
-        raise ValueError("`--run` needs one of `--pair` and `--against`.")
+        raise InvalidValueError("`--run` needs one of `--pair` and `--against`.")
     if options.pair is not None:
         check_choice("pair", options.pair, tuple(OOD_PAIRS))
     against = OOD_PAIRS[options.pair].against if options.pair else options.against
@@ -66,7 +67,7 @@ def compare_runs(options: Namespace) -> int:
     console, values = Console(soft_wrap=True), []
     for run in options.run:  # all of them, before the first is worked on
         if not is_finished(Path(run)):
-            raise ValueError(f"`run` must hold finished runs, got {run!r}.")
+            raise InvalidValueError(f"`run` must hold finished runs, got {run!r}.")
         if options.pair is not None:
             check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
     for run in options.run:
@@ -85,7 +86,9 @@ def check_trained_on(run: str, name: str) -> None:
     """Raise unless a run was trained on the data set that a pair is for."""
     settings = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
     if settings["data"]["name"] != name:
-        raise ValueError(f"`pair` must be for the data of the run, {settings['data']['name']}, got one for {name}.")
+        raise InvalidValueError(
+            f"`pair` must be for the data of the run, {settings['data']['name']}, got one for {name}."
+        )
 
 
 def write_record(path: str | Path, rows: Sequence[ComparisonRow], options: Namespace, **about: object) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from adafocal.errors import InvalidValueError
 from adafocal.recipes import RECIPES, get_recipe
 from adafocal.training.config import TrainConfig, from_plain, plain
 
@@ -64,9 +65,9 @@ def _settings_of_file(path: str | None) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             settings = yaml.safe_load(file)
     except yaml.YAMLError as error:
-        raise ValueError(f"`config` must be a YAML file, got {path!r}: {str(error).splitlines()[0]}.") from error
+        raise InvalidValueError(f"`config` must be a YAML file, got {path!r}: {str(error).splitlines()[0]}.") from error
     if not isinstance(settings, dict):
-        raise ValueError(f"`config` must hold settings by name, got {path!r} with {type(settings).__name__}.")
+        raise InvalidValueError(f"`config` must hold settings by name, got {path!r} with {type(settings).__name__}.")
     return settings
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adafocal.calibration import evaluate
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
 
@@ -35,7 +36,9 @@ def _fit(options: Any, console: Console) -> None:
     given = {name: options[name] for name in TAKEN_BY if options[name] is not None}
     for name in given:
         if options.method not in TAKEN_BY[name]:
-            raise ValueError(f"`{name}` must go with {' or '.join(TAKEN_BY[name])}, got method {options.method!r}.")
+            raise InvalidValueError(
+                f"`{name}` must go with {' or '.join(TAKEN_BY[name])}, got method {options.method!r}."
+            )
     predictions = Predictions.load(options.validation)
     fitted = METHODS[options.method](predictions, **given)
     fitted.save(options.output)

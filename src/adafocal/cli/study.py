@@ -9,6 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from adafocal.cli.options import early_option, flat_settings, train_config, train_parser
+from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
 from adafocal.training.config import TrainConfig, plain
 
@@ -141,13 +142,13 @@ def _check_names(point: dict[str, Any], config: TrainConfig) -> None:
     free = tuple(f"{name}." for name, value in settings.items() if isinstance(value, dict))
     for name in point:
         if name in ("loss", "seed") or not (name in settings or name.startswith(free)):
-            raise ValueError(f"`grid` must name settings that `adafocal train --help` shows, got {name!r}.")
+            raise InvalidValueError(f"`grid` must name settings that `adafocal train --help` shows, got {name!r}.")
 
 
 def _check_loss_args(config: TrainConfig, recipe: str, losses: Sequence[str]) -> None:
     """Refuse settings of a loss that no run has."""
     if config.loss not in losses and config.loss_args != get_recipe(recipe).settings(config.loss).loss_args:
-        raise ValueError(
+        raise InvalidValueError(
             f"`loss_args` are those of --loss, which must be among the losses {', '.join(losses)}, got {config.loss!r}."
         )
 

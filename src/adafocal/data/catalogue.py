@@ -11,6 +11,7 @@ from adafocal.data.digits import digits_splits
 from adafocal.data.splits import DataSplits
 from adafocal.data.texts import without_header
 from adafocal.data.volumes import volume_splits
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def get_dataset(config: DataConfig) -> DatasetSpec:
     if config.name in DATASETS:
         return DATASETS[config.name]
     if config.path is None and "/" not in config.name:
-        raise ValueError(
+        raise InvalidValueError(
             f"`data.name` must be one of {', '.join(DATASETS)}, owner/name on the hub, or come with `data.path`, "
             f"got {config.name!r}."
         )

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from adafocal._checks import check_integer, check_number
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class DataConfig:
                 check_integer(f"data.{name}", getattr(self, name), minimum=1)
         if self.volume_size is not None:
             if len(self.volume_size) != 3:
-                raise ValueError(f"`data.volume_size` must hold three sides, got {list(self.volume_size)}.")
+                raise InvalidValueError(f"`data.volume_size` must hold three sides, got {list(self.volume_size)}.")
             for side in self.volume_size:
                 check_integer("data.volume_size", side, minimum=1)
         check_integer("data.scaling_size", self.scaling_size, minimum=0)

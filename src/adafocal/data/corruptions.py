@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from adafocal._checks import check_choice, check_integer, require
+from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
 def corrupt(images: Tensor, name: str, *, severity: int, generator: torch.Generator | None = None) -> Tensor:
@@ -49,11 +50,11 @@ def corrupt(images: Tensor, name: str, *, severity: int, generator: torch.Genera
     check_choice("name", name, tuple(CORRUPTIONS))
     check_integer("severity", severity, minimum=1)
     if severity > 5:
-        raise ValueError(f"`severity` must be an integer from 1 to 5, got {severity}.")
+        raise InvalidValueError(f"`severity` must be an integer from 1 to 5, got {severity}.")
     if images.dtype != torch.uint8:
-        raise TypeError(f"`images` must be uint8, got dtype {images.dtype}.")
+        raise InvalidTypeError(f"`images` must be uint8, got dtype {images.dtype}.")
     if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"`images` must have shape (N, 1 or 3, H, W), got {tuple(images.shape)}.")
+        raise InvalidValueError(f"`images` must have shape (N, 1 or 3, H, W), got {tuple(images.shape)}.")
     corruption = CORRUPTIONS[name]
     source = (generator,) if corruption.random else ()
     pixels = corruption.apply(images.float() / 255.0, corruption.strengths[severity - 1], *source)

@@ -14,6 +14,7 @@ from adafocal.data.sources import Source
 from adafocal.data.splits import DataSplits, Split
 from adafocal.data.stored import StoredImages, decode_images
 from adafocal.data.texts import encode_subwords, encode_words
+from adafocal.errors import InvalidValueError
 
 
 def foreign_split(sources: dict[str, Source], part: str, *, like: DataSplits, config: DataConfig) -> Split:
@@ -36,15 +37,15 @@ def foreign_split(sources: dict[str, Source], part: str, *, like: DataSplits, co
             the model takes volumes.
     """
     if like.dense:
-        raise ValueError("The data must be volumes, as the model was trained on, got other data.")
+        raise InvalidValueError("The data must be volumes, as the model was trained on, got other data.")
     if part not in sources and len(sources) > 1:
-        raise ValueError(f"`part` must be one of {', '.join(sources)}, got {part!r}.")
+        raise InvalidValueError(f"`part` must be one of {', '.join(sources)}, got {part!r}.")
     source = sources.get(part, next(iter(sources.values())))
     rows = torch.arange(len(source))
     takes_texts = like.train.inputs.shape[1:].numel() > 0 and len(like.train.inputs.shape) == 2
     if isinstance(source.inputs[0], str) != takes_texts:
         kinds = ("texts", "images") if takes_texts else ("images", "texts")
-        raise ValueError(f"The data must be {kinds[0]}, as the model was trained on, got {kinds[1]}.")
+        raise InvalidValueError(f"The data must be {kinds[0]}, as the model was trained on, got {kinds[1]}.")
     inputs = _texts(source, like, config) if takes_texts else _images(source, rows, like)
     return Split(inputs, torch.from_numpy(np.asarray(source.labels, dtype=np.int64)), rows)
 
@@ -62,6 +63,6 @@ def _images(source: Source, rows: Tensor, like: DataSplits) -> Tensor:
     first: Any = source.inputs[0]
     fits = isinstance(first, np.ndarray) and first.shape[:2] == (height, width)
     if not isinstance(first, (bytes, Path, np.ndarray)):
-        raise ValueError(f"The data must be images or texts, got {type(first).__name__}.")
+        raise InvalidValueError(f"The data must be images or texts, got {type(first).__name__}.")
     size = None if fits else (height, width)
     return decode_images(StoredImages(source.inputs, rows, channels=channels, size=size))

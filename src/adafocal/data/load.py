@@ -16,6 +16,7 @@ from adafocal.data.sources import Source, read_hub, read_source
 from adafocal.data.splits import DataSplits, Split, stratified_parts
 from adafocal.data.stored import StoredImages, channels_of, decode_images
 from adafocal.data.texts import build_vocabulary, encode_subwords, encode_words
+from adafocal.errors import InvalidValueError, MissingFileError
 
 Rows = tuple[Source, Tensor]
 
@@ -47,7 +48,7 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
         return _text_splits(spec, config, parts, names)
     if isinstance(first, (bytes, Path, np.ndarray)):
         return _image_splits(spec, config, parts, names, seed=seed)
-    raise ValueError(f"`data.input_column` must hold images or texts, got {type(first).__name__}.")
+    raise InvalidValueError(f"`data.input_column` must hold images or texts, got {type(first).__name__}.")
 
 
 def draw_parts(spec: DatasetSpec, config: DataConfig, sources: dict[str, Source], *, seed: int) -> dict[str, Rows]:
@@ -59,7 +60,9 @@ def draw_parts(spec: DatasetSpec, config: DataConfig, sources: dict[str, Source]
     test_name = next((name for name in spec.test_parts if name in sources), None)
     train_source = sources.get("train", sources.get("all"))
     if train_source is None:
-        raise ValueError(f"`data.path` must hold a part named train, or one unnamed part, got {', '.join(sources)}.")
+        raise InvalidValueError(
+            f"`data.path` must hold a part named train, or one unnamed part, got {', '.join(sources)}."
+        )
     if spec.scheme == "pooled" or test_name is None:
         return _draw_pooled(spec, config, pool(sources), seed=seed)
     test_source = sources[test_name]
@@ -102,7 +105,9 @@ def _validation_size(spec: DatasetSpec, config: DataConfig, n: int) -> int:
 
 def _size(name: str, asked: int | None, free: int) -> int:
     if free < 1 or (asked or 1) > free:
-        raise ValueError(f"`data.{name}` must be at most {max(free, 0)}, what the other parts leave, got {asked}.")
+        raise InvalidValueError(
+            f"`data.{name}` must be at most {max(free, 0)}, what the other parts leave, got {asked}."
+        )
     return asked or free
 
 
@@ -114,7 +119,7 @@ def aligned(sources: dict[str, Source]) -> dict[str, Source]:
     """
     known = {name: source for name, source in sources.items() if len(source) and source.labels.min() >= 0}
     if not known:
-        raise ValueError("Labels must be names or class indices >= 0, got none in any part.")
+        raise InvalidValueError("Labels must be names or class indices >= 0, got none in any part.")
     names = {source.class_names for source in known.values()}
     if len(names) == 1:
         return known
@@ -154,13 +159,13 @@ def read_sources(config: DataConfig) -> dict[str, Source]:
     """
     spec = get_dataset(config)
     if spec.load is not None:
-        raise ValueError(f"`data.name` must be a data set that is read from files, got {config.name!r}.")
+        raise InvalidValueError(f"`data.name` must be a data set that is read from files, got {config.name!r}.")
     columns = {"input_column": config.input_column, "label_column": config.label_column}
     path = config.path
     if path is None and config.root is not None:
         path = str(Path(config.root) / (spec.folder or config.name))
         if not Path(path).exists():
-            raise FileNotFoundError(f"`data.root` must hold a folder {Path(path).name}, got {config.root!r}.")
+            raise MissingFileError(f"`data.root` must hold a folder {Path(path).name}, got {config.root!r}.")
     if path is not None:
         return read_source(path, **columns, large=spec.large)
     return read_hub(spec.hub or config.name, **columns)
@@ -168,7 +173,7 @@ def read_sources(config: DataConfig) -> dict[str, Source]:
 
 def _text_splits(spec: DatasetSpec, config: DataConfig, parts: dict[str, Rows], names: tuple[str, ...]) -> DataSplits:
     if config.noise > 0:
-        raise ValueError(f"`data.noise` must be 0 for texts, got {config.noise}.")
+        raise InvalidValueError(f"`data.noise` must be 0 for texts, got {config.noise}.")
     prepare = spec.prepare or str
     texts = {part: [prepare(source.inputs[row]) for row in rows.tolist()] for part, (source, rows) in parts.items()}
     length = config.length or spec.length
@@ -192,7 +197,7 @@ def _image_splits(
     stored = {part: StoredImages(s.inputs, rows, channels=channels, size=size) for part, (s, rows) in parts.items()}
     if spec.large:
         if config.noise > 0:
-            raise ValueError(f"`data.noise` must be 0 for data sets that stay on disk, got {config.noise}.")
+            raise InvalidValueError(f"`data.noise` must be 0 for data sets that stay on disk, got {config.noise}.")
         inputs: dict[str, Any] = {part: replace(images, crop="center") for part, images in stored.items()}
         if config.augment:
             inputs["train"] = replace(stored["train"], crop="random")

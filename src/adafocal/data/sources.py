@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from adafocal._checks import require
+from adafocal.errors import InvalidValueError, MissingFileError
 
 INPUT_COLUMNS = ("image", "img", "text", "sentence")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "target")
@@ -58,7 +59,7 @@ def read_source(
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"`data.path` must be a folder or file of data, got {str(path)!r}, which is not there.")
+        raise MissingFileError(f"`data.path` must be a folder or file of data, got {str(path)!r}, which is not there.")
     columns = (input_column, label_column)
     tables = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
     if tables and tables[0].suffix == ".parquet":
@@ -71,7 +72,7 @@ def read_source(
         return {_part_of(file): _read_npz(file, columns) for file in arrays}
     if path.is_dir() and (parts := _read_image_folders(path)):
         return parts
-    raise ValueError(
+    raise InvalidValueError(
         f"`data.path` must hold Parquet files, .npz files or one folder of images per class, got {str(path)!r}."
     )
 
@@ -115,7 +116,9 @@ def _read_hub(place: str, columns: tuple[str | None, str | None], **where: Any) 
         found = datasets.load_dataset(place, **where)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"`data.name` must be had from the hub or its cache, got {place!r}: {reason}") from error
+        raise InvalidValueError(
+            f"`data.name` must be had from the hub or its cache, got {place!r}: {reason}"
+        ) from error
     parts = {}
     for name, table in found.items():
         inputs, labels = _columns(table.column_names, columns)
@@ -190,7 +193,7 @@ def _columns(names: Sequence[str], asked: tuple[str | None, str | None]) -> tupl
         if not choices:
             wanted = "set" if column is None else "a column of the data"
             got = "" if column is None else f"{column!r} for "
-            raise ValueError(f"`data.{kind}_column` must be {wanted}, got {got}columns {', '.join(names)}.")
+            raise InvalidValueError(f"`data.{kind}_column` must be {wanted}, got {got}columns {', '.join(names)}.")
         found.append(choices[0])
     return found[0], found[1]
 
@@ -206,5 +209,5 @@ def _source(inputs: Sequence[Any], labels: np.ndarray, names: tuple[str, ...]) -
         found, places = np.unique(labels.astype(str), return_inverse=True)
         return Source(inputs, places.astype(np.int64), tuple(found.tolist()))
     if labels.dtype.kind not in "iub" or (len(labels) and labels.min() < -1):
-        raise ValueError(f"Labels must be names or class indices, got dtype {labels.dtype}.")
+        raise InvalidValueError(f"Labels must be names or class indices, got dtype {labels.dtype}.")
     return Source(inputs, labels.astype(np.int64), names)

@@ -13,6 +13,7 @@ from torch import Tensor
 from adafocal._checks import check_integer, require
 from adafocal._files import atomic_path
 from adafocal.data.stored import StoredImages
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def stratified_parts(labels: np.ndarray, sizes: Sequence[int], *, seed: int) -> 
     """
     n, total = len(labels), sum(sizes)
     if total > n:
-        raise ValueError(f"The sizes of the parts must add up to at most {n} samples, got {total}.")
+        raise InvalidValueError(f"The sizes of the parts must add up to at most {n} samples, got {total}.")
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(n)
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
@@ -175,7 +176,7 @@ def stratified_split(
     n = len(labels)
     test_size = n - train_size - validation_size if test_size is None else test_size
     if test_size < 1 or train_size + validation_size + test_size > n:
-        raise ValueError(
+        raise InvalidValueError(
             f"`train_size` + `validation_size` must leave a test part of the {n} samples, "
             f"got {train_size} + {validation_size}."
         )

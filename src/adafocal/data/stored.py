@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import require
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class StoredImages:
         first = arrays[0].shape if arrays else ()
         for row, array in zip(rows.tolist(), arrays, strict=True):
             if array.shape != first:
-                raise ValueError(
+                raise InvalidValueError(
                     f"Images must have one size, or `data.image_size` must be set, got {first[:2]} "
                     f"and {array.shape[:2]} (image {int(self.rows[row])})."
                 )
@@ -98,7 +99,7 @@ class StoredImages:
                 image = _fit(image, self.size, self.crop, generator)
             array = np.asarray(image)
         except (OSError, SyntaxError) as error:
-            raise ValueError(f"Images must be readable, got image {item} with {error}.") from error
+            raise InvalidValueError(f"Images must be readable, got image {item} with {error}.") from error
         return array if array.ndim == 3 else array[:, :, None]
 
 
@@ -119,7 +120,7 @@ def decode_images(stored: StoredImages, *, chunk: int = 256) -> Tensor:
         if images is None:
             images = torch.empty((len(stored), *batch.shape[1:]), dtype=torch.uint8)
         elif batch.shape[1:] != images.shape[1:]:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Images must have one size, or `data.image_size` must be set, got {tuple(images.shape[2:])} "
                 f"and {tuple(batch.shape[2:])}."
             )

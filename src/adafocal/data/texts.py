@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import require
+from adafocal.errors import InvalidValueError
 
 PADDING, UNKNOWN = 0, 1
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -86,7 +87,7 @@ def encode_subwords(texts: Sequence[str], *, tokenizer: str, length: int) -> Ten
     automatic = require("transformers", extra="text").AutoTokenizer
     encoder = automatic.from_pretrained(tokenizer, padding_side="right", truncation_side="right")
     if encoder.pad_token_id is None:
-        raise ValueError(f"`data.tokenizer` must have a padding token, got {tokenizer!r}.")
+        raise InvalidValueError(f"`data.tokenizer` must have a padding token, got {tokenizer!r}.")
     ids = encoder(list(texts), padding="max_length", truncation=True, max_length=length)["input_ids"]
     return torch.tensor(ids, dtype=torch.int32)
 

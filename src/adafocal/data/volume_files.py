@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from adafocal._checks import require
+from adafocal.errors import InvalidValueError, MissingFileError
 
 SUFFIXES = (".nii.gz", ".nii")
 FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"))
@@ -54,7 +55,7 @@ def read_cases(path: str | Path) -> tuple[Iterator[Case], tuple[str, ...]]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"`data.path` must be a folder of volumes, got {str(path)!r}, which is not there.")
+        raise MissingFileError(f"`data.path` must be a folder of volumes, got {str(path)!r}, which is not there.")
     if (path / "dataset.json").is_file():
         return _decathlon(path)
     arrays = [path] if path.is_file() else sorted(path.glob("*.npz"))
@@ -63,7 +64,7 @@ def read_cases(path: str | Path) -> tuple[Iterator[Case], tuple[str, ...]]:
     for images, masks in FOLDERS:
         if (path / images).is_dir() and (path / masks).is_dir():
             return _nifti_cases(_pairs(path / images, path / masks)), ()
-    raise ValueError(
+    raise InvalidValueError(
         "`data.path` must hold a dataset.json, folders images and labels, or one .npz file of volumes, "
         f"got {str(path)!r}."
     )
@@ -76,7 +77,7 @@ def _decathlon(path: Path) -> tuple[Iterator[Case], tuple[str, ...]]:
         pairs = {_stem(pair["label"]): (path / pair["image"], path / pair["label"]) for pair in listed["training"]}
         names = {int(number): str(name) for number, name in listed["labels"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise InvalidValueError(
             "`data.path` must hold a dataset.json of the Decathlon, with labels and training, "
             f"got {str(place)!r}: {type(error).__name__} {error}."
         ) from error
@@ -90,10 +91,14 @@ def _pairs(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     for mask in sorted(file for file in masks.iterdir() if file.name.endswith(SUFFIXES)):
         name = _stem(mask)
         if name not in found:
-            raise ValueError(f"`data.path` must hold an image for every mask, got none named {name!r} in {images}.")
+            raise InvalidValueError(
+                f"`data.path` must hold an image for every mask, got none named {name!r} in {images}."
+            )
         pairs[name] = (found[name], mask)
     if not pairs:
-        raise ValueError(f"`data.path` must hold NIfTI masks ({' or '.join(SUFFIXES)}), got none in {str(masks)!r}.")
+        raise InvalidValueError(
+            f"`data.path` must hold NIfTI masks ({' or '.join(SUFFIXES)}), got none in {str(masks)!r}."
+        )
     return pairs
 
 
@@ -110,7 +115,7 @@ def _nifti_cases(pairs: dict[str, tuple[Path, Path]]) -> Iterator[Case]:
     for name, files in pairs.items():
         for file in files:
             if not file.is_file():
-                raise FileNotFoundError(f"`data.path` must hold all its files, got none at {str(file)!r}.")
+                raise MissingFileError(f"`data.path` must hold all its files, got none at {str(file)!r}.")
         image, mask = (turn(load(file)).numpy() for file in files)
         yield checked_case(name, image, mask[0] if mask.shape[0] == 1 else mask)
 
@@ -123,12 +128,12 @@ def _npz_cases(file: Path) -> Iterator[Case]:
                 image, mask = (_array(arrays, f"{name}_{part}", file) for part in ("image", "label"))
                 yield checked_case(str(name), image if image.ndim == 4 else image[None], mask)
     except (BadZipFile, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"`data.path` must be an .npz file of volumes, got {str(file)!r}: {error}.") from error
+        raise InvalidValueError(f"`data.path` must be an .npz file of volumes, got {str(file)!r}: {error}.") from error
 
 
 def _array(arrays: Mapping[str, Array], name: str, file: Path) -> Array:
     if name not in arrays:
-        raise ValueError(f"`data.path` must hold an array {name!r}, got none in {str(file)!r}.")
+        raise InvalidValueError(f"`data.path` must hold an array {name!r}, got none in {str(file)!r}.")
     return arrays[name]
 
 
@@ -139,14 +144,14 @@ def checked_case(name: str, image: Array, mask: Array) -> Case:
         ValueError: If shapes differ, the mask does not hold integers >= 0, or an intensity is not finite.
     """
     if image.ndim != 4 or image.shape[1:] != mask.shape:
-        raise ValueError(
+        raise InvalidValueError(
             f"Case {name!r} must have an image of shape (channels, D, H, W) and a mask (D, H, W), "
             f"got {tuple(image.shape)} and {tuple(mask.shape)}."
         )
     whole = mask.astype(np.int16)
     if (whole != mask).any() or whole.min() < 0:
         wrong = mask[(whole != mask) | (whole < 0)][0]
-        raise ValueError(f"Case {name!r} must have a mask of integers >= 0, got {wrong}.")
+        raise InvalidValueError(f"Case {name!r} must have a mask of integers >= 0, got {wrong}.")
     if not np.isfinite(image).all():
-        raise ValueError(f"Case {name!r} must have finite intensities, got NaN or infinity.")
+        raise InvalidValueError(f"Case {name!r} must have finite intensities, got NaN or infinity.")
     return Case(name, image, whole)

@@ -10,6 +10,7 @@ from torch import Tensor
 from adafocal.data.config import DataConfig
 from adafocal.data.splits import DataSplits, Split, stratified_parts
 from adafocal.data.volume_files import Array, Case, read_cases
+from adafocal.errors import InvalidValueError, MissingFileError
 
 IGNORED = -100  # the label of voxels that were padded
 MULTIPLE = 16  # sides that a U-Net can halve four times
@@ -46,7 +47,7 @@ def volume_splits(
         ValueError: If they are no volumes, differ in channels, or are fewer than the parts need.
     """
     if config.noise > 0:
-        raise ValueError(f"`data.noise` must be 0 for volumes, got {config.noise}.")
+        raise InvalidValueError(f"`data.noise` must be 0 for volumes, got {config.noise}.")
     found, own_names = read_cases(_place(config, folders))
     named = own_names or class_names
     cases = [_normalised(case) for case in found]
@@ -96,11 +97,13 @@ def _place(config: DataConfig, folders: tuple[str, ...]) -> Path:
     if config.path is not None:
         return Path(config.path)
     if config.root is None:
-        raise ValueError(f"`data.root` or `data.path` must say where the volumes of {config.name} lie, got neither.")
+        raise InvalidValueError(
+            f"`data.root` or `data.path` must say where the volumes of {config.name} lie, got neither."
+        )
     names = folders or (config.name,)
     places = [Path(config.root) / name for name in names if (Path(config.root) / name).exists()]
     if not places:
-        raise FileNotFoundError(f"`data.root` must hold a folder {' or '.join(names)}, got {config.root!r}.")
+        raise MissingFileError(f"`data.root` must hold a folder {' or '.join(names)}, got {config.root!r}.")
     return places[0]
 
 
@@ -114,11 +117,11 @@ def _normalised(case: Case) -> Case:
 
 def _check_channels(cases: list[Case]) -> None:
     if not cases:
-        raise ValueError("`data.path` must hold at least one case, got 0.")
+        raise InvalidValueError("`data.path` must hold at least one case, got 0.")
     channels = cases[0].image.shape[0]
     for case in cases:
         if case.image.shape[0] != channels:
-            raise ValueError(
+            raise InvalidValueError(
                 f"All cases must have as many channels as the first, {channels}, "
                 f"got {case.image.shape[0]} for {case.name!r}."
             )
@@ -153,6 +156,8 @@ def _draw(n: int, config: DataConfig, validation: float, test: float, *, seed: i
     free = n - sum(sizes.values())
     train = free if config.train_size is None else config.train_size
     if train > free or free < 1:
-        raise ValueError(f"`data.train_size` must be at most {max(free, 0)}, what the other parts leave, got {train}.")
+        raise InvalidValueError(
+            f"`data.train_size` must be at most {max(free, 0)}, what the other parts leave, got {train}."
+        )
     drawn = stratified_parts(np.zeros(n, dtype=np.int64), [train, *sizes.values()], seed=seed)
     return dict(zip(("train", *sizes), drawn, strict=True))

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 
 from adafocal._checks import check_integer, require
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.summary import adapted_values
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.flsd import ScheduledFocalLoss
@@ -96,7 +97,7 @@ class AdaFocalCallback(L.Callback):
         self._n_seen = 0
         n_loaders = len(trainer.num_val_batches)
         if trainer.state.fn == "fit" and (n_loaders > 1 if self.loader is None else self.loader >= n_loaders):
-            raise ValueError(
+            raise InvalidValueError(
                 f"`loader` must be the index of one of the {n_loaders} validation loaders, got {self.loader}."
             )
 
@@ -125,7 +126,7 @@ class AdaFocalCallback(L.Callback):
         if self.outputs is not None:
             return self.outputs(step_output, batch)
         if not isinstance(step_output, Mapping) or not {"logits", "labels"} <= step_output.keys():
-            raise TypeError(
+            raise InvalidTypeError(
                 "`validation_step` must return a mapping with `logits` and `labels` for AdaFocalCallback, or `outputs` "
                 f"say how to read it, got {type(step_output).__name__}."
             )
@@ -137,7 +138,7 @@ class AdaFocalCallback(L.Callback):
         if sampler is None:
             return n_samples
         if loader.batch_size is not None and n_samples > loader.batch_size:
-            raise ValueError(
+            raise InvalidValueError(
                 "`outputs` must give one row per sample where a DistributedSampler shards validation, "
                 f"got {n_samples} rows for a batch of {loader.batch_size}."
             )
@@ -154,7 +155,7 @@ class AdaFocalCallback(L.Callback):
         if self.loss in found:
             return found[self.loss]
         wanted = "exactly one AdaFocalLoss" if self.loss is None else f"an AdaFocalLoss named {self.loss!r}"
-        raise ValueError(f"`pl_module` must hold {wanted}, got {', '.join(found) or 'none'}.")
+        raise InvalidValueError(f"`pl_module` must hold {wanted}, got {', '.join(found) or 'none'}.")
 
 
 class LossEpochCallback(L.Callback):
@@ -182,7 +183,7 @@ def _validate_every(trainer: Any, n_steps: int) -> None:
     wanted = (n_steps * trainer.accumulate_grad_batches, None)
     schedule = (trainer.val_check_interval, trainer.check_val_every_n_epoch)
     if schedule not in (EVERY_EPOCH, wanted):
-        raise ValueError(
+        raise InvalidValueError(
             "`update_every_n_steps` must be None where the trainer has a validation schedule of its own, "
             f"got {n_steps} next to val_check_interval={schedule[0]} and check_val_every_n_epoch={schedule[1]}."
         )

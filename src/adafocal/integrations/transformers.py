@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._checks import require
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.accelerate import without_repeats
 from adafocal.integrations.summary import adapted_values
 from adafocal.losses.adafocal import AdaFocalLoss
@@ -58,9 +59,9 @@ class AdaFocalTrainerCallback(TrainerCallback):
         self, criterion: AdaFocalLoss, *, shift_labels: bool | None = None, eval_dataset: str | None = None
     ) -> None:
         if not isinstance(criterion, AdaFocalLoss):
-            raise TypeError(f"`criterion` must be an AdaFocalLoss, got {type(criterion).__name__}.")
+            raise InvalidTypeError(f"`criterion` must be an AdaFocalLoss, got {type(criterion).__name__}.")
         if criterion.reduction != "mean":
-            raise ValueError(f"`criterion` must have reduction 'mean', got {criterion.reduction!r}.")
+            raise InvalidValueError(f"`criterion` must have reduction 'mean', got {criterion.reduction!r}.")
         self.criterion = criterion
         self.shift_labels = shift_labels
         self.eval_dataset = eval_dataset
@@ -101,7 +102,7 @@ class AdaFocalTrainerCallback(TrainerCallback):
         saved = (state.stateful_callbacks or {}).get(STATE_NAME)
         if saved is not None:
             if len(saved["gamma"]) != self.criterion.n_bins:
-                raise ValueError(
+                raise InvalidValueError(
                     f"`n_bins` must be {len(saved['gamma'])} as in the checkpoint, got {self.criterion.n_bins}."
                 )
             self.criterion.gamma.copy_(torch.tensor(saved["gamma"]))
@@ -146,12 +147,14 @@ class AdaFocalTrainerCallback(TrainerCallback):
         if self.eval_dataset is not None:
             return f"eval_{self.eval_dataset}_runtime" in metrics
         if "eval_runtime" not in metrics:
-            raise ValueError("`eval_dataset` must name one of the evaluation sets where there are several, got None.")
+            raise InvalidValueError(
+                "`eval_dataset` must name one of the evaluation sets where there are several, got None."
+            )
         return True
 
     def _aligned(self, logits: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
         if not isinstance(labels, Tensor):
-            raise ValueError(f"`labels` must be part of every batch for AdaFocal, got {type(labels).__name__}.")
+            raise InvalidValueError(f"`labels` must be part of every batch for AdaFocal, got {type(labels).__name__}.")
         labels = labels.to(logits.device)
         if self.shift_labels:  # the last token predicts nothing: cutting it off would copy the logits
             labels = F.pad(labels, (0, 1), value=self.criterion.ignore_index)[..., 1:]
@@ -166,7 +169,7 @@ class AdaFocalTrainerCallback(TrainerCallback):
 def _logits(outputs: Any) -> Tensor:
     logits = outputs.get("logits") if isinstance(outputs, Mapping) else outputs[0]
     if not isinstance(logits, Tensor):
-        raise TypeError(f"`outputs` must hold `logits` for AdaFocal, got {type(outputs).__name__} without.")
+        raise InvalidTypeError(f"`outputs` must hold `logits` for AdaFocal, got {type(outputs).__name__} without.")
     return logits
 
 

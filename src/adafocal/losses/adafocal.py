@@ -21,6 +21,7 @@ from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats, bin_stats
 from adafocal.calibration.edges import assign_bins, equal_width_edges
 from adafocal.calibration.top_label import top_label_from_logits
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import modulate
 from adafocal.losses.observed import Observed
@@ -149,7 +150,7 @@ class AdaFocalLoss(ClassificationLoss):
         """
         check_same_shape("labels", labels, "ce", ce)
         if self.base != "focal" or self.label_smoothing > 0.0:
-            raise ValueError(
+            raise InvalidValueError(
                 "`from_cross_entropy` needs `base` 'focal' and `label_smoothing` 0, "
                 f"got {self.base!r} and {self.label_smoothing}."
             )
@@ -177,16 +178,16 @@ class AdaFocalLoss(ClassificationLoss):
         """
         check_labels_match(logits, labels)
         if labels.is_floating_point():
-            raise TypeError("`labels` must be class indices to observe a batch, got class probabilities.")
+            raise InvalidTypeError("`labels` must be class indices to observe a batch, got class probabilities.")
         if labels.numel() == 0:
-            raise ValueError("`logits` must hold at least one sample to observe, got 0.")
+            raise InvalidValueError("`logits` must hold at least one sample to observe, got 0.")
         check_label_values(labels, logits.shape[class_axis(logits)], ignore_index=self.ignore_index)
         confidence, correct = top_label_from_logits(logits, labels)
         counted = labels != self.ignore_index
         confidence, correct = confidence[counted], correct[counted]
         if not confidence.isfinite().all():
             position = int((~confidence.isfinite()).nonzero()[0])
-            raise ValueError(
+            raise InvalidValueError(
                 f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
             )
         if self.ignore_predicted is not None:
@@ -211,12 +212,14 @@ class AdaFocalLoss(ClassificationLoss):
         check_floating("confidence", confidence)
         check_same_shape("correct", correct, "confidence", confidence)
         if correct.dtype != torch.bool:
-            raise TypeError(f"`correct` must be a boolean tensor, got dtype {correct.dtype}.")
+            raise InvalidTypeError(f"`correct` must be a boolean tensor, got dtype {correct.dtype}.")
         confidence, correct = confidence.flatten(), correct.flatten()
         outside = ~((confidence >= 0) & (confidence <= 1))
         if outside.any():
             position = int(outside.nonzero()[0])
-            raise ValueError(f"`confidence` must be in [0, 1], got {float(confidence[position])} in sample {position}.")
+            raise InvalidValueError(
+                f"`confidence` must be in [0, 1], got {float(confidence[position])} in sample {position}."
+            )
         self._observed.add(confidence.to(self.edges), correct.to(self.edges.device))
 
     @torch.no_grad()
@@ -236,7 +239,9 @@ class AdaFocalLoss(ClassificationLoss):
         if stats is None and self.ignore_predicted is not None:
             return bin_stats(self.edges.new_empty(0), self.edges.new_empty(0), self.edges.clone())
         if stats is None:
-            raise ValueError("`adapt` needs at least one observed validation sample, got 0: call `observe` first.")
+            raise InvalidValueError(
+                "`adapt` needs at least one observed validation sample, got 0: call `observe` first."
+            )
         gamma = update_gammas(
             self.gamma,
             stats.gap,

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from adafocal.errors import InvalidValueError
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.aurc import AURCLoss
 from adafocal.losses.brier import BrierLoss, BrierWeightedLoss
@@ -244,13 +245,13 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
         1.0
     """
     if name not in LOSSES:
-        raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {name!r}.")
+        raise InvalidValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {name!r}.")
     spec = LOSSES[name]
     arguments = {**spec.defaults, **(arguments or {})}
     known = [parameter for parameter in inspect.signature(spec.cls).parameters if parameter not in LEGACY_ARGUMENTS]
     for argument in arguments:
         if argument not in known:
-            raise ValueError(f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
+            raise InvalidValueError(f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
     return spec.cls(**arguments)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.errors import InvalidValueError
 from adafocal.losses.modulate import modulate
 from adafocal.losses.terms import ClassificationLoss, look_up
 
@@ -193,6 +194,8 @@ def _check_steps(name: str, steps: tuple[int | float, ...], gammas: tuple[int | 
     for gamma in gammas:
         check_number("gammas", gamma)
     if list(steps) != sorted(set(steps)):
-        raise ValueError(f"`{name}` must be strictly ascending, got {steps}.")
+        raise InvalidValueError(f"`{name}` must be strictly ascending, got {steps}.")
     if len(gammas) != len(steps) + 1:
-        raise ValueError(f"`gammas` must hold one number more than `{name}`, {len(steps) + 1}, got {len(gammas)}.")
+        raise InvalidValueError(
+            f"`gammas` must hold one number more than `{name}`, {len(steps) + 1}, got {len(gammas)}."
+        )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from adafocal._checks import check_number
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.errors import InvalidValueError
 from adafocal.losses.modulate import modulate
 from adafocal.losses.terms import ClassificationLoss, class_axis, modulated_cross_entropy, weight_of_labels
 
@@ -158,7 +159,7 @@ class FocalLoss(ClassificationLoss):
             return self.gamma
         n_classes = logits.shape[class_axis(logits)]
         if len(self.gamma) != n_classes:
-            raise ValueError(f"`gamma` must hold one number per class, {n_classes}, got {len(self.gamma)}.")
+            raise InvalidValueError(f"`gamma` must hold one number per class, {n_classes}, got {len(self.gamma)}.")
         table = torch.tensor(self.gamma, dtype=ce.dtype, device=ce.device)
         if ce.ndim == logits.ndim:  # one cross-entropy per class
             return table.view(-1, *[1] * (ce.ndim - 1 - class_axis(logits)))

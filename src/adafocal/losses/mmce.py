@@ -8,6 +8,7 @@ from adafocal._checks import check_number
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
 from adafocal.calibration.bins import wide_dtype
 from adafocal.calibration.top_label import top_label_from_logits
+from adafocal.errors import InvalidTypeError
 from adafocal.losses.terms import (
     ClassificationLoss,
     as_rows,
@@ -63,7 +64,7 @@ def mmce_penalty(
     """
     check_number("width", width, low=0.005)
     if labels.is_floating_point():
-        raise TypeError("`labels` must be class indices for MMCELoss, got probabilities.")
+        raise InvalidTypeError("`labels` must be class indices for MMCELoss, got probabilities.")
     confidence, correct = top_label_from_logits(logits, labels)
     counted = labels != ignore_index
     confidence = confidence.to(wide_dtype(logits.device))

@@ -12,6 +12,7 @@ import torch
 
 from adafocal._checks import check_choice, check_floating, check_integer, require
 from adafocal._shapes import BirthDeath, ClassIndex, Confidence, Volume
+from adafocal.errors import InvalidValueError
 
 CONSTRUCTIONS = ("V", "T")
 Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
@@ -168,18 +169,22 @@ def available_cores() -> int:
 def _check_dims(dims: Sequence[int] | None, volume: Volume) -> Sequence[int]:
     check_floating("volume", volume)
     if not (1 <= volume.ndim <= 3 and volume.numel() > 0):
-        raise ValueError(f"`volume` must have 1 to 3 axes and at least one voxel, got shape {tuple(volume.shape)}.")
+        raise InvalidValueError(
+            f"`volume` must have 1 to 3 axes and at least one voxel, got shape {tuple(volume.shape)}."
+        )
     if dims is None:
         return range(volume.ndim)
     if len(dims) == 0 or any(dim not in range(volume.ndim) for dim in dims):
-        raise ValueError(f"`dims` must be among {tuple(range(volume.ndim))} for {volume.ndim} axes, got {dims!r}.")
+        raise InvalidValueError(
+            f"`dims` must be among {tuple(range(volume.ndim))} for {volume.ndim} axes, got {dims!r}."
+        )
     return dims
 
 
 def _array(volume: Volume, *, negate: bool) -> Array:
     values = volume.detach().cpu()
     if not values.isfinite().all():
-        raise ValueError("`volume` must be finite, got NaN or infinity.")
+        raise InvalidValueError("`volume` must be finite, got NaN or infinity.")
     values = values.double()
     return (-values if negate else values).numpy()
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from adafocal._checks import check_choice, check_labels_match, check_number
 from adafocal._dtypes import HALF, at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.errors import InvalidValueError
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -160,7 +161,7 @@ def check_weight(weight: Tensor, logits: Logits) -> None:
     """Raise unless ``weight`` holds one number per class."""
     n_classes = logits.shape[class_axis(logits)]
     if weight.shape != (n_classes,):
-        raise ValueError(f"`weight` must have shape ({n_classes},), one per class, got {tuple(weight.shape)}.")
+        raise InvalidValueError(f"`weight` must have shape ({n_classes},), one per class, got {tuple(weight.shape)}.")
 
 
 def reduce_losses(

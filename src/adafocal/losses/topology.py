@@ -9,6 +9,7 @@ from torch import Tensor
 from adafocal._checks import check_choice, check_floating, check_integer, check_number, check_same_shape
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.errors import InvalidValueError
 from adafocal.losses.modulate import modulate
 from adafocal.losses.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
 from adafocal.losses.terms import ClassificationLoss, sample_weights, soft_target
@@ -101,7 +102,7 @@ def _check_volumes(probs: Logits, target: Logits) -> None:
 
 def _check_spatial(name: str, values: Tensor) -> None:
     if values.ndim not in (3, 4, 5) or 0 in values.shape[2:]:
-        raise ValueError(
+        raise InvalidValueError(
             f"`{name}` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, "
             f"got {tuple(values.shape)}."
         )
@@ -232,8 +233,10 @@ class TopologyAwareFocalLoss(ClassificationLoss):
 
     def _classes(self, n_classes: int) -> list[int]:
         if n_classes < 2:
-            raise ValueError(f"`logits` must have at least 2 classes, got {n_classes}.")
+            raise InvalidValueError(f"`logits` must have at least 2 classes, got {n_classes}.")
         classes = list(range(1, n_classes)) if self.foreground is None else list(self.foreground)
         if not classes or any(index not in range(n_classes) for index in classes):
-            raise ValueError(f"`foreground` must hold class indices in [0, {n_classes}), got {self.foreground!r}.")
+            raise InvalidValueError(
+                f"`foreground` must hold class indices in [0, {n_classes}), got {self.foreground!r}."
+            )
         return classes

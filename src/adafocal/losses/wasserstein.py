@@ -6,6 +6,7 @@ from torch import Tensor
 
 from adafocal._checks import check_floating, check_integer, check_number, require
 from adafocal._shapes import BirthDeath, Scalar
+from adafocal.errors import InvalidValueError
 
 
 def wasserstein_distance(
@@ -86,9 +87,11 @@ def wasserstein_distance(
 def _check_points(name: str, points: BirthDeath) -> None:
     check_floating(name, points)
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"`{name}` must have shape (n, 2), one (birth, death) per point, got {tuple(points.shape)}.")
+        raise InvalidValueError(
+            f"`{name}` must have shape (n, 2), one (birth, death) per point, got {tuple(points.shape)}."
+        )
     if not points.isfinite().all():
-        raise ValueError(f"`{name}` must be finite: give `persistence_diagram` an `essential_death`.")
+        raise InvalidValueError(f"`{name}` must be finite: give `persistence_diagram` an `essential_death`.")
 
 
 def _to_diagonal(points: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.errors import BINNINGS, NORMS, binned_error
 from adafocal.calibration.grid import N_CELLS, grid_edges, grid_stats, joined_equal_mass
+from adafocal.errors import InvalidValueError
 from adafocal.metrics.inputs import check_settings, counted_samples, counted_top_label
 
 
@@ -147,7 +148,7 @@ class ClasswiseCalibrationError(Metric):
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
         rows, counted = counted_samples(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
         if rows.shape[1] != self.n_classes:
-            raise ValueError(f"`{self.inputs}` must have {self.n_classes} classes, got {rows.shape[1]}.")
+            raise InvalidValueError(f"`{self.inputs}` must have {self.n_classes} classes, got {rows.shape[1]}.")
         probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
         index = assign_equal_width_bins(probs, self.n_bins) + self.n_bins * torch.arange(
             self.n_classes, device=probs.device

@@ -8,6 +8,7 @@ from adafocal._checks import check_choice, check_integer, check_label_values, ch
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
+from adafocal.errors import InvalidTypeError
 
 INPUTS = ("logits", "probs")
 
@@ -41,7 +42,7 @@ def _counted(values: Tensor, labels: Tensor, inputs: str, ignore_index: int) -> 
     """Give which samples count, or None where all do; raise unless values and labels fit."""
     check_labels_match(values, labels, name=inputs)
     if labels.is_floating_point():
-        raise TypeError("`labels` must be class indices, got class probabilities.")
+        raise InvalidTypeError("`labels` must be class indices, got class probabilities.")
     n_classes = values.shape[min(1, values.ndim - 1)]
     if not 0 <= ignore_index < n_classes and labels.numel() > 0:
         low, high = labels.aminmax()

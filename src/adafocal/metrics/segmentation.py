@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adafocal._checks import check_same_shape, require
 from adafocal._shapes import Volume
+from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
 def dice_score(predicted: Volume, true: Volume) -> float:
@@ -127,7 +128,7 @@ def _check_masks(predicted: Volume, true: Volume) -> None:
     for name, mask in (("predicted", predicted), ("true", true)):
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
             kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-            raise TypeError(f"`{name}` must be a boolean tensor, got {kind}.")
+            raise InvalidTypeError(f"`{name}` must be a boolean tensor, got {kind}.")
         if mask.ndim != 3:
-            raise ValueError(f"`{name}` must have shape (D, H, W), got {tuple(mask.shape)}.")
+            raise InvalidValueError(f"`{name}` must have shape (D, H, W), got {tuple(mask.shape)}.")
     check_same_shape("predicted", predicted, "true", true)

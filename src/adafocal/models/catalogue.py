@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from adafocal.errors import InvalidValueError
 from adafocal.models.densenet import DenseNet
 from adafocal.models.mlp import MLP
 from adafocal.models.resnet import ResNet
@@ -86,16 +87,18 @@ def make_model(
         torch.Size([2, 10])
     """
     if name not in MODELS:
-        raise ValueError(f"`model` must be one of {', '.join(MODELS)}, got {name!r}.")
+        raise InvalidValueError(f"`model` must be one of {', '.join(MODELS)}, got {name!r}.")
     spec = MODELS[name]
     parameters = inspect.signature(spec.cls).parameters
     known = [parameter for parameter in parameters if parameter not in GIVEN]
     for argument in arguments or {}:
         if argument not in known:
-            raise ValueError(f"`model_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
+            raise InvalidValueError(f"`model_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
     settings = {**spec.defaults, **(arguments or {})}
     if "vocabulary" in parameters:
         if vocabulary is None:
-            raise ValueError(f"`model` must suit the data, got {name}, which reads words, for data without them.")
+            raise InvalidValueError(
+                f"`model` must suit the data, got {name}, which reads words, for data without them."
+            )
         settings["vocabulary"] = vocabulary
     return spec.cls(input_shape=tuple(input_shape), n_classes=n_classes, **settings)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adafocal._checks import check_integer
+from adafocal.errors import InvalidValueError
 from adafocal.models.inputs import image_channels
 from adafocal.models.resnet import conv
 
@@ -57,7 +58,7 @@ class DenseNet(nn.Module):
     def __init__(self, *, input_shape: Sequence[int], n_classes: int, depth: int = 121, growth: int = 32) -> None:
         super().__init__()
         if depth not in BLOCKS:
-            raise ValueError(f"`depth` must be one of {', '.join(map(str, BLOCKS))}, got {depth!r}.")
+            raise InvalidValueError(f"`depth` must be one of {', '.join(map(str, BLOCKS))}, got {depth!r}.")
         check_integer("growth", growth, minimum=1)
         channels = 2 * growth
         layers: list[nn.Module] = [conv(image_channels(input_shape), channels, kernel=3)]

@@ -3,6 +3,8 @@
 
 from collections.abc import Sequence
 
+from adafocal.errors import InvalidValueError
+
 
 def image_channels(input_shape: Sequence[int]) -> int:
     """Give the channels of an image of shape (C, H, W).
@@ -11,7 +13,9 @@ def image_channels(input_shape: Sequence[int]) -> int:
         ValueError: If the shape is not that of an image.
     """
     if len(input_shape) != 3:
-        raise ValueError(f"`input_shape` must be (channels, height, width) of an image, got {tuple(input_shape)}.")
+        raise InvalidValueError(
+            f"`input_shape` must be (channels, height, width) of an image, got {tuple(input_shape)}."
+        )
     return input_shape[0]
 
 
@@ -22,5 +26,5 @@ def sequence_length(input_shape: Sequence[int]) -> int:
         ValueError: If the shape is not that of a sequence.
     """
     if len(input_shape) != 1:
-        raise ValueError(f"`input_shape` must be (length,) of a token sequence, got {tuple(input_shape)}.")
+        raise InvalidValueError(f"`input_shape` must be (length,) of a token sequence, got {tuple(input_shape)}.")
     return input_shape[0]

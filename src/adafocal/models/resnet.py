@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adafocal._checks import check_choice, check_integer
+from adafocal.errors import InvalidValueError
 from adafocal.models.inputs import image_channels
 
 
@@ -102,7 +103,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
-            raise ValueError(f"`depth` must be one of {', '.join(map(str, BLOCKS))}, got {depth!r}.")
+            raise InvalidValueError(f"`depth` must be one of {', '.join(map(str, BLOCKS))}, got {depth!r}.")
         check_integer("width", width, minimum=1)
         check_choice("stem", stem, ("small", "imagenet"))
         check_integer("pool", pool, minimum=1)
@@ -110,7 +111,7 @@ class ResNet(nn.Module):
         large = stem == "imagenet"
         step = (32 if large else 8) * pool
         if pool > 1 and any(side % step for side in input_shape[1:]):
-            raise ValueError(
+            raise InvalidValueError(
                 f"`pool` {pool} must go with sides that are multiples of {step}, got {tuple(input_shape)}."
             )
         self.pool = pool

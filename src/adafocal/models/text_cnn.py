@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adafocal._checks import check_integer, check_number
+from adafocal.errors import InvalidValueError
 from adafocal.models.inputs import sequence_length
 
 
@@ -54,7 +55,9 @@ class TextCNN(nn.Module):
         check_number("dropout", dropout, low=0.0, high=1.0, open_high=True)
         shortest = 5 * (kernel_size - 1) + 1
         if sequence_length(input_shape) < shortest:
-            raise ValueError(f"`data.length` must be at least {shortest} tokens for text_cnn, got {input_shape[0]}.")
+            raise InvalidValueError(
+                f"`data.length` must be at least {shortest} tokens for text_cnn, got {input_shape[0]}."
+            )
         vectors = None if glove is None else word_vectors(glove, vocabulary)
         size = embedding_size if vectors is None else vectors.shape[1]
         self.embedding = nn.Embedding(len(vocabulary), size, padding_idx=0, _weight=vectors)
@@ -115,8 +118,10 @@ def word_vectors(path: str | Path, vocabulary: Sequence[str]) -> Tensor:
                 vector = torch.empty(0)
             table = torch.zeros(len(vocabulary), len(vector)) if table is None else table
             if len(vector) == 0 or len(vector) != table.shape[1]:
-                raise ValueError(f"`glove` must hold one word and as many numbers on each line, got line {number}.")
+                raise InvalidValueError(
+                    f"`glove` must hold one word and as many numbers on each line, got line {number}."
+                )
             table[places[word]] = vector
     if table is None:
-        raise ValueError(f"`glove` must hold words of the data, got {str(path)!r} with none of them.")
+        raise InvalidValueError(f"`glove` must hold words of the data, got {str(path)!r} with none of them.")
     return table

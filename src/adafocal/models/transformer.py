@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from adafocal._checks import require
+from adafocal.errors import InvalidValueError
 from adafocal.models.inputs import sequence_length
 
 
@@ -47,7 +48,9 @@ class TransformerClassifier(nn.Module):
         self.pad_id = 0 if config.pad_token_id is None else config.pad_token_id
         heads = [m for m in self.body.modules() if isinstance(m, nn.Linear) and m.out_features == n_classes]
         if not heads:
-            raise ValueError(f"`name` must be a network with a linear layer of {n_classes} logits, got {name!r}.")
+            raise InvalidValueError(
+                f"`name` must be a network with a linear layer of {n_classes} logits, got {name!r}."
+            )
         self._head = [heads[-1]]  # in a list, so that its weights are not registered twice
 
     def features(self, inputs: Tensor) -> Tensor:

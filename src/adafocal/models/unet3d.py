@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from adafocal._checks import check_integer, require
+from adafocal.errors import InvalidValueError
 
 
 class UNet3d(nn.Module):
@@ -45,7 +46,7 @@ class UNet3d(nn.Module):
         check_integer("n_residual_units", n_residual_units, minimum=0)
         factor = 2 ** (depth - 1)
         if len(input_shape) != 4 or any(side % factor for side in input_shape[1:]):
-            raise ValueError(
+            raise InvalidValueError(
                 f"`input_shape` must be (channels, D, H, W) of a volume with sides divisible by {factor}, "
                 f"got {tuple(input_shape)}."
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from adafocal._checks import check_integer
+from adafocal.errors import InvalidValueError
 from adafocal.models.inputs import image_channels
 from adafocal.models.resnet import BasicBlock, conv, stages
 
@@ -34,7 +35,7 @@ class WideResNet(nn.Module):
         super().__init__()
         check_integer("depth", depth, minimum=8)
         if depth % 6 != 2:
-            raise ValueError(f"`depth` must be 6 k + 2, got {depth}.")
+            raise InvalidValueError(f"`depth` must be 6 k + 2, got {depth}.")
         check_integer("widen", widen, minimum=1)
         self.stem = nn.Sequential(conv(image_channels(input_shape), 16, kernel=3), nn.BatchNorm2d(16), nn.ReLU())
         widths = [16 * widen, 32 * widen, 64 * widen]

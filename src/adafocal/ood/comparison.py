@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from adafocal._checks import check_choice
+from adafocal.errors import InvalidValueError
 from adafocal.ood.features import FEATURE_SCORES, fit_nearest_neighbour
 from adafocal.ood.intervals import Detection, detection
 from adafocal.ood.scores import NEED_LOGITS, SCORES
@@ -70,16 +71,16 @@ def compare_scores(
         1.0
     """
     if not out_of_distribution:
-        raise ValueError("`out_of_distribution` must name at least one set, got none.")
+        raise InvalidValueError("`out_of_distribution` must name at least one set, got none.")
     c = in_distribution.n_classes
     for name, predictions in out_of_distribution.items():
         if predictions.n_classes != c:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`out_of_distribution` must have the {c} classes of the in-distribution predictions, "
                 f"got {predictions.n_classes} in {name!r}."
             )
     if train is not None and train.n_classes != c:
-        raise ValueError(
+        raise InvalidValueError(
             f"`train` must have the {c} classes of the in-distribution predictions, got {train.n_classes}."
         )
     chosen = _allowed([in_distribution, *out_of_distribution.values()], train) if scores is None else list(scores)
@@ -107,5 +108,5 @@ def _measure(score: str, train: Predictions | None, k: int) -> Callable[[Predict
     if score in SCORES:
         return SCORES[score]
     if train is None:
-        raise ValueError(f"`train` must be given for the {score} score, got None.")
+        raise InvalidValueError(f"`train` must be given for the {score} score, got None.")
     return fit_nearest_neighbour(train, k=k).score if score == "knn" else FEATURE_SCORES[score](train).score

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_floating, check_number
 from adafocal._shapes import Confidence, OtherConfidence, Scalar
+from adafocal.errors import InvalidValueError
 
 POSITIVES = ("ood", "id")
 
@@ -156,9 +157,9 @@ def check_scores(name: str, scores: Tensor) -> None:
     """Raise unless ``scores`` is a non-empty vector of floating-point numbers without NaN."""
     check_floating(name, scores)
     if scores.ndim != 1 or scores.numel() == 0:
-        raise ValueError(f"`{name}` must have shape (N,) with N >= 1, got {tuple(scores.shape)}.")
+        raise InvalidValueError(f"`{name}` must have shape (N,) with N >= 1, got {tuple(scores.shape)}.")
     if scores.isnan().any():
-        raise ValueError(f"`{name}` must not be NaN, got NaN at position {int(scores.isnan().nonzero()[0])}.")
+        raise InvalidValueError(f"`{name}` must not be NaN, got NaN at position {int(scores.isnan().nonzero()[0])}.")
 
 
 def score_groups(id_scores: Confidence, ood_scores: OtherConfidence) -> tuple[Tensor, Tensor, int]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
 CHUNK = 2**24  # distances held at a time
@@ -84,7 +85,7 @@ class VirtualLogit:
     def score(self, predictions: Predictions) -> Confidence:
         """Give the virtual logit minus the log-sum-exp of the logits, shape (N,), float64."""
         if predictions.logits is None:
-            raise ValueError("`predictions` must hold logits for the vim score, got probs.")
+            raise InvalidValueError("`predictions` must hold logits for the vim score, got probs.")
         virtual = (_features(predictions, self.origin.numel()) - self.origin) @ self.residual
         length: Tensor = torch.linalg.vector_norm(virtual, dim=1)
         return self.scale * length - predictions.logits.double().logsumexp(dim=1)
@@ -128,7 +129,7 @@ def fit_mahalanobis(train: Predictions) -> Mahalanobis:
     size = float(features.square().mean()) * features.shape[1]
     kept = values > size * features.shape[1] * torch.finfo(features.dtype).eps
     if not kept.any():
-        raise ValueError("`train` must have features that vary within a class, got features that do not.")
+        raise InvalidValueError("`train` must have features that vary within a class, got features that do not.")
     return Mahalanobis(means, vectors[:, kept] / values[kept].sqrt())
 
 
@@ -160,7 +161,7 @@ def fit_nearest_neighbour(train: Predictions, *, k: int = 50) -> NearestNeighbou
     check_integer("k", k, minimum=1)
     features = _train_features(train)
     if k > len(features):
-        raise ValueError(f"`k` must be at most the number of training samples, {len(features)}, got {k}.")
+        raise InvalidValueError(f"`k` must be at most the number of training samples, {len(features)}, got {k}.")
     return NearestNeighbour(_unit(features), k)
 
 
@@ -198,19 +199,21 @@ def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit
     """
     features = _train_features(train)
     if train.logits is None:
-        raise ValueError("`train` must hold logits for the vim score, got probs.")
+        raise InvalidValueError("`train` must hold logits for the vim score, got probs.")
     d = features.shape[1]
     dimension = (1000 if d >= 2048 else 512 if d >= 768 else d // 2) if dimension is None else dimension
     check_integer("dimension", dimension, minimum=1)
     if dimension >= d:
-        raise ValueError(f"`dimension` must be below the number of features, {d}, got {dimension}.")
+        raise InvalidValueError(f"`dimension` must be below the number of features, {d}, got {dimension}.")
     origin = _origin(features, train.logits.to(features))
     shifted = features - origin
     _, vectors = torch.linalg.eigh(shifted.T @ shifted / len(shifted))
     residual = vectors[:, : d - dimension]
     length = float(torch.linalg.vector_norm(shifted @ residual, dim=1).mean())
     if length <= 1e-6 * float(torch.linalg.vector_norm(shifted, dim=1).mean()):
-        raise ValueError(f"`train` must have features of rank above `dimension`, {dimension}, got none beyond it.")
+        raise InvalidValueError(
+            f"`train` must have features of rank above `dimension`, {dimension}, got none beyond it."
+        )
     return VirtualLogit(origin, residual, float(train.logits.to(features).amax(dim=1).mean()) / length)
 
 
@@ -228,24 +231,28 @@ def _origin(features: Tensor, logits: Tensor) -> Tensor:
     weight = spread.T @ around @ torch.linalg.pinv(around.T @ around, hermitian=True, rtol=1e-12)
     error = torch.linalg.matrix_norm(spread - around @ weight.T)
     if not float(error) <= 1e-2 * float(torch.linalg.matrix_norm(spread)):
-        raise ValueError("`train` must have logits that are linear in its features, got features of another layer.")
+        raise InvalidValueError(
+            "`train` must have logits that are linear in its features, got features of another layer."
+        )
     origin: Tensor = -torch.linalg.pinv(weight) @ (centre - weight @ middle)
     return origin
 
 
 def _features(predictions: Predictions, d: int) -> Tensor:
     if predictions.features is None:
-        raise ValueError("`predictions` must hold features for this score, got none.")
+        raise InvalidValueError("`predictions` must hold features for this score, got none.")
     if predictions.features.shape[1] != d:
-        raise ValueError(f"`predictions` must have {d} features as in training, got {predictions.features.shape[1]}.")
+        raise InvalidValueError(
+            f"`predictions` must have {d} features as in training, got {predictions.features.shape[1]}."
+        )
     return predictions.features.double()
 
 
 def _train_features(train: Predictions) -> Tensor:
     if train.features is None:
-        raise ValueError("`train` must hold features, got none.")
+        raise InvalidValueError("`train` must hold features, got none.")
     if train.n < 2:
-        raise ValueError(f"`train` must hold at least 2 samples, got {train.n}.")
+        raise InvalidValueError(f"`train` must hold at least 2 samples, got {train.n}.")
     return train.features.double()
 
 

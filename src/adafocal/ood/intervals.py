@@ -12,6 +12,7 @@ from adafocal._checks import check_integer, check_number
 from adafocal._estimate import Estimate, percentile_estimate
 from adafocal._shapes import Confidence, OtherConfidence
 from adafocal.calibration.reliability import wilson_interval
+from adafocal.errors import InvalidValueError
 from adafocal.ood.detection import (
     ScoreCounts,
     aupr_of_counts,
@@ -127,7 +128,7 @@ def auroc_interval(id_scores: Confidence, ood_scores: OtherConfidence, *, level:
     id_group, ood_group, _ = score_groups(id_scores, ood_scores)
     for name, group in (("id_scores", id_group), ("ood_scores", ood_group)):
         if group.numel() < 2:
-            raise ValueError(f"`{name}` must hold at least 2 samples for an interval, got {group.numel()}.")
+            raise InvalidValueError(f"`{name}` must hold at least 2 samples for an interval, got {group.numel()}.")
     counts = score_counts(id_scores, ood_scores)
     area = float(auroc_of_counts(counts))
     # How often each sample is on the right side of a random sample of the other kind.

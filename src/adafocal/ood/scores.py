@@ -8,6 +8,7 @@ from torch import Tensor
 
 from adafocal._shapes import Confidence, ProbMatrix
 from adafocal.calibration.bins import wide_dtype
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
 
@@ -154,5 +155,5 @@ def _without_top(probs: ProbMatrix) -> ProbMatrix:
 
 def _logits(predictions: Predictions, score: str) -> ProbMatrix:
     if predictions.logits is None:
-        raise ValueError(f"`predictions` must hold logits for the {score} score, got probs.")
+        raise InvalidValueError(f"`predictions` must hold logits for the {score} score, got probs.")
     return predictions.logits.to(wide_dtype(predictions.labels.device))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every recipe by name: what the command line, studies and docs read."""
 
+from adafocal.errors import InvalidValueError
 from adafocal.recipes.cifar import CIFAR
 from adafocal.recipes.digits import DIGITS
 from adafocal.recipes.hippocampus import HIPPOCAMPUS
@@ -19,5 +20,5 @@ def get_recipe(name: str) -> Recipe:
         ValueError: If the name is unknown.
     """
     if name not in RECIPES:
-        raise ValueError(f"`recipe` must be one of {', '.join(RECIPES)}, got {name!r}.")
+        raise InvalidValueError(f"`recipe` must be one of {', '.join(RECIPES)}, got {name!r}.")
     return RECIPES[name]

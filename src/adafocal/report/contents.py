@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from adafocal.calibration import BinStats
+from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
 from adafocal.predictions import Predictions
 from adafocal.report.html import short
@@ -146,12 +147,14 @@ def read_contents(folder: str | Path) -> Contents:
         return _read_study(folder)
     if (folder / "config.yaml").exists():
         if not (folder / "summary.json").exists():
-            raise ValueError(f"`folder` must hold a finished run, got {str(folder)!r}, whose run is not finished.")
+            raise InvalidValueError(
+                f"`folder` must hold a finished run, got {str(folder)!r}, whose run is not finished."
+            )
         run = read_run(folder)
         title = f"{run.title} on {short(run.settings['data']['name'])}"
         experiment = Experiment(folder.name, title, [LossContents(run.title, [run])], comparison=None)
         return Contents(title, [experiment], run.settings, run.provenance, comparison=None)
-    raise ValueError(f"`folder` must be a run folder or a study folder, got {str(folder)!r}.")
+    raise InvalidValueError(f"`folder` must be a run folder or a study folder, got {str(folder)!r}.")
 
 
 def _read_study(folder: Path) -> Contents:

@@ -28,6 +28,7 @@ from adafocal.calibration import (
     stream_summary,
     stream_sums,
 )
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
@@ -100,7 +101,7 @@ def measure(
             if numbers > in_memory:
                 return _summaries(sum_rows(chain(_emptied(held), checked), n_bins, positive_class, advance))
         if not held:
-            raise ValueError("`FILE` must hold at least one row, got 0.")
+            raise InvalidValueError("`FILE` must hold at least one row, got 0.")
         return {name: _exact(part, n_bins, positive_class, whole=name == ALL) for name, part in _grouped(held)}
 
 
@@ -113,7 +114,7 @@ def of_one_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
         n_classes = piece.width()
         width = n_classes if width is None else width
         if n_classes != width:
-            raise ValueError(f"files must all have {width} classes, got {n_classes} in {str(piece.path)!r}.")
+            raise InvalidValueError(f"files must all have {width} classes, got {n_classes} in {str(piece.path)!r}.")
         yield piece
 
 
@@ -194,7 +195,7 @@ def _emptied(held: list[Rows]) -> Iterator[Rows]:
 
 def _check_groups(n_groups: int) -> None:
     if n_groups > MAX_GROUPS:
-        raise ValueError(f"`by` must name a column of at most {MAX_GROUPS} different values, got more.")
+        raise InvalidValueError(f"`by` must name a column of at most {MAX_GROUPS} different values, got more.")
 
 
 def _in_order(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:

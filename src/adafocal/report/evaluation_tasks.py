@@ -9,6 +9,7 @@ from typing import Any
 from adafocal._checks import require
 from adafocal._scan import Names, Piece, scan, scan_parquet
 from adafocal.calibration import StreamSums
+from adafocal.errors import InvalidValueError
 from adafocal.report.evaluation import ALL, add_sums, of_one_width, one_torch_thread, sum_rows
 
 # Bytes of row groups in one task: a second or so of work, so that starting it costs little.
@@ -150,7 +151,7 @@ def merge_tasks(
 
 def _check_like(first: TaskSums, part: TaskSums, file: Path) -> None:
     if part.kind != first.kind:
-        raise ValueError(f"files must all hold {first.kind}, got {part.kind} in {str(file)!r}.")
+        raise InvalidValueError(f"files must all hold {first.kind}, got {part.kind} in {str(file)!r}.")
     widths = [len(result.sums[ALL].class_gaps) for result in (first, part)]
     if widths[0] != widths[1]:
-        raise ValueError(f"files must all have {widths[0]} classes, got {widths[1]} in {str(file)!r}.")
+        raise InvalidValueError(f"files must all have {widths[0]} classes, got {widths[1]} in {str(file)!r}.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adafocal.errors import InvalidValueError
 from adafocal.report.contents import LossContents, RunContents
 from adafocal.report.html import is_base64, short
 from adafocal.report.tables import number
@@ -76,7 +77,7 @@ def _example(one: dict[str, Any], names: Sequence[str]) -> Example:
     known = range(len(names))
     if one["predicted"] not in known or one["label"] not in known:
         found = f"{one['predicted']!r} and {one['label']!r}"
-        raise ValueError(f"`examples.json` must name classes of the run, 0 to {known[-1]}, got {found}.")
+        raise InvalidValueError(f"`examples.json` must name classes of the run, 0 to {known[-1]}, got {found}.")
     predicted, label = names[one["predicted"]], names[one["label"]]
     confidence = f"{number(one['confidence'], 1, scale=100)} %"
     return Example(

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from adafocal._checks import require
+from adafocal.errors import InvalidValueError
 from adafocal.report.panels import Panel
 from adafocal.report.svg import INK, SERIES, drawn, svg_figure
 
@@ -46,7 +47,7 @@ def case_panels(folder: str | Path, *, mark: str = "") -> list[Panel]:
             found = dict(arrays)
         names = [str(name) for name in found["class_names"]]
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise ValueError(f"{str(path)!r} must hold the cases that training writes: {error}.") from error
+        raise InvalidValueError(f"{str(path)!r} must hold the cases that training writes: {error}.") from error
     cases = {
         kind: {name.removeprefix(f"{kind}_"): value for name, value in found.items() if name.startswith(f"{kind}_")}
         for kind in KINDS

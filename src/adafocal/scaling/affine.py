@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from adafocal._checks import check_choice, check_number
 from adafocal._shapes import ClassIndex, ProbMatrix
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
 from adafocal.scaling.scores import check_fit_data, log_scores, same_kind
@@ -45,11 +46,11 @@ class AffineScaling:
         check_choice("kind", self.kind, ("logits", "probs"))
         c = self.bias.numel()
         if self.bias.ndim != 1 or self.weight.shape != (c, c):
-            raise ValueError(
+            raise InvalidValueError(
                 f"`weight` must have shape (C, C) for `bias` of shape ({c},), got {tuple(self.weight.shape)}."
             )
         if not (self.weight.isfinite().all() and self.bias.isfinite().all()):
-            raise ValueError(
+            raise InvalidValueError(
                 f"`weight` and `bias` must be finite, got {self.method} scaling with numbers that are not."
             )
 
@@ -66,9 +67,11 @@ class AffineScaling:
             ValueError: If the kind or the number of classes differs, or a class is masked (logit -inf).
         """
         if predictions.n_classes != self.bias.numel():
-            raise ValueError(f"`predictions` must have {self.bias.numel()} classes, got {predictions.n_classes}.")
+            raise InvalidValueError(
+                f"`predictions` must have {self.bias.numel()} classes, got {predictions.n_classes}."
+            )
         if predictions.kind != self.kind:
-            raise ValueError(f"`predictions` must hold {self.kind} as when fitted, got {predictions.kind}.")
+            raise InvalidValueError(f"`predictions` must hold {self.kind} as when fitted, got {predictions.kind}.")
         scores = _class_scores(predictions, self.method)
         scaled = scores.double() @ self.weight.T + self.bias
         return same_kind(predictions, scaled.to(scores.dtype))
@@ -156,7 +159,9 @@ def fit_matrix(predictions: Predictions, *, regularization: float | None = None)
     Differs from the paper: there the penalty spares the diagonal, and two numbers weigh its two parts.
     """
     if predictions.kind != "logits":
-        raise ValueError("`predictions` must hold logits for matrix scaling, got probs: Dirichlet scaling takes those.")
+        raise InvalidValueError(
+            "`predictions` must hold logits for matrix scaling, got probs: Dirichlet scaling takes those."
+        )
     return _fit("matrix", predictions, regularization)
 
 
@@ -207,7 +212,7 @@ def _class_scores(predictions: Predictions, method: str) -> ProbMatrix:
     masked = scores.isinf().any(dim=1)
     if masked.any():
         row = int(masked.nonzero()[0])
-        raise ValueError(
+        raise InvalidValueError(
             f"`predictions` must have no masked class (logit -inf) for {method} scaling, got one in row {row}."
         )
     return scores.log_softmax(dim=1) if method == "dirichlet" else scores

@@ -14,6 +14,7 @@ from adafocal._checks import check_choice, check_integer, require
 from adafocal._shapes import Confidence, Correct, ProbMatrix
 from adafocal.calibration import assign_bins, bin_stats
 from adafocal.calibration.errors import make_edges
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
 from adafocal.scaling.scores import check_fit_data
@@ -52,15 +53,15 @@ class BinaryScaling:
         check_integer("n_classes", self.n_classes, minimum=2)
         n_maps = self.n_classes if self.event == "one_vs_rest" else 1
         if not len(self.knots) == len(self.values) == n_maps:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`knots` and `values` must describe {n_maps} maps, got {len(self.knots)}, {len(self.values)}."
             )
         extra = 0 if self.method == "isotonic" else 1
         for knots, values in zip(self.knots, self.values, strict=True):
             if values.numel() == 0 or values.numel() != knots.numel() + extra or (knots.diff() < 0).any():
-                raise ValueError("`knots` must ascend, with one value per knot or bin, got others.")
+                raise InvalidValueError("`knots` must ascend, with one value per knot or bin, got others.")
             if not ((values >= 0) & (values <= 1)).all():
-                raise ValueError(f"`values` must lie in [0, 1], got {values.min():g} to {values.max():g}.")
+                raise InvalidValueError(f"`values` must lie in [0, 1], got {values.min():g} to {values.max():g}.")
 
     def apply(self, predictions: Predictions) -> Predictions:
         """Map the probabilities.
@@ -78,7 +79,7 @@ class BinaryScaling:
             ValueError: If the number of classes differs.
         """
         if predictions.n_classes != self.n_classes:
-            raise ValueError(f"`predictions` must have {self.n_classes} classes, got {predictions.n_classes}.")
+            raise InvalidValueError(f"`predictions` must have {self.n_classes} classes, got {predictions.n_classes}.")
         probs = predictions.probs
         if self.event == "top_label":
             top = predictions.predicted[:, None]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adafocal._files import write_text
+from adafocal.errors import InvalidValueError, MissingFileError
 
 FORMAT = "adafocal-scaling-1"
 Fitted = TypeVar("Fitted")
@@ -15,7 +16,7 @@ Fitted = TypeVar("Fitted")
 def write_fitted(path: str | Path, method: str, parameters: Mapping[str, Any]) -> None:
     """Write a method's name and parameters (numbers, strings and lists) as JSON; floats are kept exactly."""
     if Path(path).suffix.lower() != ".json":
-        raise ValueError(f"`path` must end in .json, got {str(path)!r}.")
+        raise InvalidValueError(f"`path` must end in .json, got {str(path)!r}.")
     content = {"format": FORMAT, "method": method, **parameters}
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
@@ -35,17 +36,19 @@ def read_fitted(path: str | Path, builders: Mapping[str, Callable[..., Fitted]])
         ValueError: If it is not such a file, its method is not among ``builders``, or its parameters do not fit.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}.")
+        raise MissingFileError(f"`path` must be an existing file, got {str(path)!r}.")
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
         content = None
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-        raise ValueError(f"`path` must be a file that a fitted scaling saved, got {str(path)!r}.")
+        raise InvalidValueError(f"`path` must be a file that a fitted scaling saved, got {str(path)!r}.")
     method = content.pop("method", None)
     if method not in builders:
-        raise ValueError(f"`path` must hold {' or '.join(builders)} scaling, got {method!r} in {str(path)!r}.")
+        raise InvalidValueError(f"`path` must hold {' or '.join(builders)} scaling, got {method!r} in {str(path)!r}.")
     try:
         return builders[method](**content)
     except TypeError as error:
-        raise ValueError(f"`path` must hold the parameters of {method} scaling, got {str(path)!r}: {error}") from error
+        raise InvalidValueError(
+            f"`path` must hold the parameters of {method} scaling, got {str(path)!r}: {error}"
+        ) from error

@@ -5,6 +5,7 @@ import torch
 
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ProbMatrix
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
 
@@ -41,7 +42,11 @@ def same_kind(predictions: Predictions, scores: ProbMatrix, *, keep_predicted: b
 def check_fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> None:
     """Raise unless there are 2 samples, and labels of 2 classes where the method needs them."""
     if predictions.n < 2:
-        raise ValueError(f"`predictions` must hold at least 2 samples to fit {method} scaling, got {predictions.n}.")
+        raise InvalidValueError(
+            f"`predictions` must hold at least 2 samples to fit {method} scaling, got {predictions.n}."
+        )
     first = predictions.labels[0]
     if several_classes and bool((predictions.labels == first).all()):
-        raise ValueError(f"`labels` must name at least 2 classes to fit {method} scaling, got only class {first}.")
+        raise InvalidValueError(
+            f"`labels` must name at least 2 classes to fit {method} scaling, got only class {first}."
+        )

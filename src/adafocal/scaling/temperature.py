@@ -12,6 +12,7 @@ from adafocal._checks import check_choice, check_integer, check_number
 from adafocal._shapes import ProbMatrix
 from adafocal.calibration import expected_calibration_error
 from adafocal.calibration.bins import wide_dtype
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
 from adafocal.scaling.scores import check_fit_data, log_scores, same_kind
@@ -123,7 +124,7 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
     at_label = scores.gather(1, predictions.labels[:, None])[:, 0]
     if at_label.isinf().any():
         row = int(at_label.isinf().nonzero()[0])
-        raise ValueError(
+        raise InvalidValueError(
             f"`labels` must not be a masked class (logit -inf), got {predictions.labels[row]} in row {row}."
         )
     margin = _median_margin(scores)

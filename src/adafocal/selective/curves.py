@@ -10,6 +10,7 @@ from torch import Tensor
 from adafocal._checks import check_floating, check_number, check_same_shape
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal.calibration.bins import wide_dtype
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def group_losses(confidence: Confidence, losses: Correct) -> LossGroups:
     """Check confidences and losses and sum the losses per distinct confidence."""
     check_floating("confidence", confidence)
     if confidence.ndim != 1 or confidence.numel() == 0:
-        raise ValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
     check_same_shape("losses", losses, "confidence", confidence)
     wide = losses.to(wide_dtype(losses.device))
     for name, bad in (
@@ -143,7 +144,7 @@ def group_losses(confidence: Confidence, losses: Correct) -> LossGroups:
         if bad.any():
             place = int(bad.nonzero()[0])
             value = confidence[place] if "confidence" in name else wide[place]
-            raise ValueError(f"{name}, got {value:g} at position {place}.")
+            raise InvalidValueError(f"{name}, got {value:g} at position {place}.")
     distinct, index = torch.unique(confidence, return_inverse=True)
     zeros = torch.zeros(distinct.numel(), dtype=wide.dtype, device=wide.device)
     return LossGroups(

@@ -10,6 +10,7 @@ from torch import Tensor
 from adafocal._checks import check_integer, check_number
 from adafocal._estimate import Estimate, percentile_estimate
 from adafocal._shapes import Confidence, Correct
+from adafocal.errors import InvalidValueError
 from adafocal.selective.areas import augrc_weights, aurc_weights, perfect_ranking
 from adafocal.selective.curves import (
     LossGroups,
@@ -88,7 +89,7 @@ def selective_summary(
     groups, best = group_losses(confidence, losses), group_losses(perfect_ranking(losses), losses)
     n = confidence.numel()
     if n < 2:
-        raise ValueError(f"`confidence` must hold at least 2 samples for an interval, got {n}.")
+        raise InvalidValueError(f"`confidence` must hold at least 2 samples for an interval, got {n}.")
     measure = _measures(n, estimator=estimator, risk=risk, coverage=coverage, like=groups.count)
     values = measure(groups.count, groups.loss_sum, best.count, best.loss_sum)
     drawn = []

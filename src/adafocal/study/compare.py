@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adafocal._files import write_text
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.study.results import Result, compare, read_result, write_comparison
 from adafocal.training.provenance import provenance
@@ -39,9 +40,9 @@ def compare_folders(
     output = Path(output)
     places = _distinct([Path(folder) for folder in folders])
     if output.exists() and any(output.iterdir()) and not (output / "comparison.json").exists():
-        raise ValueError(f"`study_dir` must be new or hold a comparison, got {str(output)!r} with other files.")
+        raise InvalidValueError(f"`study_dir` must be new or hold a comparison, got {str(output)!r} with other files.")
     if (output / "study.yaml").exists():
-        raise ValueError(f"`study_dir` must not be a study folder, got {str(output)!r}: choose another folder.")
+        raise InvalidValueError(f"`study_dir` must not be a study folder, got {str(output)!r}: choose another folder.")
     read = [_read(place) for place in places]
     own_baseline, said = read[0][0], {name: value for _, part, _ in read[::-1] for name, value in part.items()}
     labels = _labels(places)
@@ -65,7 +66,9 @@ def compare_folders(
 
 def _distinct(places: list[Path]) -> list[Path]:
     if len({place.resolve() for place in places}) < max(2, len(places)):
-        raise ValueError(f"`compare` must name at least two folders and none twice, got {[str(p) for p in places]}.")
+        raise InvalidValueError(
+            f"`compare` must name at least two folders and none twice, got {[str(p) for p in places]}."
+        )
     return places
 
 
@@ -77,7 +80,7 @@ def _read(folder: Path) -> tuple[str, Said, list[Result]]:
         return result.loss, {name: {"title": name, "varied": {}}}, [replace(result, experiment=name)]
     path = folder / "comparison.json"
     if not path.exists():
-        raise ValueError(f"`compare` must name finished run or study folders, got {str(folder)!r}.")
+        raise InvalidValueError(f"`compare` must name finished run or study folders, got {str(folder)!r}.")
     held = json.loads(path.read_text(encoding="utf-8"))
     results = [
         replace(
@@ -108,7 +111,7 @@ def _baseline(results: Sequence[Result], name: str) -> str:
     found = next((result.loss for result in results if result.loss == name or result.loss.endswith(f"/{name}")), None)
     if found is None:
         names = ", ".join(dict.fromkeys(result.loss for result in results))
-        raise ValueError(f"`baseline` must be one of {names}, got {name!r}.")
+        raise InvalidValueError(f"`baseline` must be one of {names}, got {name!r}.")
     return found
 
 
@@ -140,7 +143,7 @@ def _comparable(results: Sequence[Result], baseline: str) -> tuple[list[Result],
             notes[key] = f"{result.loss} on {result.experiment} is not compared with {baseline}: {reason}."
     kept = [result for result in results if (result.experiment, result.loss) not in notes]
     if len({result.loss.rpartition("/")[0] for result in kept}) < 2:  # of one folder alone
-        raise ValueError(" ".join(notes.values()))
+        raise InvalidValueError(" ".join(notes.values()))
     return kept, list(notes.values())
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adafocal._checks import require
+from adafocal.errors import LostProcessError
 from adafocal.study.executor import ATTEMPTS, TICK, Outcome, WorkerDiedError
 
 # What a local Ray keeps in shared memory: results here are small.
@@ -70,7 +71,7 @@ class RayExecutor:
                 ray.init(address=self.address, log_to_driver=False, logging_level="ERROR")
             except (ConnectionError, ValueError, RuntimeError) as error:
                 reason = str(error).strip().splitlines()[0].rstrip(".")
-                raise ConnectionError(
+                raise LostProcessError(
                     f"`ray_address` must lead to a Ray cluster, got {self.address!r}: {reason}."
                 ) from error
         try:

@@ -14,6 +14,7 @@ import yaml
 
 from adafocal._checks import check_choice
 from adafocal._files import write_text
+from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
 from adafocal.training.config import TrainConfig, plain
@@ -112,11 +113,11 @@ class Study:
         names = [experiment.name.casefold() for experiment in self.experiments]
         for name, values in (("experiments", names), ("losses", self.losses), ("seeds", self.seeds)):
             if not values or len(set(values)) < len(values):
-                raise ValueError(f"`{name}` must hold at least one value and none twice, got {list(values)}.")
+                raise InvalidValueError(f"`{name}` must hold at least one value and none twice, got {list(values)}.")
         check_choice("baseline", self.baseline, self.losses)
         for config in (experiment.config for experiment in self.experiments):
             if config.devices != 1 or config.num_nodes != 1:
-                raise ValueError(
+                raise InvalidValueError(
                     "`devices` and `num_nodes` must be 1 in a study, whose runs share the machine, "
                     f"got {config.devices} and {config.num_nodes}: start such runs with `adafocal train`."
                 )
@@ -142,11 +143,13 @@ class Study:
             ValueError: If the folder holds either.
         """
         if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / "study.yaml").exists():
-            raise ValueError(f"`study_dir` must be new or a study folder, got {str(self.folder)!r} with other files.")
+            raise InvalidValueError(
+                f"`study_dir` must be new or a study folder, got {str(self.folder)!r} with other files."
+            )
         for run in self.runs:
             path = run.folder / "config.yaml"
             if path.exists() and yaml.safe_load(path.read_text(encoding="utf-8")) != plain(run.config):
-                raise ValueError(
+                raise InvalidValueError(
                     f"`study_dir` must be new, or hold runs of the same settings, got {str(self.folder)!r}, whose "
                     f"{run.name} has others: choose another folder."
                 )
@@ -186,7 +189,9 @@ def grid_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = _flat(grid)
     for name, values in names.items():
         if not isinstance(values, list) or not values or any(value in values[:i] for i, value in enumerate(values)):
-            raise ValueError(f"`grid.{name}` must be a list of at least one value and none twice, got {values!r}.")
+            raise InvalidValueError(
+                f"`grid.{name}` must be a list of at least one value and none twice, got {values!r}."
+            )
     return [dict(zip(names, values, strict=True)) for values in product(*names.values())]
 
 

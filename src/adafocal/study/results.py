@@ -26,6 +26,7 @@ from typing import Any
 import yaml
 
 from adafocal._files import write_rows, write_text
+from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
 from adafocal.study.metrics import COMPARED, METRICS, test_metrics
 from adafocal.study.plan import Study
@@ -86,7 +87,9 @@ def write_results(study: Study, failures: Sequence[Mapping[str, Any]] = ()) -> d
         if ((folder := study.run_folder(experiment.name, loss, seed)) / "summary.json").exists()
     ]
     if not results:
-        raise ValueError(f"`study_dir` must hold at least one finished run, got {str(study.folder)!r} with none.")
+        raise InvalidValueError(
+            f"`study_dir` must hold at least one finished run, got {str(study.folder)!r} with none."
+        )
     experiments = {experiment.name: experiment for experiment in study.experiments}
     varied = dict.fromkeys(key for experiment in study.experiments for key in experiment.varied)
     rows = [

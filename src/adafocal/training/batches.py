@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from adafocal.data import Split
+from adafocal.errors import InvalidValueError
 
 
 class TensorBatches:
@@ -38,7 +39,7 @@ class TensorBatches:
         whole_batches: bool = False,
     ) -> None:
         if min(len(split), batch_size) < n_ranks:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`devices` must be at most the number of samples and of samples per batch, got {n_ranks} processes "
                 f"for {len(split)} samples in batches of {batch_size}."
             )

@@ -12,6 +12,7 @@ from torch import nn
 
 from adafocal._checks import require
 from adafocal._files import atomic_path
+from adafocal.errors import FileError, InvalidValueError
 
 require("lightning.pytorch", extra="train")
 
@@ -37,7 +38,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if isinstance(error, RuntimeError) and "inline_container" not in str(error):
                 raise  # torch reports failed writes as errors of its zip container
             reason = error.strerror if isinstance(error, OSError) else "no space left, or the disk failed"
-            raise OSError(
+            raise FileError(
                 f"The checkpoint {str(path)!r} could not be written ({reason}); an earlier one is as it was, and the "
                 "same command goes on from there."
             ) from error
@@ -64,20 +65,20 @@ def read_checkpoint(path: Path, module: nn.Module) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (RuntimeError, ValueError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"{str(path)!r} must be a checkpoint of this run, got a file that is damaged or holds more than tensors "
             "and numbers; nothing of it was run."
         ) from error
     state = checkpoint.get("state_dict") if isinstance(checkpoint, Mapping) else None
     if not isinstance(state, Mapping):
-        raise ValueError(f"{str(path)!r} must be a checkpoint of this run, got a file without `state_dict`.")
+        raise InvalidValueError(f"{str(path)!r} must be a checkpoint of this run, got a file without `state_dict`.")
     expected = module.state_dict()
     for name in sorted(expected.keys() ^ state.keys()):
         which = "without" if name in expected else "with"
-        raise ValueError(f"{str(path)!r} must be a checkpoint of this run, got one {which} {name}.")
+        raise InvalidValueError(f"{str(path)!r} must be a checkpoint of this run, got one {which} {name}.")
     for name, value in expected.items():
         if state[name].shape != value.shape:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{str(path)!r} must be a checkpoint of this run, with {name} of shape {tuple(value.shape)}, "
                 f"got {tuple(state[name].shape)}."
             )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from adafocal._checks import check_integer, check_number
 from adafocal.data.config import DataConfig
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class TrainConfig:
             check_integer("devices", self.devices, minimum=1)
         check_integer("num_nodes", self.num_nodes, minimum=1)
         if self.ema is not None and "fsdp" in self.strategy:
-            raise ValueError(f"`ema` must be null where `strategy` shards the weights, got {self.ema}.")
+            raise InvalidValueError(f"`ema` must be null where `strategy` shards the weights, got {self.ema}.")
 
     @property
     def evaluation_batch_size(self) -> int:

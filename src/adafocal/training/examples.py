@@ -28,6 +28,7 @@ from adafocal._files import write_text
 from adafocal.data.splits import Split
 from adafocal.data.stored import StoredImages
 from adafocal.data.texts import PADDING, UNKNOWN
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
 N_EXAMPLES = 24
@@ -63,7 +64,7 @@ def worst_examples(
     """
     check_integer("n", n, minimum=1)
     if len(split) != predictions.n:
-        raise ValueError(f"`predictions` must have one row per sample, {len(split)}, got {predictions.n}.")
+        raise InvalidValueError(f"`predictions` must have one row per sample, {len(split)}, got {predictions.n}.")
     wrong = (~predictions.correct).nonzero()[:, 0]
     confidence = predictions.confidence
     rows = wrong[torch.argsort(confidence[wrong], descending=True, stable=True)[:n]]

@@ -10,6 +10,7 @@ import yaml
 
 from adafocal._checks import require
 from adafocal._files import write_text
+from adafocal.errors import InvalidValueError
 from adafocal.training.config import CARRIED_OUT, TrainConfig, plain
 from adafocal.training.provenance import provenance
 
@@ -35,13 +36,13 @@ def prepare_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> Non
         shutil.rmtree(folder)
     if settings.exists():
         if _computed(yaml.safe_load(settings.read_text(encoding="utf-8"))) != _computed(plain(config)):
-            raise ValueError(
+            raise InvalidValueError(
                 f"`run_dir` must be new, or hold a run of the same settings, got {str(folder)!r}: "
                 "choose another folder or add --overwrite."
             )
         return
     if folder.exists() and any(entry.name != "log.txt" for entry in folder.iterdir()):
-        raise ValueError(f"`run_dir` must be new or a run folder, got {str(folder)!r}, which holds other files.")
+        raise InvalidValueError(f"`run_dir` must be new or a run folder, got {str(folder)!r}, which holds other files.")
     write_text(folder / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
     write_text(settings, yaml.safe_dump(plain(config), sort_keys=False))
 

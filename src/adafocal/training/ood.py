@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adafocal.data import CORRUPTIONS, DATASETS, DataConfig
+from adafocal.errors import InvalidValueError
 from adafocal.ood import ComparisonRow, compare_scores
 from adafocal.training.predict import load_classifier, predict_part
 
@@ -63,7 +64,7 @@ def other_data(name: str, root: str | Path | None) -> tuple[DataConfig | None, s
             return DataConfig(name=path.stem, path=str(path)), None, 0
     if name in DATASETS:
         return DataConfig(name=name, root=None if root is None else str(root)), None, 0
-    raise ValueError(
+    raise InvalidValueError(
         f"`against` must name a corruption and its severity such as {next(iter(CORRUPTIONS))}-5, a data set of "
         f"`adafocal list datasets`, a folder in `root` or a path, got {name!r}."
     )

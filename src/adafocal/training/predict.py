@@ -12,6 +12,7 @@ from torch import Tensor
 from adafocal.data import DataConfig, Split, corrupt
 from adafocal.data.foreign import foreign_split
 from adafocal.data.load import read_sources
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.training.batches import TensorBatches
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
@@ -70,7 +71,7 @@ def predict_part(
     elif part in splits.parts:
         split = splits.parts[part]
     else:
-        raise ValueError(f"`part` must be one of {', '.join(splits.parts)}, got {part!r}.")
+        raise InvalidValueError(f"`part` must be one of {', '.join(splits.parts)}, got {part!r}.")
     if corruption is not None:
         split = _corrupted(split, corruption, severity, seed=classifier.config.seed)
     logits, labels, penultimate = (_forward_voxels if splits.dense else _forward)(classifier, split, features=features)
@@ -88,7 +89,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     """
     folder = Path(folder)
     if not is_finished(folder):
-        raise ValueError(f"`run_dir` must hold a finished run, got {str(folder)!r}.")
+        raise InvalidValueError(f"`run_dir` must hold a finished run, got {str(folder)!r}.")
     classifier = build(from_plain(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))))
     weights = folder / (BEST if classifier.config.select == "best" else LAST)
     classifier.load_state_dict(read_checkpoint(weights, classifier)["state_dict"])
@@ -126,7 +127,7 @@ def _forward_voxels(classifier: Classifier, split: Split, *, features: bool) -> 
 
 def _corrupted(split: Split, name: str, severity: int, *, seed: int) -> Split:
     if not isinstance(split.inputs, Tensor) or split.inputs.dtype != torch.uint8:
-        raise ValueError(f"`corruption` needs uint8 images in memory, got {_kind(split)}.")
+        raise InvalidValueError(f"`corruption` needs uint8 images in memory, got {_kind(split)}.")
     generator = torch.Generator().manual_seed(seed)
     parts = [
         corrupt(images, name, severity=severity, generator=generator) for images in torch.split(split.inputs, 1000)

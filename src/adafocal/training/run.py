@@ -30,6 +30,7 @@ import torch.distributed as dist
 from adafocal._checks import require
 from adafocal._files import write_text
 from adafocal.data import load_splits
+from adafocal.errors import LostProcessError
 from adafocal.losses import make_loss
 from adafocal.models import make_model
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
@@ -106,7 +107,7 @@ def _deaths_told(folder: Path) -> Iterator[None]:
         lost = isinstance(error, dist.DistError) or any(name in str(error) for name in ("gloo", "NCCL"))
         if not lost:
             raise
-        raise ConnectionError(
+        raise LostProcessError(
             f"Another process of this run died, so this one (rank {process_rank()}) stops; the same command goes "
             f"on from the last checkpoint, {str(folder / LAST)!r}."
         ) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adafocal._checks import check_choice, require
+from adafocal.errors import InvalidValueError
 from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.checkpoints import BEST, LAST, AtomicCheckpointIO
@@ -52,7 +53,7 @@ def make_trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, p
                 log_every_n_steps=1,
             )
         except MisconfigurationException as error:
-            raise ValueError(f"Lightning cannot train this way: {error}") from error
+            raise InvalidValueError(f"Lightning cannot train this way: {error}") from error
 
 
 def make_logger(config: TrainConfig, folder: Path) -> Any:
@@ -78,7 +79,7 @@ def make_logger(config: TrainConfig, folder: Path) -> Any:
         return cls(**{**arguments, **config.logger_args})
     except TypeError as error:
         given = config.logger_args
-        raise ValueError(f"`logger_args` must be settings of {cls.__name__}, got {given}: {error}.") from None
+        raise InvalidValueError(f"`logger_args` must be settings of {cls.__name__}, got {given}: {error}.") from None
 
 
 def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> list[L.Callback]:

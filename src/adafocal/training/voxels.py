@@ -19,6 +19,7 @@ from adafocal.calibration import (
     stream_sums,
 )
 from adafocal.data.volumes import IGNORED
+from adafocal.errors import InvalidValueError
 from adafocal.losses.terms import as_rows
 from adafocal.predictions import Predictions
 
@@ -85,7 +86,7 @@ class PooledVoxels:
             stats = bin_stats(predictions.confidence[found], predictions.correct[found], edges)
             self._foreground = stats if self._foreground is None else merge(self._foreground, stats)
         if case is None:
-            raise ValueError("Every case must have at least one voxel that counts, got 0.")
+            raise InvalidValueError("Every case must have at least one voxel that counts, got 0.")
         self._sums = case if self._sums is None else merge_sums(self._sums, case)
         right, nll = (case.totals[:2] / len(labels)).tolist()
         return {"error": 1.0 - right, "nll": nll, "ece": float(binned_error(case.bins))}
@@ -93,7 +94,7 @@ class PooledVoxels:
     def summary(self) -> dict[str, Any]:
         """Give every number of a calibration summary that has a meaning for voxels (else None), and the error."""
         if self._sums is None:
-            raise ValueError("A part must have at least one case, got 0.")
+            raise InvalidValueError("A part must have at least one case, got 0.")
         summary = stream_summary(self._sums)
         return {"error": 1.0 - summary.accuracy, **summary.to_dict(), **dict.fromkeys(OF_INDEPENDENT_SAMPLES)}
 
