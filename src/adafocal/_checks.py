@@ -6,6 +6,7 @@ import math
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,6 +53,12 @@ def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) 
     return f"a number {lower} and {upper}"
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise InvalidTypeError(f"`{name}` must be True or False, got {value!r}.")
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     if value not in choices:
@@ -66,21 +73,25 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
         )
 
 
+def check_tensor(name: str, value: object, *, kind: str = "a tensor") -> None:
+    """Raise unless ``value`` is a tensor; what NumPy or a list holds is named with the way to make it one."""
+    if not isinstance(value, Tensor):
+        remedy = ": make it one by torch.as_tensor" if isinstance(value, (np.ndarray, np.generic)) else ""
+        raise InvalidTypeError(f"`{name}` must be {kind}, got {type(value).__name__}{remedy}.")
+
+
 def check_floating(name: str, value: object) -> None:
     """Raise unless ``value`` is a floating-point tensor."""
-    if not isinstance(value, Tensor):
-        raise InvalidTypeError(f"`{name}` must be a floating-point tensor, got {type(value).__name__}.")
+    check_tensor(name, value, kind="a floating-point tensor")
+    assert isinstance(value, Tensor)
     if not value.is_floating_point():
         raise InvalidTypeError(f"`{name}` must be a floating-point tensor, got dtype {value.dtype}.")
 
 
 def check_labels_match(logits: Tensor, labels: Tensor, *, name: str = "logits") -> None:
     """Raise unless ``labels`` are class indices or probabilities for ``logits`` of shape (C,) or (N, C, d1, …)."""
-    check_floating(name, logits)
-    if not isinstance(labels, Tensor):
-        raise InvalidTypeError(f"`labels` must be a tensor, got {type(labels).__name__}.")
-    if logits.ndim == 0:
-        raise InvalidValueError(f"`{name}` must have shape (C,), (N, C) or (N, C, d1, …), got a scalar.")
+    check_class_axis(name, logits)
+    check_tensor("labels", labels)
     if labels.is_floating_point():
         if labels.shape != logits.shape:
             raise InvalidValueError(
@@ -100,6 +111,27 @@ def check_labels_match(logits: Tensor, labels: Tensor, *, name: str = "logits") 
         )
 
 
+def check_class_axis(name: str, logits: Tensor) -> None:
+    """Raise unless ``logits`` is a floating-point tensor of shape (C,), (N, C) or (N, C, d1, …) with C >= 2."""
+    check_floating(name, logits)
+    if logits.ndim == 0:
+        raise InvalidValueError(f"`{name}` must have shape (C,), (N, C) or (N, C, d1, …), got a scalar.")
+    if logits.shape[min(1, logits.ndim - 1)] < 2:
+        raise InvalidValueError(_one_class(name, logits))
+
+
+def _one_class(name: str, values: Tensor) -> str:
+    # One sigmoid per sample is the commonest way here: its softmax is 1, and every loss 0, whatever the label.
+    axis, shape = min(1, values.ndim - 1), tuple(values.shape)
+    other, instead = f"torch.zeros_like({name})", ", or nn.BCEWithLogitsLoss"
+    if "prob" in name:
+        other, instead = f"1 - {name}", ""
+    return (
+        f"`{name}` must have at least 2 classes, got {shape[axis]} (shape {shape}): for one value per sample use "
+        f"torch.cat([{other}, {name}], {axis}) with class indices 0 and 1{instead}."
+    )
+
+
 def label_shape(logits: Tensor) -> torch.Size:
     """Give the shape of class indices that go with ``logits``: theirs without the class axis."""
     return torch.Size() if logits.ndim == 1 else logits.shape[:1] + logits.shape[2:]
@@ -117,6 +149,16 @@ def check_label_values(labels: Tensor, n_classes: int, *, ignore_index: int | No
         raise InvalidValueError(
             f"`labels` must be class indices in [0, {n_classes}){also}, got {value} at position {index}."
         )
+
+
+def traced() -> bool:
+    """Whether a compiler or a functional transform is at work, for which values do not exist yet."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
+def can_read(values: Tensor) -> bool:
+    """Whether values may be read in a forward pass: they lie in the processor's memory, so that nobody waits."""
+    return values.device.type == "cpu" and not traced()
 
 
 def require(module: str, *, extra: str) -> ModuleType | Any:

@@ -130,8 +130,26 @@ def test_a_batch_of_nothing_behaves_like_cross_entropy(name, ignored, reduction,
     options = {"reduction": reduction, "weight": torch.ones(4) if weighted else None}
     expected = F.cross_entropy(logits, labels, **options)
     torch.testing.assert_close(make_loss(name, options)(logits, labels), expected, equal_nan=True)
-    if reduction == "sum":
-        assert (value_and_grad(make_loss(name, options), logits, labels)[1] == 0).all()
+    assert (value_and_grad(make_loss(name, options), logits, labels)[1] == 0).all()
+
+
+def learnt(criterion, with_void):
+    """Take a step of plain descent on two crops, the second maybe void."""
+    weights = torch.ones(3, 4, dtype=torch.float64, requires_grad=True)
+    crops = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([[0, 1, 2, 3, 0], [-100] * 5 if with_void else [1, 1, 1, 1, 1]])
+    for crop, label in zip(crops, labels, strict=True):
+        criterion(crop @ weights, label).backward()
+    return weights.grad
+
+
+@every_loss
+def test_one_void_crop_does_not_poison_a_run(name):
+    whole, void = (learnt(make_loss(name).eval(), with_void) for with_void in (False, True))
+
+    assert void.isfinite().all()
+    assert void.abs().sum() > 0
+    assert not torch.equal(whole, void)
 
 
 @every_loss
@@ -235,6 +253,50 @@ def test_gradients_agree_with_finite_differences(name, reduction):
         pytest.skip("the weight is a constant by definition: tested with the loss itself")
     assert torch.autograd.gradcheck(lambda z: criterion(z, labels), logits.requires_grad_())
     assert torch.autograd.gradgradcheck(lambda z: criterion(z, labels), logits)
+
+
+def second_derivative(criterion, logits, labels):
+    logits = logits.detach().clone().requires_grad_()
+    (grad,) = torch.autograd.grad(criterion(logits, labels), logits, create_graph=True)
+    return torch.autograd.grad((grad * torch.randn_like(grad)).sum(), logits)[0]
+
+
+@every_loss
+@pytest.mark.parametrize("certain", [30.0, 100.0, 1e4])
+def test_second_derivatives_are_finite_at_certain_samples(name, certain):
+    logits = torch.tensor([[certain, 0.0, -1.0], [0.0, certain, -1.0], [0.0, 0.0, 0.0], [0.1, -0.3, 0.2]])
+    labels = torch.tensor([0, 0, 1, 2])
+
+    for dtype in (torch.float32, torch.float64):
+        assert second_derivative(make_loss(name).eval(), logits.to(dtype), labels).isfinite().all()
+
+
+NO_EFFECT = {
+    "aurc": {"mixing": 0.0},
+    "mmce": {"penalty_weight": 0.0},
+    "mbls": {"penalty_weight": 0.0},
+    "focal": {"gamma": 0.0},
+    "inverse_focal": {"gamma": 0.0},
+    "dual_focal": {"gamma": 0.0},
+    "flsd53": {"gammas": (0.0, 0.0)},
+    "adafocal": {"gamma_init": 0.0},
+    "bsce_gra": {"gamma": 0.0},
+}
+
+
+@pytest.mark.parametrize("name", NO_EFFECT)
+def test_switched_off_a_loss_is_cross_entropy_up_to_its_second_derivative(name):
+    logits, labels = batch((6, 4))
+    logits[0] = torch.tensor([50.0, 0.0, 0.0, 0.0])
+    labels[0] = 0
+    directions = torch.randn(6, 4, dtype=torch.float64)
+
+    def curvature(criterion):
+        z = logits.clone().requires_grad_()
+        (grad,) = torch.autograd.grad(criterion(z, labels), z, create_graph=True)
+        return grad.detach(), torch.autograd.grad((grad * directions).sum(), z)[0]
+
+    torch.testing.assert_close(curvature(make_loss(name, NO_EFFECT[name])), curvature(make_loss("cross_entropy")))
 
 
 @every_loss
@@ -345,6 +407,115 @@ def test_wrong_inputs_get_one_sentence(name, rejects):
         make_loss(name, {"weight": torch.ones(3)})(logits, torch.tensor([0, 1, 2]))
     with rejects(ValueError, "`reduction` must be one of 'none', 'mean', 'sum', got 'average'."):
         make_loss(name, {"reduction": "average"})
+
+
+NO_DISTRIBUTIONS = {
+    "several labels": [1.0, 1.0, 0.0, 0.0],
+    "nothing": [0.0, 0.0, 0.0, 0.0],
+    "negative mass": [1.5, -0.5, 0.0, 0.0],
+    "percent": [90.0, 10.0, 0.0, 0.0],
+    "NaN": [math.nan, 0.5, 0.5, 0.0],
+    "infinite": [math.inf, 0.0, 0.0, 0.0],
+    "too little": [0.5, 0.4, 0.0, 0.0],
+}
+SOFT_OURS = sorted(set(SOFT) & set(OURS))
+
+
+@pytest.mark.parametrize("name", SOFT_OURS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_rows_that_are_no_distribution_are_refused(name, shape, rejects):
+    axis = min(1, len(shape) - 1)
+    for row in NO_DISTRIBUTIONS.values():
+        rows = torch.full((math.prod(shape) // 4, 4), 0.25)
+        rows[-1] = torch.tensor(row)
+        target = rows.view(*shape[:axis], *shape[axis + 1 :], 4).movedim(-1, axis)
+        shown = ", ".join(f"{value:.6g}" for value in row)
+        sentence = (
+            f"`labels` given as class probabilities must be at least 0 and sum to 1 for each sample, got [{shown}]: "
+            "for several labels per sample use nn.BCEWithLogitsLoss, and to leave samples out, class indices with "
+            "`ignore_index`."
+        )
+        with rejects(ValueError, sentence):
+            make_loss(name)(torch.randn(shape), target)
+
+
+@pytest.mark.parametrize("name", sorted(set(SOFT_OURS) & set(POINTWISE)))
+def test_where_values_cannot_be_read_such_a_row_is_nan(name):
+    logits, target = torch.randn(3, 4), torch.full((3, 4), 0.25)
+    expected = make_loss(name, {"reduction": "none"})(logits, target)
+    target[1] = torch.tensor([1.0, 1.0, 0.0, 0.0])
+    losses = torch.func.vmap(make_loss(name, {"reduction": "none"}))(logits, target)
+
+    assert losses.isnan().tolist() == [False, True, False]
+    torch.testing.assert_close(losses[::2], expected[::2])
+
+
+@pytest.mark.parametrize("name", SOFT_OURS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_rounded_distributions_are_taken(name, dtype):
+    target = torch.randn(50, 4).softmax(1).to(dtype)
+
+    assert make_loss(name)(torch.randn(50, 4), target).isfinite()
+
+
+@pytest.mark.parametrize("name", SOFT_OURS)
+def test_class_probabilities_name_no_class_to_ignore(name, rejects):
+    sentence = (
+        "`ignore_index` must be negative where `labels` are class probabilities, which name no class to ignore, got 0."
+    )
+    with rejects(ValueError, sentence):
+        make_loss(name, {"ignore_index": 0})(torch.randn(3, 4), torch.full((3, 4), 0.25))
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("shape", [(1,), (5, 1), (2, 1, 3, 3)], ids=str)
+@pytest.mark.parametrize("soft", [False, True], ids=["indices", "floats"])
+def test_one_logit_per_sample_is_refused(name, shape, soft, rejects):
+    labels = torch.ones(shape) if soft else torch.zeros(() if len(shape) == 1 else shape[:1] + shape[2:]).long()
+    axis = min(1, len(shape) - 1)
+    sentence = (
+        f"`logits` must have at least 2 classes, got 1 (shape {shape}): for one value per sample use "
+        f"torch.cat([torch.zeros_like(logits), logits], {axis}) with class indices 0 and 1, or nn.BCEWithLogitsLoss."
+    )
+    with rejects(ValueError, sentence):
+        make_loss(name)(torch.randn(shape), labels)
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("label", [4, -1, 100])
+def test_a_label_out_of_range_is_named(name, shape, label, rejects):
+    labels = labels_for(shape)
+    labels.view(-1)[-1] = label
+    sentence = (
+        f"`labels` must be class indices in [0, 4) or -100 (ignored), got {label} at position {labels.numel() - 1}."
+    )
+    for options in ({}, {"label_smoothing": 0.1}, {"weight": torch.ones(4)}):
+        with rejects(ValueError, sentence):
+            make_loss(name, options)(torch.randn(shape), labels)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_arrays_are_refused_with_the_way_to_make_them_tensors(name, rejects):
+    logits, labels = batch()
+    with rejects(TypeError, "`logits` must be a floating-point tensor, got ndarray: make it one by torch.as_tensor."):
+        make_loss(name)(logits.numpy(), labels)
+    with rejects(TypeError, "`labels` must be a tensor, got ndarray: make it one by torch.as_tensor."):
+        make_loss(name)(logits, labels.numpy())
+    with rejects(TypeError, "`weight` must be a floating-point tensor, got list."):
+        make_loss(name, {"weight": [1.0, 1.0, 1.0, 1.0]})
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_weights_that_cannot_weigh_are_refused(name, rejects):
+    with rejects(ValueError, "`weight` must be finite and >= 0, got nan for class 1."):
+        make_loss(name, {"weight": torch.tensor([1.0, math.nan, 1.0, 1.0])})
+    with rejects(ValueError, "`weight` must be finite and >= 0, got -1.0 for class 3."):
+        make_loss(name, {"weight": torch.tensor([1.0, 1.0, 1.0, -1.0])})
+    with rejects(ValueError, "`weight` must have shape (C,), one per class, got (1, 4)."):
+        make_loss(name, {"weight": torch.ones(1, 4)})
+    with rejects(TypeError, "`ignore_index` must be an integer, got None."):
+        make_loss(name, {"ignore_index": None})
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -261,7 +261,9 @@ def test_bad_input_gets_one_sentence(rejects):
     rule = "`logits` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, got"
     with rejects(ValueError, f"{rule} (4, 3)."):
         TopologyAwareFocalLoss()(torch.randn(4, 3), torch.zeros(4, dtype=torch.int64))
-    with rejects(ValueError, "`logits` must have at least 2 classes, got 1."):
+    one = "torch.cat([torch.zeros_like(logits), logits], 1) with class indices 0 and 1, or nn.BCEWithLogitsLoss."
+    shape = "`logits` must have at least 2 classes, got 1 (shape (2, 1, 4, 4)): for one value per sample use "
+    with rejects(ValueError, shape + one):
         TopologyAwareFocalLoss()(torch.randn(2, 1, 4, 4), torch.zeros(2, 4, 4, dtype=torch.int64))
     with rejects(ValueError, "`foreground` must hold class indices in [0, 3), got (1, 3)."):
         TopologyAwareFocalLoss(foreground=(1, 3))(*batch())
@@ -284,3 +286,12 @@ def test_a_missing_library_is_named_with_its_extra(missing, monkeypatch, rejects
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     with rejects(ModuleNotFoundError, f"{missing} is not installed: run `pip install 'adafocal[topology]'`."):
         adafocal.losses.topology.topology_loss(one_class(ball()), one_class(two_blobs()))
+
+
+def test_a_void_volume_gives_no_gradient():
+    logits = torch.randn(2, 2, 5, 5, requires_grad=True)
+    loss = TopologyAwareFocalLoss(topology_weight=0.5)(logits, torch.full((2, 5, 5), -100))
+    loss.backward()
+
+    assert loss.isnan()
+    assert (logits.grad == 0).all()

@@ -8,12 +8,14 @@ from torch import Tensor
 
 from adafocal._checks import (
     check_choice,
+    check_flag,
     check_floating,
     check_integer,
     check_label_values,
     check_labels_match,
     check_number,
     check_same_shape,
+    check_tensor,
 )
 from adafocal._dtypes import at_least_float32
 from adafocal._ranks import from_first_rank
@@ -23,9 +25,10 @@ from adafocal.calibration.edges import assign_bins, equal_width_edges
 from adafocal.calibration.top_label import top_label_from_logits
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.dual_focal import dual_modulation
-from adafocal.losses.modulate import modulate
+from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.observed import Observed
-from adafocal.losses.terms import ClassificationLoss, class_axis, look_up, weight_of_labels
+from adafocal.losses.targets import class_axis
+from adafocal.losses.terms import ClassificationLoss, look_up, weight_of_labels
 from adafocal.losses.update_rule import check_rule, update_gammas
 
 BASES = ("focal", "dual")
@@ -112,6 +115,7 @@ class AdaFocalLoss(ClassificationLoss):
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
         check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
         check_choice("base", base, BASES)
+        check_flag("streaming", streaming)
         if ignore_predicted is not None:
             check_integer("ignore_predicted", ignore_predicted, minimum=0)
         self.n_bins = n_bins
@@ -146,15 +150,22 @@ class AdaFocalLoss(ClassificationLoss):
             The loss with the class weights and the reduction of this module.
 
         Raises:
-            ValueError: If the shapes differ, or with label smoothing or the dual base, which need all probabilities.
+            TypeError: If ``ce`` is not floating point or ``labels`` does not hold class indices.
+            ValueError: If the shapes differ, a cross-entropy is negative (on accelerators its loss is NaN), or with
+                label smoothing or the dual base, which need all probabilities.
         """
+        check_floating("ce", ce)
+        check_tensor("labels", labels)
         check_same_shape("labels", labels, "ce", ce)
+        if labels.is_floating_point():
+            raise InvalidTypeError("`labels` must be class indices for `from_cross_entropy`, got probabilities.")
         if self.base != "focal" or self.label_smoothing > 0.0:
             raise InvalidValueError(
                 "`from_cross_entropy` needs `base` 'focal' and `label_smoothing` 0, "
                 f"got {self.base!r} and {self.label_smoothing}."
             )
-        losses = modulate(at_least_float32(ce).masked_fill(labels == self.ignore_index, 0.0), self.gamma_of)
+        counted = at_least_float32(ce).masked_fill(labels == self.ignore_index, 0.0)
+        losses = modulate(at_least_zero(counted), self.gamma_of)
         if self.weight is not None:
             losses = losses * weight_of_labels(labels, self.weight, self.ignore_index)
         return self.reduced(losses, labels)
@@ -181,7 +192,12 @@ class AdaFocalLoss(ClassificationLoss):
             raise InvalidTypeError("`labels` must be class indices to observe a batch, got class probabilities.")
         if labels.numel() == 0:
             raise InvalidValueError("`logits` must hold at least one sample to observe, got 0.")
-        check_label_values(labels, logits.shape[class_axis(logits)], ignore_index=self.ignore_index)
+        n_classes = logits.shape[class_axis(logits)]
+        check_label_values(labels, n_classes, ignore_index=self.ignore_index)
+        if self.ignore_predicted is not None and self.ignore_predicted >= n_classes:
+            raise InvalidValueError(
+                f"`ignore_predicted` must be a class index in [0, {n_classes}), got {self.ignore_predicted}."
+            )
         confidence, correct = top_label_from_logits(logits, labels)
         counted = labels != self.ignore_index
         confidence, correct = confidence[counted], correct[counted]

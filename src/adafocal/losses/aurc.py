@@ -4,10 +4,12 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_number
+from adafocal._checks import check_choice, check_floating, check_number, check_same_shape, check_tensor
 from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
 from adafocal.calibration.bins import wide_dtype
+from adafocal.errors import InvalidValueError
 from adafocal.losses.confidence import SCORES, confidence_score
+from adafocal.losses.decayed_sum import decayed_sum
 from adafocal.losses.terms import ClassificationLoss, output_dtype, sample_weights, wide_cross_entropy
 from adafocal.selective.weights import weight_of_rank
 
@@ -30,7 +32,8 @@ def soft_rank(values: Confidence, *, temperature: float, counted: Correct | None
         Ranks in (0, N + 1), shape (N,), in the dtype of ``values``.
 
     Raises:
-        ValueError: If ``temperature`` is not positive.
+        TypeError: If ``values`` is not a floating-point tensor.
+        ValueError: If ``values`` has more axes, ``counted`` another shape, or ``temperature`` is not positive.
 
     Example:
         >>> soft_rank(torch.tensor([0.9, 0.1, 0.5]), temperature=0.01)
@@ -40,15 +43,20 @@ def soft_rank(values: Confidence, *, temperature: float, counted: Correct | None
     https://arxiv.org/abs/2002.08871), a projection by isotonic regression that is exactly hard, without gradient, where
     values are far apart. A sum of smooth steps has a gradient everywhere, and needs no solver.
     """
+    check_floating("values", values)
+    if values.ndim != 1:
+        raise InvalidValueError(f"`values` must have shape (N,), got {tuple(values.shape)}.")
+    if counted is not None:
+        check_tensor("counted", counted)
+        check_same_shape("counted", counted, "values", values)
     check_number("temperature", temperature, low=0.0, open_low=True)
     x = values.to(wide_dtype(values.device)) / temperature
     if counted is not None and values.numel() > 0:
         x = torch.where(counted, x, x.detach().amax() + 100.0)  # above all others, and too far to be felt
     order = x.detach().argsort()
     ascending = x[order]
-    # Sorted, the steps towards smaller and larger values are two running sums of exponentials, kept as logarithms.
-    below = torch.exp(ascending.logcumsumexp(0) - ascending)
-    above = torch.exp(ascending.neg().flip(0).logcumsumexp(0).flip(0) + ascending)
+    # Sorted, the steps towards smaller and larger values are two running sums of exponentials.
+    below, above = decayed_sum(ascending), decayed_sum(ascending.neg().flip(0)).flip(0)
     rank = torch.arange(1, len(x) + 1, dtype=x.dtype, device=x.device) - 0.5 * (below - above)
     return rank[order.argsort()].to(values.dtype)
 

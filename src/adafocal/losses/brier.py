@@ -8,15 +8,8 @@ from torch import Tensor
 from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.terms import (
-    ClassificationLoss,
-    check_inputs,
-    class_axis,
-    output_dtype,
-    sample_weights,
-    soft_target,
-    wide_cross_entropy,
-)
+from adafocal.losses.targets import class_axis, soft_target
+from adafocal.losses.terms import ClassificationLoss, checked_labels, output_dtype, sample_weights, wide_cross_entropy
 
 
 def brier_loss(
@@ -56,7 +49,7 @@ def brier_loss(
         Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78, 1950,
         https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     """
-    check_inputs(logits, labels, weight=weight, label_smoothing=label_smoothing)
+    labels = checked_labels(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
     residual = _residual(logits, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
     losses = residual.square().sum(dim=class_axis(logits))
     losses = losses * sample_weights(logits, labels, weight=weight, ignore_index=ignore_index)
@@ -145,6 +138,8 @@ def brier_weighted_loss(
         Lin, Tao, Dong and Xu, "Uncertainty weighted gradients for model calibration", CVPR 2025,
         https://arxiv.org/abs/2503.22725 (BSCE-GRA).
     """
+    check_number("gamma", gamma, low=0.0)
+    check_number("norm", norm, low=1.0)
     ce = wide_cross_entropy(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
     residual = _residual(logits.detach(), labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
     distance = residual.abs().pow(norm).sum(dim=class_axis(logits)).pow(gamma / norm)

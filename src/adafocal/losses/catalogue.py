@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from adafocal.errors import InvalidValueError
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.aurc import AURCLoss
 from adafocal.losses.brier import BrierLoss, BrierWeightedLoss
@@ -19,6 +19,7 @@ from adafocal.losses.focal import FocalLoss, InverseFocalLoss
 from adafocal.losses.logit_norm import LogitNormLoss
 from adafocal.losses.margin import MarginSmoothingLoss
 from adafocal.losses.mmce import MMCELoss
+from adafocal.losses.options import check_options
 from adafocal.losses.selective_au import SelectiveAULoss
 from adafocal.losses.topology import TopologyAwareFocalLoss
 
@@ -238,7 +239,8 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
         A new loss module.
 
     Raises:
-        ValueError: If the name is unknown, or an argument is not one of the class's.
+        TypeError: If ``arguments`` are not names and values, or one is of the wrong type.
+        ValueError: If the name is unknown, or an argument is not one of the class's or out of range.
 
     Example:
         >>> make_loss("focal", {"gamma": 1.0}).gamma
@@ -246,12 +248,16 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
     """
     if name not in LOSSES:
         raise InvalidValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {name!r}.")
+    if arguments is not None and not isinstance(arguments, Mapping):
+        raise InvalidTypeError(f"`loss_args` must be names and values, got {arguments!r}.")
     spec = LOSSES[name]
     arguments = {**spec.defaults, **(arguments or {})}
     known = [parameter for parameter in inspect.signature(spec.cls).parameters if parameter not in LEGACY_ARGUMENTS]
     for argument in arguments:
         if argument not in known:
             raise InvalidValueError(f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
+    if spec.cls is nn.CrossEntropyLoss:  # torch looks at its options in the first step only
+        check_options(**arguments)
     return spec.cls(**arguments)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_floating
+from adafocal._checks import check_choice, check_class_axis
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Logits, PerSample
-from adafocal.losses.terms import class_axis
+from adafocal.losses.targets import class_axis
 
 
 def _neg_entropy(logits: Tensor, axis: int) -> Tensor:
@@ -70,7 +70,7 @@ def confidence_score(logits: Logits, *, score: str = "msp", unit: bool = False) 
     Differs from the paper: the published code feeds probabilities through a second softmax in some versions, which
     flattens the scores; here each is computed once, as defined.
     """
-    check_floating("logits", logits)
+    check_class_axis("logits", logits)
     check_choice("score", score, tuple(TO_UNIT if unit else SCORES))
     axis = class_axis(logits)
     value = SCORES[score](at_least_float32(logits), axis)

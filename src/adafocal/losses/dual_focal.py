@@ -54,6 +54,7 @@ def dual_focal_loss(
     Reference:
         Tao, Dong and Xu, "Dual focal loss for calibration", ICML 2023, https://arxiv.org/abs/2305.13665, section 3.
     """
+    check_number("gamma", gamma)
     return modulated_cross_entropy(
         dual_modulation(logits, labels, gamma),
         logits,

@@ -4,13 +4,14 @@
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.errors import InvalidValueError
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.modulate import modulate
 from adafocal.losses.terms import ClassificationLoss, look_up
 
@@ -69,8 +70,8 @@ class FLSDLoss(ClassificationLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
-        self.thresholds = tuple(thresholds)
-        self.gammas = tuple(gammas)
+        self.thresholds = _numbers("thresholds", thresholds)
+        self.gammas = _numbers("gammas", gammas)
         for threshold in self.thresholds:
             check_number("thresholds", threshold, low=0.0, high=1.0, open_low=True, open_high=True)
         _check_steps("thresholds", self.thresholds, self.gammas)
@@ -130,8 +131,8 @@ class ScheduledFocalLoss(ClassificationLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
-        self.gammas = tuple(gammas)
-        self.milestones = tuple(milestones)
+        self.gammas = _numbers("gammas", gammas)
+        self.milestones = _numbers("milestones", milestones)
         for milestone in self.milestones:
             check_integer("milestones", milestone, minimum=1)
         _check_steps("milestones", self.milestones, self.gammas)
@@ -187,6 +188,12 @@ def gamma_for_target(p: float) -> float:
         if abs(step) <= 1e-14 * gamma:
             break
     return gamma
+
+
+def _numbers(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise InvalidTypeError(f"`{name}` must be a sequence of numbers, got {values!r}.")
+    return tuple(values)
 
 
 def _check_steps(name: str, steps: tuple[int | float, ...], gammas: tuple[int | float, ...]) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_number
+from adafocal._checks import check_class_axis, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.modulate import modulate
-from adafocal.losses.terms import ClassificationLoss, class_axis, modulated_cross_entropy, weight_of_labels
+from adafocal.losses.modulate import check_gamma, modulate
+from adafocal.losses.targets import class_axis
+from adafocal.losses.terms import ClassificationLoss, modulated_cross_entropy, weight_of_labels
 
 
 def focal_loss(
@@ -57,6 +58,8 @@ def focal_loss(
         https://arxiv.org/abs/1708.02002, equation 4. Mukhoti et al., "Calibrating deep neural networks using focal
         loss", NeurIPS 2020, https://arxiv.org/abs/2002.09437, section 3 (multi-class form and calibration).
     """
+    check_class_axis("logits", logits)
+    check_gamma(gamma, logits)
     return modulated_cross_entropy(
         lambda ce: modulate(ce, _per_element(gamma, ce)),
         logits,
@@ -106,6 +109,8 @@ def inverse_focal_loss(
         https://arxiv.org/abs/2211.11838, section 4 (inverse focal loss). Wang, Feng and Zhang, "Rethinking calibration
         of deep neural networks: do not be afraid of overconfidence", NeurIPS 2021, proposed the name.
     """
+    check_class_axis("logits", logits)
+    check_gamma(gamma, logits, low=0.0)
     return focal_loss(
         logits, labels, gamma=-gamma, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing
     )
@@ -146,7 +151,7 @@ class FocalLoss(ClassificationLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
-        for value in gamma if isinstance(gamma, Sequence) and not isinstance(gamma, str) else (gamma,):
+        for value in gamma if isinstance(gamma, Sequence) and gamma and not isinstance(gamma, str) else (gamma,):
             check_number("gamma", value)
         self.gamma = tuple(gamma) if isinstance(gamma, Sequence) else gamma
 

@@ -6,9 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from adafocal._checks import can_read, check_floating, check_label_values, check_tensor
 from adafocal._dtypes import HALF, at_least_float32
 from adafocal._shapes import Features, HeadBias, HeadWeight, Labels, PerSample
 from adafocal.calibration.linear import as_samples, check_head, rows_at_a_time
+from adafocal.errors import InvalidValueError
 
 
 def linear_cross_entropy(
@@ -42,14 +44,21 @@ def linear_cross_entropy(
 
     Raises:
         TypeError: If ``features`` is not floating point or ``labels`` does not hold class indices.
-        ValueError: If the shapes do not fit, or ``chunk_size`` is below 1.
+        ValueError: If the shapes do not fit, there are fewer than 2 classes, a label is out of range, or ``chunk_size``
+            is below 1.
 
     Example:
         >>> features, weight = torch.eye(2), torch.tensor([[2.0, 0.0], [0.0, 2.0]])
         >>> linear_cross_entropy(features, weight, torch.tensor([0, 1]))
         tensor([0.1269, 0.1269])
     """
+    check_floating("weight", weight)
+    check_tensor("labels", labels)
     check_head(features, weight, labels, bias)
+    if weight.shape[0] < 2:
+        raise InvalidValueError(f"`weight` must have at least 2 classes, got shape {tuple(weight.shape)}.")
+    if can_read(labels):
+        check_label_values(labels, weight.shape[0], ignore_index=ignore_index)
     rows, flat = as_samples(features, labels)
     size = rows_at_a_time(weight, chunk_size)
     # Torch's kernel rounds its result to half precision, and knows nothing of autocast.

@@ -4,10 +4,11 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_number
+from adafocal._checks import check_labels_match, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.terms import ClassificationLoss, check_inputs, class_axis, output_dtype, wide_cross_entropy
+from adafocal.losses.targets import class_axis
+from adafocal.losses.terms import ClassificationLoss, output_dtype, wide_cross_entropy
 
 SHORTEST = 1e-3  # keeps the slope at zero logits defined, and within half precision
 
@@ -57,7 +58,7 @@ class LogitNormLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
-        check_inputs(logits, labels, weight=self.weight)
+        check_labels_match(logits, labels)
         wide = at_least_float32(logits)
         masked = wide == -torch.inf
         finite = wide.masked_fill(masked, 0.0)

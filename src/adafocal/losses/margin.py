@@ -8,7 +8,8 @@ from torch import Tensor
 from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.terms import ClassificationLoss, class_axis, output_dtype, sample_weights, wide_cross_entropy
+from adafocal.losses.targets import class_axis
+from adafocal.losses.terms import ClassificationLoss, output_dtype, sample_weights, wide_cross_entropy
 
 
 class MarginSmoothingLoss(ClassificationLoss):

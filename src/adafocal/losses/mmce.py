@@ -4,11 +4,11 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_number
+from adafocal._checks import can_read, check_flag, check_label_values, check_labels_match, check_number, check_tensor
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
 from adafocal.calibration.bins import wide_dtype
 from adafocal.calibration.top_label import top_label_from_logits
-from adafocal.errors import InvalidTypeError
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.terms import (
     ClassificationLoss,
     as_rows,
@@ -63,8 +63,14 @@ def mmce_penalty(
     it divides by the size of each group twice, and gives 0 when a group is empty. Here both follow the paper.
     """
     check_number("width", width, low=0.005)
+    check_tensor("labels", labels)
     if labels.is_floating_point():
         raise InvalidTypeError("`labels` must be class indices for MMCELoss, got probabilities.")
+    check_labels_match(logits, labels)
+    if logits.ndim != 2:
+        raise InvalidValueError(f"`logits` must have shape (N, C), got {tuple(logits.shape)}.")
+    if can_read(labels):
+        check_label_values(labels, logits.shape[1], ignore_index=ignore_index)
     confidence, correct = top_label_from_logits(logits, labels)
     counted = labels != ignore_index
     confidence = confidence.to(wide_dtype(logits.device))
@@ -141,6 +147,7 @@ class MMCELoss(ClassificationLoss):
     ) -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
         check_number("penalty_weight", penalty_weight, low=0.0)
+        check_flag("weighted", weighted)
         check_number("width", width, low=0.005)
         self.penalty_weight = penalty_weight
         self.weighted = weighted

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one transform behind the focal family: cross-entropy weighted by a power of its own probability."""
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -8,7 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from adafocal._checks import can_read, check_number, label_shape, traced
+from adafocal.errors import InvalidValueError
+
 Gamma: TypeAlias = "float | Tensor | Callable[[Tensor], Tensor]"
+ROUNDING = 1e-3  # by which a fused kernel may miss a cross-entropy of 0 from below
 SMALLEST_BASE = 1e-30  # so that every power has a derivative, and gamma / base fits into float32
 
 
@@ -30,7 +35,7 @@ def modulate(ce: Tensor, gamma: Gamma) -> Tensor:
         >>> modulate(torch.tensor([0.6931]), 1.0)
         tensor([0.3465])
     """
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if traced():
         return _composed(ce, gamma_at(gamma, torch.exp(-ce.detach())))
     loss: Tensor = _Modulate.apply(ce, gamma)  # type: ignore[no-untyped-call]
     return loss
@@ -40,6 +45,29 @@ def gamma_at(gamma: Gamma, p: Tensor) -> float | Tensor:
     """Give the gamma, or the gammas at probabilities ``p``, as a constant in their dtype."""
     values = gamma(p) if callable(gamma) else gamma
     return values.detach().to(p.dtype) if isinstance(values, Tensor) else values
+
+
+def check_gamma(gamma: float | Tensor, logits: Tensor, *, low: float = -math.inf) -> None:
+    """Raise unless ``gamma`` is a number >= ``low``, or a tensor that holds one per sample, or per sample and class.
+
+    The numbers of a tensor are not read; where one is NaN, so is the loss.
+    """
+    if not isinstance(gamma, Tensor):
+        check_number("gamma", gamma, low=low)
+    elif gamma.ndim > 0 and gamma.shape not in (label_shape(logits), logits.shape):
+        raise InvalidValueError(
+            f"`gamma` must be a number or have one per sample, {tuple(label_shape(logits))}, got {tuple(gamma.shape)}."
+        )
+
+
+def at_least_zero(ce: Tensor) -> Tensor:
+    """Give cross-entropies, or raise for a negative one; where values cannot be read without waiting it becomes NaN."""
+    negative = ce.detach() < -ROUNDING
+    if not can_read(ce):
+        return torch.where(negative, torch.nan, ce.clamp_min(0.0))
+    if negative.any():
+        raise InvalidValueError(f"`ce` must hold cross-entropies -log p, >= 0, got {float(ce.detach().min()):.6g}.")
+    return ce.clamp_min(0.0)
 
 
 class _Modulate(Function):

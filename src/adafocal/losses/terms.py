@@ -7,17 +7,22 @@ shape and option that cross-entropy takes.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adafocal._checks import check_choice, check_labels_match, check_number
+from adafocal._checks import (
+    can_read,
+    check_label_values,
+    check_labels_match,
+    check_number,
+)
 from adafocal._dtypes import HALF, at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.errors import InvalidValueError
-
-REDUCTIONS = ("none", "mean", "sum")
+from adafocal.losses.options import check_ignore_index, check_options, check_weight
+from adafocal.losses.targets import class_axis, distributions, soft_target
 
 
 def modulated_cross_entropy(
@@ -47,25 +52,42 @@ def modulated_cross_entropy(
         TypeError: If dtypes are wrong.
         ValueError: If shapes do not fit or ``label_smoothing`` is out of range.
     """
-    check_inputs(logits, labels, weight=weight, label_smoothing=label_smoothing)
+    labels = checked_labels(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
     wide = at_least_float32(logits)
     if labels.is_floating_point() or label_smoothing > 0.0:
         losses = _over_classes(modulate, wide, labels, weight, ignore_index, label_smoothing)
     else:
         labels = labels.long()
-        losses = modulate(F.cross_entropy(wide, labels, ignore_index=ignore_index, reduction="none"))
+        losses = modulate(_cross_entropy(wide, labels, ignore_index=ignore_index))
         if weight is not None:
             losses = losses * weight_of_labels(labels, weight, ignore_index)
     return losses.to(output_dtype(logits))
 
 
-def check_inputs(logits: Logits, labels: Labels, *, weight: Tensor | None, label_smoothing: float = 0.0) -> None:
-    """Raise unless shapes and dtypes are those of cross-entropy and ``label_smoothing`` is in [0, 1]."""
+def checked_labels(
+    logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int, label_smoothing: float = 0.0
+) -> Labels:
+    """Give the labels, or raise unless shapes, dtypes and options are those of cross-entropy.
+
+    Class probabilities must be distributions: see :func:`~adafocal.losses.targets.distributions`.
+    """
     check_labels_match(logits, labels)
     if weight is not None:
         check_weight(weight, logits)
     if label_smoothing != 0.0:
         check_number("label_smoothing", label_smoothing, low=0.0, high=1.0)
+    check_ignore_index(ignore_index)
+    return distributions(logits, labels, ignore_index=ignore_index) if labels.is_floating_point() else labels
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int, **options: Any) -> Tensor:
+    """Call ``F.cross_entropy`` without reduction; a label out of range gets a sentence where torch raises."""
+    try:
+        losses: Tensor = F.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none", **options)
+    except IndexError:
+        check_label_values(labels, logits.shape[class_axis(logits)], ignore_index=ignore_index)
+        raise
+    return losses
 
 
 def _over_classes(
@@ -83,23 +105,6 @@ def _over_classes(
     if weight is not None:
         losses = losses * weight.to(losses.dtype).view(-1, *[1] * (logits.ndim - 1 - axis))
     return losses.sum(dim=axis)
-
-
-def soft_target(logits: Logits, labels: Labels, *, label_smoothing: float, ignore_index: int) -> Tensor:
-    """Give the target distribution of each sample, of the shape of ``logits``; all zero where the sample is ignored."""
-    axis = class_axis(logits)
-    n_classes = logits.shape[axis]
-    if labels.is_floating_point():
-        return labels.to(logits.dtype) * (1.0 - label_smoothing) + label_smoothing / n_classes
-    counted = labels != ignore_index
-    target = torch.zeros_like(logits, requires_grad=False)
-    target = target.scatter(axis, torch.where(counted, labels, 0).long().unsqueeze(axis), 1.0 - label_smoothing)
-    return (target + label_smoothing / n_classes) * counted.unsqueeze(axis)
-
-
-def class_axis(logits: Logits) -> int:
-    """Give the axis of ``logits`` that holds the classes: 0 for (C,), else 1."""
-    return 0 if logits.ndim == 1 else 1
 
 
 def weight_of_labels(labels: Labels, weight: Tensor, ignore_index: int) -> Tensor:
@@ -127,17 +132,15 @@ def wide_cross_entropy(
     logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int, label_smoothing: float
 ) -> PerSample:
     """Give the checked, unreduced cross-entropy in float32 or wider, with the options of ``F.cross_entropy``."""
-    check_inputs(logits, labels, weight=weight, label_smoothing=label_smoothing)
+    labels = checked_labels(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
     wide = at_least_float32(logits)
-    ce: Tensor = F.cross_entropy(
+    return _cross_entropy(
         wide,
         labels.to(wide.dtype) if labels.is_floating_point() else labels.long(),
-        weight=None if weight is None else weight.to(wide.dtype),
         ignore_index=ignore_index,
-        reduction="none",
+        weight=None if weight is None else weight.to(wide.dtype),
         label_smoothing=label_smoothing,
     )
-    return ce
 
 
 def as_rows(logits: Logits) -> Tensor:
@@ -157,13 +160,6 @@ def output_dtype(logits: Logits) -> torch.dtype:
     return logits.dtype
 
 
-def check_weight(weight: Tensor, logits: Logits) -> None:
-    """Raise unless ``weight`` holds one number per class."""
-    n_classes = logits.shape[class_axis(logits)]
-    if weight.shape != (n_classes,):
-        raise InvalidValueError(f"`weight` must have shape ({n_classes},), one per class, got {tuple(weight.shape)}.")
-
-
 def reduce_losses(
     losses: PerSample, labels: Labels, *, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
@@ -178,14 +174,21 @@ def reduce_losses(
             samples that count (by their number where there is no ``weight`` or labels are probabilities).
 
     Returns:
-        A scalar, or ``losses`` for ``none``. The mean of nothing is NaN, as in torch.
+        A scalar, or ``losses`` for ``none``. The mean of nothing is NaN with gradient 0, as in torch.
     """
     if reduction == "none":
         return losses
     total = at_least_float32(losses).sum()  # a sum in half precision would overflow before it is divided
     if reduction == "mean":
-        total = total / normalizer(labels, weight=weight, ignore_index=ignore_index)
+        total = _divide(total, normalizer(labels, weight=weight, ignore_index=ignore_index))
     return total.to(losses.dtype)
+
+
+def _divide(total: Tensor, n: Tensor | int) -> Tensor:
+    """Divide; by 0 the result is NaN with gradient 0, so that a void crop does not poison the step it is part of."""
+    if not isinstance(n, Tensor) or (can_read(n) and n.item() != 0):
+        return total / n
+    return total / n.masked_fill(n == 0, 1) + 0.0 / n
 
 
 def normalizer(labels: Labels, *, weight: Tensor | None, ignore_index: int) -> Tensor | int:
@@ -214,8 +217,7 @@ class ClassificationLoss(nn.Module):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        check_choice("reduction", reduction, REDUCTIONS)
-        check_number("label_smoothing", label_smoothing, low=0.0, high=1.0)
+        check_options(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
         self.reduction = reduction

@@ -12,7 +12,8 @@ from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.modulate import modulate
 from adafocal.losses.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
-from adafocal.losses.terms import ClassificationLoss, sample_weights, soft_target
+from adafocal.losses.targets import soft_target
+from adafocal.losses.terms import ClassificationLoss, sample_weights
 from adafocal.losses.wasserstein import wasserstein_distance
 
 
@@ -98,6 +99,11 @@ def _check_volumes(probs: Logits, target: Logits) -> None:
     check_floating("target", target)
     check_same_shape("target", target, "probs", probs)
     _check_spatial("probs", probs)
+    for name, values in (("probs", probs.detach()), ("target", target)):
+        # What is not finite gives NaN: a step with infinite logits happens, and is skipped, under mixed precision.
+        outside = ((values < -1e-3) | (values > 1 + 1e-3)) & values.isfinite()
+        if outside.any():
+            raise InvalidValueError(f"`{name}` must lie in [0, 1], got {float(values[outside][0]):.6g}.")
 
 
 def _check_spatial(name: str, values: Tensor) -> None:
