@@ -15,6 +15,8 @@ remedy. Each is also the built-in error of its kind, so ``except ValueError`` wo
 Any other error is a fault of ours: the command prints it as such, and shows the traceback with ``--debug``.
 """
 
+from adafocal._text import printable
+
 __all__ = [
     "AdafocalError",
     "FileError",
@@ -27,7 +29,10 @@ __all__ = [
 
 
 class AdafocalError(Exception):
-    """What adafocal raises on purpose; its text says what to mend."""
+    """What adafocal raises on purpose; its text says what to mend, and nothing in it steers a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
 
 
 class InvalidValueError(AdafocalError, ValueError):

@@ -2,18 +2,22 @@
 """The record that training writes once and everything after it reads: predictions and labels of a data set."""
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from adafocal._columns import Names
 from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
-from adafocal._tables import RowError, known_suffix, read_table, write_table
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal._piece import Piece, RowError, class_after_class
+from adafocal._tables import known_suffix, named, read_table, write_table
+from adafocal._text import shown
+from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
 
 ArrayLike: TypeAlias = Tensor | np.ndarray
+WHOLE = 1 << 22  # numbers read at a time where all are kept
 
 
 class Predictions:
@@ -154,7 +158,42 @@ class Predictions:
             ValueError: If the suffix is unknown, columns are missing, the file is damaged, or the values are no
                 predictions.
         """
-        return cls(**read_table(path))
+        return load_predictions(path, rows=False)
+
+
+def load_predictions(path: str | Path, *, rows: bool = True) -> Predictions:
+    """Do what :meth:`Predictions.load` does, with the file in every sentence: for commands that read several."""
+    known_suffix(path)
+    if not Path(path).is_file():
+        raise MissingFileError(f"`path` must be an existing file, got {shown(str(path))}.")
+    with named(path, "path", rows=rows):
+        pieces = list(read_table(Path(path), Names(features=True), WHOLE))
+        held = [piece for piece in pieces if piece.n] or pieces
+        arrays = [piece.arrays() for piece in held]
+        del pieces, held
+        joined: dict[str, Any] = {name: _joined(arrays, name) for name in list(arrays[0])}
+        return Predictions(**joined)
+
+
+def _joined(arrays: list[dict[str, Any]], name: str) -> np.ndarray | None:
+    """Join an array of all pieces, and forget the pieces, in the usual layout: row after row."""
+    parts = [part.pop(name) for part in arrays]
+    return None if parts[0] is None else np.ascontiguousarray(np.concatenate(parts))
+
+
+def checked(piece: Piece) -> Predictions:
+    """Check the rows of a piece.
+
+    Raises:
+        ValueError: With the row and file, if they are no predictions.
+    """
+    with named(piece.path, "FILE"):
+        arrays = piece.arrays()
+        values = class_after_class(arrays.pop(piece.columns.kind))
+        try:
+            return Predictions(**{piece.columns.kind: values}, **arrays)
+        except RowError as error:
+            raise error.after(piece.first_row) from None
 
 
 def _matrix(name: str, values: ArrayLike | None) -> Tensor:

@@ -7,7 +7,25 @@ from pathlib import Path
 import adafocal
 
 LAYERS = [
-    {"_checks", "_dtypes", "_estimate", "_files", "_ranks", "_scan", "_shapes", "_tables", "errors", "predictions"},
+    {
+        "_checks",
+        "_columns",
+        "_csv",
+        "_dtypes",
+        "_estimate",
+        "_files",
+        "_npz",
+        "_parquet",
+        "_piece",
+        "_plain",
+        "_ranks",
+        "_scan",
+        "_shapes",
+        "_tables",
+        "_text",
+        "errors",
+        "predictions",
+    },
     {"losses", "calibration", "selective", "scaling", "ood"},
     {"metrics"},
     {"data", "models", "integrations"},

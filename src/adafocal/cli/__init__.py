@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 import adafocal
+from adafocal._text import printable, shown
 from adafocal.errors import AdafocalError
 
 COMMANDS = {
@@ -27,6 +28,8 @@ COMMANDS = {
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
 USAGE = "usage: adafocal [-h] [--version] [--debug] COMMAND ..."
 DEBUG = "--debug"
+LONGEST = 4000  # characters of a sentence
+OUT_OF_MEMORY = ("not enough memory", "annot allocate memory", "can't allocate memory", "out of memory", "new thread")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,9 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         print(f"adafocal {adafocal.__version__}")
         return 0
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal without a letter is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     command, *rest = arguments
     if command not in COMMANDS:
-        print(f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {command!r}.", file=sys.stderr)
+        print(
+            f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {shown(command)}.",
+            file=sys.stderr,
+        )
         return 2
     try:
         status: int = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}").main(rest)
@@ -59,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         sentence = _sentence(error)
-        print(f"adafocal {command}: {sentence or _notice(error)}", file=sys.stderr)
+        print(f"adafocal {command}: {printable(sentence or _notice(error), longest=LONGEST)}", file=sys.stderr)
         return 2 if sentence else 1
     return status
 
@@ -72,7 +81,9 @@ def _sentence(error: Exception) -> str | None:
         return " ".join(str(error).split())
     if isinstance(error, ModuleNotFoundError) and not (error.name or "adafocal").startswith("adafocal"):
         return f"{error.name} is not installed: run `pip install 'adafocal[train]'`."
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (
+        isinstance(error, (RuntimeError, ImportError)) and any(sign in str(error) for sign in OUT_OF_MEMORY)
+    ):
         return "the memory of this process did not suffice: give it more, or less to work on."
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f": {str(error.filename)!r}"

@@ -18,11 +18,10 @@ def main(arguments: list[str]) -> int:
     """Measure and print; see ``adafocal evaluate --help``."""
     options = _parser().parse_args(arguments)
 
-    from rich.console import Console
-
     from adafocal._checks import check_choice, check_integer
     from adafocal._files import write_text
     from adafocal._scan import Names, count_rows, find_files, scan
+    from adafocal.cli.console import PlainConsole
     from adafocal.report.evaluation import measure, to_json
     from adafocal.report.terminal import print_measured
 
@@ -43,7 +42,7 @@ def main(arguments: list[str]) -> int:
         from adafocal.report.evaluation_page import write_evaluation
 
         write_evaluation(options.html, measured, event=_event(options), files=files)
-    print_measured(measured, Console(), event=_event(options))
+    print_measured(measured, PlainConsole(soft_wrap=False), event=_event(options))
     return 0
 
 
@@ -91,11 +90,12 @@ def _event(options: Namespace) -> str:
 @contextmanager
 def _progress(total: int | None) -> Iterator[Any]:
     """Show the rows read so far on standard error, where that is a terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from adafocal.cli.console import PlainConsole
+
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("rows", total=total)
         yield lambda rows: progress.advance(task, rows)

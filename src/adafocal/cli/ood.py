@@ -10,15 +10,17 @@ from statistics import mean, stdev
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from adafocal._checks import check_choice
 from adafocal._estimate import Estimate
-from adafocal._files import write_text
+from adafocal._files import child, write_text
+from adafocal._text import printable
+from adafocal.cli.console import PlainConsole, say
 from adafocal.errors import InvalidValueError
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
-from adafocal.predictions import Predictions
+from adafocal.predictions import load_predictions
 
 COLUMNS = (("auroc", "AUROC %"), ("aupr_out", "AUPR-out %"), ("aupr_in", "AUPR-in %"), ("fpr95", "FPR95 %"))
 
@@ -30,17 +32,17 @@ def main(arguments: list[str]) -> int:
         return compare_runs(options)
     if options.id is None or options.ood is None:
         raise InvalidValueError("`--run`, or both of `--id` and `--ood`, must be given.")
-    train = None if options.train is None else Predictions.load(options.train)
+    train = None if options.train is None else load_predictions(options.train)
     rows = compare_scores(
-        Predictions.load(options.id),
-        {name: Predictions.load(path) for name, path in _names(options.ood).items()},
+        load_predictions(options.id),
+        {name: load_predictions(path) for name, path in _names(options.ood).items()},
         train=train,
         scores=options.scores,
         k=options.k,
         level=options.level,
         n_resamples=options.n_resamples,
     )
-    show(rows, options.level, Console(soft_wrap=True))
+    show(rows, options.level, PlainConsole())
     if options.json is not None:
         write_record(options.json, rows, options, id=options.id, train=options.train)
     if options.html is not None:
@@ -48,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
         command = shlex.join(["adafocal", "ood", *arguments])
         write_ood_page(rows, options.html, id_name=Path(options.id).stem, level=options.level, command=command)
-        print(f"page {options.html}")
+        say(f"page {options.html}")
     return 0
 
 
@@ -64,7 +66,7 @@ def compare_runs(options: Namespace) -> int:
         check_choice("pair", options.pair, tuple(OOD_PAIRS))
     against = OOD_PAIRS[options.pair].against if options.pair else options.against
     settings = {name: getattr(options, name) for name in ("root", "scores", "k", "level", "n_resamples")}
-    console, values = Console(soft_wrap=True), []
+    console, values = PlainConsole(), []
     for run in options.run:  # all of them, before the first is worked on
         if not is_finished(Path(run)):
             raise InvalidValueError(f"`run` must hold finished runs, got {run!r}.")
@@ -72,9 +74,9 @@ def compare_runs(options: Namespace) -> int:
             check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
     for run in options.run:
         rows = compare_run(run, against, **settings)
-        console.print(f"\n{run}", markup=False, highlight=False)
+        console.print(f"\n{run}")
         show(rows, options.level, console)
-        write_record(Path(run) / "ood" / f"{options.pair or 'against'}.json", rows, options, run=str(run))
+        write_record(child(run, "ood", options.pair or "against", suffix=".json"), rows, options, run=str(run))
         loss = read_summary(Path(run))["loss"]
         values += [(loss, row.ood_name, row.score_name, row.detection.auroc.value) for row in rows]
     if len(options.run) > 1:
@@ -109,7 +111,7 @@ def show_spread(values: Sequence[tuple[str, str, str, float]], console: Console)
     for loss, name in dict.fromkeys((loss, name) for loss, name, _, _ in values):
         found = [[100 * v for lo, na, sc, v in values if (lo, na, sc) == (loss, name, score)] for score in scores]
         cells = [f"{mean(v):.1f}" + (f" ± {stdev(v):.1f}" if len(v) > 1 else "") for v in found]
-        table.add_row(loss, escape(name), str(len(found[0])), *cells)
+        table.add_row(Text(printable(loss)), Text(printable(name)), str(len(found[0])), *cells)
     console.print(table)
 
 
@@ -119,7 +121,7 @@ def show(rows: Sequence[ComparisonRow], level: float, console: Console) -> None:
         of_set = [row for row in rows if row.ood_name == name]
         sizes = of_set[0].detection
         title = f"{name} ({sizes.n_ood}) against in-distribution ({sizes.n_id}), [{100 * level:g} % intervals]"
-        table = Table(title=escape(title), title_justify="left")
+        table = Table(title=Text(printable(title)), title_justify="left")
         table.add_column("score", no_wrap=True)
         for _, heading in COLUMNS:
             table.add_column(heading, justify="right", no_wrap=True)
@@ -167,5 +169,5 @@ def _names(paths: Sequence[str]) -> dict[str, str]:
     return {path if stems.count(stem) > 1 else stem: path for path, stem in zip(paths, stems, strict=True)}
 
 
-def _cell(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.2f}\n\\[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+def _cell(estimate: Estimate) -> Text:
+    return Text(f"{100 * estimate.value:.2f}\n[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]")

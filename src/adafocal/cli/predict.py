@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal predict``: predictions of a finished run on its own, corrupted or other data."""
 
+from adafocal.cli.console import say
 from adafocal.cli.options import command_parser
 
 
@@ -34,5 +35,5 @@ def main(arguments: list[str]) -> int:
         features=options.features,
     )
     predictions.save(options.output)
-    print(f"{predictions.n} predictions in {options.output}")
+    say(f"{predictions.n} predictions in {options.output}")
     return 0

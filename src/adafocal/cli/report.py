@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal report``: the page of a run or study, or its figures for a paper, from its files alone."""
 
+from adafocal.cli.console import say
 from adafocal.cli.options import command_parser
 
 
@@ -20,7 +21,7 @@ def main(arguments: list[str]) -> int:
 
     if options.figures is not None:
         for path in write_figures(options.folder, options.figures, file_format=options.format, column=options.column):
-            print(f"figure {path}")
+            say(f"figure {path}")
     if options.figures is None or options.output is not None:
-        print(f"page {write_page(options.folder, options.output)}")
+        say(f"page {write_page(options.folder, options.output)}")
     return 0

@@ -6,10 +6,13 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from adafocal._text import printable
 from adafocal.calibration import evaluate
+from adafocal.cli.console import PlainConsole
 from adafocal.errors import InvalidValueError
-from adafocal.predictions import Predictions
+from adafocal.predictions import Predictions, load_predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
 
 # Which methods take which option; the options are left out unless given, so that the methods' own defaults hold.
@@ -24,7 +27,7 @@ TAKEN_BY = {
 def main(arguments: list[str]) -> int:
     """Fit or apply a scaling; see ``adafocal scale --help``."""
     options = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
+    console = PlainConsole()
     if options.subcommand == "fit":
         _fit(options.fit, console)
     else:
@@ -39,32 +42,32 @@ def _fit(options: Any, console: Console) -> None:
             raise InvalidValueError(
                 f"`{name}` must go with {' or '.join(TAKEN_BY[name])}, got method {options.method!r}."
             )
-    predictions = Predictions.load(options.validation)
+    predictions = load_predictions(options.validation)
     fitted = METHODS[options.method](predictions, **given)
     fitted.save(options.output)
     if isinstance(fitted, Temperature):
         bound = " (the bound of the search: this set has no finite optimum)" if fitted.at_bound else ""
-        console.print(f"temperature {fitted.temperature:.6g}{bound}", highlight=False)
+        console.print(f"temperature {fitted.temperature:.6g}{bound}")
     show(
         predictions,
         fitted.apply(predictions),
         f"{options.method.replace('_', ' ').capitalize()} scaling on the data it was fitted to",
         console,
     )
-    console.print(f"scaling {options.output}", markup=False, highlight=False)
+    console.print(f"scaling {options.output}")
 
 
 def _apply(options: Any, console: Console) -> None:
-    fitted, predictions = load_scaling(options.scaling), Predictions.load(options.predictions)
+    fitted, predictions = load_scaling(options.scaling), load_predictions(options.predictions)
     after = fitted.apply(predictions)
     after.save(options.output)
     show(predictions, after, f"Scaling of {options.scaling}", console)
-    console.print(f"predictions {options.output}", markup=False, highlight=False)
+    console.print(f"predictions {options.output}")
 
 
 def show(before: Predictions, after: Predictions, title: str, console: Console) -> None:
     """Print error, calibration error, likelihood and over-confidence before and after."""
-    table = Table(title=f"{title}, {before.n} samples", title_justify="left")
+    table = Table(title=Text(printable(f"{title}, {before.n} samples")), title_justify="left")
     table.add_column("")
     for heading in ("error %", "ECE %", "NLL", "confidence - accuracy %"):
         table.add_column(heading, justify="right")

@@ -28,9 +28,9 @@ def main(arguments: list[str]) -> int:
         arguments = ["--config", *arguments]
     options = _parser(arguments).parse_args(arguments)
 
-    from rich.console import Console
+    from adafocal.cli.console import PlainConsole
 
-    console = Console(soft_wrap=True)
+    console = PlainConsole()
     if options.compare:
         return _compare(options, console)
     study = _study(arguments, options)
@@ -53,7 +53,7 @@ def _run(study: Any, executor: Any, console: Any) -> int:
     if any(run.finished for run in study.runs):
         _show(study.folder, write_results(study, [failure.plain() for failure in failures]), console)
     for failure in failures:
-        console.print(f"failed: {failure.run.folder}: {failure.reason}", markup=False, highlight=False)
+        console.print(f"failed: {failure.run.folder}: {failure.reason}")
     return 1 if failures else 0
 
 
@@ -73,8 +73,8 @@ def _show(folder: Path, comparison: dict[str, Any], console: Any) -> None:
 
     write_tables(folder / "tables", comparison)
     print_comparison(comparison, console)
-    console.print(f"tables {folder / 'tables'}", highlight=False)
-    console.print(f"page {write_page(folder)}", highlight=False)
+    console.print(f"tables {folder / 'tables'}")
+    console.print(f"page {write_page(folder)}")
 
 
 def _parser(arguments: Sequence[str], recipe: str | None = None, loss: str | None = None) -> ArgumentParser:

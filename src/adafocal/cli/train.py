@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+from adafocal._files import safe_name
+from adafocal.cli.console import say
 from adafocal.cli.options import train_config, train_parser
 
 
@@ -14,7 +16,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--progress", type=bool, default=True, help="Show a progress bar.")
     options = parser.parse_args(arguments)
     config = train_config(options)
-    folder = Path(options.run_dir or Path("runs") / f"{options.recipe}-{config.loss}-s{config.seed}")
+    folder = Path(options.run_dir or Path("runs") / safe_name(f"{options.recipe}-{config.loss}-s{config.seed}"))
 
     from adafocal.report import write_page
     from adafocal.training.folder import first_process
@@ -26,16 +28,16 @@ def main(arguments: list[str]) -> int:
     parts = {"validation": "validation", "test": "test", "test_scaled": f"test, T = {summary['temperature']:.2f}"}
     for part, title in parts.items():
         numbers = summary[part]
-        print(
+        say(
             f"{title:<16} error {100 * numbers['error']:6.2f} %   ECE {100 * numbers['ece']:6.2f} %   "
             f"NLL {numbers['nll']:.4f}   confidence - accuracy {100 * numbers['overconfidence']:+.2f} %"
         )
     if "segmentation" in summary:
         means = {name: values["mean"] for name, values in summary["segmentation"].items() if "mean" in values}
-        print(
+        say(
             "mean over cases  "
             + "   ".join(f"{name} {value:.3f}" for name, value in means.items() if value is not None)
         )
-    print(f"run folder       {folder}")
-    print(f"page             {write_page(folder)}")
+    say(f"run folder       {folder}")
+    say(f"page             {write_page(folder)}")
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adafocal._scan import Piece
+from adafocal._piece import Piece
 from adafocal.calibration import (
     BinStats,
     CalibrationSummary,
@@ -29,7 +29,7 @@ from adafocal.calibration import (
     stream_sums,
 )
 from adafocal.errors import InvalidValueError
-from adafocal.predictions import Predictions
+from adafocal.predictions import Predictions, checked
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
 IN_MEMORY = 10_000_000
@@ -87,11 +87,11 @@ def measure(
             1,000 groups.
     """
     held: list[Rows] = []
-    numbers, checked = 0, of_one_width(pieces)
+    numbers, rest = 0, of_one_width(pieces)
     in_memory = IN_MEMORY if in_memory is None else in_memory
     with one_torch_thread():
-        for piece in checked:
-            predictions = piece.predictions()
+        for piece in rest:
+            predictions = checked(piece)
             numbers += predictions.n * predictions.n_classes
             held.append((predictions, piece.groups()))
             advance(piece.n)
@@ -99,7 +99,7 @@ def measure(
                 advance(-sum(predictions.n for predictions, _ in held))
                 return _summaries(elsewhere())
             if numbers > in_memory:
-                return _summaries(sum_rows(chain(_emptied(held), checked), n_bins, positive_class, advance))
+                return _summaries(sum_rows(chain(_emptied(held), rest), n_bins, positive_class, advance))
         if not held:
             raise InvalidValueError("`FILE` must hold at least one row, got 0.")
         return {name: _exact(part, n_bins, positive_class, whole=name == ALL) for name, part in _grouped(held)}
@@ -111,7 +111,7 @@ def of_one_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
     for piece in pieces:
         if piece.n == 0:
             continue
-        n_classes = piece.width()
+        n_classes = piece.values.shape[1]
         width = n_classes if width is None else width
         if n_classes != width:
             raise InvalidValueError(f"files must all have {width} classes, got {n_classes} in {str(piece.path)!r}.")
@@ -159,7 +159,7 @@ def sum_rows(
 
     def sums(rows: Rows | Piece) -> tuple[int, dict[str, StreamSums]]:
         new = isinstance(rows, Piece)
-        predictions, groups = (rows.predictions(), rows.groups()) if isinstance(rows, Piece) else rows
+        predictions, groups = (checked(rows), rows.groups()) if isinstance(rows, Piece) else rows
         parts = {ALL: stream_sums(predictions, n_bins=n_bins, positive_class=positive_class)}
         for name, index in groups:
             parts[name] = stream_sums(_rows(predictions, index), n_bins=n_bins, positive_class=positive_class)

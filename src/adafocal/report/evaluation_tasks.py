@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adafocal._checks import require
-from adafocal._scan import Names, Piece, scan, scan_parquet
+from adafocal._scan import Names, Piece, row_groups, scan
 from adafocal.calibration import StreamSums
 from adafocal.errors import InvalidValueError
 from adafocal.report.evaluation import ALL, add_sums, of_one_width, one_torch_thread, sum_rows
@@ -63,13 +62,11 @@ def make_tasks(files: Sequence[Path], names: Names, *, n_bins: int, positive_cla
 
 def _row_groups(file: Path) -> list[tuple[tuple[int, ...], int]]:
     """Give runs of row groups of some size, each with its first row."""
-    metadata = require("pyarrow.parquet", extra="report").read_metadata(file)
     parts: list[tuple[tuple[int, ...], int]] = []
     run: tuple[int, ...] = ()
     start = row = size = 0
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        run, row, size = (*run, index), row + group.num_rows, size + group.total_byte_size
+    for index, (rows, held) in enumerate(row_groups(file)):
+        run, row, size = (*run, index), row + rows, size + held
         if size >= TASK_BYTES:
             parts.append((run, start))
             run, start, size = (), row, 0
@@ -85,10 +82,7 @@ def sum_task(task: Task) -> TaskSums:
             kinds.append(piece.columns.kind)
             yield piece
 
-    if task.row_groups is None:
-        pieces = scan([task.file], task.names)
-    else:
-        pieces = scan_parquet(task.file, task.names, row_groups=task.row_groups, first_row=task.first_row)
+    pieces = scan([task.file], task.names, row_groups=task.row_groups, first_row=task.first_row)
     with one_torch_thread():
         sums = sum_rows(of_one_width(noting(pieces)), task.n_bins, task.positive_class)
     return TaskSums(kinds[0] if kinds else None, sums)

@@ -4,17 +4,15 @@
 import base64
 import hashlib
 import re
-import unicodedata
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from adafocal._checks import require
+from adafocal._text import is_hidden
 
 LONGEST_NAME = 80
-# Joiners are part of some scripts and emoji; the other invisible characters can reorder or hide what is shown.
-ALLOWED = {"\n", "\t", "\u200c", "\u200d"}
-HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+ALLOWED = {"\n", "\t"}
 BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
@@ -64,7 +62,7 @@ def clean(value: Any) -> Any:
         return value
     if value.isascii() and value.isprintable():
         return value
-    return "".join("\ufffd" if unicodedata.category(sign) in HIDDEN and sign not in ALLOWED else sign for sign in value)
+    return "".join("\ufffd" if sign not in ALLOWED and is_hidden(sign) else sign for sign in value)
 
 
 def short(text: object, longest: int = LONGEST_NAME) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adafocal._checks import check_choice, require
-from adafocal._files import atomic_path
+from adafocal._files import atomic_path, child
 from adafocal.report.contents import Contents, Experiment, RunContents, read_contents
 from adafocal.report.outcome import SMALL_MULTIPLES
 from adafocal.report.plots import (
@@ -55,7 +55,7 @@ class PaperFigure:
     """A figure that can be written.
 
     Attributes:
-        name: File name without suffix.
+        name: File name without suffix; names of losses and experiments in it may be any text.
         height: Height in inches.
         draw: Draws onto an empty matplotlib figure.
     """
@@ -90,7 +90,7 @@ def write_figures(
     check_choice("format", file_format, FORMATS)
     check_choice("column", column, tuple(WIDTHS))
     return [
-        _write(figure, Path(output) / f"{figure.name}.{file_format}", column)
+        _write(figure, child(output, figure.name, suffix=f".{file_format}"), column)
         for figure in paper_figures(read_contents(folder), column)
     ]
 

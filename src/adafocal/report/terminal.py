@@ -4,6 +4,7 @@
 from typing import Any
 
 from adafocal._checks import require
+from adafocal._text import printable
 from adafocal.calibration import BinStats, CalibrationSummary
 from adafocal.report.evaluation import ALL, Measured
 
@@ -113,7 +114,7 @@ def _group_table(groups: dict[str, CalibrationSummary]) -> Any:
         table.add_column(title, justify="left" if title == "group" else "right")
     for row in rows:
         # A group's name comes from data: plain text, whatever it looks like.
-        table.add_row(text(row[0]), *row[1:])
+        table.add_row(text(printable(row[0], longest=80)), *row[1:])
     return table
 
 

@@ -95,11 +95,11 @@ class Overview:
 def overview(runs: Sequence[Run], workers: int | None, console: Console) -> Iterator[Overview]:
     """Show bars while the block runs."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[clock]}"),
+        TextColumn("{task.fields[clock]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True, disable=not runs) as bars:
         yield Overview(runs, workers, bars)

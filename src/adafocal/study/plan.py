@@ -13,7 +13,7 @@ from urllib.parse import quote
 import yaml
 
 from adafocal._checks import check_choice
-from adafocal._files import write_text
+from adafocal._files import safe_name, write_text
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
@@ -41,11 +41,14 @@ class Experiment:
     def name(self) -> str:
         """Name of its folder: ``digits``, or ``digits--data.noise=0.3``; the same for the same settings."""
         name = "--".join(
-            [self.recipe, *(f"{key}={quote(_text(value), safe=',+')}" for key, value in self.varied.items())]
+            [
+                self.recipe,
+                *(f"{key}={_quoted(value)}" for key, value in self.varied.items()),
+            ]
         )
-        if len(name) <= LONGEST_NAME:
-            return name
-        return f"{name[: LONGEST_NAME - 10]}--{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        if len(name) > LONGEST_NAME:
+            name = f"{name[: LONGEST_NAME - 10]}--{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return safe_name(name)
 
     @property
     def title(self) -> str:
@@ -200,6 +203,10 @@ def _flat(grid: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, values in grid.items():
         flat |= _flat(values, f"{prefix}{name}.") if isinstance(values, Mapping) else {f"{prefix}{name}": values}
     return flat
+
+
+def _quoted(value: Any) -> str:
+    return quote(_text(value), safe=",+", errors="backslashreplace")
 
 
 def _text(value: Any) -> str:

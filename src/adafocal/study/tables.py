@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adafocal._files import write_text
+from adafocal._files import child, write_text
+from adafocal._text import printable
 from adafocal.data import DATASETS
 from adafocal.models import MODELS
 from adafocal.study.metrics import METRICS, UNDEFINED
@@ -92,12 +93,12 @@ def make_table(comparison: Mapping[str, Any], layout: Layout) -> Table:
         One row per experiment; where data set and network do not tell rows apart, a third column does.
     """
     experiments = comparison["experiments"]
-    titles = {entry["loss"]: entry["title"] for experiment in experiments for entry in experiment["losses"]}
-    labels = [[_title(DATASETS, e["dataset"]), _title(MODELS, e["model"])] for e in experiments]
+    titles = {entry["loss"]: _line(entry["title"]) for experiment in experiments for entry in experiment["losses"]}
+    labels = [[_line(_title(DATASETS, e["dataset"])), _line(_title(MODELS, e["model"]))] for e in experiments]
     names = ["data", "network"]
     if len({tuple(label) for label in labels}) < len(labels):
         names.append("setting")
-        labels = [[*label, _setting(experiment)] for label, experiment in zip(labels, experiments, strict=True)]
+        labels = [[*label, _line(_setting(experiment))] for label, experiment in zip(labels, experiments, strict=True)]
     rows = [
         (label, [_values(experiment, loss, layout.metrics) for loss in titles])
         for label, experiment in zip(labels, experiments, strict=True)
@@ -110,7 +111,7 @@ def write_tables(folder: Path, comparison: Mapping[str, Any]) -> None:
     for name, layout in TABLES.items():
         table = make_table(comparison, layout)
         for suffix, text in (("csv", as_csv(table)), ("tex", as_latex(table)), ("md", as_markdown(table))):
-            write_text(folder / f"{name}.{suffix}", text)
+            write_text(child(folder, name, suffix=f".{suffix}"), text)
 
 
 def as_csv(table: Table) -> str:
@@ -173,6 +174,11 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 def _title(catalogue: Mapping[str, Any], name: str) -> str:
     return str(catalogue[name].title) if name in catalogue else name
+
+
+def _line(text: str) -> str:
+    """Put a name on one line: the end of a line is the end of a row in two of the formats."""
+    return printable(" ".join(text.split()))
 
 
 def _setting(experiment: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from adafocal._text import printable
 from adafocal.study.metrics import METRICS, Metric
 from adafocal.study.overview import epochs_done
 from adafocal.study.plan import Study
@@ -29,7 +30,7 @@ def print_plan(study: Study, console: Console) -> None:
         for experiment in study.experiments:
             own = [run for run in runs if run.experiment == experiment.name]
             left = [run.config.epochs - epochs_done(run) for run in own if not run.finished]
-            table.add_row(escape(experiment.name), str(len(own)), str(len(own) - len(left)), f"{sum(left):,}")
+            table.add_row(_plain(experiment.name), str(len(own)), str(len(own) - len(left)), f"{sum(left):,}")
         console.print(table)
     left = [run.config.epochs - epochs_done(run) for run in runs if not run.finished]
     console.print(
@@ -67,7 +68,7 @@ def _print_experiment(experiment: Mapping[str, Any], baseline: str, console: Con
     for entry in losses:
         if entry["versus_baseline"]:
             cells = [_difference(entry["versus_baseline"].get(name), metric) for name, metric in PLAIN.items()]
-            table.add_row(escape(entry["title"]), *cells)
+            table.add_row(_plain(entry["title"]), *cells)
     console.print(table)
 
 
@@ -78,7 +79,7 @@ def _spreads(losses: Sequence[Mapping[str, Any]], title: str, metrics: Mapping[s
             _spread(entry["metrics"].get(name), metric, signed=name == "overconfidence")
             for name, metric in metrics.items()
         ]
-        table.add_row(escape(entry["title"]), *cells)
+        table.add_row(_plain(entry["title"]), *cells)
     return table
 
 
@@ -89,20 +90,21 @@ def _spread(value: Mapping[str, Any] | None, metric: Metric, *, signed: bool) ->
     return mean if value["std"] is None else f"{mean} ± {metric.text(value['std'])}"
 
 
-def _difference(value: Mapping[str, Any] | None, metric: Metric) -> str:
+def _difference(value: Mapping[str, Any] | None, metric: Metric) -> Text:
     if value is None:
-        return ""
+        return Text()
     interval = "one seed: no interval"
     if value["low"] is not None:
-        interval = f"\\[{metric.text(value['low'], signed=True)}, {metric.text(value['high'], signed=True)}]"
-    return f"{metric.text(value['mean'], signed=True)}\n{interval}\n{value['verdict']}"
+        interval = f"[{metric.text(value['low'], signed=True)}, {metric.text(value['high'], signed=True)}]"
+    return Text(f"{metric.text(value['mean'], signed=True)}\n{interval}\n{value['verdict']}")
 
 
 def _paper_table(comparison: Mapping[str, Any], layout: Any) -> Table:
     content = make_table(comparison, layout)
     table = _table(f"{layout.caption}, means over seeds", content.labels, content.losses)
     for labels, row in content.rows:
-        table.add_row(*map(escape, labels), *content.cells(row, bold="[bold]{}[/bold]".format))
+        cells = content.cells(row, bold="[bold]{}[/bold]".format)
+        table.add_row(*map(_plain, labels), *map(Text.from_markup, cells))
     return table
 
 
@@ -119,7 +121,7 @@ def _verdicts(comparison: Mapping[str, Any], name: str) -> Table:
     for experiment in experiments:
         held = {entry["loss"]: entry["versus_baseline"].get(name) for entry in experiment["losses"]}
         cells = [_difference(held.get(loss), metric) for loss in others]
-        table.add_row(escape(experiment["name"]), *cells)
+        table.add_row(_plain(experiment["name"]), *cells)
     return table
 
 
@@ -139,8 +141,13 @@ def _print_ranks(ranks: Mapping[str, Any] | None, name: str, console: Console) -
 
 def _table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
     """Give an empty table: the first column to the left, or all of ``left`` where ``right`` is given."""
-    table = Table(title=escape(title) or None, title_justify="left")
+    table = Table(title=_plain(title) if title else None, title_justify="left")
     for place, heading in enumerate([*left, *right]):
         to_left = place < len(left) if right else place == 0
-        table.add_column(escape(heading), justify="left" if to_left else "right")
+        table.add_column(_plain(heading), justify="left" if to_left else "right")
     return table
+
+
+def _plain(text: str) -> Text:
+    """Give a name from data as it is, whatever it looks like."""
+    return Text(printable(text, longest=120))

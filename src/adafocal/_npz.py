@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays in npz files: each is as large as its header says before it is read, and none runs code."""
+
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from adafocal._columns import Names, find_columns
+from adafocal._piece import FormatError, Piece, coded, make_piece, reason
+from adafocal._text import shown
+from adafocal.errors import InvalidValueError
+
+ENCRYPTED = 0x1
+
+
+class Arrays:
+    """The arrays of an npz file by name.
+
+    Args:
+        archive: The opened file.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.members = [(info.filename.removesuffix(".npy"), info) for info in archive.infolist()]
+
+    @property
+    def names(self) -> list[str]:
+        """All names, in the order of the file."""
+        return [name for name, _ in self.members]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        info = next(info for member, info in self.members if member == name)
+        if info.flag_bits & ENCRYPTED:
+            raise FormatError.unreadable("npz", f"{shown(name)} is encrypted: write it without a password")
+        with self.archive.open(info) as member:
+            shape, fortran, dtype = _header(member)
+            if dtype.hasobject:
+                raise FormatError("must hold plain arrays, got pickled objects in {file}.")
+            size = int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize
+            held = info.file_size - member.tell()
+            if size != held:
+                raise FormatError.unreadable("npz", f"{shown(name)} of shape {shape} is {held} bytes long, not {size}")
+            data = bytearray(member.read())
+        if len(data) != size:
+            raise FormatError.unreadable("npz", f"{shown(name)} ends early")
+        return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read what the array says of itself: Python's own parser takes it apart, and stumbles in many ways."""
+    try:
+        version = npy.read_magic(member)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+        found: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(member)
+    except (ValueError, SyntaxError, TypeError, LookupError, RecursionError, TokenError) as error:
+        raise FormatError.unreadable("npz", f"the head of an array is damaged, {reason(error)}") from error
+    return found
+
+
+@contextmanager
+def open_npz(file: Path) -> Iterator[Arrays]:
+    """Open an npz file; what is wrong with it is said in one sentence.
+
+    Raises:
+        ValueError: If the file, or an array that is read, is damaged, encrypted or not plain.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield Arrays(archive)
+    except InvalidValueError:
+        raise
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError,
+        NotImplementedError, OverflowError,
+    ) as error:  # fmt: skip
+        raise FormatError.unreadable("npz", error) from error
+
+
+def read_npz(file: Path, names: Names, numbers: int) -> Iterator[Piece]:
+    """Read an npz file whole, and give it piece by piece.
+
+    Args:
+        file: The file.
+        names: Names of arrays.
+        numbers: How many a piece holds, about.
+
+    Raises:
+        ValueError: If the file is damaged, or an array is missing or has another shape than it should.
+    """
+    with open_npz(file) as arrays:
+        columns = find_columns(arrays.names, names)
+        table = {name: arrays[name] for name in columns.wanted}
+    _check_lengths(table, columns.label)
+    groups = None if columns.by is None else coded(table[columns.by])
+    whole = make_piece(file, columns, 0, table, groups)
+    size = max(1, numbers // max(1, whole.values.shape[1]))
+    for start in range(0, max(1, whole.n), size):
+        rows = slice(start, start + size)
+        yield replace(
+            whole,
+            first_row=start,
+            values=whole.values[rows],
+            labels=whole.labels[rows],
+            features=None if whole.features is None else whole.features[rows],
+            group=None if whole.group is None else whole.group[rows],
+        )
+
+
+def _check_lengths(table: dict[str, np.ndarray], label: str) -> None:
+    for name, array in table.items():
+        if array.ndim == 0:
+            raise InvalidValueError(f"arrays must have one row per label, got `{name}` of shape ().")
+    lengths = {name: len(array) for name, array in table.items()}
+    if len(set(lengths.values())) > 1:
+        named = {("labels" if name == label else name): n for name, n in lengths.items()}
+        raise InvalidValueError(f"arrays must have one row per label, {lengths[label]}, got {shown(named)}.")
+
+
+def write_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Write arrays by name."""
+    np.savez(path, **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What text from data becomes on its way to a person: everything visible, nothing that a terminal obeys."""
+
+import unicodedata
+from collections.abc import Iterable
+
+# Joiners are part of some scripts and emoji; the other invisible characters can reorder, hide or command.
+JOINERS = ("\u200c", "\u200d")
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+LONGEST_VALUE, LONGEST_LIST = 100, 20
+
+
+def is_hidden(sign: str) -> bool:
+    """Tell whether a character shows nothing of itself, a tab and the end of a line among them."""
+    if sign in JOINERS:
+        return False
+    # The last two of each plane are no characters; XML has no place for them.
+    return unicodedata.category(sign) in HIDDEN or (ord(sign) & 0xFFFE) == 0xFFFE
+
+
+def printable(text: object, *, longest: int | None = None, keep: str = "") -> str:
+    """Show hidden characters, such as those that steer a terminal or turn the reading direction, as escapes.
+
+    Args:
+        text: From data.
+        longest: Cut after so many characters; None for no cut.
+        keep: Hidden characters that stay, such as the ends of lines.
+
+    Example:
+        >>> printable("a\\x1b[2J\\u202eb"), printable("abcdef", longest=4)
+        ('a\\\\x1b[2J\\\\u202eb', 'abc…')
+    """
+    line = str(text)
+    if not line.isprintable() or not line.isascii():
+        line = "".join(_escape(sign) if sign not in keep and is_hidden(sign) else sign for sign in line)
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _escape(sign: str) -> str:
+    return sign.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def shown(value: object) -> str:
+    """Give the ``repr`` of a value from data as sentences quote it: visible and not too long."""
+    return printable(repr(value), longest=LONGEST_VALUE)
+
+
+def listed(names: Iterable[object]) -> str:
+    """Join names from data by commas as sentences list them: visible, and not too many.
+
+    Example:
+        >>> listed(["a", "b\\n"])
+        'a, b\\\\n'
+    """
+    names = list(names)
+    texts = [printable(name, longest=LONGEST_VALUE) for name in names[:LONGEST_LIST]]
+    return ", ".join([*texts, *([f"… ({len(names):,} in all)"] if len(names) > LONGEST_LIST else [])])
