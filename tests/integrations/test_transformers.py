@@ -183,6 +183,28 @@ def test_wrong_inputs_are_told_in_one_sentence(rejects):
         callback.compute_loss_func({"loss": torch.zeros(())}, torch.tensor([0]))
 
 
+@pytest.mark.parametrize(
+    ("n_classes", "label", "sentence"),
+    [
+        (
+            1,
+            torch.tensor(1.0),
+            r"`logits` must have at least 2 classes, got 1 \(shape \(8, 1\)\): .* nn.BCEWithLogitsLoss",
+        ),
+        (3, torch.tensor([1.0, 1.0, 0.0]), r"`labels` given as class probabilities must .* use nn.BCEWithLogitsLoss"),
+    ],
+    ids=["one output", "several labels"],
+)
+def test_what_ends_in_a_sigmoid_is_refused_in_the_first_step(n_classes, label, sentence, tmp_path, unchecked_shapes):
+    ids = tiny.made_up("sequences", 16, 1).columns["input_ids"]
+    data = tiny.Texts(ids, label.expand(16, *label.shape))
+    callback = AdaFocalTrainerCallback(AdaFocalLoss())
+    model = tiny.network("sequences", n_classes=n_classes)
+
+    with pytest.raises(ValueError, match=sentence):
+        tiny.trainer("sequences", callback, tmp_path, data=(data, data), model=model).train()
+
+
 @pytest.mark.data
 def test_a_tiny_bert_learns_newsgroups_and_its_gammas_move(data_root, tmp_path):
     import pyarrow.parquet as pq

@@ -7,18 +7,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from adafocal._checks import require
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.accelerate import without_repeats
+from adafocal.integrations.shift import shifts_labels
 from adafocal.integrations.summary import adapted_values
 from adafocal.losses.adafocal import AdaFocalLoss
 
 require("transformers", extra="text")
 
 from transformers import TrainerCallback  # noqa: E402
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES  # noqa: E402
 
 STATE_NAME = "adafocal"  # unlike the class's name, which the Trainer would take for a callback that it must rebuild
 
@@ -41,13 +41,14 @@ class AdaFocalTrainerCallback(TrainerCallback):
 
     Args:
         criterion: The loss; its ``reduction`` must be ``mean``. It need not be part of the model.
-        shift_labels: Whether token i predicts label i + 1. None does so for what transformers lists as causal language
-            models, as the Trainer's own label smoothing does.
+        shift_labels: Whether token i predicts label i + 1. None asks the model's own loss, with a few tokens, when the
+            Trainer is made, and refuses to train on tokens where that cannot tell.
         eval_dataset: Name of the evaluation set to adapt to, where the Trainer has a dictionary of them.
 
     Raises:
         TypeError: If ``criterion`` is not an AdaFocalLoss; in training, if the model's output has no logits.
-        ValueError: If the loss reduces otherwise; in training, if batches have no ``labels``; after evaluation, if
+        ValueError: If the loss reduces otherwise; in training, if batches have no ``labels``, or tokens have labels and
+            neither ``shift_labels`` nor the model's own loss says which token predicts which; after evaluation, if
             there are several evaluation sets and ``eval_dataset`` is None.
 
     Example:
@@ -66,6 +67,7 @@ class AdaFocalTrainerCallback(TrainerCallback):
         self.shift_labels = shift_labels
         self.eval_dataset = eval_dataset
         self._training = False
+        self._adapted: dict[str, float] = {}  # what the evaluation that is just logged has led to
 
     def compute_loss_func(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Tensor:
         """Give the loss as the Trainer wants it: over all items of an optimiser step where it says how many there are.
@@ -89,15 +91,13 @@ class AdaFocalTrainerCallback(TrainerCallback):
         return total
 
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """See whether the model is a causal language model."""
-        if self.shift_labels is None:
-            model: Any = kwargs.get("model")
-            bare = model.get_base_model() if hasattr(model, "get_base_model") else model  # out of an adapter of peft
-            self.shift_labels = type(bare).__name__ in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+        """Ask the model's own loss whether it shifts labels."""
+        self._ask(kwargs.get("model"))
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take up the gammas of the checkpoint that training continues from."""
         self._training = False
+        self._ask(kwargs.get("model"))  # again where it was not ready when the Trainer was made
         self.criterion.reset()
         saved = (state.stateful_callbacks or {}).get(STATE_NAME)
         if saved is not None:
@@ -115,18 +115,23 @@ class AdaFocalTrainerCallback(TrainerCallback):
         """From the first step on, evaluations are observed."""
         self._training = True
 
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move the gammas once an evaluation is logged.
+
+        All callbacks are told of that before any is told of the evaluation: what stops early by these metrics finds
+        them whatever the order of the callbacks.
+        """
+        logs: dict[str, float] = kwargs.get("logs") or {}
+        if self._training and any(name.startswith("eval_") and name.endswith("_runtime") for name in logs):
+            self._adapt(logs, state)
+
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Move the gammas, and add them to the evaluation's metrics."""
+        """Give the evaluation's metrics what it has led to."""
         metrics: dict[str, float] = kwargs.get("metrics") or {}
-        if self._training and self._is_mine(metrics):
-            stats = self.criterion.adapt()
-            prefix = "eval" if self.eval_dataset is None else f"eval_{self.eval_dataset}"
-            values = adapted_values(stats, self.criterion.gamma)
-            named = {f"{prefix}_{name}": value for name, value in values.items()}
-            metrics.update(named)
-            if state.log_history:
-                state.log_history[-1].update(named)
-            self._keep(state)
+        if self._training and not self._adapted:  # a Trainer whose `log` tells nobody
+            self._adapt(metrics, state)
+        metrics.update(self._adapted)
+        self._adapted = {}
         self.criterion.reset()
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any) -> None:
@@ -136,6 +141,23 @@ class AdaFocalTrainerCallback(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """From here on, evaluation leaves the loss alone."""
         self._training = False
+
+    def _ask(self, model: Any) -> None:
+        if self.shift_labels is None and isinstance(model, nn.Module):
+            self.shift_labels = shifts_labels(model)
+
+    def _adapt(self, metrics: dict[str, float], state: Any) -> None:
+        """Move the gammas by the evaluation that has these metrics, if it is the one, and add to them."""
+        if not self._is_mine(metrics):
+            return
+        stats = self.criterion.adapt()
+        prefix = "eval" if self.eval_dataset is None else f"eval_{self.eval_dataset}"
+        values = adapted_values(stats, self.criterion.gamma)
+        self._adapted = {f"{prefix}_{name}": value for name, value in values.items()}
+        metrics.update(self._adapted)
+        if state.log_history:
+            state.log_history[-1].update(self._adapted)
+        self._keep(state)
 
     def _keep(self, state: Any) -> None:
         state.stateful_callbacks = {
@@ -156,6 +178,13 @@ class AdaFocalTrainerCallback(TrainerCallback):
         if not isinstance(labels, Tensor):
             raise InvalidValueError(f"`labels` must be part of every batch for AdaFocal, got {type(labels).__name__}.")
         labels = labels.to(logits.device)
+        if logits.ndim < 3 or labels.is_floating_point():  # a sequence has one label: there is nothing to shift
+            return logits, labels
+        if self.shift_labels is None:
+            raise InvalidValueError(
+                "`shift_labels` must be True (token i predicts label i + 1, as in causal language models) or False for "
+                "a model whose own loss does not tell, got None."
+            )
         if self.shift_labels:  # the last token predicts nothing: cutting it off would copy the logits
             labels = F.pad(labels, (0, 1), value=self.criterion.ignore_index)[..., 1:]
         return logits, labels
