@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adafocal.calibration import assign_bins, equal_mass_edges, equal_width_edges
-from adafocal.calibration.edges import assign_equal_width_bins
+from adafocal.calibration.edges import assign_equal_width_bins, find_bins
 from calibration.strategies import N_BINS, TIED_CONFIDENCE, quick, samples
 
 
@@ -112,4 +112,4 @@ def test_equal_width_bins_without_a_search_are_those_of_the_search(n_bins, dtype
     above, below = (torch.nextafter(edges, torch.full_like(edges, end)) for end in (2.0, -1.0))
     odd = torch.tensor([0.0, 1.0, 1e-40, 1 - 2**-24, -1.0, 2.0, torch.nan, torch.inf, -torch.inf], dtype=dtype)
     values = torch.cat([edges, above, below, odd, torch.rand(10_000, dtype=dtype)])
-    assert assign_equal_width_bins(values, n_bins).tolist() == assign_bins(values, edges).tolist()
+    assert assign_equal_width_bins(values, n_bins).tolist() == find_bins(values, edges).tolist()

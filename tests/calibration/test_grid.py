@@ -15,6 +15,8 @@ from adafocal.calibration import (
     joined_sweep,
     merge,
 )
+from adafocal.calibration.edges import find_bins
+from adafocal.calibration.grid import sum_cells
 
 N_CELLS = 4352
 
@@ -39,8 +41,8 @@ def test_every_edge_and_its_neighbours_fall_in_the_cell_that_bins_assign():
     ends = torch.tensor([0.0, 1e-30, 1e-9, 0.5, 1.0, 1.0005, -1e-4])
     beside = [edges, torch.nextafter(edges, torch.tensor(2.0)), torch.nextafter(edges, torch.tensor(-1.0)), ends]
     confidence = torch.cat(beside)
-    expected = torch.bincount(assign_bins(confidence, edges), minlength=N_CELLS)
-    assert torch.equal(expected, grid_stats(confidence, confidence > 0.5).count)
+    expected = torch.bincount(find_bins(confidence, edges), minlength=N_CELLS)
+    assert torch.equal(expected, sum_cells(confidence, confidence > 0.5).count)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

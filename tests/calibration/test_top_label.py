@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from adafocal.calibration import top_label_from_logits, top_label_from_probs
+from adafocal.calibration.top_label import class_rows, probs_top_label, softmax_top_label
 
 
 def test_confidence_is_the_largest_probability_and_correct_says_whether_its_class_is_the_label():
@@ -64,25 +65,29 @@ def test_bad_inputs_are_rejected(rejects):
         top_label_from_logits(torch.ones(2, 3), torch.tensor([0, 1, 2]))
 
 
+def top_label_of_probs(values, labels, axis):
+    return probs_top_label(class_rows(values, axis), labels, axis)
+
+
 @pytest.mark.parametrize("shape", [(3,), (500, 3), (500, 15), (500, 16), (500, 200), (40, 4, 5, 6), (0, 3), (0, 30)])
 @pytest.mark.parametrize("kind", ["distinct", "tied", "nan"])
-@pytest.mark.parametrize("top_label", [top_label_from_probs, top_label_from_logits])
+@pytest.mark.parametrize("top_label", [top_label_of_probs, softmax_top_label])
 def test_top_label_is_that_of_a_search_whatever_the_number_of_classes(shape, kind, top_label):
     values = torch.rand(shape)
     if kind == "tied":
-        values = values.mul(4).round()
+        values = values.mul(4).round().div(4)
     if kind == "nan" and values.numel():
         values.view(-1)[1] = torch.nan
     axis = min(1, len(shape) - 1)
     labels = torch.randint(-1, shape[axis] + 1, (*shape[:axis], *shape[axis + 1 :]))
     largest, predicted = values.max(dim=axis)
-    confidence, correct = top_label(values, labels)
-    if top_label is top_label_from_logits:
+    confidence, correct = top_label(values, labels, axis)
+    if top_label is softmax_top_label:
         largest = (largest - values.logsumexp(dim=axis)).exp()
     torch.testing.assert_close(confidence, largest, rtol=0, atol=0, equal_nan=True)
     assert correct.tolist() == (predicted == labels).tolist()
     transposed = values.t().contiguous().t() if values.ndim == 2 else values
-    assert top_label(transposed, labels)[1].tolist() == correct.tolist()
+    assert top_label(transposed, labels, axis)[1].tolist() == correct.tolist()
 
 
 def test_top_label_has_a_gradient():

@@ -23,6 +23,7 @@ LAYERS = [
         "_shapes",
         "_tables",
         "_text",
+        "_values",
         "errors",
         "predictions",
     },

@@ -65,7 +65,7 @@ def test_dense_batches_are_their_voxels(streaming, shape):
     options = {"streaming": streaming, "ignore_index": -1, "ignore_predicted": 2, "n_bins": 5}
     dense, stats = adapted(logits, labels, **options)
     flat, flat_stats = adapted(logits.movedim(1, -1).reshape(-1, 3), labels.flatten(), **options)
-    confidence, correct = top_label_from_logits(logits, labels)
+    confidence, correct = top_label_from_logits(logits, labels, ignore_index=-1)
     counted = (labels != -1) & (logits.argmax(1) != 2)
 
     torch.testing.assert_close(dense.gamma, flat.gamma)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_same_shape
+from adafocal._dtypes import keeping_dtype, wide_dtype
 from adafocal._ranks import sum_over_ranks
 from adafocal._shapes import ClassIndex, Confidence, Correct, CountPerBin, InnerEdges, PerBin
-from adafocal.calibration.edges import assign_bins
-from adafocal.errors import InvalidValueError
+from adafocal._values import check_edges, checked_event
+from adafocal.calibration.edges import find_bins
+from adafocal.errors import InvalidTypeError, InvalidValueError
+
+SUM_ROUNDING = 1e-3  # as far as rounding may take a confidence above 1
 
 
 @dataclass(frozen=True)
@@ -55,43 +58,42 @@ class BinStats:
         return self.count.to(self.confidence_sum.dtype) / self.count.sum().clamp_min(1)
 
     def to(self, device: torch.device | str) -> "BinStats":
-        """Give the same sums on another device."""
-        return BinStats(
-            self.edges.to(device), self.count.to(device), self.confidence_sum.to(device), self.correct_sum.to(device)
-        )
-
-
-def wide_dtype(device: torch.device) -> torch.dtype:
-    """Give the dtype in which sums are kept on ``device``: float64, or float32 where there is none."""
-    return torch.float32 if device.type == "mps" else torch.float64
+        """Give the same sums on another device, as wide as it has numbers."""
+        if isinstance(device, (torch.dtype, Tensor)):
+            raise InvalidTypeError(f"`device` must be a device, got {device}: sums keep their dtype.")
+        sums = (self.edges, self.count, self.confidence_sum, self.correct_sum)
+        return BinStats(*(keeping_dtype(lambda part: part.to(device))(part) for part in sums))
 
 
 def bin_stats(confidence: Confidence, correct: Correct, edges: InnerEdges) -> BinStats:
     """Sum a batch into bins.
 
     Args:
-        confidence: Values in [0, 1] of shape (N,); N may be 0. Values are not checked.
+        confidence: Values in [0, 1] of shape (N,); N may be 0.
         correct: Booleans, or numbers in [0, 1], of shape (N,): did the event that ``confidence`` speaks of happen?
-        edges: Inner edges of shape (n_bins - 1,).
+        edges: Inner edges in [0, 1], shape (n_bins - 1,), non-decreasing.
 
     Returns:
         The sums per bin. Every sample is in exactly one bin.
 
     Raises:
-        TypeError: If ``confidence`` or ``edges`` is not floating point.
-        ValueError: If the shapes of ``confidence`` and ``correct`` differ or are not one-dimensional.
+        TypeError: If ``confidence`` or ``edges`` is not a floating-point tensor.
+        ValueError: If the shapes of ``confidence`` and ``correct`` differ or are not one-dimensional, a value is not in
+            [0, 1], or ``edges`` fall.
 
     Example:
         >>> stats = bin_stats(torch.tensor([0.4, 0.9]), torch.tensor([True, False]), torch.tensor([0.5]))
         >>> stats.gap
         tensor([-0.6000,  0.9000], dtype=torch.float64)
     """
-    check_floating("confidence", confidence)
-    check_floating("edges", edges)
-    if confidence.ndim != 1:
-        raise InvalidValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
-    check_same_shape("correct", correct, "confidence", confidence)
-    return sum_bins(confidence, correct, edges, assign_bins(confidence, edges))
+    confidence, correct = checked_event(confidence, correct, empty=True)
+    check_edges(edges)
+    return sum_events(confidence, correct, edges)
+
+
+def sum_events(confidence: Confidence, correct: Correct, edges: InnerEdges) -> BinStats:
+    """Give what :func:`bin_stats` gives, without its checks."""
+    return sum_bins(confidence, correct, edges, find_bins(confidence, edges.to(confidence.dtype)))
 
 
 def sum_bins(confidence: Confidence, correct: Correct, edges: InnerEdges, index: ClassIndex) -> BinStats:
@@ -123,6 +125,7 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
         The sums of both parts. Exact for counts, to float64 rounding for sums.
 
     Raises:
+        TypeError: If an argument is no :class:`BinStats`.
         ValueError: If the edges differ.
 
     Example:
@@ -130,6 +133,9 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
         >>> merge(part, part).count
         tensor([2, 2])
     """
+    for name, stats in (("first", first), ("second", second)):
+        if not isinstance(stats, BinStats):
+            raise InvalidTypeError(f"`{name}` must be BinStats, got {type(stats).__name__}: use bin_stats.")
     if not torch.equal(first.edges, second.edges):
         raise InvalidValueError("`second.edges` must equal `first.edges`: sums over different bins cannot be added.")
     return BinStats(
@@ -144,3 +150,21 @@ def stats_over_ranks(stats: BinStats) -> BinStats:
     """Add the sums of all processes of a distributed run, whose edges must be equal; every process must call this."""
     sums = (stats.count, stats.confidence_sum, stats.correct_sum)
     return BinStats(stats.edges, *(sum_over_ranks(values) for values in sums))
+
+
+def check_stats(stats: BinStats) -> None:
+    """Raise unless these are sums of events: counts of at least 0, and sums between 0 and the counts."""
+    if not isinstance(stats, BinStats):
+        raise InvalidTypeError(f"`stats` must be BinStats, got {type(stats).__name__}: use bin_stats or grid_stats.")
+    highest = stats.count * (1 + SUM_ROUNDING)
+    inside = [(sums >= 0) & (sums <= highest) for sums in (stats.confidence_sum, stats.correct_sum)]
+    good = (stats.count >= 0) & inside[0] & inside[1]
+    if not good.all():
+        place = int((~good).nonzero()[0])
+        count, confidence, correct = (
+            float(sums[place]) for sums in (stats.count, stats.confidence_sum, stats.correct_sum)
+        )
+        raise InvalidValueError(
+            "`stats` must hold sums between 0 and the count in each bin, "
+            f"got count {count:g}, confidence_sum {confidence:g}, correct_sum {correct:g} in bin {place}."
+        )

@@ -4,10 +4,11 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_floating, check_labels_match, check_number, check_same_shape
+from adafocal._checks import check_choice, check_floating, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ClassIndex, ProbMatrix
-from adafocal.calibration.errors import expected_calibration_error
+from adafocal._values import check_prob_matrix, check_tensor, checked_shares
+from adafocal.calibration.errors import NORMS, event_error
 from adafocal.errors import InvalidValueError
 
 AVERAGES = ("label", "pooled", "none")
@@ -31,7 +32,7 @@ def classwise_calibration_error(
     biased upward; equal-mass bins are unreliable for rare classes, where a bin may hold no positive sample.
 
     Args:
-        probs: Class probabilities, shape (N, C), N at least 1; values are not checked.
+        probs: Class probabilities, shape (N, C), N at least 1; each row sums to 1.
         labels: Class indices in [0, C), shape (N,).
         n_bins: Number of bins for each class.
         binning: ``equal_width`` or ``equal_mass``; bins are (a, b], an empty bin counts nothing.
@@ -56,19 +57,32 @@ def classwise_calibration_error(
         https://arxiv.org/abs/1904.01685 (static and adaptive calibration error, thresholding).
         Kull et al., "Beyond temperature scaling", NeurIPS 2019, https://arxiv.org/abs/1910.12656 (classwise ECE).
     """
-    check_labels_match(probs, labels, name="probs")
+    check_prob_matrix(probs, labels)
     check_number("threshold", threshold, low=0.0, high=1.0)
+    check_choice("norm", norm, NORMS)
+    return classes_error(probs, labels, n_bins=n_bins, binning=binning, norm=norm, debias=debias, threshold=threshold)
+
+
+def classes_error(
+    probs: ProbMatrix,
+    labels: ClassIndex,
+    *,
+    n_bins: int,
+    binning: str = "equal_width",
+    norm: str = "l1",
+    debias: bool = False,
+    threshold: float = 0.0,
+) -> Tensor:
+    """Give what :func:`classwise_calibration_error` gives, without reading values."""
     errors = []
     for index in range(probs.shape[1]):
-        confidence, happened = one_class_from_probs(probs, labels, positive_class=index)
+        confidence, happened = class_event(probs, labels, index)
         if threshold > 0:
             counted = confidence >= threshold
             confidence, happened = confidence[counted], happened[counted]
             if confidence.numel() == 0:
                 continue
-        errors.append(
-            expected_calibration_error(confidence, happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias)
-        )
+        errors.append(event_error(confidence, happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias))
     return torch.stack(errors).mean() if errors else torch.tensor(torch.nan, dtype=torch.float64, device=probs.device)
 
 
@@ -76,7 +90,7 @@ def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_clas
     """Give the probability of one class and whether the label is that class: the event of a binary classifier.
 
     Args:
-        probs: Class probabilities, shape (N, C); values are not checked.
+        probs: Class probabilities, shape (N, C); each row sums to 1.
         labels: Class indices in [0, C), shape (N,).
         positive_class: The class whose probability is judged, in [0, C).
 
@@ -91,12 +105,20 @@ def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_clas
         >>> one_class_from_probs(torch.tensor([[0.7, 0.3], [0.1, 0.9]]), torch.tensor([0, 1]))
         (tensor([0.3000, 0.9000]), tensor([False,  True]))
     """
-    check_labels_match(probs, labels, name="probs")
-    if isinstance(positive_class, bool) or not 0 <= positive_class < probs.shape[1]:
-        raise InvalidValueError(
-            f"`positive_class` must be a class index in [0, {probs.shape[1]}), got {positive_class}."
-        )
-    return at_least_float32(probs[:, positive_class]).contiguous(), labels == positive_class
+    check_prob_matrix(probs, labels)
+    check_positive_class(positive_class, probs.shape[1])
+    return class_event(probs, labels, positive_class)
+
+
+def check_positive_class(positive_class: int, n_classes: int) -> None:
+    """Raise unless ``positive_class`` is the index of a class."""
+    if isinstance(positive_class, bool) or not isinstance(positive_class, int) or not 0 <= positive_class < n_classes:
+        raise InvalidValueError(f"`positive_class` must be a class index in [0, {n_classes}), got {positive_class}.")
+
+
+def class_event(probs: ProbMatrix, labels: ClassIndex, index: int) -> tuple[Tensor, Tensor]:
+    """Give what :func:`one_class_from_probs` gives, without its checks."""
+    return at_least_float32(probs[:, index]).clamp(max=1.0), labels == index
 
 
 def multilabel_calibration_error(
@@ -115,7 +137,7 @@ def multilabel_calibration_error(
     puts all (sample, label) pairs into the same bins, so that gaps of different labels may cancel.
 
     Args:
-        probs: Probability of each label, shape (N, L), N at least 1; rows need not sum to 1. Values are not checked.
+        probs: Probability of each label, shape (N, L), N at least 1; rows need not sum to 1.
         labels: Whether each label applies, booleans or 0 and 1, shape (N, L).
         n_bins: Number of bins.
         binning: ``equal_width`` or ``equal_mass``; bins are (a, b], an empty bin counts nothing.
@@ -140,15 +162,16 @@ def multilabel_calibration_error(
         The binary calibration error of Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599, applied per label.
     """
     check_choice("average", average, AVERAGES)
+    check_choice("norm", norm, NORMS)
+    check_tensor("probs", probs)
     check_floating("probs", probs)
-    check_same_shape("labels", labels, "probs", probs)
-    wide = at_least_float32(probs)
+    if probs.ndim != 2:
+        raise InvalidValueError(f"`probs` must have shape (N, L), got {tuple(probs.shape)}.")
+    wide, labels = checked_shares(probs, labels, names=("probs", "labels"), yes_or_no=True)
     columns = [(wide.flatten(), labels.flatten())] if average == "pooled" else zip(wide.T, labels.T, strict=True)
     errors = torch.stack(
         [
-            expected_calibration_error(
-                confidence.contiguous(), happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias
-            )
+            event_error(confidence.contiguous(), happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias)
             for confidence, happened in columns
         ]
     )

@@ -6,11 +6,13 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal.calibration.bins import bin_stats
-from adafocal.calibration.edges import equal_mass_edges
+from adafocal._values import checked_event
+from adafocal.calibration.bins import sum_events
+from adafocal.calibration.edges import mass_edges
 from adafocal.calibration.errors import make_edges
 
 CELLS_PER_BIN = 64
+DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more than 8 MiB per tensor for more bins
 ROUNDING = 1e-12  # equal squares of opposite gaps differ in their last digit
 
 
@@ -56,9 +58,22 @@ def calibration_test(
         predictive models", JMLR 2023, https://arxiv.org/abs/2203.01850 (the debiased square as a test statistic).
     """
     check_integer("n_resamples", n_resamples, minimum=1)
+    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=True)
+    return event_test(confidence, correct, n_bins=n_bins, n_resamples=n_resamples, generator=generator)
+
+
+def event_test(
+    confidence: Confidence,
+    correct: Correct,
+    *,
+    n_bins: int,
+    n_resamples: int = 999,
+    generator: torch.Generator | None = None,
+) -> Scalar:
+    """Give what :func:`calibration_test` gives, without reading values."""
     make_edges(confidence, n_bins=n_bins, binning="equal_mass")  # its checks are ours
     # Every bin edge is also a cell edge, so a bin is a row of cells.
-    cells = bin_stats(confidence, correct, equal_mass_edges(confidence, n_bins * CELLS_PER_BIN))
+    cells = sum_events(confidence, correct, mass_edges(confidence, n_bins * CELLS_PER_BIN))
     rows = (sums.view(n_bins, CELLS_PER_BIN) for sums in (cells.count, cells.confidence_sum, cells.correct_sum))
     return resampled_p_value(*rows, n_resamples=n_resamples, generator=generator)
 
@@ -76,13 +91,18 @@ def resampled_p_value(
         generator = torch.Generator(count.device).manual_seed(0)
     in_bin = count.sum(dim=1)
     confidence = confidence_sum.sum(dim=1) / in_bin.clamp_min(1)
-    chance = (confidence_sum / count.clamp_min(1)).clamp(0, 1).expand(n_resamples, -1, -1).contiguous()
-    drawn = torch.binomial(count.to(chance).expand_as(chance).contiguous(), chance, generator)
+    chance = (confidence_sum / count.clamp_min(1)).clamp(0, 1)
+    trials = count.to(chance)
 
     def square(happened: Tensor) -> Tensor:
         return debiased_square(happened.sum(dim=-1) / in_bin.clamp_min(1), confidence, in_bin)
 
-    as_large = (square(drawn) >= square(correct_sum) - ROUNDING).sum()
+    observed, as_large = square(correct_sum) - ROUNDING, in_bin.new_zeros(())
+    rows = max(1, DRAWN_AT_A_TIME // count.numel())
+    for start in range(0, n_resamples, rows):
+        shape = (min(rows, n_resamples - start), *count.shape)
+        drawn = torch.binomial(trials.expand(shape).contiguous(), chance.expand(shape).contiguous(), generator)
+        as_large += (square(drawn) >= observed).sum()
     return (as_large + 1).to(confidence) / (n_resamples + 1)
 
 

@@ -8,9 +8,9 @@ Only the ``n_bins - 1`` inner edges are kept; the outer ones are 0 and 1.
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_integer
+from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, InnerEdges
-from adafocal.errors import InvalidValueError
+from adafocal._values import check_confidences, check_edges, check_vector
 
 
 def equal_width_edges(
@@ -47,7 +47,7 @@ def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
     coincide and the bins between them are empty.
 
     Args:
-        confidence: Values in [0, 1] of shape (N,), N at least 1. Values are not checked.
+        confidence: Values in [0, 1] of shape (N,), N at least 1.
         n_bins: Number of bins, at least 1; more bins than samples leave some empty.
 
     Returns:
@@ -55,7 +55,7 @@ def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
 
     Raises:
         TypeError: If ``confidence`` is not floating point or ``n_bins`` is not an integer.
-        ValueError: If ``confidence`` is empty or not one-dimensional, or ``n_bins`` is below 1.
+        ValueError: If ``confidence`` is empty, not one-dimensional or not in [0, 1], or ``n_bins`` is below 1.
 
     Example:
         >>> equal_mass_edges(torch.tensor([0.9, 0.1, 0.8, 0.3]), n_bins=2)
@@ -69,9 +69,13 @@ def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
     confidence out of every bin; here every sample is in exactly one bin.
     """
     check_integer("n_bins", n_bins, minimum=1)
-    check_floating("confidence", confidence)
-    if confidence.ndim != 1 or confidence.numel() == 0:
-        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+    check_vector("confidence", confidence)
+    check_confidences(confidence)
+    return mass_edges(confidence, n_bins)
+
+
+def mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
+    """Give what :func:`equal_mass_edges` gives, without its checks."""
     n = confidence.numel()
     cuts = torch.arange(1, n_bins, device=confidence.device, dtype=torch.int64)
     ranks = (cuts * n + n_bins - 1) // n_bins - 1
@@ -82,16 +86,27 @@ def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
     """Give the index of the bin (a, b] that holds each value.
 
     Args:
-        confidence: Values of any shape; below the first edge is bin 0, above the last edge is the last bin.
-        edges: Inner edges of shape (n_bins - 1,), non-decreasing.
+        confidence: Values in [0, 1] of any shape; below the first edge is bin 0, above the last edge is the last bin.
+        edges: Inner edges in [0, 1], shape (n_bins - 1,), non-decreasing.
 
     Returns:
         Integer indices in [0, n_bins - 1] with the shape of ``confidence``.
+
+    Raises:
+        TypeError: If an argument is not a floating-point tensor.
+        ValueError: If a value is not in [0, 1], or ``edges`` fall.
 
     Example:
         >>> assign_bins(torch.tensor([0.0, 0.5, 0.6]), torch.tensor([0.5]))
         tensor([0, 0, 1])
     """
+    check_confidences(confidence)
+    check_edges(edges)
+    return find_bins(confidence, edges.to(confidence))
+
+
+def find_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
+    """Give what :func:`assign_bins` gives, without its checks."""
     return torch.bucketize(confidence.contiguous(), edges.contiguous(), right=False)
 
 
@@ -110,7 +125,7 @@ def assign_equal_width_bins(confidence: Tensor, n_bins: int) -> Tensor:
         [0, 0, 1]
     """
     if confidence.dtype != torch.float32 or confidence.device.type == "mps" or n_bins >= 1 << 24:
-        return assign_bins(confidence, equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device))
+        return find_bins(confidence, equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device))
     # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
     # such a number times n_bins is exact and never whole, so cutting its fraction off is rounding down.
     # A search puts NaN behind the last edge, as it does 1.

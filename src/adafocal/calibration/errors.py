@@ -5,10 +5,11 @@ import math
 
 import torch
 
-from adafocal._checks import check_choice
+from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Confidence, Correct, InnerEdges, PerBin, Scalar
-from adafocal.calibration.bins import BinStats, bin_stats
-from adafocal.calibration.edges import equal_mass_edges, equal_width_edges
+from adafocal._values import checked_event
+from adafocal.calibration.bins import BinStats, check_stats, sum_events
+from adafocal.calibration.edges import equal_width_edges, mass_edges
 from adafocal.errors import InvalidValueError
 
 BINNINGS = ("equal_width", "equal_mass")
@@ -52,8 +53,8 @@ def expected_calibration_error(
 
     Raises:
         TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, ``n_bins``, ``binning`` or ``norm`` is out of range, or
-            ``debias`` is asked for with ``norm="max"``.
+        ValueError: If there is no sample, shapes differ, a value is not in [0, 1], ``n_bins``, ``binning`` or ``norm``
+            is out of range, or ``debias`` is asked for with ``norm="max"`` or with shares in ``correct``.
 
     Example:
         >>> confidence, correct = torch.full((4,), 0.8), torch.tensor([True, True, False, False])
@@ -70,8 +71,16 @@ def expected_calibration_error(
     Differs from the paper: the mean of the redrawn ``l1`` error is computed in closed form, not from 1,000 draws.
     """
     check_choice("norm", norm, NORMS)
+    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=debias)
+    return event_error(confidence, correct, n_bins=n_bins, binning=binning, norm=norm, debias=debias)
+
+
+def event_error(
+    confidence: Confidence, correct: Correct, *, n_bins: int, binning: str, norm: str = "l1", debias: bool = False
+) -> Scalar:
+    """Give what :func:`expected_calibration_error` gives, without reading values."""
     edges = make_edges(confidence, n_bins=n_bins, binning=binning)
-    return binned_error(bin_stats(confidence, correct, edges), norm=norm, debias=debias)
+    return error_of_bins(sum_events(confidence, correct, edges), norm=norm, debias=debias)
 
 
 def make_edges(confidence: Confidence, *, n_bins: int, binning: str) -> InnerEdges:
@@ -79,8 +88,9 @@ def make_edges(confidence: Confidence, *, n_bins: int, binning: str) -> InnerEdg
     check_choice("binning", binning, BINNINGS)
     if confidence.numel() == 0:
         raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
+    check_integer("n_bins", n_bins, minimum=1)
     if binning == "equal_mass":
-        return equal_mass_edges(confidence, n_bins)
+        return mass_edges(confidence, n_bins)
     return equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device)
 
 
@@ -97,13 +107,21 @@ def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> 
         undefined, not zero.
 
     Raises:
-        ValueError: If ``norm`` is none of these, or ``debias`` is asked for with ``norm="max"``.
+        TypeError: If ``stats`` is no :class:`BinStats`.
+        ValueError: If ``norm`` is none of these, ``debias`` is asked for with ``norm="max"``, or a sum is NaN, negative
+            or larger than the count.
 
     Example:
         >>> stats = bin_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), torch.tensor([0.5]))
         >>> binned_error(stats)
         tensor(0.3000, dtype=torch.float64)
     """
+    check_stats(stats)
+    return error_of_bins(stats, norm=norm, debias=debias)
+
+
+def error_of_bins(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> Scalar:
+    """Give what :func:`binned_error` gives, without reading values."""
     check_choice("norm", norm, NORMS)
     if debias and norm == "max":
         raise InvalidValueError("`debias` must be False for norm 'max', got True.")

@@ -11,10 +11,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_integer, check_same_shape
+from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
-from adafocal.calibration.bins import BinStats, sum_bins
-from adafocal.calibration.edges import assign_bins
+from adafocal._values import check_edges, checked_event
+from adafocal.calibration.bins import BinStats, check_stats, sum_bins
+from adafocal.calibration.edges import find_bins
 from adafocal.calibration.sweep import MAX_BINS
 from adafocal.errors import InvalidValueError
 
@@ -52,7 +53,7 @@ def grid_stats(confidence: Confidence, correct: Correct) -> BinStats:
     """Sum a batch into the cells of the grid; merge batches with :func:`~adafocal.calibration.merge`.
 
     Args:
-        confidence: Values in [0, 1] of shape (N,); N may be 0. Values are not checked.
+        confidence: Values in [0, 1] of shape (N,); N may be 0.
         correct: Whether the event happened, shape (N,).
 
     Returns:
@@ -67,10 +68,12 @@ def grid_stats(confidence: Confidence, correct: Correct) -> BinStats:
         >>> join_cells(stats, torch.tensor([0.5])).gap
         tensor([-0.6000,  0.9000], dtype=torch.float64)
     """
-    check_floating("confidence", confidence)
-    if confidence.ndim != 1:
-        raise InvalidValueError(f"`confidence` must have shape (N,), got {tuple(confidence.shape)}.")
-    check_same_shape("correct", correct, "confidence", confidence)
+    confidence, correct = checked_event(confidence, correct, empty=True)
+    return sum_cells(confidence, correct)
+
+
+def sum_cells(confidence: Confidence, correct: Correct) -> BinStats:
+    """Give what :func:`grid_stats` gives, without its checks."""
     dtype = torch.float64 if confidence.dtype == torch.float64 else torch.float32
     edges = _edges(dtype, confidence.device)
     return sum_bins(confidence, correct, edges, _cells(confidence, edges))
@@ -83,7 +86,7 @@ def _edges(dtype: torch.dtype, device: torch.device) -> Tensor:
 
 def _cells(confidence: Tensor, edges: Tensor) -> Tensor:
     if confidence.dtype == torch.float64 or confidence.device.type == "mps":
-        return assign_bins(confidence, edges)
+        return find_bins(confidence, edges)
     # The leading bits of a float64 are its octave and its place there: the cell without a search. 1 - p is exact.
     distance = 1 - confidence.double()
     leading = distance.view(torch.int64) >> 44
@@ -102,13 +105,24 @@ def join_cells(stats: BinStats, edges: InnerEdges) -> BinStats:
     Returns:
         The sums per bin: exact where ``edges`` are edges of ``stats``.
 
+    Raises:
+        TypeError: If an argument is of another type.
+        ValueError: If ``stats`` are no sums of events, or ``edges`` fall or leave [0, 1].
+
     Example:
         >>> stats = grid_stats(torch.tensor([0.4, 0.9]), torch.tensor([True, False]))
         >>> join_cells(stats, torch.tensor([0.5])).count
         tensor([1, 1])
     """
+    check_stats(stats)
+    check_edges(edges)
+    return joined_cells(stats, edges)
+
+
+def joined_cells(stats: BinStats, edges: InnerEdges) -> BinStats:
+    """Give what :func:`join_cells` gives, without its checks."""
     upper = torch.cat([stats.edges, stats.edges.new_ones(1)])
-    index = assign_bins(upper, edges.to(upper))
+    index = find_bins(upper, edges.to(upper))
 
     def joined(values: Tensor) -> Tensor:
         return values.new_zeros(edges.numel() + 1).index_add_(0, index, values)
@@ -139,9 +153,8 @@ def joined_equal_mass(stats: BinStats, n_bins: int) -> BinStats:
         tensor([2, 2])
     """
     check_integer("n_bins", n_bins, minimum=1)
-    if int(stats.count.sum()) == 0:
-        raise InvalidValueError("`stats` must hold at least one sample, got 0.")
-    return join_cells(stats, _equal_mass_edges(stats, stats.count.cumsum(0), n_bins))
+    _check_samples(stats)
+    return joined_cells(stats, _equal_mass_edges(stats, stats.count.cumsum(0), n_bins))
 
 
 def _equal_mass_edges(stats: BinStats, cumulative: Tensor, n_bins: int) -> Tensor:
@@ -173,12 +186,11 @@ def joined_sweep(stats: BinStats) -> BinStats:
         Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
         https://arxiv.org/abs/2012.08668, algorithm 1.
     """
-    if int(stats.count.sum()) == 0:
-        raise InvalidValueError("`stats` must hold at least one sample, got 0.")
+    _check_samples(stats)
     cumulative = stats.count.cumsum(0)
     best = joined_equal_mass(stats, 1)
     for n_bins in range(2, min(MAX_BINS, int((stats.count > 0).sum())) + 1):
-        finer = join_cells(stats, _equal_mass_edges(stats, cumulative, n_bins))
+        finer = joined_cells(stats, _equal_mass_edges(stats, cumulative, n_bins))
         accuracy = finer.accuracy[finer.count > 0]
         if bool((accuracy.diff() < 0).any()):
             break
@@ -206,6 +218,13 @@ def grid_ks_error(stats: BinStats) -> Scalar:
         Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
         ICLR 2021, https://arxiv.org/abs/2006.12800, section 3.
     """
+    check_stats(stats)
     n = stats.count.sum()
     largest = (stats.confidence_sum - stats.correct_sum).cumsum(0).abs().max()
     return torch.where(n > 0, largest / n.clamp_min(1), torch.nan)
+
+
+def _check_samples(stats: BinStats) -> None:
+    check_stats(stats)
+    if int(stats.count.sum()) == 0:
+        raise InvalidValueError("`stats` must hold at least one sample, got 0.")

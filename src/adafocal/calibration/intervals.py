@@ -12,9 +12,11 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_number, check_same_shape
+from adafocal._checks import check_number
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal.calibration.bins import BinStats, bin_stats, wide_dtype
+from adafocal._values import checked_event
+from adafocal.calibration.bins import BinStats, check_stats, sum_events
 from adafocal.calibration.consistency import debiased_square, resampled_p_value
 from adafocal.calibration.errors import make_edges
 from adafocal.errors import InvalidValueError
@@ -74,8 +76,9 @@ def rms_calibration_interval(
 
     Differs from the paper: the combination is ours; its coverage is simulated in docs/measuring.md, not proved.
     """
+    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=True)
     edges = make_edges(confidence, n_bins=n_bins, binning="equal_mass")
-    return rms_interval_from_bins(bin_stats(confidence, correct, edges), level=level)
+    return rms_interval(sum_events(confidence, correct, edges), level=level)
 
 
 def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
@@ -96,6 +99,12 @@ def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Sca
         >>> rms_interval_from_bins(stats)
         (tensor(0., dtype=torch.float64), tensor(0.1139, dtype=torch.float64))
     """
+    check_stats(stats)
+    return rms_interval(stats, level=level)
+
+
+def rms_interval(stats: BinStats, *, level: float) -> tuple[Scalar, Scalar]:
+    """Give what :func:`rms_interval_from_bins` gives, without reading values."""
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     held = stats.count > 1
     count, confidence, gap = stats.count[held], stats.confidence[held], stats.gap[held]
@@ -220,10 +229,14 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
         Student, "The probable error of a mean", Biometrika 6(1), 1908; with the normal quantile.
     """
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
-    check_floating("confidence", confidence)
-    check_same_shape("correct", correct, "confidence", confidence)
+    confidence, correct = checked_event(confidence, correct, empty=True)
     if confidence.numel() == 0:
         raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
+    return mean_interval(confidence, correct, level=level)
+
+
+def mean_interval(confidence: Confidence, correct: Correct, *, level: float) -> tuple[Scalar, Scalar]:
+    """Give what :func:`overconfidence_interval` gives, without its checks."""
     wide = wide_dtype(confidence.device)
     gap = confidence.to(wide) - correct.to(wide)
     if gap.numel() == 1:

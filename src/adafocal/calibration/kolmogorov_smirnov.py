@@ -3,10 +3,9 @@
 
 import torch
 
-from adafocal._checks import check_floating, check_same_shape
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal.calibration.bins import wide_dtype
-from adafocal.errors import InvalidValueError
+from adafocal._values import checked_event
 
 
 def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
@@ -37,10 +36,12 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
         Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
         ICLR 2021, https://arxiv.org/abs/2006.12800 (the KS error).
     """
-    check_floating("confidence", confidence)
-    check_same_shape("correct", correct, "confidence", confidence)
-    if confidence.ndim != 1 or confidence.numel() == 0:
-        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+    confidence, correct = checked_event(confidence, correct)
+    return largest_drift(confidence, correct)
+
+
+def largest_drift(confidence: Confidence, correct: Correct) -> Scalar:
+    """Give what :func:`ks_calibration_error` gives, without its checks."""
     values, order = confidence.sort()
     wide = wide_dtype(confidence.device)
     drift = (values.to(wide) - correct[order].to(wide)).cumsum(0) / confidence.numel()

@@ -4,9 +4,11 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import INDEX_DTYPES, check_floating, check_integer
+from adafocal._checks import INDEX_DTYPES, check_floating, check_integer, check_label_values
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Features, HeadBias, HeadWeight, Labels, PerSample
-from adafocal.calibration.top_label import top_label_from_logits
+from adafocal._values import check_softmax, check_tensor
+from adafocal.calibration.top_label import softmax_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 LOGITS_AT_A_TIME = 1 << 24
@@ -20,6 +22,7 @@ def top_label_from_features(
     *,
     bias: HeadBias | None = None,
     chunk_size: int | None = None,
+    ignore_index: int = -100,
 ) -> tuple[PerSample, PerSample]:
     """Give what ``top_label_from_logits(F.linear(features, weight, bias), labels)`` gives, a chunk at a time.
 
@@ -27,11 +30,12 @@ def top_label_from_features(
     :meth:`~adafocal.losses.AdaFocalLoss.observe_top_label` or to :func:`grid_stats`. Gives no gradient.
 
     Args:
-        features: What the head reads, shape (…, D); values are not checked.
+        features: What the head reads, shape (…, D).
         weight: Weight of the head, shape (C, D).
-        labels: Class indices of the leading shape of ``features``; an ignored one is never correct.
+        labels: Class indices in [0, C) of the leading shape of ``features``.
         bias: Bias of the head, shape (C,).
         chunk_size: Samples per chunk; by default as many as have 2^24 logits, 64 MiB in float32.
+        ignore_index: Label of samples that do not count: never right, and their logits are not checked.
 
     Returns:
         ``confidence`` in [0, 1], in float32 or wider, and boolean ``correct``, both of the shape of ``labels``. The
@@ -39,26 +43,32 @@ def top_label_from_features(
 
     Raises:
         TypeError: If ``features`` is not floating point or ``labels`` does not hold class indices.
-        ValueError: If the shapes do not fit, or ``chunk_size`` is below 1.
+        ValueError: If the shapes do not fit, a label is out of range, logits are not finite, or ``chunk_size`` is below
+            1.
 
     Example:
         >>> top_label_from_features(torch.eye(2), torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
         (tensor([0.8808, 0.5000]), tensor([ True, False]))
     """
     check_head(features, weight, labels, bias)
+    check_label_values(labels, len(weight), ignore_index=ignore_index)
     rows, flat = as_samples(features, labels)
     size = rows_at_a_time(weight, chunk_size)
     parts = [
-        top_label_from_logits(torch.nn.functional.linear(some, weight, bias), theirs)
+        softmax_top_label(at_least_float32(torch.nn.functional.linear(some, weight, bias)), theirs, 1)
         for some, theirs in zip(torch.split(rows, size), torch.split(flat, size), strict=True)
     ]
     confidence, correct = (torch.cat(kind).view(labels.shape) for kind in zip(*parts, strict=True))
+    check_softmax("logits", confidence, counted=labels != ignore_index)
     return confidence, correct
 
 
 def check_head(features: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | None) -> None:
     """Raise unless features, head and labels fit together."""
+    for name, values in (("features", features), ("weight", weight), ("labels", labels)):
+        check_tensor(name, values)
     check_floating("features", features)
+    check_floating("weight", weight)
     if features.ndim == 0 or weight.ndim != 2 or weight.shape[1] != features.shape[-1]:
         raise InvalidValueError(
             "`weight` must have shape (C, D) for `features` of shape (…, D), "
@@ -71,6 +81,8 @@ def check_head(features: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | 
             f"`labels` must have the leading shape of `features`, {tuple(features.shape[:-1])}, "
             f"got {tuple(labels.shape)}."
         )
+    if bias is not None:
+        check_tensor("bias", bias)
     if bias is not None and bias.shape != weight.shape[:1]:
         raise InvalidValueError(f"`bias` must have shape ({weight.shape[0]},), one per class, got {tuple(bias.shape)}.")
 

@@ -6,10 +6,12 @@ from statistics import NormalDist
 
 import torch
 
-from adafocal._checks import check_number
+from adafocal._checks import check_number, check_same_shape
 from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
-from adafocal.calibration.bins import BinStats, bin_stats
+from adafocal._values import check_tensor, checked_event, checked_shares
+from adafocal.calibration.bins import BinStats, check_stats, sum_events
 from adafocal.calibration.errors import make_edges
+from adafocal.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ def reliability_data(
     Reference:
         Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927 (the interval).
     """
+    confidence, correct = checked_event(confidence, correct, empty=True)
     edges = make_edges(confidence, n_bins=n_bins, binning=binning)
-    return reliability_from_bins(bin_stats(confidence, correct, edges), level=level)
+    return reliability_from_bins(sum_events(confidence, correct, edges), level=level)
 
 
 def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> ReliabilityData:
@@ -88,11 +91,12 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
         >>> reliability_from_bins(stats).count
         tensor([2])
     """
+    check_stats(stats)
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     outer = stats.edges.new_tensor([0.0, 1.0])
     lower = torch.cat([outer[:1], stats.edges])
     upper = torch.cat([stats.edges, outer[1:]])
-    low, high = wilson_interval(stats.accuracy, stats.count, level=level)
+    low, high = score_interval(stats.accuracy, stats.count, level=level)
     held = stats.count > 0
     return ReliabilityData(
         lower=lower[held],
@@ -116,6 +120,10 @@ def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple
     Returns:
         Lower and upper ends, in [0, 1], each of shape (b,); [0, 1] where there was no trial.
 
+    Raises:
+        TypeError: If an argument is of another type.
+        ValueError: If shapes differ, a share is not in [0, 1], a count is negative, or ``level`` is out of range.
+
     Example:
         >>> low, high = wilson_interval(torch.tensor([0.5]), torch.tensor([10]), level=0.95)
         >>> low, high
@@ -124,6 +132,17 @@ def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple
     Reference:
         Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
     """
+    check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    checked_shares(share, share, names=("share", "share"))
+    check_tensor("count", count)
+    check_same_shape("count", count, "share", share)
+    if not bool((count >= 0).all()):
+        raise InvalidValueError(f"`count` must be >= 0, got {count.min()}.")
+    return score_interval(share, count, level=level)
+
+
+def score_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
+    """Give what :func:`wilson_interval` gives, without its checks."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
     n = count.clamp_min(1)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_labels_match, check_same_shape
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, Scalar
-from adafocal.calibration.bins import bin_stats, wide_dtype
-from adafocal.calibration.classwise import one_class_from_probs
+from adafocal._values import check_class_indices, check_log_distributions, check_prob_matrix, checked_event
+from adafocal.calibration.bins import sum_events
+from adafocal.calibration.classwise import class_event
 from adafocal.calibration.errors import make_edges
 from adafocal.errors import InvalidValueError
 
@@ -39,8 +40,16 @@ def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar
     Reference:
         Good, "Rational decisions", JRSS B 14(1), 1952.
     """
-    check_labels_match(log_probs, labels, name="log_probs")
+    check_class_indices(log_probs, labels, name="log_probs")
+    if log_probs.ndim != 2:
+        raise InvalidValueError(f"`log_probs` must have shape (N, C), got {tuple(log_probs.shape)}.")
     _check_not_empty("log_probs", log_probs)
+    check_log_distributions("log_probs", log_probs)
+    return mean_nll(log_probs, labels)
+
+
+def mean_nll(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar:
+    """Give what :func:`negative_log_likelihood` gives, without its checks."""
     return -log_probs.gather(1, labels.long()[:, None]).to(wide_dtype(log_probs.device)).mean()
 
 
@@ -54,7 +63,7 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
     Formula: (1/N) sum_i sum_c (p_ic - [label_i = c])^2.
 
     Args:
-        probs: Class probabilities, shape (N, C), N at least 1; values are not checked.
+        probs: Class probabilities, shape (N, C), N at least 1; each row sums to 1.
         labels: Class indices in [0, C), shape (N,).
 
     Returns:
@@ -71,8 +80,13 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
     Reference:
         Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
     """
-    check_labels_match(probs, labels, name="probs")
+    check_prob_matrix(probs, labels)
     _check_not_empty("probs", probs)
+    return mean_square(probs, labels)
+
+
+def mean_square(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
+    """Give what :func:`brier_score` gives, without its checks."""
     wide = wide_dtype(probs.device)
     of_truth = probs.gather(1, labels.long()[:, None]).to(wide).squeeze(1)
     # sum_c (p_c - y_c)^2 = sum_c p_c^2 - 2 p_true + 1, without a one-hot matrix.
@@ -109,7 +123,7 @@ def brier_decomposition(
     class c is that the label is c.
 
     Args:
-        probs: Class probabilities, shape (N, C), N at least 1; values are not checked.
+        probs: Class probabilities, shape (N, C), N at least 1; each row sums to 1.
         labels: Class indices in [0, C), shape (N,).
         n_bins: Number of bins for each class; bins are (a, b].
         binning: ``equal_width`` or ``equal_mass``.
@@ -132,11 +146,20 @@ def brier_decomposition(
         Stephenson, Coelho and Jolliffe, "Two extra components in the Brier score decomposition", Weather and
         Forecasting 23(4), 2008 (within bins).
     """
-    score = brier_score(probs, labels)
+    check_prob_matrix(probs, labels)
+    _check_not_empty("probs", probs)
+    return split_score(probs, labels, n_bins=n_bins, binning=binning)
+
+
+def split_score(
+    probs: ProbMatrix, labels: ClassIndex, *, n_bins: int, binning: str = "equal_mass"
+) -> BrierDecomposition:
+    """Give what :func:`brier_decomposition` gives, without reading values."""
+    score = mean_square(probs, labels)
     calibration, refinement, uncertainty = score.new_zeros(3).unbind()
     for index in range(probs.shape[1]):
-        confidence, happened = one_class_from_probs(probs, labels, positive_class=index)
-        stats = bin_stats(confidence, happened, make_edges(confidence, n_bins=n_bins, binning=binning))
+        confidence, happened = class_event(probs, labels, index)
+        stats = sum_events(confidence, happened, make_edges(confidence, n_bins=n_bins, binning=binning))
         frequency = stats.correct_sum.sum() / stats.count.sum()
         calibration = calibration + (stats.weight * stats.gap.square()).sum()
         refinement = refinement + (stats.weight * stats.accuracy * (1 - stats.accuracy)).sum()
@@ -168,9 +191,13 @@ def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
     Reference:
         Murphy, "A new vector partition of the probability score", Journal of Applied Meteorology 12(4), 1973 (bias).
     """
-    check_floating("confidence", confidence)
-    check_same_shape("correct", correct, "confidence", confidence)
+    confidence, correct = checked_event(confidence, correct, empty=True)
     _check_not_empty("confidence", confidence)
+    return mean_gap(confidence, correct)
+
+
+def mean_gap(confidence: Confidence, correct: Correct) -> Scalar:
+    """Give what :func:`overconfidence` gives, without its checks."""
     wide = wide_dtype(confidence.device)
     return confidence.to(wide).mean() - correct.to(wide).mean()
 

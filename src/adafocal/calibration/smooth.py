@@ -6,10 +6,9 @@ import math
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_same_shape
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal.calibration.bins import wide_dtype
-from adafocal.errors import InvalidValueError
+from adafocal._values import checked_event
 
 GRID = 16384  # sixteen points per smallest bandwidth
 SMALLEST_BANDWIDTH = 1e-3
@@ -51,10 +50,12 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     applied exactly; the authors' package relplot 1.0.3 evaluates on coarser points and ends the kernel at a distance of
     0.5, so values differ by up to 0.002 from 500 samples on.
     """
-    check_floating("confidence", confidence)
-    check_same_shape("correct", correct, "confidence", confidence)
-    if confidence.ndim != 1 or confidence.numel() == 0:
-        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+    confidence, correct = checked_event(confidence, correct)
+    return smoothed_gap(confidence, correct)
+
+
+def smoothed_gap(confidence: Confidence, correct: Correct) -> Scalar:
+    """Give what :func:`smooth_calibration_error` gives, without its checks."""
     return smooth_error(residuals_on_grid(confidence, correct) / confidence.numel())
 
 

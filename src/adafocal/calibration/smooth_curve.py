@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_integer, check_number, check_same_shape
+from adafocal._checks import check_integer, check_number
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct
-from adafocal.calibration.bins import BinStats, wide_dtype
+from adafocal._values import checked_event
+from adafocal.calibration.bins import BinStats, check_stats
 from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smooth_error, sums_on_grid
 from adafocal.errors import InvalidValueError
 
@@ -70,10 +72,7 @@ def smooth_reliability(
     Differs from the paper: the bandwidth is at most 0.05. A large error would otherwise smooth away the shape that the
         diagram is drawn for.
     """
-    check_floating("confidence", confidence)
-    check_same_shape("correct", correct, "confidence", confidence)
-    if confidence.ndim != 1 or confidence.numel() == 0:
-        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+    confidence, correct = checked_event(confidence, correct)
     wide = wide_dtype(confidence.device)
     return _smoothed(confidence, torch.ones_like(confidence, dtype=wide), correct.to(wide), n_points, min_support)
 
@@ -98,6 +97,7 @@ def smooth_reliability_from_bins(stats: BinStats, *, n_points: int = 200, min_su
         >>> smooth_reliability_from_bins(cells).bandwidth
         0.05
     """
+    check_stats(stats)
     held = stats.count > 0
     if not bool(held.any()):
         raise InvalidValueError("`stats` must hold at least one sample, got 0.")

@@ -12,15 +12,18 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._dtypes import at_least_float32
+from adafocal._values import check_predictions
 from adafocal.calibration.bins import BinStats, merge, sum_bins
+from adafocal.calibration.classwise import check_positive_class
 from adafocal.calibration.consistency import CELLS_PER_BIN, resampled_p_value
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
-from adafocal.calibration.errors import binned_error
-from adafocal.calibration.grid import grid_ks_error, grid_stats, joined_equal_mass, joined_sweep
-from adafocal.calibration.intervals import N_RESAMPLES, rms_interval_from_bins
-from adafocal.calibration.reliability import wilson_interval
+from adafocal.calibration.errors import error_of_bins
+from adafocal.calibration.grid import grid_ks_error, joined_equal_mass, joined_sweep, sum_cells
+from adafocal.calibration.intervals import N_RESAMPLES, rms_interval
+from adafocal.calibration.reliability import score_interval
 from adafocal.calibration.smooth import residuals_on_grid, smooth_error
 from adafocal.calibration.summary import LEVEL, CalibrationSummary
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
 
 # Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
@@ -57,8 +60,8 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
         The sums, of a size that depends on ``n_bins`` and the number of classes alone.
 
     Raises:
-        TypeError: If ``n_bins`` is not an integer.
-        ValueError: If ``n_bins`` is below 1.
+        TypeError: If ``n_bins`` is not an integer, or ``predictions`` are no record.
+        ValueError: If ``n_bins`` is below 1, or there is no class ``positive_class``.
 
     Example:
         >>> batch = Predictions(probs=torch.tensor([[0.9, 0.1], [0.2, 0.8]]), labels=torch.tensor([0, 0]))
@@ -66,6 +69,7 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
         >>> summary.n, summary.accuracy, round(summary.overconfidence, 4)
         (4, 0.5, 0.35)
     """
+    check_predictions("predictions", predictions)
     check_integer("n_bins", n_bins, minimum=1)
     labels = predictions.labels
     # One row per class: sums and comparisons then run along memory, several times faster for few classes.
@@ -76,13 +80,15 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
     right = predictions.correct if tied else of_label == top
     confidence, happened = top, right
     if positive_class is not None:
+        check_positive_class(positive_class, len(probs))
         confidence, happened = probs[positive_class], labels == positive_class
     nll = -of_label.double().log() if predictions.logits is None else _nll_from_logits(predictions.logits, labels)
+    confidence = confidence.clamp(max=1.0)
     gaps_per_class, squares = _class_sums(probs, of_label, labels, n_bins)
     gaps = (confidence.double() - happened.double()).square().sum()
     edges = equal_width_edges(n_bins, dtype=probs.dtype)
     return StreamSums(
-        cells=grid_stats(confidence, happened),
+        cells=sum_cells(confidence, happened),
         bins=sum_bins(confidence, happened, edges, assign_equal_width_bins(confidence, n_bins)),
         class_gaps=gaps_per_class,
         totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares, gaps]),
@@ -100,13 +106,21 @@ def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
         The sums of both parts.
 
     Raises:
-        ValueError: If the bins differ.
+        TypeError: If an argument is no :class:`StreamSums`.
+        ValueError: If the bins or the classes differ.
 
     Example:
         >>> part = stream_sums(Predictions(probs=torch.tensor([[0.9, 0.1]]), labels=torch.tensor([0])))
         >>> merge_sums(part, part).totals[0]
         tensor(2., dtype=torch.float64)
     """
+    for name, sums in (("first", first), ("second", second)):
+        _check_sums(name, sums)
+    if first.class_gaps.shape != second.class_gaps.shape:
+        raise InvalidValueError(
+            f"`second` must be sums over the classes and bins of `first`, {tuple(first.class_gaps.shape)}, "
+            f"got {tuple(second.class_gaps.shape)}."
+        )
     return StreamSums(
         cells=merge(first.cells, second.cells),
         bins=merge(first.bins, second.bins),
@@ -129,11 +143,18 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
     Returns:
         The summary, plain numbers.
 
+    Raises:
+        TypeError: If ``sums`` are no :class:`StreamSums`.
+        ValueError: If they hold no sample.
+
     Example:
         >>> part = stream_sums(Predictions(probs=torch.tensor([[0.9, 0.1]]), labels=torch.tensor([0])))
         >>> round(stream_summary(part).overconfidence, 4)
         -0.1
     """
+    _check_sums("sums", sums)
+    if int(sums.bins.count.sum()) == 0:
+        raise InvalidValueError("`sums` must hold at least one sample, got 0.")
     n, (right, nll, squares, square_gaps) = int(sums.bins.count.sum()), sums.totals.tolist()
     overconfidence = float(sums.bins.confidence_sum.sum() - sums.bins.correct_sum.sum()) / n
     equal_mass = joined_equal_mass(sums.cells, sums.bins.n_bins)
@@ -142,26 +163,31 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
         n_classes=len(sums.class_gaps),
         n_bins=sums.bins.n_bins,
         accuracy=right / n,
-        accuracy_interval=_ends(wilson_interval(sums.totals[:1] / n, torch.tensor([n]), level=LEVEL)),
+        accuracy_interval=_ends(score_interval(sums.totals[:1] / n, torch.tensor([n]), level=LEVEL)),
         nll=nll / n,
         brier=squares / n,
         brier_calibration=math.nan,
         brier_refinement=math.nan,
         overconfidence=overconfidence,
         overconfidence_interval=_mean_interval(overconfidence, square_gaps, n),
-        ece=float(binned_error(sums.bins)),
-        ece_equal_mass=float(binned_error(equal_mass)),
-        ece_debiased=float(binned_error(equal_mass, debias=True)),
-        ece_sweep=float(binned_error(joined_sweep(sums.cells))),
-        mce=float(binned_error(sums.bins, norm="max")),
-        rms=float(binned_error(equal_mass, norm="l2")),
-        rms_debiased=float(binned_error(equal_mass, norm="l2", debias=True)),
-        rms_interval=_ends(rms_interval_from_bins(equal_mass, level=LEVEL)),
+        ece=float(error_of_bins(sums.bins)),
+        ece_equal_mass=float(error_of_bins(equal_mass)),
+        ece_debiased=float(error_of_bins(equal_mass, debias=True)),
+        ece_sweep=float(error_of_bins(joined_sweep(sums.cells))),
+        mce=float(error_of_bins(sums.bins, norm="max")),
+        rms=float(error_of_bins(equal_mass, norm="l2")),
+        rms_debiased=float(error_of_bins(equal_mass, norm="l2", debias=True)),
+        rms_interval=_ends(rms_interval(equal_mass, level=LEVEL)),
         p_calibrated=_p_value(sums.cells, sums.bins.n_bins),
         ks=float(grid_ks_error(sums.cells)),
         smooth_ece=_smooth_ece(sums.cells),
         classwise_ece=float(sums.class_gaps.abs().sum(dim=1).mean()) / n,
     )
+
+
+def _check_sums(name: str, sums: StreamSums) -> None:
+    if not isinstance(sums, StreamSums):
+        raise InvalidTypeError(f"`{name}` must be StreamSums, got {type(sums).__name__}: use stream_sums.")
 
 
 def _ends(interval: tuple[Tensor, Tensor]) -> tuple[float, float]:

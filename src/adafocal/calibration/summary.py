@@ -5,16 +5,17 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adafocal.calibration.bins import bin_stats
-from adafocal.calibration.classwise import classwise_calibration_error, one_class_from_probs
-from adafocal.calibration.consistency import calibration_test
-from adafocal.calibration.errors import BINNINGS, binned_error, make_edges
-from adafocal.calibration.intervals import overconfidence_interval, rms_interval_from_bins
-from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
-from adafocal.calibration.reliability import wilson_interval
-from adafocal.calibration.scores import brier_decomposition, brier_score, negative_log_likelihood, overconfidence
-from adafocal.calibration.smooth import smooth_calibration_error
-from adafocal.calibration.sweep import sweep_calibration_error
+from adafocal._values import check_predictions
+from adafocal.calibration.bins import sum_events
+from adafocal.calibration.classwise import check_positive_class, class_event, classes_error
+from adafocal.calibration.consistency import event_test
+from adafocal.calibration.errors import BINNINGS, error_of_bins, make_edges
+from adafocal.calibration.intervals import mean_interval, rms_interval
+from adafocal.calibration.kolmogorov_smirnov import largest_drift
+from adafocal.calibration.reliability import score_interval
+from adafocal.calibration.scores import mean_gap, mean_nll, mean_square, split_score
+from adafocal.calibration.smooth import smoothed_gap
+from adafocal.calibration.sweep import sweep_error
 from adafocal.predictions import Predictions
 
 LEVEL = 0.95
@@ -106,38 +107,40 @@ def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int 
         >>> summary.accuracy, round(summary.overconfidence, 4)
         (0.5, 0.35)
     """
+    check_predictions("predictions", predictions)
     probs, labels, correct = predictions.probs, predictions.labels, predictions.correct
-    confidence = probs.amax(dim=1)
+    confidence = probs.amax(dim=1).clamp(max=1.0)
     if positive_class is not None:
-        confidence, correct = one_class_from_probs(probs, labels, positive_class=positive_class)
+        check_positive_class(positive_class, probs.shape[1])
+        confidence, correct = class_event(probs, labels, positive_class)
     equal_width, equal_mass = (
-        bin_stats(confidence, correct, make_edges(confidence, n_bins=n_bins, binning=binning)) for binning in BINNINGS
+        sum_events(confidence, correct, make_edges(confidence, n_bins=n_bins, binning=binning)) for binning in BINNINGS
     )
     accuracy = predictions.correct.to(equal_mass.confidence_sum).mean()
-    parts = brier_decomposition(probs, labels, n_bins=n_bins)
+    parts = split_score(probs, labels, n_bins=n_bins)
     numbers = {
         "accuracy": accuracy,
-        "nll": negative_log_likelihood(predictions.log_probs, labels),
-        "brier": brier_score(probs, labels),
+        "nll": mean_nll(predictions.log_probs, labels),
+        "brier": mean_square(probs, labels),
         "brier_calibration": parts.calibration,
         "brier_refinement": parts.refinement,
-        "overconfidence": overconfidence(confidence, correct),
-        "ece": binned_error(equal_width),
-        "ece_equal_mass": binned_error(equal_mass),
-        "ece_debiased": binned_error(equal_mass, debias=True),
-        "ece_sweep": sweep_calibration_error(confidence, correct),
-        "mce": binned_error(equal_width, norm="max"),
-        "rms": binned_error(equal_mass, norm="l2"),
-        "rms_debiased": binned_error(equal_mass, norm="l2", debias=True),
-        "p_calibrated": calibration_test(confidence, correct, n_bins=n_bins),
-        "ks": ks_calibration_error(confidence, correct),
-        "smooth_ece": smooth_calibration_error(confidence, correct),
-        "classwise_ece": classwise_calibration_error(probs, labels, n_bins=n_bins),
+        "overconfidence": mean_gap(confidence, correct),
+        "ece": error_of_bins(equal_width),
+        "ece_equal_mass": error_of_bins(equal_mass),
+        "ece_debiased": error_of_bins(equal_mass, debias=True),
+        "ece_sweep": sweep_error(confidence, correct),
+        "mce": error_of_bins(equal_width, norm="max"),
+        "rms": error_of_bins(equal_mass, norm="l2"),
+        "rms_debiased": error_of_bins(equal_mass, norm="l2", debias=True),
+        "p_calibrated": event_test(confidence, correct, n_bins=n_bins),
+        "ks": largest_drift(confidence, correct),
+        "smooth_ece": smoothed_gap(confidence, correct),
+        "classwise_ece": classes_error(probs, labels, n_bins=n_bins),
     }
     intervals = {
-        "accuracy_interval": wilson_interval(accuracy[None], equal_mass.count.sum()[None], level=LEVEL),
-        "overconfidence_interval": overconfidence_interval(confidence, correct, level=LEVEL),
-        "rms_interval": rms_interval_from_bins(equal_mass, level=LEVEL),
+        "accuracy_interval": score_interval(accuracy[None], equal_mass.count.sum()[None], level=LEVEL),
+        "overconfidence_interval": mean_interval(confidence, correct, level=LEVEL),
+        "rms_interval": rms_interval(equal_mass, level=LEVEL),
     }
     values: dict[str, Any] = {name: float(number) for name, number in numbers.items()}
     values |= {name: (float(low), float(high)) for name, (low, high) in intervals.items()}

@@ -4,10 +4,12 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_same_shape
+from adafocal._checks import check_choice
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
-from adafocal.calibration.bins import bin_stats, wide_dtype
-from adafocal.calibration.errors import NORMS, binned_error, make_edges
+from adafocal._values import checked_event
+from adafocal.calibration.bins import sum_events
+from adafocal.calibration.errors import NORMS, error_of_bins, make_edges
 
 MAX_BINS = 2_000
 
@@ -44,7 +46,13 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
     that are almost sorted by correctness reach. The authors' code defaults to ``l2``.
     """
     check_choice("norm", norm, NORMS)
-    return binned_error(bin_stats(confidence, correct, sweep_edges(confidence, correct)), norm=norm)
+    confidence, correct = checked_event(confidence, correct, empty=True)
+    return sweep_error(confidence, correct, norm=norm)
+
+
+def sweep_error(confidence: Confidence, correct: Correct, *, norm: str = "l1") -> Scalar:
+    """Give what :func:`sweep_calibration_error` gives, without reading values."""
+    return error_of_bins(sum_events(confidence, correct, rising_edges(confidence, correct)), norm=norm)
 
 
 def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
@@ -72,7 +80,12 @@ def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
         Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
         https://arxiv.org/abs/2012.08668, algorithm 1.
     """
-    check_same_shape("correct", correct, "confidence", confidence)
+    confidence, correct = checked_event(confidence, correct, empty=True)
+    return rising_edges(confidence, correct)
+
+
+def rising_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
+    """Give what :func:`sweep_edges` gives, without reading values."""
     make_edges(confidence, n_bins=1, binning="equal_mass")  # its checks are ours
     n = confidence.numel()
     values, order = confidence.sort()

@@ -9,67 +9,104 @@ from adafocal._checks import check_labels_match
 from adafocal._dtypes import at_least_float32
 from adafocal._piece import class_after_class
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal._values import check_class_indices, check_distributions, check_softmax
 
 # Below so many classes, a row is too short for its own search to pay.
 FEW = 16
 
 
-def top_label_from_probs(probs: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
+def top_label_from_probs(probs: Logits, labels: Labels, *, ignore_index: int = -100) -> tuple[PerSample, PerSample]:
     """Give the largest probability of each sample and whether its class is the label.
 
     Args:
-        probs: Class probabilities of shape (C,), (N, C) or (N, C, d1, …); values are not checked.
-        labels: Class indices of shape (), (N,) or (N, d1, …).
+        probs: Class probabilities of shape (C,), (N, C) or (N, C, d1, …); each row sums to 1 within
+            1e-3 (half precision: 1e-2).
+        labels: Class indices in [0, C), shape (), (N,) or (N, d1, …).
+        ignore_index: Label of samples that do not count: never right, and their values are not checked; leave them out
+            of what you measure.
 
     Returns:
         ``confidence`` in [0, 1] and boolean ``correct``, both of the shape of ``labels``. The lowest class wins ties.
 
     Raises:
-        TypeError: If ``probs`` is not floating point.
-        ValueError: If the shapes do not fit.
+        TypeError: If ``probs`` is not a floating-point tensor, or ``labels`` does not hold class indices.
+        ValueError: If the shapes do not fit, a row is no distribution, or a label is out of range.
 
     Example:
         >>> top_label_from_probs(torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([1]))
         (tensor([0.7000]), tensor([False]))
     """
-    check_labels_match(probs, labels, name="probs")
-    return _largest(at_least_float32(probs), labels, min(1, probs.ndim - 1))
+    counted = check_class_indices(probs, labels, name="probs", ignore_index=ignore_index)
+    axis = min(1, probs.ndim - 1)
+    rows = class_rows(probs, axis)
+    check_distributions("probs", rows, axis=axis, counted=counted, dtype=probs.dtype)
+    return probs_top_label(rows, labels, axis)
 
 
-def top_label_from_logits(logits: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
+def top_label_from_logits(logits: Logits, labels: Labels, *, ignore_index: int = -100) -> tuple[PerSample, PerSample]:
     """Give the largest softmax probability of each sample and whether its class is the label.
 
     Without a softmax matrix: the confidence is exp(max - logsumexp), in float32 or wider.
 
     Args:
-        logits: Shape (C,), (N, C) or (N, C, d1, …); values are not checked.
-        labels: Class indices of shape (), (N,) or (N, d1, …).
+        logits: Shape (C,), (N, C) or (N, C, d1, …); finite, or -inf for a masked class.
+        labels: Class indices in [0, C), shape (), (N,) or (N, d1, …).
+        ignore_index: Label of samples that do not count: never right, and their values are not checked; leave them out
+            of what you measure.
 
     Returns:
         ``confidence`` in [0, 1] and boolean ``correct``, both of the shape of ``labels``. The lowest class wins ties.
 
     Raises:
-        TypeError: If ``logits`` is not floating point.
-        ValueError: If the shapes do not fit.
+        TypeError: If ``logits`` is not a floating-point tensor, or ``labels`` does not hold class indices.
+        ValueError: If the shapes do not fit, logits are not finite, or a label is out of range.
 
     Example:
         >>> top_label_from_logits(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
         (tensor([0.8808]), tensor([True]))
     """
+    counted = check_class_indices(logits, labels, name="logits", ignore_index=ignore_index)
+    axis = min(1, logits.ndim - 1)
+    confidence, correct = softmax_top_label(at_least_float32(logits), labels, axis)
+    check_softmax("logits", confidence, counted=counted)
+    return confidence, correct
+
+
+def unread_top_label(logits: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
+    """Give what :func:`top_label_from_logits` gives without reading values, for losses; an ignored label is wrong."""
     check_labels_match(logits, labels)
-    wide, axis = at_least_float32(logits), min(1, logits.ndim - 1)
-    largest, correct = _largest(wide, labels, axis)
+    axis = min(1, logits.ndim - 1)
+    return softmax_top_label(at_least_float32(logits), labels, axis)
+
+
+def class_rows(values: Tensor, axis: int) -> Tensor:
+    """Give the values in float32 or wider, laid out in memory as sums and searches over the classes like it best."""
+    wide = at_least_float32(values)
+    if _plain(wide) and wide.ndim == 2 and wide.shape[axis] < FEW:
+        return torch.from_numpy(class_after_class(wide.numpy()))
+    return wide
+
+
+def probs_top_label(rows: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Give what :func:`top_label_from_probs` gives, of rows from :func:`class_rows`, without its checks."""
+    largest, correct = _largest(rows, labels, axis)
+    return largest.clamp(max=1.0), correct
+
+
+def softmax_top_label(wide: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Give what :func:`top_label_from_logits` gives, of logits in float32 or wider, without its checks."""
+    largest, correct = _largest(class_rows(wide, axis), labels, axis)
     return (largest - wide.logsumexp(dim=axis)).exp().clamp(max=1.0), correct
+
+
+def _plain(values: Tensor) -> bool:
+    """Say whether NumPy may look at the values."""
+    return values.device.type == "cpu" and not values.requires_grad and not torch.compiler.is_compiling()
 
 
 def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Give the largest value, and whether the label is the lowest class that has it."""
-    if (
-        values.device.type != "cpu"
-        or values.requires_grad
-        or torch.compiler.is_compiling()
-        or labels.is_floating_point()
-    ):
+    if not _plain(values) or values.numel() == 0:
         largest, predicted = values.max(dim=axis)
         return largest, predicted == labels
     n_classes = values.shape[axis]
@@ -77,8 +114,6 @@ def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]
         # NumPy searches long rows with vector instructions, PyTorch on the CPU does not.
         predicted = torch.from_numpy(np.asarray(values.numpy().argmax(axis)))
         return values.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
-    if values.ndim == 2:
-        values = torch.from_numpy(class_after_class(values.numpy()))
     largest = torch.from_numpy(np.asarray(values.numpy().max(axis)))
     # Equal values are rare, and only they (and NaN, which equals nothing) need a search for the class.
     if np.count_nonzero(values.numpy() == largest.unsqueeze(axis).numpy()) != labels.numel():

@@ -17,12 +17,12 @@ from adafocal._checks import (
     check_same_shape,
     check_tensor,
 )
-from adafocal._dtypes import at_least_float32
+from adafocal._dtypes import at_least_float32, keeping_dtype
 from adafocal._ranks import from_first_rank
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats, bin_stats
-from adafocal.calibration.edges import assign_bins, equal_width_edges
-from adafocal.calibration.top_label import top_label_from_logits
+from adafocal.calibration.edges import equal_width_edges, find_bins
+from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import at_least_zero, modulate
@@ -172,7 +172,7 @@ class AdaFocalLoss(ClassificationLoss):
 
     def gamma_of(self, p: Tensor) -> Tensor:
         """Give the gamma of the bin that holds each probability, of the shape of ``p``."""
-        return look_up(self.gamma, assign_bins(p, self.edges.to(p.dtype)))
+        return look_up(self.gamma, find_bins(p, self.edges.to(p.dtype)))
 
     @torch.no_grad()
     def observe(self, logits: Logits, labels: Labels) -> None:
@@ -198,7 +198,7 @@ class AdaFocalLoss(ClassificationLoss):
             raise InvalidValueError(
                 f"`ignore_predicted` must be a class index in [0, {n_classes}), got {self.ignore_predicted}."
             )
-        confidence, correct = top_label_from_logits(logits, labels)
+        confidence, correct = unread_top_label(logits, labels)
         counted = labels != self.ignore_index
         confidence, correct = confidence[counted], correct[counted]
         if not confidence.isfinite().all():
@@ -276,11 +276,6 @@ class AdaFocalLoss(ClassificationLoss):
         self._observed.clear()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AdaFocalLoss":
-        learned = {"gamma": self.gamma, "edges": self.edges}
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        # `.half()` and the like would round what was learned: only a move to another device is kept.
-        for name, value in learned.items():
-            moved = getattr(self, name)
-            if moved.dtype != value.dtype:
-                setattr(self, name, value.to(moved.device))
+        # `.half()` and the like would round what was learned.
+        super()._apply(keeping_dtype(fn), recurse)  # type: ignore[no-untyped-call]
         return self

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_floating, check_number, check_same_shape, check_tensor
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
-from adafocal.calibration.bins import wide_dtype
 from adafocal.errors import InvalidValueError
 from adafocal.losses.confidence import SCORES, confidence_score
 from adafocal.losses.decayed_sum import decayed_sum

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import can_read, check_flag, check_label_values, check_labels_match, check_number, check_tensor
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
-from adafocal.calibration.bins import wide_dtype
-from adafocal.calibration.top_label import top_label_from_logits
+from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.terms import (
     ClassificationLoss,
@@ -71,7 +71,7 @@ def mmce_penalty(
         raise InvalidValueError(f"`logits` must have shape (N, C), got {tuple(logits.shape)}.")
     if can_read(labels):
         check_label_values(labels, logits.shape[1], ignore_index=ignore_index)
-    confidence, correct = top_label_from_logits(logits, labels)
+    confidence, correct = unread_top_label(logits, labels)
     counted = labels != ignore_index
     confidence = confidence.to(wide_dtype(logits.device))
     if weighted:

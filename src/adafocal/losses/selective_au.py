@@ -6,7 +6,7 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.calibration.edges import assign_bins, equal_width_edges
+from adafocal.calibration.edges import equal_width_edges, find_bins
 from adafocal.losses.confidence import TO_UNIT, confidence_score
 from adafocal.losses.terms import ClassificationLoss, output_dtype, sample_weights, wide_cross_entropy
 
@@ -112,7 +112,7 @@ class SelectiveAULoss(ClassificationLoss):
     @torch.no_grad()
     def _histogram(self, confidence: Tensor, counted: Tensor) -> Tensor:
         edges = equal_width_edges(self.n_bins, dtype=confidence.dtype, device=confidence.device)
-        batch = torch.zeros_like(self.count).index_add(0, assign_bins(confidence, edges), counted.long())
+        batch = torch.zeros_like(self.count).index_add(0, find_bins(confidence, edges), counted.long())
         if not self.training:
             return self.count + batch
         self.count += batch

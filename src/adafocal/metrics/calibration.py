@@ -3,19 +3,19 @@
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Labels, Logits, Scalar
 from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
-from adafocal.calibration.errors import BINNINGS, NORMS, binned_error
-from adafocal.calibration.grid import N_CELLS, grid_edges, grid_stats, joined_equal_mass
+from adafocal.calibration.errors import BINNINGS, NORMS, error_of_bins
+from adafocal.calibration.grid import N_CELLS, grid_edges, joined_equal_mass, sum_cells
 from adafocal.errors import InvalidValueError
 from adafocal.metrics.inputs import check_settings, counted_samples, counted_top_label
+from adafocal.metrics.sums import SumMetric
 
 
-class CalibrationError(Metric):
+class CalibrationError(SumMetric):
     """Top-label calibration error over all that was seen: ECE, its root mean square, or the maximum (MCE).
 
     With equal-width bins the value is that of :func:`~adafocal.calibration.expected_calibration_error` on all samples
@@ -44,9 +44,7 @@ class CalibrationError(Metric):
         https://arxiv.org/abs/1706.04599, equations 3 and 5.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
     count: Tensor
     confidence_sum: Tensor
     correct_sum: Tensor
@@ -70,7 +68,8 @@ class CalibrationError(Metric):
         self.norm = norm
         self.inputs = inputs
         self.ignore_index = ignore_index
-        _add_sums(self, (n_bins if binning == "equal_width" else N_CELLS,))
+        cells = n_bins if binning == "equal_width" else N_CELLS  # joined into bins later: their number does not enter
+        self.add_sums(CalibrationError, (binning, cells, inputs, ignore_index), **_no_sums((cells,)))
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -79,7 +78,7 @@ class CalibrationError(Metric):
             edges = equal_width_edges(self.n_bins, dtype=confidence.dtype, device=confidence.device)
             stats = sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, self.n_bins))
         else:
-            stats = grid_stats(confidence, correct)
+            stats = sum_cells(confidence, correct)
         self.count.add_(stats.count)
         self.confidence_sum.add_(stats.confidence_sum)
         self.correct_sum.add_(stats.correct_sum)
@@ -94,10 +93,10 @@ class CalibrationError(Metric):
 
     def compute(self) -> Scalar:
         """Give the error, a fraction in [0, 1]; NaN when nothing was seen."""
-        return binned_error(self.stats(), norm=self.norm)
+        return error_of_bins(self.stats(), norm=self.norm)
 
 
-class ClasswiseCalibrationError(Metric):
+class ClasswiseCalibrationError(SumMetric):
     """Mean over the classes of the calibration error of each class's probability, in equal-width bins.
 
     The event of class k is "the label is k", its confidence the probability of k, over all samples. With many classes
@@ -126,9 +125,7 @@ class ClasswiseCalibrationError(Metric):
         https://arxiv.org/abs/1910.12656, equation 3.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
     count: Tensor
     confidence_sum: Tensor
     correct_sum: Tensor
@@ -142,7 +139,8 @@ class ClasswiseCalibrationError(Metric):
         self.n_bins = n_bins
         self.inputs = inputs
         self.ignore_index = ignore_index
-        _add_sums(self, (n_classes, n_bins))
+        settings = (n_classes, n_bins, inputs, ignore_index)
+        self.add_sums(ClasswiseCalibrationError, settings, **_no_sums((n_classes, n_bins)))
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -165,7 +163,7 @@ class ClasswiseCalibrationError(Metric):
         return torch.where(n > 0, gaps.mean(), torch.nan)
 
 
-class Overconfidence(Metric):
+class Overconfidence(SumMetric):
     """Mean confidence minus accuracy: positive where a model claims more than it holds.
 
     Gaps of opposite sign cancel, so 0 does not mean calibrated; :class:`CalibrationError` is never below its size.
@@ -184,9 +182,7 @@ class Overconfidence(Metric):
         tensor(0.3000, dtype=torch.float64)
     """
 
-    is_differentiable = False
     higher_is_better = None
-    full_state_update = False
     count: Tensor
     confidence_sum: Tensor
     correct_sum: Tensor
@@ -196,7 +192,7 @@ class Overconfidence(Metric):
         check_settings(inputs, ignore_index)
         self.inputs = inputs
         self.ignore_index = ignore_index
-        _add_sums(self, ())
+        self.add_sums(Overconfidence, (inputs, ignore_index), **_no_sums(()))
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -210,10 +206,12 @@ class Overconfidence(Metric):
         return (self.confidence_sum - self.correct_sum) / self.count
 
 
-def _add_sums(metric: Metric, shape: tuple[int, ...]) -> None:
-    metric.add_state("count", torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
-    metric.add_state("confidence_sum", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-    metric.add_state("correct_sum", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+def _no_sums(shape: tuple[int, ...]) -> dict[str, Tensor]:
+    return {
+        "count": torch.zeros(shape, dtype=torch.int64),
+        "confidence_sum": torch.zeros(shape, dtype=torch.float64),
+        "correct_sum": torch.zeros(shape, dtype=torch.float64),
+    }
 
 
 def _per_bin(values: Tensor, index: Tensor, like: Tensor) -> Tensor:

@@ -4,13 +4,13 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
 
 from adafocal._shapes import Labels, Logits, Scalar
 from adafocal.metrics.inputs import check_settings, counted_samples
+from adafocal.metrics.sums import SumMetric
 
 
-class NegativeLogLikelihood(Metric):
+class NegativeLogLikelihood(SumMetric):
     """Mean negative logarithm of the probability of the label, in nats: a proper score, lower is better.
 
     Infinite when a label has probability 0.
@@ -29,9 +29,7 @@ class NegativeLogLikelihood(Metric):
         tensor(0.6931, dtype=torch.float64)
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
     count: Tensor
     total: Tensor
 
@@ -40,7 +38,7 @@ class NegativeLogLikelihood(Metric):
         check_settings(inputs, ignore_index)
         self.inputs = inputs
         self.ignore_index = ignore_index
-        _add_total(self)
+        self.add_sums(NegativeLogLikelihood, (inputs, ignore_index), **_no_sums())
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -57,7 +55,7 @@ class NegativeLogLikelihood(Metric):
         return self.total / self.count
 
 
-class BrierScore(Metric):
+class BrierScore(SumMetric):
     """Mean squared distance between the probabilities and the one-hot label: a proper score, lower is better.
 
     Formula: ``1/N sum_n sum_k (p_nk - [label_n = k])^2``.
@@ -79,9 +77,7 @@ class BrierScore(Metric):
         Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
     count: Tensor
     total: Tensor
 
@@ -90,7 +86,7 @@ class BrierScore(Metric):
         check_settings(inputs, ignore_index)
         self.inputs = inputs
         self.ignore_index = ignore_index
-        _add_total(self)
+        self.add_sums(BrierScore, (inputs, ignore_index), **_no_sums())
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -105,6 +101,5 @@ class BrierScore(Metric):
         return self.total / self.count
 
 
-def _add_total(metric: Metric) -> None:
-    metric.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-    metric.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+def _no_sums() -> dict[str, Tensor]:
+    return {"count": torch.zeros((), dtype=torch.int64), "total": torch.zeros((), dtype=torch.float64)}

@@ -6,10 +6,10 @@ from math import dist
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from adafocal._checks import check_same_shape, require
 from adafocal._shapes import Volume
+from adafocal._values import check_tensor
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
@@ -126,9 +126,9 @@ def _euler_characteristic(voxels: "np.ndarray[tuple[int, ...], np.dtype[np.bool_
 
 def _check_masks(predicted: Volume, true: Volume) -> None:
     for name, mask in (("predicted", predicted), ("true", true)):
-        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-            kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-            raise InvalidTypeError(f"`{name}` must be a boolean tensor, got {kind}.")
+        check_tensor(name, mask)
+        if mask.dtype != torch.bool:
+            raise InvalidTypeError(f"`{name}` must be a boolean tensor, got {mask.dtype}.")
         if mask.ndim != 3:
             raise InvalidValueError(f"`{name}` must have shape (D, H, W), got {tuple(mask.shape)}.")
     check_same_shape("predicted", predicted, "true", true)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from adafocal._checks import check_choice
-from adafocal.errors import InvalidValueError
+from adafocal._values import check_predictions
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.ood.features import FEATURE_SCORES, fit_nearest_neighbour
 from adafocal.ood.intervals import Detection, detection
 from adafocal.ood.scores import NEED_LOGITS, SCORES
@@ -70,10 +71,19 @@ def compare_scores(
         >>> row.detection.auroc.value
         1.0
     """
+    check_predictions("in_distribution", in_distribution)
+    if train is not None:
+        check_predictions("train", train)
+    if not isinstance(out_of_distribution, Mapping):
+        raise InvalidTypeError(
+            "`out_of_distribution` must map names to Predictions, "
+            f"got {type(out_of_distribution).__name__}: use {{'name': predictions}}."
+        )
     if not out_of_distribution:
         raise InvalidValueError("`out_of_distribution` must name at least one set, got none.")
     c = in_distribution.n_classes
     for name, predictions in out_of_distribution.items():
+        check_predictions(f"out_of_distribution[{name!r}]", predictions)
         if predictions.n_classes != c:
             raise InvalidValueError(
                 f"`out_of_distribution` must have the {c} classes of the in-distribution predictions, "

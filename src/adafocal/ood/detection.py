@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_floating, check_number
+from adafocal._checks import check_choice, check_number
 from adafocal._shapes import Confidence, OtherConfidence, Scalar
+from adafocal._values import check_vector
 from adafocal.errors import InvalidValueError
 
 POSITIVES = ("ood", "id")
@@ -155,9 +156,7 @@ def roc_curve(id_scores: Confidence, ood_scores: OtherConfidence) -> RocCurve:
 
 def check_scores(name: str, scores: Tensor) -> None:
     """Raise unless ``scores`` is a non-empty vector of floating-point numbers without NaN."""
-    check_floating(name, scores)
-    if scores.ndim != 1 or scores.numel() == 0:
-        raise InvalidValueError(f"`{name}` must have shape (N,) with N >= 1, got {tuple(scores.shape)}.")
+    check_vector(name, scores)
     if scores.isnan().any():
         raise InvalidValueError(f"`{name}` must not be NaN, got NaN at position {int(scores.isnan().nonzero()[0])}.")
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence
+from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
@@ -40,8 +41,9 @@ class Mahalanobis:
 
     def score(self, predictions: Predictions) -> Confidence:
         """Give the squared Mahalanobis distance to the nearest class mean, shape (N,), float64, at least 0."""
-        white = _features(predictions, self.means.shape[1]) @ self.whitening
-        distances: Tensor = torch.cdist(white, self.means @ self.whitening, compute_mode=EXACT)
+        means, whitening = self.means.double(), self.whitening.double()
+        white = _features(predictions, means.shape[1]) @ whitening
+        distances: Tensor = torch.cdist(white, means @ whitening, compute_mode=EXACT)
         squared: Tensor = distances.amin(dim=1).square()
         return squared
 
@@ -51,21 +53,35 @@ class NearestNeighbour:
     """A fitted nearest-neighbour score.
 
     Attributes:
-        bank: Training features scaled to length 1, shape (N, D).
+        bank: Training features scaled to length 1, shape (N, D); zeros stay zeros.
         k: Which neighbour's distance is the score, from 1.
+
+    Raises:
+        ValueError: If ``k`` is below 1 or above N.
     """
 
     bank: Tensor
     k: int
 
+    def __post_init__(self) -> None:
+        check_integer("k", self.k, minimum=1)
+        if self.k > len(self.bank):
+            raise InvalidValueError(
+                f"`k` must be at most the number of training samples, {len(self.bank)}, got {self.k}."
+            )
+
     def score(self, predictions: Predictions) -> Confidence:
-        """Give the distance to the k-th nearest training feature, shape (N,), in [0, 2]."""
-        unit = _unit(_features(predictions, self.bank.shape[1]))
-        rows = max(1, CHUNK // len(self.bank))
-        parts = torch.split(unit, rows)
+        """Give the distance to the k-th nearest training feature, shape (N,), in [0, 2].
+
+        A feature vector of zeros has no direction and stays zero: it is at distance 1 from all others.
+        """
+        unit, bank = _unit(_features(predictions, self.bank.shape[1])), self.bank.double()
+        parts = torch.split(unit, max(1, CHUNK // len(bank)))
         # Unit vectors: the squared distance is 2 - 2 cos, and the k-th smallest distance has the k-th largest cosine.
-        cosines = [(part @ self.bank.T).topk(self.k, dim=1).values[:, -1] for part in parts]
-        return (2 - 2 * torch.cat(cosines)).clamp_min(0).sqrt()
+        # Where one is zero, its square is missing from it; a cosine greater by a half says so of the bank.
+        half = 0.5 * (bank == 0).all(dim=1)
+        cosines = torch.cat([(part @ bank.T + half).topk(self.k, dim=1).values[:, -1] for part in parts])
+        return (2 - 2 * cosines - (unit == 0).all(dim=1).double()).clamp_min(0).sqrt()
 
 
 @dataclass(frozen=True)
@@ -84,9 +100,10 @@ class VirtualLogit:
 
     def score(self, predictions: Predictions) -> Confidence:
         """Give the virtual logit minus the log-sum-exp of the logits, shape (N,), float64."""
+        check_predictions("predictions", predictions)
         if predictions.logits is None:
             raise InvalidValueError("`predictions` must hold logits for the vim score, got probs.")
-        virtual = (_features(predictions, self.origin.numel()) - self.origin) @ self.residual
+        virtual = (_features(predictions, self.origin.numel()) - self.origin) @ self.residual.double()
         length: Tensor = torch.linalg.vector_norm(virtual, dim=1)
         return self.scale * length - predictions.logits.double().logsumexp(dim=1)
 
@@ -136,7 +153,8 @@ def fit_mahalanobis(train: Predictions) -> Mahalanobis:
 def fit_nearest_neighbour(train: Predictions, *, k: int = 50) -> NearestNeighbour:
     """Keep the training features, scaled to length 1, to measure distances to.
 
-    Formula: the Euclidean distance of ``f / |f|`` to its k-th nearest training feature.
+    Formula: the Euclidean distance of ``f / |f|`` to its k-th nearest training feature. ``0 / 0`` is 0, as in the
+    authors' code: features of zeros are at distance 1 from every direction and 0 from each other.
 
     Args:
         train: Training predictions with features of shape (N, D); labels do not enter.
@@ -160,8 +178,6 @@ def fit_nearest_neighbour(train: Predictions, *, k: int = 50) -> NearestNeighbou
     """
     check_integer("k", k, minimum=1)
     features = _train_features(train)
-    if k > len(features):
-        raise InvalidValueError(f"`k` must be at most the number of training samples, {len(features)}, got {k}.")
     return NearestNeighbour(_unit(features), k)
 
 
@@ -181,8 +197,8 @@ def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit
         The fitted score.
 
     Raises:
-        ValueError: If logits or features are missing, the logits are not linear in the features, the features leave
-            no residual, or ``dimension`` is out of range.
+        ValueError: If logits or features are missing, the logits are not linear in the features, the mean largest
+            logit is not positive, the features leave no residual, or ``dimension`` is out of range.
 
     Example:
         >>> corners = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
@@ -214,7 +230,12 @@ def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit
         raise InvalidValueError(
             f"`train` must have features of rank above `dimension`, {dimension}, got none beyond it."
         )
-    return VirtualLogit(origin, residual, float(train.logits.to(features).amax(dim=1).mean()) / length)
+    largest = float(train.logits.to(features).amax(dim=1).mean())
+    if not largest > 0:
+        raise InvalidValueError(
+            f"`train` must have largest logits with a mean > 0, got {largest:g}: the virtual logit is scaled to it."
+        )
+    return VirtualLogit(origin, residual, largest / length)
 
 
 FEATURE_SCORES: Mapping[str, Callable[[Predictions], FeatureScore]] = {
@@ -239,6 +260,7 @@ def _origin(features: Tensor, logits: Tensor) -> Tensor:
 
 
 def _features(predictions: Predictions, d: int) -> Tensor:
+    check_predictions("predictions", predictions)
     if predictions.features is None:
         raise InvalidValueError("`predictions` must hold features for this score, got none.")
     if predictions.features.shape[1] != d:
@@ -249,6 +271,7 @@ def _features(predictions: Predictions, d: int) -> Tensor:
 
 
 def _train_features(train: Predictions) -> Tensor:
+    check_predictions("train", train)
     if train.features is None:
         raise InvalidValueError("`train` must hold features, got none.")
     if train.n < 2:
@@ -257,5 +280,8 @@ def _train_features(train: Predictions) -> Tensor:
 
 
 def _unit(features: Tensor) -> Tensor:
-    unit: Tensor = features / torch.linalg.vector_norm(features, dim=1, keepdim=True).clamp_min(1e-12)
-    return unit
+    largest = features.abs().amax(dim=1, keepdim=True)
+    # A power of two brings the squares within reach and changes no digit.
+    near_one = features / torch.exp2(torch.frexp(largest).exponent.to(features) - 1)
+    unit: Tensor = near_one / torch.linalg.vector_norm(near_one, dim=1, keepdim=True)
+    return torch.where(largest > 0, unit, 0.0)

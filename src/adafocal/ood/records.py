@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer
+from adafocal.errors import InvalidTypeError
 from adafocal.ood.comparison import ComparisonRow
-from adafocal.ood.detection import roc_curve
+from adafocal.ood.detection import check_scores, roc_curve
 
 MEASURES = ("auroc", "aupr_out", "aupr_in", "fpr95")
 ROC_POINTS = 200
@@ -38,6 +39,8 @@ def comparison_record(row: ComparisonRow) -> dict[str, Any]:
         >>> comparison_record(row)["roc"]["true_positive_rate"]
         [0.0, 0.5, 1.0, 1.0, 1.0]
     """
+    if not isinstance(row, ComparisonRow):
+        raise InvalidTypeError(f"`row` must be a ComparisonRow, got {type(row).__name__}: use compare_scores.")
     measures = {measure: getattr(row.detection, measure).as_dict() for measure in MEASURES}
     edges, id_shares, ood_shares = score_histogram(row.id_scores, row.ood_scores)
     return {
@@ -71,7 +74,8 @@ def score_histogram(
         Edges, shape (n_bins + 1,), and the shares of both kinds, each of shape (n_bins,) and sum 1.
 
     Raises:
-        ValueError: If ``n_bins`` is below 1.
+        TypeError: If scores are not floating-point tensors.
+        ValueError: If there are no samples of a kind, a score is NaN, or ``n_bins`` is below 1.
 
     Example:
         >>> edges, of_id, of_ood = score_histogram(torch.tensor([0.0, 0.1]), torch.tensor([0.9, 1.0]), n_bins=2)
@@ -79,7 +83,9 @@ def score_histogram(
         ([1.0, 0.0], [0.0, 1.0])
     """
     check_integer("n_bins", n_bins, minimum=1)
-    scores = [kind.double().cpu().numpy() for kind in (id_scores, ood_scores)]
+    check_scores("id_scores", id_scores)
+    check_scores("ood_scores", ood_scores)
+    scores = [kind.detach().double().cpu().numpy() for kind in (id_scores, ood_scores)]
     both = np.concatenate(scores)
     finite = both[np.isfinite(both)]
     low, high = np.quantile(finite, [0.005, 0.995]) if finite.size else (0.0, 0.0)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, ProbMatrix
-from adafocal.calibration.bins import wide_dtype
+from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
@@ -144,6 +145,7 @@ NEED_LOGITS = ("max_logit", "energy", "vim")
 
 
 def _probs(predictions: Predictions) -> ProbMatrix:
+    check_predictions("predictions", predictions)
     if predictions.logits is None:
         return predictions.probs.to(wide_dtype(predictions.labels.device))
     return predictions.logits.to(wide_dtype(predictions.labels.device)).softmax(dim=1)
@@ -154,6 +156,7 @@ def _without_top(probs: ProbMatrix) -> ProbMatrix:
 
 
 def _logits(predictions: Predictions, score: str) -> ProbMatrix:
+    check_predictions("predictions", predictions)
     if predictions.logits is None:
         raise InvalidValueError(f"`predictions` must hold logits for the {score} score, got probs.")
     return predictions.logits.to(wide_dtype(predictions.labels.device))

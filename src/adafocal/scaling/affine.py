@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from adafocal._checks import check_choice, check_number
 from adafocal._shapes import ClassIndex, ProbMatrix
+from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
@@ -66,6 +67,7 @@ class AffineScaling:
         Raises:
             ValueError: If the kind or the number of classes differs, or a class is masked (logit -inf).
         """
+        check_predictions("predictions", predictions)
         if predictions.n_classes != self.bias.numel():
             raise InvalidValueError(
                 f"`predictions` must have {self.bias.numel()} classes, got {predictions.n_classes}."
@@ -158,6 +160,7 @@ def fit_matrix(predictions: Predictions, *, regularization: float | None = None)
 
     Differs from the paper: there the penalty spares the diagonal, and two numbers weigh its two parts.
     """
+    check_predictions("predictions", predictions)
     if predictions.kind != "logits":
         raise InvalidValueError(
             "`predictions` must hold logits for matrix scaling, got probs: Dirichlet scaling takes those."

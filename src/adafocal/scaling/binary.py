@@ -12,7 +12,9 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer, require
 from adafocal._shapes import Confidence, Correct, ProbMatrix
-from adafocal.calibration import assign_bins, bin_stats
+from adafocal._values import check_predictions
+from adafocal.calibration.bins import sum_events
+from adafocal.calibration.edges import find_bins
 from adafocal.calibration.errors import make_edges
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
@@ -78,6 +80,7 @@ class BinaryScaling:
         Raises:
             ValueError: If the number of classes differs.
         """
+        check_predictions("predictions", predictions)
         if predictions.n_classes != self.n_classes:
             raise InvalidValueError(f"`predictions` must have {self.n_classes} classes, got {predictions.n_classes}.")
         probs = predictions.probs
@@ -93,7 +96,7 @@ class BinaryScaling:
     def _map(self, index: int, probs: Confidence) -> Tensor:
         knots, values = self.knots[index], self.values[index]
         if self.method == "histogram":
-            return values.to(probs.device)[assign_bins(probs.double(), knots.to(probs.device))]
+            return values.to(probs.device)[find_bins(probs.double(), knots.to(probs.device))]
         mapped = np.interp(probs.double().cpu().numpy(), knots.cpu().numpy(), values.cpu().numpy())
         return torch.from_numpy(mapped).to(probs.device)
 
@@ -185,7 +188,7 @@ def fit_histogram(
 
     def fit(probs: Confidence, happened: Correct) -> tuple[Tensor, Tensor]:
         edges = make_edges(probs.double(), n_bins=n_bins, binning=binning)
-        stats = bin_stats(probs.double(), happened, edges)
+        stats = sum_events(probs.double(), happened, edges)
         outer = torch.cat([edges.new_zeros(1), edges, edges.new_ones(1)])
         return edges, torch.where(stats.count > 0, stats.accuracy, 0.5 * (outer[:-1] + outer[1:]))
 

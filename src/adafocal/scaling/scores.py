@@ -5,6 +5,7 @@ import torch
 
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ProbMatrix
+from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
@@ -41,6 +42,7 @@ def same_kind(predictions: Predictions, scores: ProbMatrix, *, keep_predicted: b
 
 def check_fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> None:
     """Raise unless there are 2 samples, and labels of 2 classes where the method needs them."""
+    check_predictions("predictions", predictions)
     if predictions.n < 2:
         raise InvalidValueError(
             f"`predictions` must hold at least 2 samples to fit {method} scaling, got {predictions.n}."

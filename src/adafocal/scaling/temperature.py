@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer, check_number
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ProbMatrix
-from adafocal.calibration import expected_calibration_error
-from adafocal.calibration.bins import wide_dtype
+from adafocal._values import check_predictions
+from adafocal.calibration.errors import event_error
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
@@ -59,6 +60,7 @@ class Temperature:
             >>> Temperature(2.0).apply(sure).logits
             tensor([[2., 0.]])
         """
+        check_predictions("predictions", predictions)
         return same_kind(predictions, log_scores(predictions) / self.temperature, keep_predicted=True)
 
     def save(self, path: str | Path) -> None:
@@ -187,5 +189,5 @@ def _grid_minimum(predictions: Predictions, n_bins: int) -> float:
     errors = []
     for temperature in GRID:
         confidence = (shifted / temperature).exp().sum(dim=1).reciprocal()
-        errors.append(float(expected_calibration_error(confidence, predictions.correct, n_bins=n_bins)))
+        errors.append(float(event_error(confidence, predictions.correct, n_bins=n_bins, binning="equal_width")))
     return GRID[errors.index(min(errors))]

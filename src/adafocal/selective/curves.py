@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_number, check_same_shape
+from adafocal._checks import check_number, check_same_shape
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal.calibration.bins import wide_dtype
-from adafocal.errors import InvalidValueError
+from adafocal._values import check_tensor, check_vector
+from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,10 @@ class LossGroups:
 
 def group_losses(confidence: Confidence, losses: Correct) -> LossGroups:
     """Check confidences and losses and sum the losses per distinct confidence."""
-    check_floating("confidence", confidence)
-    if confidence.ndim != 1 or confidence.numel() == 0:
-        raise InvalidValueError(f"`confidence` must have shape (N,) with N >= 1, got {tuple(confidence.shape)}.")
+    check_vector("confidence", confidence)
+    check_tensor("losses", losses)
+    if losses.is_complex():
+        raise InvalidTypeError(f"`losses` must hold booleans or real numbers, got dtype {losses.dtype}.")
     check_same_shape("losses", losses, "confidence", confidence)
     wide = losses.to(wide_dtype(losses.device))
     for name, bad in (

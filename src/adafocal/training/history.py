@@ -9,10 +9,13 @@ import torch
 import torch.nn.functional as F
 
 from adafocal._checks import require
+from adafocal._dtypes import wide_dtype
 from adafocal._files import write_rows
 from adafocal._ranks import sum_over_ranks
-from adafocal.calibration import bin_stats, binned_error, equal_width_edges, merge, top_label_from_logits
-from adafocal.calibration.bins import stats_over_ranks, wide_dtype
+from adafocal.calibration import equal_width_edges, merge
+from adafocal.calibration.bins import stats_over_ranks, sum_events
+from adafocal.calibration.errors import error_of_bins
+from adafocal.calibration.top_label import unread_top_label
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.voxels import counted_rows
 
@@ -61,7 +64,7 @@ class History(L.Callback):
         self.edges = self.edges.to(pl_module.device)
         self._nll = torch.zeros((), dtype=wide_dtype(pl_module.device), device=pl_module.device)
         nothing = torch.zeros(0, device=pl_module.device)
-        self._stats = bin_stats(nothing, nothing, self.edges)
+        self._stats = sum_events(nothing, nothing, self.edges)
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -69,7 +72,7 @@ class History(L.Callback):
         """Add the batch."""
         logits, labels = counted_rows(outputs["logits"].float(), outputs["labels"])
         self._nll += F.cross_entropy(logits, labels, reduction="sum")
-        self._stats = merge(self._stats, bin_stats(*top_label_from_logits(logits, labels), self.edges))
+        self._stats = merge(self._stats, sum_events(*unread_top_label(logits, labels), self.edges))
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add the processes' sums, and let checkpoints and early stopping see what they give."""
@@ -78,7 +81,7 @@ class History(L.Callback):
         self.measured = {
             "val_error": 1.0 - float(stats.correct_sum.sum()) / n,
             "val_nll": float(sum_over_ranks(self._nll)) / n,
-            "val_ece": float(binned_error(stats)),
+            "val_ece": float(error_of_bins(stats)),
         }
         pl_module.log_dict(self.measured, logger=False, sync_dist=False)
 
