@@ -68,6 +68,7 @@ def checked_shares(
 ) -> tuple[Tensor, Tensor]:
     """Do what :func:`checked_event` does for tensors of any one shape and these names."""
     name, other = names
+    check_tensor(name, probs)
     check_floating(name, probs)
     check_tensor(other, happened)
     if happened.is_complex():

@@ -122,7 +122,8 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
         second: Sums of another part, with equal edges.
 
     Returns:
-        The sums of both parts. Exact for counts, to float64 rounding for sums.
+        The sums of both parts. Exact for counts, to float64 rounding for sums. Values are not read: sums that are no
+        sums of events are refused where a number is computed from them.
 
     Raises:
         TypeError: If an argument is no :class:`BinStats`.

@@ -73,6 +73,7 @@ def smooth_reliability(
         diagram is drawn for.
     """
     confidence, correct = checked_event(confidence, correct)
+    confidence = confidence.detach()  # the bandwidth becomes a number
     wide = wide_dtype(confidence.device)
     return _smoothed(confidence, torch.ones_like(confidence, dtype=wide), correct.to(wide), n_points, min_support)
 

@@ -68,9 +68,10 @@ def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "ha
 
     Differs from the paper: the best AURC is that of these samples, not its approximation r + (1 - r) ln(1 - r).
     """
+    groups = group_losses(confidence, losses)
     weights = aurc_weights(confidence.numel(), estimator)
     best = _area(group_losses(perfect_ranking(losses), losses), weights)
-    return (_area(group_losses(confidence, losses), weights) - best).clamp_min(0.0)
+    return (_area(groups, weights) - best).clamp_min(0.0)
 
 
 def augrc(confidence: Confidence, losses: Correct) -> Scalar:
