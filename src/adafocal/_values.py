@@ -14,6 +14,7 @@ from adafocal._checks import (
     check_label_values,
     check_labels_match,
     check_same_shape,
+    check_tensor,
 )
 from adafocal._dtypes import HALF, at_least_float32
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -29,15 +30,8 @@ def tolerance(dtype: torch.dtype) -> float:
     return TOLERANCE_HALF if dtype in HALF else TOLERANCE
 
 
-def check_tensor(name: str, value: object) -> None:
-    """Raise unless ``value`` is a tensor."""
-    if not isinstance(value, Tensor):
-        raise InvalidTypeError(f"`{name}` must be a tensor, got {type(value).__name__}: use torch.as_tensor({name}).")
-
-
 def check_vector(name: str, values: object, *, empty: bool = False) -> None:
     """Raise unless ``values`` is a floating-point tensor of shape (N,), with N >= 1 unless ``empty`` is allowed."""
-    check_tensor(name, values)
     check_floating(name, values)
     assert isinstance(values, Tensor)
     if values.ndim != 1 or (values.numel() == 0 and not empty):
@@ -68,7 +62,6 @@ def checked_shares(
 ) -> tuple[Tensor, Tensor]:
     """Do what :func:`checked_event` does for tensors of any one shape and these names."""
     name, other = names
-    check_tensor(name, probs)
     check_floating(name, probs)
     check_tensor(other, happened)
     if happened.is_complex():
@@ -104,7 +97,6 @@ def check_predictions(name: str, value: object) -> None:
 
 def check_edges(edges: Tensor) -> None:
     """Raise unless these are inner edges of bins of [0, 1], shape (n_bins - 1,), in ascending order."""
-    check_tensor("edges", edges)
     check_floating("edges", edges)
     if edges.ndim != 1:
         raise InvalidValueError(f"`edges` must have shape (n_bins - 1,), got {tuple(edges.shape)}.")
@@ -116,7 +108,6 @@ def check_edges(edges: Tensor) -> None:
 
 def check_confidences(confidence: Tensor) -> None:
     """Raise unless ``confidence``, of any shape, lies in [0, 1]."""
-    check_tensor("confidence", confidence)
     check_floating("confidence", confidence)
     upper = 1 + tolerance(confidence.dtype)
     if confidence.numel() > 0:
@@ -157,7 +148,6 @@ def check_class_indices(values: Tensor, labels: Tensor, *, name: str, ignore_ind
 
 def check_index_labels(values: Tensor, labels: Tensor, *, name: str) -> None:
     """Raise unless dtype and shape of ``labels`` are those of class indices for ``values``; values are not read."""
-    check_tensor(name, values)
     check_floating(name, values)
     check_tensor("labels", labels)
     if labels.is_floating_point() and labels.shape == values.shape:

@@ -364,8 +364,8 @@ def test_what_is_no_measurement_gets_a_sentence(name, place, role, kind, uncheck
     assert sentence.endswith(".") or "use " in sentence
     assert "\n" not in sentence
     assert len(sentence) < 300
-    if kind in ("an array", "a list") and isinstance(GOOD[role], Tensor):
-        assert "use torch.as_tensor(" in sentence
+    if kind == "an array" and isinstance(GOOD[role], Tensor):
+        assert "make it one by torch.as_tensor" in sentence
 
 
 SINGLE = {"confidence", "probs", "several_probs", "share", "correct", "yes_no", "several_labels", "labels"}
@@ -453,7 +453,9 @@ def test_the_sentence_names_the_rule_the_value_and_the_remedy(rejects):
         calibration.brier_score(torch.tensor([[0.5, 0.5], [0.6, 0.6]]), torch.tensor([0, 1]))
     with rejects(TypeError, "`labels` must be integer class indices, got dtype torch.float32: use labels.long()."):
         calibration.brier_score(torch.tensor([[0.5, 0.5]]), torch.tensor([1.0]))
-    with rejects(TypeError, "`confidence` must be a tensor, got ndarray: use torch.as_tensor(confidence)."):
+    with rejects(
+        TypeError, "`confidence` must be a floating-point tensor, got ndarray: make it one by torch.as_tensor."
+    ):
         calibration.ks_calibration_error(np.array([0.5]), torch.tensor([True]))
     with rejects(ValueError, "`correct` must be yes or no, 1 or 0, got 0.5 at position 0."):
         calibration.calibration_test(torch.tensor([0.5]), torch.tensor([0.5]))

@@ -4,10 +4,10 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_floating, check_number
+from adafocal._checks import check_choice, check_floating, check_number, check_tensor
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ClassIndex, ProbMatrix
-from adafocal._values import check_prob_matrix, check_tensor, checked_shares
+from adafocal._values import check_prob_matrix, checked_shares
 from adafocal.calibration.errors import NORMS, event_error
 from adafocal.errors import InvalidValueError
 

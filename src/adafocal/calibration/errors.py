@@ -112,6 +112,7 @@ def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> 
             or larger than the count.
 
     Example:
+        >>> from adafocal.calibration import bin_stats
         >>> stats = bin_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), torch.tensor([0.5]))
         >>> binned_error(stats)
         tensor(0.3000, dtype=torch.float64)

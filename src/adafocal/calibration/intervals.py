@@ -95,6 +95,7 @@ def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Sca
         ValueError: If ``level`` is out of range.
 
     Example:
+        >>> from adafocal.calibration import bin_stats
         >>> stats = bin_stats(torch.full((100,), 0.8), torch.arange(100) < 80, torch.tensor([0.5]))
         >>> rms_interval_from_bins(stats)
         (tensor(0., dtype=torch.float64), tensor(0.1139, dtype=torch.float64))

@@ -4,10 +4,10 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import INDEX_DTYPES, check_floating, check_integer, check_label_values
+from adafocal._checks import INDEX_DTYPES, check_floating, check_integer, check_label_values, check_tensor
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Features, HeadBias, HeadWeight, Labels, PerSample
-from adafocal._values import check_softmax, check_tensor
+from adafocal._values import check_softmax
 from adafocal.calibration.top_label import softmax_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 

@@ -6,9 +6,9 @@ from statistics import NormalDist
 
 import torch
 
-from adafocal._checks import check_number, check_same_shape
+from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
-from adafocal._values import check_tensor, checked_event, checked_shares
+from adafocal._values import checked_event, checked_shares
 from adafocal.calibration.bins import BinStats, check_stats, sum_events
 from adafocal.calibration.errors import make_edges
 from adafocal.errors import InvalidValueError
@@ -87,6 +87,7 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
         ValueError: If ``level`` is out of range.
 
     Example:
+        >>> from adafocal.calibration import bin_stats
         >>> stats = bin_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), torch.tensor([0.5]))
         >>> reliability_from_bins(stats).count
         tensor([2])

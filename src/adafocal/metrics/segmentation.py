@@ -7,9 +7,8 @@ from math import dist
 import numpy as np
 import torch
 
-from adafocal._checks import check_same_shape, require
+from adafocal._checks import check_same_shape, check_tensor, require
 from adafocal._shapes import Volume
-from adafocal._values import check_tensor
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_number, check_same_shape
+from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal._values import check_tensor, check_vector
+from adafocal._values import check_vector
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
