@@ -30,6 +30,12 @@ def tolerance(dtype: torch.dtype) -> float:
     return TOLERANCE_HALF if dtype in HALF else TOLERANCE
 
 
+def check_float_dtype(dtype: torch.dtype) -> None:
+    """Raise unless ``dtype`` is one of floating-point numbers."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise InvalidTypeError(f"`dtype` must be a floating-point torch.dtype, got {dtype!r}.")
+
+
 def check_vector(name: str, values: object, *, empty: bool = False) -> None:
     """Raise unless ``values`` is a floating-point tensor of shape (N,), with N >= 1 unless ``empty`` is allowed."""
     check_floating(name, values)

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import given
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adafocal.calibration import (
     bin_stats,
     calibration_test,
+    consistency,
     equal_mass_edges,
     expected_calibration_error,
     overconfidence_interval,
@@ -191,3 +193,40 @@ def test_bad_arguments_are_rejected(rejects):
         calibration_test(confidence, correct, n_bins=0)
     with rejects(ValueError, "`correct` must have the shape of `confidence`, (1,), got (2,)."):
         calibration_test(confidence, torch.tensor([True, False]))
+
+
+class Largest(TorchDispatchMode):
+    """Note the most elements of any tensor that is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        made = result if isinstance(result, (tuple, list)) else (result,)
+        # What is expanded takes no memory: count what lies in it.
+        stored = [part.untyped_storage().nbytes() // 8 for part in made if isinstance(part, torch.Tensor)]
+        self.elements = max([self.elements, *stored])
+        return result
+
+
+@pytest.mark.parametrize("n_bins", [15, 100, 500, 5000])
+def test_drawn_labels_take_bounded_memory_whatever_the_number_of_bins(n_bins):
+    confidence = torch.rand(20_000)
+    with Largest() as largest:
+        calibration_test(confidence, torch.rand(20_000) < confidence, n_bins=n_bins, n_resamples=99)
+    # A block of draws, or one row where a row is longer; all draws at once were 32 million for 500 bins and 999 draws.
+    assert largest.elements <= max(1 << 20, 2 * n_bins * 64)
+
+
+def test_labels_drawn_in_blocks_are_those_drawn_at_once(monkeypatch):
+    confidence = torch.rand(3000)
+    correct = torch.rand(3000) < confidence
+    for seed in (None, 0, 1):
+        values = []
+        for block in (1 << 40, 1 << 20, 1 << 13, 1):
+            monkeypatch.setattr(consistency, "DRAWN_AT_A_TIME", block)
+            generator = None if seed is None else torch.Generator().manual_seed(seed)
+            values.append(float(calibration_test(confidence, correct, n_bins=40, n_resamples=99, generator=generator)))
+        assert len(set(values)) == 1

@@ -132,7 +132,7 @@ BAD: dict[str, Mapping[str, Callable[[Any], Any]]] = {
     },
     "logits": FLOATS | {"all -inf in a row": lambda t: t.index_fill(0, torch.tensor([3]), -math.inf)},
     "log_probs": FLOATS | {"probabilities": lambda t: t.exp(), "logits": lambda t: 3 * t},
-    "several_probs": SHARES,
+    "several_probs": SHARES | {"no label": lambda t: t[:, :0]},
     "labels": STRANGE
     | {
         "as floats": lambda t: t.float(),
@@ -433,6 +433,17 @@ def test_gradients_and_strides_do_not_matter(name, unchecked_shapes):
         actual = tensors(entry.call(*given(entry, **{"0": values}), **entry.options))
         for one, other in zip(actual, expected, strict=True):
             torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("dtype", ["float32", torch.int64, None])
+def test_edges_and_weights_of_no_floating_dtype_are_refused(dtype, rejects):
+    for make in (
+        lambda: calibration.equal_width_edges(3, dtype=dtype),
+        lambda: calibration.grid_edges(dtype=dtype),
+        lambda: selective.rank_weights(3, kind="ln", dtype=dtype),
+    ):
+        with rejects(TypeError, f"`dtype` must be a floating-point torch.dtype, got {dtype!r}."):
+            make()
 
 
 def test_one_nan_among_a_thousand_is_no_evidence(rejects):

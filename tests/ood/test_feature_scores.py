@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 import pytest
 import torch
 
 from adafocal import Predictions
-from adafocal.ood import FEATURE_SCORES, auroc, fit_mahalanobis, fit_nearest_neighbour, fit_vim
+from adafocal.ood import FEATURE_SCORES, NearestNeighbour, auroc, fit_mahalanobis, fit_nearest_neighbour, fit_vim
 
 
 @pytest.fixture
@@ -127,3 +129,79 @@ def test_features_without_a_residual_are_refused(rejects):
     train = Predictions(logits=logits, labels=torch.zeros(40, dtype=torch.int64), features=features)
     with rejects(ValueError, "`train` must have features of rank above `dimension`, 4, got none beyond it."):
         fit_vim(train, dimension=4)
+
+
+def with_features(features):
+    features = torch.as_tensor(features, dtype=torch.float64)
+    labels = torch.zeros(len(features), dtype=torch.int64)
+    return Predictions(logits=torch.zeros(len(features), 2), labels=labels, features=features)
+
+
+def test_features_of_zeros_have_no_direction_and_are_at_distance_one():
+    bank = with_features([[3.0, 0.0], [0.0, 4.0], [0.0, 0.0], [-1.0, 0.0]])
+    asked = with_features([[0.0, 0.0], [5.0, 0.0], [0.0, -2.0]])
+    first, second, fourth = (fit_nearest_neighbour(bank, k=k).score(asked).tolist() for k in (1, 2, 4))
+
+    assert first == pytest.approx([0.0, 0.0, 1.0])  # zero is in the bank, [1, 0] is, and zero is the nearest of [0, -1]
+    assert second == pytest.approx([1.0, 1.0, 2**0.5])
+    assert fourth == pytest.approx([1.0, 2.0, 2.0])
+
+
+def test_nearest_neighbours_are_those_of_a_search_whatever_the_length_of_the_features():
+    generator = torch.Generator().manual_seed(0)
+    train, asked = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (30, 20))
+    for features in (train, asked):
+        features[::7] = 0.0
+    unit = [x / x.norm(dim=1, keepdim=True).clamp_min(1e-300) for x in (asked, train)]
+    expected = torch.cdist(*unit, compute_mode="donot_use_mm_for_euclid_dist").sort(dim=1).values
+    for size in (1.0, 1e-14, 1e-200, 1e200):
+        for k in (1, 5, 30):
+            actual = fit_nearest_neighbour(with_features(size * train), k=k).score(with_features(size * asked))
+            torch.testing.assert_close(actual, expected[:, k - 1], rtol=1e-7, atol=1e-7)
+
+
+def test_duplicates_and_equal_features_are_at_distance_zero_from_themselves():
+    same = with_features([[1.0, 2.0]] * 5)
+    assert fit_nearest_neighbour(same, k=5).score(same).tolist() == pytest.approx([0.0] * 5, abs=1e-7)
+
+
+def test_features_without_spread_are_refused_by_scores_that_need_it(rejects):
+    for features in ([[0.0, 0.0]] * 4, [[1e3, -2e3]] * 4):
+        with rejects(ValueError, "`train` must have features that vary within a class, got features that do not."):
+            fit_mahalanobis(with_features(features))
+        with rejects(ValueError, "`train` must have features of rank above `dimension`, 1, got none beyond it."):
+            fit_vim(with_features(features))
+
+
+def test_a_virtual_logit_cannot_be_scaled_to_logits_below_zero(rejects):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(50, 6, generator=generator, dtype=torch.float64)
+    logits = features @ torch.randn(6, 3, generator=generator, dtype=torch.float64) - 100
+    train = Predictions(logits=logits, labels=torch.zeros(50, dtype=torch.int64), features=features)
+    mean = float(logits.amax(dim=1).mean())
+    with rejects(
+        ValueError,
+        f"`train` must have largest logits with a mean > 0, got {mean:g}: the virtual logit is scaled to it.",
+    ):
+        fit_vim(train)
+
+
+def test_a_neighbour_beyond_the_bank_is_refused_however_the_score_is_built(rejects):
+    with rejects(ValueError, "`k` must be at most the number of training samples, 2, got 3."):
+        NearestNeighbour(torch.eye(2, dtype=torch.float64), 3)
+    with rejects(ValueError, "`k` must be an integer >= 1, got 0."):
+        NearestNeighbour(torch.eye(2, dtype=torch.float64), 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_fitted_tensors_of_any_precision_give_float64_scores(dtype):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(50, 6, generator=generator, dtype=torch.float64)
+    logits = features @ torch.randn(6, 3, generator=generator, dtype=torch.float64)
+    train = Predictions(logits=logits, labels=torch.zeros(50, dtype=torch.int64), features=features)
+    for fit in FEATURE_SCORES.values():
+        fitted = fit(train)
+        tensors = {name: v.to(dtype) for name, v in vars(fitted).items() if isinstance(v, torch.Tensor)}
+        scores = dataclasses.replace(fitted, **tensors).score(train)
+        assert scores.dtype == torch.float64
+        torch.testing.assert_close(scores, fitted.score(train), rtol=0.1, atol=0.1)

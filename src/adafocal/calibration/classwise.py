@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration of every class's or every label's probability, not of the top label alone."""
 
+from numbers import Integral
+
 import torch
 from torch import Tensor
 
@@ -112,7 +114,11 @@ def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_clas
 
 def check_positive_class(positive_class: int, n_classes: int) -> None:
     """Raise unless ``positive_class`` is the index of a class."""
-    if isinstance(positive_class, bool) or not isinstance(positive_class, int) or not 0 <= positive_class < n_classes:
+    if (
+        isinstance(positive_class, bool)
+        or not isinstance(positive_class, Integral)
+        or not 0 <= positive_class < n_classes
+    ):
         raise InvalidValueError(f"`positive_class` must be a class index in [0, {n_classes}), got {positive_class}.")
 
 
@@ -165,8 +171,8 @@ def multilabel_calibration_error(
     check_choice("norm", norm, NORMS)
     check_tensor("probs", probs)
     check_floating("probs", probs)
-    if probs.ndim != 2:
-        raise InvalidValueError(f"`probs` must have shape (N, L), got {tuple(probs.shape)}.")
+    if probs.ndim != 2 or probs.shape[1] == 0:
+        raise InvalidValueError(f"`probs` must have shape (N, L) with L >= 1, got {tuple(probs.shape)}.")
     wide, labels = checked_shares(probs, labels, names=("probs", "labels"), yes_or_no=True)
     columns = [(wide.flatten(), labels.flatten())] if average == "pooled" else zip(wide.T, labels.T, strict=True)
     errors = torch.stack(

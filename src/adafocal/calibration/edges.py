@@ -10,7 +10,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, InnerEdges
-from adafocal._values import check_confidences, check_edges, check_vector
+from adafocal._values import check_confidences, check_edges, check_float_dtype, check_vector
 
 
 def equal_width_edges(
@@ -27,7 +27,7 @@ def equal_width_edges(
         Edges of shape (n_bins - 1,), ascending in (0, 1).
 
     Raises:
-        TypeError: If ``n_bins`` is not an integer.
+        TypeError: If ``n_bins`` is not an integer or ``dtype`` not floating point.
         ValueError: If ``n_bins`` is below 1.
 
     Example:
@@ -35,6 +35,7 @@ def equal_width_edges(
         tensor([0.2500, 0.5000, 0.7500], dtype=torch.float64)
     """
     check_integer("n_bins", n_bins, minimum=1)
+    check_float_dtype(dtype)
     ascending = torch.arange(1, n_bins, dtype=torch.float64, device="cpu") / n_bins
     return ascending.to(device=device, dtype=dtype)
 

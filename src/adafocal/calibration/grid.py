@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
-from adafocal._values import check_edges, checked_event
+from adafocal._values import check_edges, check_float_dtype, checked_event
 from adafocal.calibration.bins import BinStats, check_stats, sum_bins
 from adafocal.calibration.edges import find_bins
 from adafocal.calibration.sweep import MAX_BINS
@@ -37,10 +37,14 @@ def grid_edges(*, dtype: torch.dtype = torch.float64, device: torch.device | str
     Returns:
         Edges of shape (4351,), ascending in (0, 1).
 
+    Raises:
+        TypeError: If ``dtype`` is not floating point.
+
     Example:
         >>> grid_edges()[-1] == 1 - 2**-24
         tensor(True)
     """
+    check_float_dtype(dtype)
     steps = torch.arange(CELLS_PER_OCTAVE, dtype=torch.float64, device="cpu")
     halves = 0.5 ** torch.arange(OCTAVES, dtype=torch.float64, device="cpu")
     octaves = halves[:, None] * (1 - steps / (2 * CELLS_PER_OCTAVE))

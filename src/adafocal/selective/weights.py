@@ -6,6 +6,7 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import PerSample
+from adafocal._values import check_float_dtype
 
 KINDS = ("harmonic", "ln", "sele")
 
@@ -33,7 +34,7 @@ def rank_weights(
         have mean 1.
 
     Raises:
-        TypeError: If ``n`` is not an integer.
+        TypeError: If ``n`` is not an integer or ``dtype`` not floating point.
         ValueError: If ``n`` is negative or ``kind`` is unknown.
 
     Example:
@@ -48,6 +49,7 @@ def rank_weights(
     """
     check_integer("n", n, minimum=0)
     check_choice("kind", kind, KINDS)
+    check_float_dtype(dtype)
     rank = torch.arange(1, n + 1, dtype=torch.float64, device="cpu")
     return weight_of_rank(rank, n, kind=kind).to(device=device, dtype=dtype)
 
