@@ -5,13 +5,15 @@ import csv
 import hashlib
 import os
 import re
+import sys
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from adafocal._locks import TEMPORARY, is_at, sweep, try_lock
 from adafocal._text import is_hidden, shown
 from adafocal.errors import InvalidValueError
 
@@ -70,17 +72,22 @@ def below(folder: str | Path, name: str, *, what: str) -> Path:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that takes its name once the block ends without an error.
 
+    What a killed process left of its temporary files in the same folder is removed first.
+
     Args:
         path: Where the finished file shall stand; missing folders are made.
 
     Yields:
         A path with the same suffix in the same folder. If the block raises, it is removed and ``path`` stays as it was.
+
+    Raises:
+        ValueError: If ``path`` is a folder or a device.
     """
     path = Path(path)
+    _check_is_file("path", path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    sweep(path.parent)
+    handle, temporary = _temporary(path)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
@@ -89,6 +96,60 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _temporary(path: Path) -> tuple[int | None, Path]:
+    """Make a temporary file that is locked for as long as its handle is open."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
+        if sys.platform == "win32":
+            os.close(handle)
+            return None, Path(name)
+        if try_lock(handle) is not False and is_at(handle, name):
+            return handle, Path(name)
+        os.close(handle)  # it was swept between its making and its lock
+
+
+def check_output(name: str, path: str | Path | None, *, reads: Iterable[str | Path] = ()) -> None:
+    """Refuse, before anything is computed, an output that cannot be written or is read itself.
+
+    Args:
+        name: What the argument is called.
+        path: The file to write; None is no output.
+        reads: Files that the output is made from.
+
+    Raises:
+        ValueError: If the path is a folder or a device, its folder cannot be written, or it is one of ``reads``.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    _check_is_file(name, path)
+    for other in map(Path, reads):
+        if path.exists() and other.exists() and path.samefile(other):
+            raise InvalidValueError(f"`{name}` must not be a file that it is made from, got {str(path)!r}.")
+    check_output_folder(name, path.parent, got=path)
+
+
+def check_output_folder(name: str, folder: str | Path | None, *, got: Path | None = None) -> None:
+    """Refuse a folder, which need not exist, that cannot be written; ``got`` is what was given, if a file in it."""
+    if folder is None:
+        return
+    folder = Path(folder)
+    place = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise InvalidValueError(
+            f"`{name}` must lie in a folder that can be written, got {str(got or folder)!r} in {str(place)!r}."
+        )
+
+
+def _check_is_file(name: str, path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise InvalidValueError(
+            f"`{name}` must name a file, got {str(path)!r}, which is a {'folder' if path.is_dir() else 'device'}."
+        )
 
 
 def write_text(path: str | Path, text: str) -> None:

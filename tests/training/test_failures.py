@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -169,5 +171,76 @@ def test_a_read_only_folder_ends_in_one_sentence(tmp_path):
     )
 
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == f"adafocal train: [Errno 13] Permission denied: {str(folder / 'run')!r}"
+    assert done.stderr.splitlines()[-1] == f"adafocal train: Permission denied: {str(folder / 'run')!r}."
     assert "Traceback" not in done.stderr
+
+
+def records_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return [(entry.header_offset, entry.file_size, entry.filename) for entry in archive.infolist()]
+
+
+@pytest.mark.parametrize("select", ["last", "best"])
+def test_a_flipped_byte_anywhere_in_a_record_of_a_checkpoint_is_seen_before_it_is_used(select, unfinished, rejects):
+    path = unfinished / f"checkpoints/{select}.ckpt"
+    whole = path.read_bytes()
+    for offset, size, name in records_of(path):
+        start = whole.index(name.encode(), offset) + len(name)
+        start += int.from_bytes(whole[offset + 28 : offset + 30], "little")  # padding, so that tensors are aligned
+        for place in {start, start + size // 2, start + size - 1} if size else ():
+            damaged = bytearray(whole)
+            damaged[place] ^= 1
+            path.write_bytes(damaged)
+            with rejects(ValueError, f"{str(path)!r} {DAMAGED}"):
+                AtomicCheckpointIO().load_checkpoint(path)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 : len(whole) // 2 + 4096] = bytes(4096)
+    path.write_bytes(damaged)
+
+    with rejects(ValueError, f"{str(path)!r} {DAMAGED}"):
+        read_checkpoint(path, build(SHORT))
+
+
+def test_damaged_weights_of_the_best_epoch_are_seen_before_results_are_made_with_them(tmp_path, monkeypatch):
+    config = replace(SHORT, epochs=1, select="best")
+    save = AtomicCheckpointIO.save_checkpoint
+
+    def damaging(self, checkpoint, path, storage_options=None):
+        save(self, checkpoint, path, storage_options)
+        if str(path).endswith("best.ckpt"):
+            content = bytearray(Path(path).read_bytes())
+            offset, size, _ = max(records_of(path), key=lambda record: record[1])
+            content[offset + size // 2] ^= 1
+            Path(path).write_bytes(content)
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", damaging)
+    with pytest.raises(ValueError, match="damaged"):
+        run(config, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run/test.parquet").exists()
+
+
+def test_weights_that_are_not_finite_or_of_another_kind_or_no_tensors_are_refused(tmp_path, rejects):
+    path, classifier = tmp_path / "last.ckpt", build(SHORT)
+    name, weight = "model.head.weight", classifier.state_dict()["model.head.weight"]
+    for value, reason in (
+        (weight.clone().fill_(float("nan")), f"with finite {name}, got NaN or infinity: the training that wrote it "
+         "diverged"),
+        (weight.long(), f"with {name} of dtype torch.float32, got torch.int64"),
+        ([1.0], f"with a tensor {name}, got list"),
+    ):  # fmt: skip
+        torch.save({"state_dict": {**classifier.state_dict(), name: value}}, path)
+        with rejects(ValueError, f"{str(path)!r} must be a checkpoint of this run, {reason}."):
+            read_checkpoint(path, classifier)
+    torch.save({"state_dict": {**classifier.state_dict(), name: weight.bfloat16()}}, path)
+    read_checkpoint(path, classifier)
+
+
+def test_weights_alone_are_not_enough_to_go_on_from(unfinished, rejects):
+    last = unfinished / "checkpoints/last.ckpt"
+    shutil.copy(unfinished / "checkpoints/best.ckpt", last)
+    with rejects(
+        ValueError,
+        f"{str(last)!r} must be a checkpoint of this run that training can go on from, got one without "
+        "`optimizer_states`.",
+    ):
+        run(SHORT, unfinished, progress=False)

@@ -7,9 +7,13 @@ A sub-command NAME is a module ``adafocal.cli.NAME``, or the one in ``MODULES``,
 
 import argparse
 import importlib
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import adafocal
 from adafocal._text import printable, shown
@@ -30,13 +34,20 @@ USAGE = "usage: adafocal [-h] [--version] [--debug] COMMAND ..."
 DEBUG = "--debug"
 LONGEST = 4000  # characters of a sentence
 OUT_OF_MEMORY = ("not enough memory", "annot allocate memory", "can't allocate memory", "out of memory", "new thread")
+# What to do after an interrupt, where it is more than to begin anew.
+GOES_ON = {
+    "train": "the same command goes on from the last checkpoint",
+    "study": "the same command goes on: finished runs stay, and cut ones resume",
+}
+STOPPED = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
     What a user can mend is printed as one sentence, with status 2; anything else is a fault of ours and is called so,
-    with status 1. ``--debug``, anywhere in the line, shows the traceback of either.
+    with status 1. ``--debug``, anywhere in the line, shows the traceback of either. A process that is interrupted or
+    terminated cleans up, says how to go on, and ends with 130 or 143, as shells and schedulers expect.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in arguments
@@ -58,12 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     try:
-        status: int = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}").main(rest)
+        with _terminable():
+            status: int = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}").main(rest)
     except BrokenPipeError:
         return 1
-    except KeyboardInterrupt:
-        print(f"adafocal {command}: interrupted.", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, _TerminatedError) as error:
+        number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+        hint = GOES_ON.get(command, "the same command begins anew")
+        print(f"adafocal {command}: {STOPPED[number]}; {hint}.", file=sys.stderr)
+        return 128 + number
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -71,6 +85,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"adafocal {command}: {printable(sentence or _notice(error), longest=LONGEST)}", file=sys.stderr)
         return 2 if sentence else 1
     return status
+
+
+class _TerminatedError(BaseException):
+    """The process was told to end: no error, so that nothing on the way up takes it for one."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind the block, so that what it began is cleaned up; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise _TerminatedError
+
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def _sentence(error: Exception) -> str | None:

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
 
     from adafocal._checks import check_choice, check_integer
-    from adafocal._files import write_text
+    from adafocal._files import check_output, write_text
     from adafocal._scan import Names, count_rows, find_files, scan
     from adafocal.cli.console import PlainConsole
     from adafocal.report.evaluation import measure, to_json
@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
     if options.positive_class is not None:
         check_integer("positive-class", options.positive_class, minimum=0)
     files = find_files(options.files)
+    for output in ("json", "html"):
+        check_output(output, options[output], reads=files)
     names = Names(logits=options.logits, probs=options.probs, label=options.label, by=options.by)
     event = {"n_bins": options.bins, "positive_class": options.positive_class}
     with _progress(count_rows(files)) as advance:

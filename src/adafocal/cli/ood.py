@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +14,8 @@ from rich.text import Text
 
 from adafocal._checks import check_choice
 from adafocal._estimate import Estimate
-from adafocal._files import child, write_text
+from adafocal._files import check_output, child, write_text
+from adafocal._records import read_settings
 from adafocal._text import printable
 from adafocal.cli.console import PlainConsole, say
 from adafocal.errors import InvalidValueError
@@ -32,6 +32,9 @@ def main(arguments: list[str]) -> int:
         return compare_runs(options)
     if options.id is None or options.ood is None:
         raise InvalidValueError("`--run`, or both of `--id` and `--ood`, must be given.")
+    for output in ("json", "html"):
+        reads = [options.id, *options.ood, *([options.train] if options.train else [])]
+        check_output(output, options[output], reads=reads)
     train = None if options.train is None else load_predictions(options.train)
     rows = compare_scores(
         load_predictions(options.id),
@@ -72,11 +75,12 @@ def compare_runs(options: Namespace) -> int:
             raise InvalidValueError(f"`run` must hold finished runs, got {run!r}.")
         if options.pair is not None:
             check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
+        check_output("run", _record_of(run, options))
     for run in options.run:
         rows = compare_run(run, against, **settings)
         console.print(f"\n{run}")
         show(rows, options.level, console)
-        write_record(child(run, "ood", options.pair or "against", suffix=".json"), rows, options, run=str(run))
+        write_record(_record_of(run, options), rows, options, run=str(run))
         loss = read_summary(Path(run))["loss"]
         values += [(loss, row.ood_name, row.score_name, row.detection.auroc.value) for row in rows]
     if len(options.run) > 1:
@@ -84,9 +88,13 @@ def compare_runs(options: Namespace) -> int:
     return 0
 
 
+def _record_of(run: str, options: Namespace) -> Path:
+    return child(run, "ood", options.pair or "against", suffix=".json")
+
+
 def check_trained_on(run: str, name: str) -> None:
     """Raise unless a run was trained on the data set that a pair is for."""
-    settings = yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))
+    settings = read_settings(Path(run))
     if settings["data"]["name"] != name:
         raise InvalidValueError(
             f"`pair` must be for the data of the run, {settings['data']['name']}, got one for {name}."

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal predict``: predictions of a finished run on its own, corrupted or other data."""
 
+from pathlib import Path
+
 from adafocal.cli.console import say
 from adafocal.cli.options import command_parser
 
@@ -21,9 +23,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--features", type=bool, default=False, help="Keep the penultimate layer, for adafocal ood.")
     options = parser.parse_args(arguments)
 
+    from adafocal._files import check_output
+    from adafocal._records import own_files
+    from adafocal._tables import known_suffix
     from adafocal.data import DataConfig
     from adafocal.training.predict import predict_with
 
+    known_suffix(options.output)
+    check_output("output", options.output, reads=own_files(Path(options.run_dir)))
     other = options.name or options.path
     data = DataConfig(name=options.name or "other", root=options.root, path=options.path) if other else None
     predictions = predict_with(

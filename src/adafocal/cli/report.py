@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal report``: the page of a run or study, or its figures for a paper, from its files alone."""
 
+from pathlib import Path
+
 from adafocal.cli.console import say
 from adafocal.cli.options import command_parser
 
@@ -17,8 +19,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--column", type=str, default="single", help="Width of the figures: single or double.")
     options = parser.parse_args(arguments)
 
+    from adafocal._files import check_output, check_output_folder
+    from adafocal._records import own_files
     from adafocal.report import write_figures, write_page
 
+    page = options.output or (None if options.figures is not None else Path(options.folder) / "report.html")
+    check_output("output", page, reads=own_files(Path(options.folder)))
+    check_output_folder("figures", options.figures)
     if options.figures is not None:
         for path in write_figures(options.folder, options.figures, file_format=options.format, column=options.column):
             say(f"figure {path}")

@@ -8,12 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adafocal._files import check_output
+from adafocal._tables import known_suffix
 from adafocal._text import printable
 from adafocal.calibration import evaluate
 from adafocal.cli.console import PlainConsole
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions, load_predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
+from adafocal.scaling.files import check_suffix
 
 # Which methods take which option; the options are left out unless given, so that the methods' own defaults hold.
 TAKEN_BY = {
@@ -42,6 +45,8 @@ def _fit(options: Any, console: Console) -> None:
             raise InvalidValueError(
                 f"`{name}` must go with {' or '.join(TAKEN_BY[name])}, got method {options.method!r}."
             )
+    check_output("output", options.output, reads=[options.validation])
+    check_suffix(options.output)
     predictions = load_predictions(options.validation)
     fitted = METHODS[options.method](predictions, **given)
     fitted.save(options.output)
@@ -58,6 +63,8 @@ def _fit(options: Any, console: Console) -> None:
 
 
 def _apply(options: Any, console: Console) -> None:
+    known_suffix(options.output)
+    check_output("output", options.output, reads=[options.scaling, options.predictions])
     fitted, predictions = load_scaling(options.scaling), load_predictions(options.predictions)
     after = fitted.apply(predictions)
     after.save(options.output)

@@ -45,24 +45,28 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(study: Any, executor: Any, console: Any) -> int:
+    from adafocal._locks import working_on
     from adafocal.study.execute import execute
     from adafocal.study.results import write_results
 
-    study.write()
-    failures = execute(study.runs, executor=executor, console=console)
-    if any(run.finished for run in study.runs):
-        _show(study.folder, write_results(study, [failure.plain() for failure in failures]), console)
+    with working_on(study.folder, "study_dir", inside=study.places()):
+        study.write()
+        failures = execute(study.runs, executor=executor, console=console)
+        if any(run.finished for run in study.runs):
+            _show(study.folder, write_results(study, [failure.plain() for failure in failures]), console)
     for failure in failures:
         console.print(f"failed: {failure.run.folder}: {failure.reason}")
     return 1 if failures else 0
 
 
 def _compare(options: Namespace, console: Any) -> int:
+    from adafocal._locks import working_on
     from adafocal.study.compare import compare_folders
 
     names = "-".join(Path(folder).resolve().name for folder in options.compare)
     folder = Path(options.study_dir or Path("runs") / f"compare-{_short(names)}")
-    _show(folder, compare_folders(options.compare, folder, baseline=options.baseline), console)
+    with working_on(folder, "study_dir", inside=["tables"]):
+        _show(folder, compare_folders(options.compare, folder, baseline=options.baseline), console)
     return 0
 
 

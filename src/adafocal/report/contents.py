@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads run and study folders into what the page shows."""
 
-import csv
-import json
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from adafocal._records import (
+    COMPARISON,
+    DETECTIONS,
+    EXAMPLES,
+    read_history,
+    read_provenance,
+    read_record,
+    read_settings,
+    read_summary,
+)
 from adafocal.calibration import BinStats
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
@@ -158,7 +164,7 @@ def read_contents(folder: str | Path) -> Contents:
 
 
 def _read_study(folder: Path) -> Contents:
-    comparison = _read_json(folder / "comparison.json")
+    comparison = read_record(folder / "comparison.json", COMPARISON)
     experiments = [
         Experiment(
             name=entry["name"],
@@ -177,46 +183,27 @@ def _read_study(folder: Path) -> Contents:
         title=f"{n_losses} loss{'es' if n_losses > 1 else ''} on {places}",
         experiments=experiments,
         settings={entry["name"]: entry["settings"] for entry in comparison["experiments"]},
-        provenance=_read_json(folder / "provenance.json"),
+        provenance=read_provenance(folder),
         comparison=comparison,
     )
 
 
 def read_run(folder: Path) -> RunContents:
     """Read one finished run folder."""
-    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    settings = read_settings(folder)
     examples = folder / "examples.json"
     return RunContents(
         folder=folder,
         settings=settings,
-        provenance=_read_json(folder / "provenance.json"),
-        history=_read_history(folder / "metrics.csv"),
-        summary=_read_json(folder / "summary.json"),
+        provenance=read_provenance(folder),
+        history=read_history(folder),
+        summary=read_summary(folder),
         outcome=outcome_of(Predictions.load(folder / "test.parquet"), n_bins=settings["n_bins"]),
-        examples=_read_json(examples) if examples.exists() else {},
-        ood={file.stem: _read_json(file) for file in sorted((folder / "ood").glob("*.json"))},
+        examples=read_record(examples, EXAMPLES) if examples.exists() else {},
+        ood={file.stem: read_record(file, DETECTIONS) for file in sorted((folder / "ood").glob("*.json"))},
     )
 
 
 def pooled_stats(runs: list[RunContents]) -> BinStats:
     """Add the bins of several runs: merging is adding."""
     return pooled([run.outcome for run in runs]).stats
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
-
-
-def _read_history(path: Path) -> list[dict[str, float]]:
-    """Read the columns of numbers; an epoch may leave some empty."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: _float(value) for name, value in row.items()} for row in rows]
-
-
-def _float(value: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return nan

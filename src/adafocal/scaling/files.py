@@ -15,10 +15,15 @@ Fitted = TypeVar("Fitted")
 
 def write_fitted(path: str | Path, method: str, parameters: Mapping[str, Any]) -> None:
     """Write a method's name and parameters (numbers, strings and lists) as JSON; floats are kept exactly."""
-    if Path(path).suffix.lower() != ".json":
-        raise InvalidValueError(f"`path` must end in .json, got {str(path)!r}.")
+    check_suffix(path)
     content = {"format": FORMAT, "method": method, **parameters}
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def check_suffix(path: str | Path) -> None:
+    """Refuse a path that does not end in ``.json``."""
+    if Path(path).suffix.lower() != ".json":
+        raise InvalidValueError(f"`path` must end in .json, got {str(path)!r}.")
 
 
 def read_fitted(path: str | Path, builders: Mapping[str, Callable[..., Fitted]]) -> Fitted:

@@ -2,6 +2,8 @@
 """Compares finished studies and runs with one another, where their data allow it."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adafocal._files import write_text
+from adafocal._records import COMPARISON, read_record
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
+from adafocal.study.plan import check_own
 from adafocal.study.results import Result, compare, read_result, write_comparison
 from adafocal.training.provenance import provenance
 
@@ -39,10 +43,9 @@ def compare_folders(
     """
     output = Path(output)
     places = _distinct([Path(folder) for folder in folders])
-    if output.exists() and any(output.iterdir()) and not (output / "comparison.json").exists():
-        raise InvalidValueError(f"`study_dir` must be new or hold a comparison, got {str(output)!r} with other files.")
     if (output / "study.yaml").exists():
         raise InvalidValueError(f"`study_dir` must not be a study folder, got {str(output)!r}: choose another folder.")
+    check_own(output, "comparison.json", COMPARISON, "hold a comparison")
     read = [_read(place) for place in places]
     own_baseline, said = read[0][0], {name: value for _, part, _ in read[::-1] for name, value in part.items()}
     labels = _labels(places)
@@ -81,7 +84,7 @@ def _read(folder: Path) -> tuple[str, Said, list[Result]]:
     path = folder / "comparison.json"
     if not path.exists():
         raise InvalidValueError(f"`compare` must name finished run or study folders, got {str(folder)!r}.")
-    held = json.loads(path.read_text(encoding="utf-8"))
+    held = read_record(path, COMPARISON)
     results = [
         replace(
             read_result(folder / run["folder"], experiment=experiment["name"]), loss=entry["loss"], title=entry["title"]
@@ -172,5 +175,9 @@ def _other_samples(result: Result, reference: Result) -> str | None:
 
 
 def _test_rows(folder: Path) -> Any:
-    with np.load(folder / "splits.npz", allow_pickle=False) as rows:
-        return rows["test"] if "test" in rows else np.empty(0)
+    path = folder / "splits.npz"
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as rows:
+            return rows["test"] if "test" in rows else np.empty(0)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InvalidValueError(f"{str(path)!r} must be a whole npz file of a run, got one with {error}.") from error

@@ -6,8 +6,8 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,9 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
         console.print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished already.")
     executor = executor or local_executor(missing)
     failures = []
-    with overview(missing, executor.workers, console) as shown:
-        for outcome in executor.outcomes(_train, missing):
+    ended = _closed(executor.outcomes(_train, missing))
+    with overview(missing, executor.workers, console) as shown, ended as outcomes:
+        for outcome in outcomes:
             if outcome is None:
                 shown.refresh()
                 continue
@@ -63,6 +64,16 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
             if reason:
                 failures.append(Failure(run, reason))
     return failures
+
+
+@contextmanager
+def _closed(outcomes: Iterator[Outcome | None]) -> Iterator[Iterator[Outcome | None]]:
+    """End the work with the block, also where the process is told to end, so that no worker outlives it."""
+    try:
+        yield outcomes
+    finally:
+        if isinstance(outcomes, Generator):
+            outcomes.close()
 
 
 def local_executor(runs: Sequence[Run], workers: int | None = None, cores: int | None = None) -> LocalExecutor:

@@ -14,6 +14,7 @@ import yaml
 
 from adafocal._checks import check_choice
 from adafocal._files import safe_name, write_text
+from adafocal._records import FOLDERS, STUDY, is_beginning, read_record, read_settings
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
@@ -139,19 +140,20 @@ class Study:
         """Give the folder of a run."""
         return self.folder / "runs" / experiment / f"{loss}-s{seed}"
 
+    def places(self) -> list[str]:
+        """Give the folders in the study folder that hold files, whether or not they are there."""
+        runs = [run.folder.relative_to(self.folder) for run in self.runs]
+        return ["tables", *(str(run / part) for run in runs for part in ("", *FOLDERS))]
+
     def check_folder(self) -> None:
         """Refuse a folder that holds runs of other settings, or other files; more of anything else is welcome.
 
         Raises:
             ValueError: If the folder holds either.
         """
-        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / "study.yaml").exists():
-            raise InvalidValueError(
-                f"`study_dir` must be new or a study folder, got {str(self.folder)!r} with other files."
-            )
+        check_own(self.folder, "study.yaml", STUDY, "a study folder")
         for run in self.runs:
-            path = run.folder / "config.yaml"
-            if path.exists() and yaml.safe_load(path.read_text(encoding="utf-8")) != plain(run.config):
+            if (run.folder / "config.yaml").exists() and read_settings(run.folder) != plain(run.config):
                 raise InvalidValueError(
                     f"`study_dir` must be new, or hold runs of the same settings, got {str(self.folder)!r}, whose "
                     f"{run.name} has others: choose another folder."
@@ -175,6 +177,18 @@ class Study:
         grid = {"losses": list(self.losses), "seeds": list(self.seeds), "baseline": self.baseline}
         write_text(self.folder / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
         write_text(self.folder / "study.yaml", yaml.safe_dump({**grid, "experiments": experiments}, sort_keys=False))
+
+
+def check_own(folder: Path, mark: str, shape: Any, kind: str) -> None:
+    """Refuse to write into a folder of somebody else's: one with files of which none is our ``mark``.
+
+    Raises:
+        ValueError: If it is one; a folder whose first writing was cut short is not.
+    """
+    if (folder / mark).exists():
+        read_record(folder / mark, shape)
+    elif folder.exists() and any(not is_beginning(entry) for entry in folder.iterdir()):
+        raise InvalidValueError(f"`study_dir` must be new or {kind}, got {str(folder)!r} with other files.")
 
 
 def grid_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:

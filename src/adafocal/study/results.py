@@ -23,9 +23,8 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from adafocal._files import write_rows, write_text
+from adafocal._records import read_settings, read_summary
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
 from adafocal.study.metrics import COMPARED, METRICS, test_metrics
@@ -59,8 +58,7 @@ class Result:
 
 def read_result(folder: Path, *, experiment: str) -> Result:
     """Read a finished run folder."""
-    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    settings, summary = read_settings(folder), read_summary(folder)
     loss = settings["loss"]
     title = loss_title(loss, settings.get("loss_args"))
     return Result(experiment, loss, title, settings["seed"], folder, settings, test_metrics(summary))
@@ -111,9 +109,9 @@ def write_results(study: Study, failures: Sequence[Mapping[str, Any]] = ()) -> d
 
 
 def write_comparison(folder: Path, comparison: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``results.csv`` and ``comparison.json``."""
-    write_rows(folder / "results.csv", rows)
+    """Write ``comparison.json``, by which the folder is known, and ``results.csv``."""
     write_text(folder / "comparison.json", json.dumps(comparison, indent=2, allow_nan=False) + "\n")
+    write_rows(folder / "results.csv", rows)
 
 
 def compare(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The run folder: made once, by the first process, and kept for runs of the same settings."""
 
+import argparse
 import json
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,41 @@ import yaml
 
 from adafocal._checks import require
 from adafocal._files import write_text
-from adafocal.errors import InvalidValueError
-from adafocal.training.config import CARRIED_OUT, TrainConfig, plain
+from adafocal._locks import is_ours
+from adafocal._records import (
+    BEGINNING,
+    DETECTIONS,
+    FOLDERS,
+    SETTINGS_FILE,
+    WRITTEN,
+    is_beginning,
+    misfit,
+    read_provenance,
+    read_record,
+    read_settings,
+    read_summary,
+)
+from adafocal.errors import AdafocalError, InvalidValueError
+from adafocal.training.config import CARRIED_OUT, TrainConfig, from_plain, plain
 from adafocal.training.provenance import provenance
 
 require("lightning.pytorch", extra="train")
 
 from lightning.pytorch.utilities import rank_zero_only  # noqa: E402
+
+__all__ = [
+    "FOLDERS",
+    "begin_folder",
+    "check_folder",
+    "first_process",
+    "is_finished",
+    "is_left_over",
+    "process_rank",
+    "read_config",
+    "read_summary",
+]
+
+STUDYS_LOG = "log.txt"
 
 
 def process_rank() -> int:
@@ -29,22 +58,73 @@ def first_process() -> bool:
     return process_rank() == 0
 
 
-def prepare_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:
-    """Make the run folder with its settings and provenance, or accept one that holds the same settings."""
-    settings = folder / "config.yaml"
-    if overwrite and settings.exists():
-        shutil.rmtree(folder)
-    if settings.exists():
-        if _computed(yaml.safe_load(settings.read_text(encoding="utf-8"))) != _computed(plain(config)):
+def check_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds anything but a run of the same settings, or with ``overwrite`` a run; changes nothing.
+
+    Raises:
+        ValueError: If it does.
+    """
+    if not (folder / SETTINGS_FILE).exists():
+        if folder.exists() and any(not (entry.name == STUDYS_LOG or is_beginning(entry)) for entry in folder.iterdir()):
             raise InvalidValueError(
-                f"`run_dir` must be new, or hold a run of the same settings, got {str(folder)!r}: "
-                "choose another folder or add --overwrite."
+                f"`run_dir` must be new or a run folder, got {str(folder)!r}, which holds other files."
             )
-        return
-    if folder.exists() and any(entry.name != "log.txt" for entry in folder.iterdir()):
-        raise InvalidValueError(f"`run_dir` must be new or a run folder, got {str(folder)!r}, which holds other files.")
-    write_text(folder / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
-    write_text(settings, yaml.safe_dump(plain(config), sort_keys=False))
+    elif overwrite:
+        _check_overwrite(folder)
+    elif _computed(read_settings(folder)) != _computed(plain(config)):
+        raise InvalidValueError(
+            f"`run_dir` must be new, or hold a run of the same settings, got {str(folder)!r}: "
+            "choose another folder or add --overwrite."
+        )
+
+
+def begin_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:
+    """Write settings and provenance into a folder that was checked, unless they are there; ``overwrite`` clears it.
+
+    The settings come last of both, and are the last that is left of an earlier run: whenever the process is killed, the
+    folder is one that the same command accepts.
+    """
+    if (folder / SETTINGS_FILE).exists():
+        if not overwrite:
+            return
+        _clear(folder)
+    write_text(folder / BEGINNING, json.dumps(provenance(), indent=2) + "\n")
+    write_text(folder / SETTINGS_FILE, yaml.safe_dump(plain(config), sort_keys=False))
+
+
+def _check_overwrite(folder: Path) -> None:
+    for place in (folder, *(folder / name for name in FOLDERS)):
+        if place.is_symlink():
+            raise InvalidValueError(
+                f"`run_dir` must be a folder and hold its own folders to be overwritten, got {str(place)!r}, a link to "
+                f"{str(place.resolve())!r}."
+            )
+    try:
+        read_settings(folder)
+        read_provenance(folder)
+    except (AdafocalError, OSError) as error:
+        raise InvalidValueError(
+            f"`run_dir` must hold a run of adafocal to be overwritten, got {str(folder)!r}, which is none that can be "
+            f"told ({error}) Choose another folder, or remove it yourself."
+        ) from error
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run wrote, but for its settings and provenance; all else stays, also what links lead to."""
+    for pattern in WRITTEN:
+        for path in folder.glob(pattern):
+            if path.is_symlink() or (path.is_file() and (path.parent.name != "ood" or _is_comparison(path))):
+                path.unlink()
+    for name in FOLDERS:
+        with suppress(OSError):  # not there, or something of somebody else's is in it
+            (folder / name).rmdir()
+
+
+def _is_comparison(path: Path) -> bool:
+    try:
+        return misfit(read_record(path, dict), DETECTIONS) is None
+    except (AdafocalError, OSError):
+        return False
 
 
 def _computed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -52,12 +132,31 @@ def _computed(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in CARRIED_OUT}
 
 
+def read_config(folder: Path) -> TrainConfig:
+    """Read the settings of a run, each of its type.
+
+    Raises:
+        ValueError: If ``config.yaml`` is damaged or holds what are no settings.
+    """
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    settings = read_settings(folder)
+    try:
+        return from_plain(parser.parse_object(settings).as_dict())
+    except (argparse.ArgumentError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        path = folder / SETTINGS_FILE
+        raise InvalidValueError(f"{str(path)!r} must hold the settings of a run, got others: {reason}.") from error
+
+
 def is_finished(folder: Path) -> bool:
     """Say whether a run has ended and written its results."""
     return (folder / "summary.json").exists()
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """Read the results of a finished run."""
-    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return summary
+def is_left_over(folder: Path) -> bool:
+    """Say whether a folder holds the lock or a temporary file of a process, killed or alive."""
+    places = (folder, *(folder / name for name in FOLDERS))
+    return any(is_ours(entry.name) for place in places if place.is_dir() for entry in place.iterdir())

@@ -2,6 +2,7 @@
 """Metrics and gammas per epoch, kept in checkpoints and written to ``metrics.csv`` after each epoch."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,9 @@ class History(L.Callback):
             write_rows(self.path, self.rows)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=trainer.current_epoch)
+
+
+def history_of(checkpoint: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Give the rows that a checkpoint holds."""
+    rows: list[dict[str, float]] = checkpoint.get("callbacks", {}).get(History.__qualname__, {}).get("rows", [])
+    return rows

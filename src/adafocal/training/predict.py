@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from adafocal.data import DataConfig, Split, corrupt
@@ -17,8 +16,7 @@ from adafocal.predictions import Predictions
 from adafocal.training.batches import TensorBatches
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
 from adafocal.training.classifier import Classifier
-from adafocal.training.config import from_plain
-from adafocal.training.folder import is_finished
+from adafocal.training.folder import is_finished, read_config
 from adafocal.training.run import build
 from adafocal.training.voxels import VoxelSample, counted_rows
 
@@ -90,7 +88,7 @@ def load_classifier(folder: str | Path) -> Classifier:
     folder = Path(folder)
     if not is_finished(folder):
         raise InvalidValueError(f"`run_dir` must hold a finished run, got {str(folder)!r}.")
-    classifier = build(from_plain(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))))
+    classifier = build(read_config(folder))
     weights = folder / (BEST if classifier.config.select == "best" else LAST)
     classifier.load_state_dict(read_checkpoint(weights, classifier)["state_dict"])
     return classifier.eval()

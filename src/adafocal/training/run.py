@@ -20,8 +20,9 @@ A run that labels voxels writes a table of cases besides, see segmentation.py.
 """
 
 import json
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import torch.distributed as dist
 
 from adafocal._checks import require
 from adafocal._files import write_text
+from adafocal._locks import working_on
 from adafocal.data import load_splits
 from adafocal.errors import LostProcessError
 from adafocal.losses import make_loss
@@ -36,10 +38,20 @@ from adafocal.models import make_model
 from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
-from adafocal.training.folder import first_process, is_finished, prepare_folder, process_rank, read_summary
+from adafocal.training.folder import (
+    FOLDERS,
+    begin_folder,
+    check_folder,
+    first_process,
+    is_finished,
+    is_left_over,
+    process_rank,
+    read_summary,
+)
+from adafocal.training.history import history_of
 from adafocal.training.results import sample_results
 from adafocal.training.segmentation import dense_results
-from adafocal.training.trainer import make_trainer, quiet_lightning
+from adafocal.training.trainer import make_trainer, quiet_lightning, restart_events
 
 require("lightning.pytorch", extra="train")
 
@@ -52,36 +64,43 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     Args:
         config: Settings of the run.
         folder: The run folder.
-        overwrite: Delete what the folder holds and start anew.
+        overwrite: Remove what an earlier run wrote into the folder, once this one is built, and start anew.
         progress: Show a progress bar.
 
     Returns:
         What ``summary.json`` holds.
 
     Raises:
-        ValueError: If a setting is out of range, the folder holds other things or a run of other settings, or its
-            checkpoint is damaged or does not fit.
+        ValueError: If a setting is out of range, the folder holds other things or a run of other settings, another
+            process works on it, or its checkpoint is damaged or does not fit. The folder is then as it was.
         OSError: If the folder or a checkpoint cannot be written, or another process of the run died; the last
             checkpoint is as it was.
     """
     folder = Path(folder)
+    if not overwrite and is_finished(folder) and not is_left_over(folder):
+        check_folder(config, folder, overwrite=False)
+        return read_summary(folder)
+    with working_on(folder, "run_dir", inside=FOLDERS) if first_process() else nullcontext():
+        return _run(config, folder, overwrite=overwrite, progress=progress)
+
+
+def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) -> dict[str, Any]:
     if first_process():
-        prepare_folder(config, folder, overwrite=overwrite)
-    # Where another process may still be deleting the folder, what it holds does not count.
-    settled = first_process() or not overwrite
-    if settled and is_finished(folder):
+        check_folder(config, folder, overwrite=overwrite)
+    # Where the first process is about to overwrite the folder, what it holds does not count.
+    if not overwrite and is_finished(folder):
         return read_summary(folder)
     classifier = build(config)
-    last = folder / LAST
-    resumed = last if settled and last.exists() else None
-    if resumed is not None:
-        read_checkpoint(resumed, classifier)
+    resumed = folder / LAST if not overwrite and (folder / LAST).exists() else None
+    held = {} if resumed is None else read_checkpoint(resumed, classifier, to_go_on=True)
     trainer = make_trainer(config, folder, classifier, progress=progress)
-    if first_process():
+    if first_process():  # and not before all of this could be built
+        begin_folder(config, folder, overwrite=overwrite)
         classifier.splits.save_rows(folder / "splits.npz")
+        restart_events(trainer, folder, history_of(held))
     if config.compile:
         classifier.model.compile()
-    with quiet_lightning(), _deaths_told(folder):
+    with quiet_lightning(), _deaths_told(folder), _all_processes_stop(trainer):
         trainer.fit(classifier, ckpt_path=resumed, weights_only=True)
         chosen = folder / BEST if config.select == "best" else None
         write = dense_results if classifier.splits.dense else sample_results
@@ -96,6 +115,21 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     if first_process():
         write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+@contextmanager
+def _all_processes_stop(trainer: Any) -> Iterator[None]:
+    """Stop the processes that Lightning started too, and let an interrupt be one, which Lightning makes an exit."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except BaseException as error:
+        if hasattr(trainer.strategy.launcher, "kill"):
+            trainer.strategy.launcher.kill(signal.SIGTERM)
+        if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, handler)  # Lightning has switched it off
+            raise KeyboardInterrupt from None
+        raise
 
 
 @contextmanager

@@ -3,14 +3,17 @@
 
 import inspect
 import logging
+import signal
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from adafocal._checks import check_choice, require
-from adafocal.errors import InvalidValueError
+from adafocal._records import EVENTS
+from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.checkpoints import BEST, LAST, AtomicCheckpointIO
@@ -52,7 +55,9 @@ def make_trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, p
                 enable_model_summary=False,
                 log_every_n_steps=1,
             )
-        except MisconfigurationException as error:
+        except AdafocalError:
+            raise
+        except (MisconfigurationException, ValueError) as error:
             raise InvalidValueError(f"Lightning cannot train this way: {error}") from error
 
 
@@ -97,7 +102,31 @@ def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> lis
         for path, settings in ((BEST, best), (LAST, last))
     ]
     history = History(folder / "metrics.csv", n_bins=config.n_bins)
-    return [*adapting, LossEpochCallback(), history, *stopping, *checkpoints]
+    return [_SignalOfTheCaller(), *adapting, LossEpochCallback(), history, *stopping, *checkpoints]
+
+
+def restart_events(trainer: L.Trainer, folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Begin TensorBoard's files anew with the epochs of a checkpoint: a killed run may have told of one too many."""
+    logger, place = trainer.logger, folder / "tensorboard"
+    if not isinstance(logger, L.loggers.TensorBoardLogger) or Path(logger.log_dir).resolve() != place.resolve():
+        return
+    for file in place.glob(EVENTS):
+        file.unlink()
+    for row in rows:
+        logger.log_metrics(dict(row), step=int(row["epoch"]))
+
+
+class _SignalOfTheCaller(L.Callback):
+    """Leave SIGTERM to who called the trainer; Lightning's own handler would end the process with status 0."""
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def _restore(self, trainer: Any, pl_module: Any) -> None:
+        if threading.current_thread() is threading.main_thread() and self.handler is not None:
+            signal.signal(signal.SIGTERM, self.handler)
+
+    on_train_start = on_predict_start = _restore
 
 
 class _EarlyStopping(L.callbacks.EarlyStopping):

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command that is stopped at any of its file operations ends as an unbroken one when it is given again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HARNESS = Path(__file__).parents[1] / "killing.py"
+TRAIN = ["train", "--epochs", "1", "--run_dir", "{}/run", "--progress", "false"]
+RUN = ["run", "{}/run"]
+STUDY = ["study", "--epochs", "1", "--losses", "cross_entropy", "adafocal", "--seeds", "0", "--study_dir", "{}/study"]
+TEST, VALIDATION = "{}/run/test.parquet", "{}/run/validation.parquet"
+FIT = ["scale", "fit", VALIDATION, "-o", "{}/scaled/T.json"]
+OOD = ["ood", "--run", "{}/run", "--against", "gaussian_noise-5", "--scores", "msp", "--n_resamples", "10"]
+PAIR = ["ood", "--id", TEST, "--ood", VALIDATION, "--n_resamples", "10"]
+QUICK = {"run": {"command": RUN}, "scale fit": {"before": [RUN], "command": FIT}}
+LONG = {
+    "train": {"command": TRAIN},
+    "train, the best epoch": {"command": [*TRAIN, "--select", "best", "--epochs", "2"]},
+    "train, overwriting": {"before": [TRAIN], "command": [*TRAIN, "--seed", "1", "--overwrite", "true"]},
+    "train, terminated": {"command": TRAIN, "signal": "TERM"},
+    "train, interrupted": {"command": TRAIN, "signal": "INT"},
+    "study": {"command": STUDY},
+    "study, terminated": {"command": STUDY, "signal": "TERM"},
+    "study of studies": {
+        "before": [STUDY, RUN],
+        "command": ["study", "--compare", "{}/study", "{}/run", "--study_dir", "{}/both"],
+    },
+    "predict": {"before": [RUN], "command": ["predict", "{}/run", "-o", "{}/p.npz", "--features", "true"]},
+    "evaluate": {"before": [RUN], "command": ["evaluate", TEST, "--json", "{}/e/e.json", "--html", "{}/e/e.html"]},
+    "scale apply": {"before": [RUN, FIT], "command": ["scale", "apply", "{}/scaled/T.json", TEST, "-o", "{}/s.csv"]},
+    "ood": {
+        "before": [RUN],
+        "command": [*PAIR, "--json", "{}/o.json", "--html", "{}/o.html"],
+    },
+    "ood of a run": {"before": [RUN], "command": OOD},
+    "report": {"before": [RUN], "command": ["report", "{}/run", "-o", "{}/r.html", "--figures", "{}/figures"]},
+}  # fmt: skip
+
+
+def stopped_everywhere(folder, *scenarios):
+    command = [sys.executable, str(HARNESS), str(folder), *map(json.dumps, scenarios)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_run_and_a_scaling_killed_at_any_file_operation_end_as_unbroken_ones(tmp_path):
+    run, scaling = stopped_everywhere(tmp_path, *QUICK.values())
+
+    assert run["problems"] == scaling["problems"] == []
+    assert run["operations"] > 70
+    assert scaling["operations"] > 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_any_command_stopped_at_any_file_operation_ends_as_an_unbroken_one(name, tmp_path):
+    [found] = stopped_everywhere(tmp_path, LONG[name])
+
+    assert found["problems"] == []
+    assert found["operations"] > 4
