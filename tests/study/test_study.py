@@ -170,7 +170,7 @@ def test_a_failed_run_is_told_with_its_reason_and_does_not_stop_the_others(tmp_p
 
     assert [failure.run.config.loss for failure in failures] == ["adafocal"]
     assert "`loss_args` of adafocal must be among" in failures[0].reason
-    assert "failed: ValueError" in out.file.getvalue()
+    assert "failed: `loss_args` of adafocal must be among" in out.file.getvalue()
     assert "time to go" in out.file.getvalue() or "to go)" in out.file.getvalue()
     assert "Traceback" in (tmp_path / "study/runs/digits/adafocal-s0/log.txt").read_text()
     assert [entry["loss"] for entry in comparison["experiments"][0]["losses"]] == ["cross_entropy"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from adafocal.errors import AdafocalError
 from adafocal.study.executor import Executor, LocalExecutor, Outcome
 from adafocal.study.overview import overview
 from adafocal.study.plan import Run
@@ -111,5 +112,6 @@ def _train(run: Run) -> tuple[float, str | None]:
             train(run.config, run.folder, progress=False)
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            said = str(error) if isinstance(error, AdafocalError) else f"{type(error).__name__}: {error}"
+            reason = " ".join(said.split())
     return time.monotonic() - began, reason
