@@ -15,6 +15,7 @@ from adafocal._checks import (
     check_labels_match,
     check_same_shape,
     check_tensor,
+    traced,
 )
 from adafocal._dtypes import HALF, at_least_float32
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -178,10 +179,15 @@ def check_distributions(
     if values.numel() == 0:
         return
     wide, allowed = at_least_float32(values.detach()), tolerance(dtype or values.dtype)
+    if counted is None and wide.device.type == "cpu" and not traced():
+        # NumPy runs these short sums without waiting for threads, which is several times faster on a busy machine.
+        rows = wide.numpy()
+        sums = rows.sum(axis=axis)
+        if rows.min() >= 0 and sums.min() >= 1 - allowed and sums.max() <= 1 + allowed:
+            return
     summed = wide.sum(dim=axis)
     if counted is None:
-        low, high = summed.aminmax()
-        good = (low >= 1 - allowed) & (high <= 1 + allowed) & (wide.amin() >= 0)
+        good = _distributed(summed, wide.amin(dim=axis), allowed).all()
     else:
         good = (_distributed(summed, wide.amin(dim=axis), allowed) | ~counted).all()
     if good:
