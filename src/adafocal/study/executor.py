@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 # A worker that dies may have been in the way of something else; one that dies twice on one item has a reason.
 ATTEMPTS = 2
 TICK = 0.5  # seconds
+GRACE = 5.0  # seconds that a worker has to clean up when it is told to end
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class LocalExecutor:
                             yield outcome or Outcome(index, error=WorkerDiedError())
         finally:
             for worker in workers:
+                worker.process.terminate()
+            for worker in workers:
                 worker.stop()
 
 
@@ -145,6 +148,8 @@ class _Worker:
         return Outcome(index, value, error)
 
     def stop(self) -> None:
+        self.process.terminate()
+        self.process.join(GRACE)
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -153,6 +158,7 @@ class _Worker:
 def _serve(pipe: Any, threads: int, device: int | None) -> None:
     """Work on what the pipe brings until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
+    signal.signal(signal.SIGTERM, _exit)
     Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
@@ -172,6 +178,10 @@ def _serve(pipe: Any, threads: int, device: int | None) -> None:
             pipe.send(reply)
         except (pickle.PicklingError, AttributeError, TypeError):
             pipe.send((None, RuntimeError(repr(reply[1] or reply[0]))))
+
+
+def _exit(number: int, _: Any) -> None:
+    raise SystemExit(128 + number)
 
 
 def _end_with_parent() -> None:
