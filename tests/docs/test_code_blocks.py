@@ -26,7 +26,7 @@ EXEMPTIONS: dict[str, int] = {}
 SILENT = ("", "text", "yaml", "toml", "{toctree}")
 
 
-class Parsed(Exception):  # noqa: N818
+class Parsed(BaseException):  # noqa: N818
     """The options were accepted; the command has not started."""
 
 
