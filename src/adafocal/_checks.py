@@ -3,6 +3,7 @@
 
 import importlib
 import math
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 
+LARGEST = sys.float_info.max
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -37,7 +39,7 @@ def check_number(
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidTypeError(f"`{name}` must be {rule}, got {value!r}.")
     inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
-    if not (math.isfinite(value) and inside):
+    if not (abs(value) <= LARGEST and inside):  # an integer may be larger than any float
         raise InvalidValueError(f"`{name}` must be {rule}, got {value}.")
 
 

@@ -3,6 +3,7 @@
 
 import csv
 import hashlib
+import json
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adafocal._locks import TEMPORARY, is_at, sweep, try_lock
-from adafocal._text import is_hidden, shown
+from adafocal._text import is_hidden, printable, shown
 from adafocal.errors import InvalidValueError
 
 LONGEST_NAME = 160  # bytes; file systems end at 255, and suffixes and marks of temporary files come on top
@@ -164,6 +165,39 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_json(path: str | Path, *, finite: bool = False) -> Any:
+    """Read a JSON file, whoever wrote it.
+
+    Args:
+        path: The file.
+        finite: Whether NaN and infinity, which are no JSON, are refused.
+
+    Raises:
+        ValueError: If it is not UTF-8, no JSON, nested too deeply, or an object has a name twice.
+        OSError: If it cannot be read.
+    """
+
+    def refused(constant: str) -> None:
+        raise InvalidValueError(f"{constant} is no number of JSON")
+
+    constants = {"parse_constant": refused} if finite else {}
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        return json.loads(text, object_pairs_hook=_each_once, **constants)  # type: ignore[arg-type]
+    except RecursionError as error:
+        raise InvalidValueError(f"{shown(str(path))} must be a JSON file, got one nested too deeply.") from error
+    except ValueError as error:
+        why = printable(str(error), longest=200)
+        raise InvalidValueError(f"{shown(str(path))} must be a JSON file, got {why}.") from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise InvalidValueError("an object with a name twice")
+    return named
 
 
 def _umask() -> int:

@@ -21,6 +21,7 @@ from adafocal._text import shown
 from adafocal.errors import InvalidValueError
 
 ENCRYPTED = 0x1
+READABLE = "a readable npz file"
 
 
 class Arrays:
@@ -72,8 +73,12 @@ def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 @contextmanager
-def open_npz(file: Path) -> Iterator[Arrays]:
+def open_npz(file: Path, rule: str = READABLE) -> Iterator[Arrays]:
     """Open an npz file; what is wrong with it is said in one sentence.
+
+    Args:
+        file: The file.
+        rule: What it must be.
 
     Raises:
         ValueError: If the file, or an array that is read, is damaged, encrypted or not plain.
@@ -81,13 +86,15 @@ def open_npz(file: Path) -> Iterator[Arrays]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield Arrays(archive)
+    except FormatError as error:
+        raise FormatError(error.rule.replace(READABLE, rule)) from error
     except InvalidValueError:
         raise
     except (
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError,
         NotImplementedError, OverflowError,
     ) as error:  # fmt: skip
-        raise FormatError.unreadable("npz", error) from error
+        raise FormatError(FormatError.unreadable("npz", error).rule.replace(READABLE, rule)) from error
 
 
 def read_npz(file: Path, names: Names, numbers: int) -> Iterator[Piece]:

@@ -31,28 +31,28 @@ def read_parquet(
     Raises:
         ValueError: If the file is damaged, lacks a column, or a row has no value or another length.
     """
-    with _faults():
+    with parquet_faults():
         # Without a buffer of whole row groups, memory does not depend on how the file was written.
         table = require("pyarrow.parquet", extra="report").ParquetFile(
             file, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
         )
     with table:
-        with _faults():
+        with parquet_faults():
             header = table.schema_arrow.names
         columns = find_columns(header, names)
-        with _faults():
+        with parquet_faults():
             size = _rows(table.metadata, columns, numbers)
             batches = table.iter_batches(batch_size=size, columns=columns.wanted, row_groups=row_groups)
         empty = first_row == 0
         while True:
-            with _faults():
+            with parquet_faults():
                 batch = next(batches, None)
             if batch is None:
                 break
             yield _piece(file, columns, batch, first_row)
             first_row, empty = first_row + batch.num_rows, False
         if empty:
-            with _faults():
+            with parquet_faults():
                 batch = table.schema_arrow.empty_table().select(columns.wanted).combine_chunks()
             yield _piece(file, columns, batch, 0)
 
@@ -63,7 +63,7 @@ def parquet_row_groups(file: Path) -> list[tuple[int, int]]:
     Raises:
         ValueError: If the file is damaged.
     """
-    with _faults():
+    with parquet_faults():
         metadata = require("pyarrow.parquet", extra="report").read_metadata(file)
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         return [(group.num_rows, group.total_byte_size) for group in groups]
@@ -82,7 +82,7 @@ def write_parquet(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def parquet_faults() -> Iterator[None]:
     """Say what is wrong with a file; the block calls nothing but pyarrow."""
     pa = require("pyarrow", extra="report")
     try:
@@ -146,7 +146,7 @@ def _plain(array: Any, kind: Any, name: str) -> np.ndarray:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_decimal(array.type):
-        with _faults():
+        with parquet_faults():
             array = array.cast(pa.float64())
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         raise InvalidTypeError(

@@ -42,7 +42,10 @@ def _escape(sign: str) -> str:
 
 def shown(value: object) -> str:
     """Give the ``repr`` of a value from data as sentences quote it: visible and not too long."""
-    return printable(repr(value), longest=LONGEST_VALUE)
+    try:
+        return printable(repr(value), longest=LONGEST_VALUE)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists
+        return f"a {type(value).__name__} too long to show"
 
 
 def listed(names: Iterable[object]) -> str:

@@ -18,7 +18,6 @@ LAYERS = [
         "_npz",
         "_parquet",
         "_piece",
-        "_plain",
         "_ranks",
         "_records",
         "_scan",

@@ -6,14 +6,21 @@ per column, and one folder of images per class, below a folder per part or not.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adafocal._checks import require
+from adafocal._files import below
+from adafocal._npz import open_npz
+from adafocal._parquet import parquet_faults
+from adafocal._piece import FormatError, class_indices
+from adafocal._tables import named
+from adafocal._text import shown
 from adafocal.errors import InvalidValueError, MissingFileError
 
 INPUT_COLUMNS = ("image", "img", "text", "sentence")
@@ -134,19 +141,57 @@ def _read_hub(place: str, columns: tuple[str | None, str | None], **where: Any) 
 def _read_parquet(files: Sequence[Path], columns: tuple[str | None, str | None]) -> Source:
     pyarrow = require("pyarrow", extra="train")
     parquet = require("pyarrow.parquet", extra="train")
-    inputs, labels = _columns(parquet.read_schema(files[0]).names, columns)
-    table = pyarrow.concat_tables([parquet.read_table(file, columns=[inputs, labels]) for file in files])
-    metadata = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = metadata.get("info", {}).get("features", {}).get(labels, {})
-    values = [_stored(value) for value in table[inputs].to_pylist()]
-    return _source(values, table[labels].to_numpy(), tuple(feature.get("names", ())))
+    inputs, labels = _columns(_read(files[0], parquet.read_schema).names, columns)
+    read = partial(parquet.read_table, columns=[inputs, labels], page_checksum_verification=True)
+    tables = [_read(file, read) for file in files]
+    for file, table in zip(files, tables, strict=True):
+        for column in (inputs, labels):
+            if table[column].null_count:
+                raise InvalidValueError(f"`{column}` must have no missing values, got some in {shown(str(file))}.")
+            if table[column].type != tables[0][column].type:
+                kinds = f"{tables[0][column].type} and {table[column].type}"
+                raise InvalidValueError(f"`{column}` must have one type, got {kinds} in {shown(str(file))}.")
+    joined = pyarrow.concat_tables([table.replace_schema_metadata() for table in tables])
+    values = [_stored_bytes(value, inputs) for value in joined[inputs].to_pylist()]
+    return _source(values, joined[labels].to_numpy(), _class_names(tables[0].schema.metadata, labels))
+
+
+def _read(file: Path, read: Callable[[Path], Any]) -> Any:
+    with named(file, "data.path"), parquet_faults():
+        found = read(file)
+        if hasattr(found, "validate"):  # a table: that texts are UTF-8 is not seen before they are used
+            found.validate(full=True)
+        return found
+
+
+def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> tuple[str, ...]:
+    """Give the names that `datasets` keeps of the classes; none where it keeps them otherwise."""
+    try:
+        names = json.loads((metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _stored_bytes(value: Any, column: str) -> Any:
+    """Give what a file holds itself; a path in it leads to files of somebody else."""
+    if isinstance(value, dict) and not isinstance(value.get("bytes"), bytes):
+        raise InvalidValueError(f"`{column}` must hold images, got {shown(value)} without their bytes.")
+    return _stored(value)
 
 
 def _read_npz(file: Path, columns: tuple[str | None, str | None]) -> Source:
-    with np.load(file, allow_pickle=False) as arrays:
-        inputs, labels = _columns(arrays.files, columns)
-        values = arrays[inputs]
-        return _source(list(values) if values.ndim > 1 else values.tolist(), arrays[labels], ())
+    with named(file, "data.path"):
+        with open_npz(file) as arrays:
+            inputs, labels = _columns(arrays.names, columns)
+            values, classes = arrays[inputs], arrays[labels]
+        if values.ndim == 0 or classes.ndim != 1 or len(values) != len(classes):
+            shapes = f"{values.shape} and {classes.shape}"
+            raise InvalidValueError(f"`{inputs}` and `{labels}` must have a row per sample, got shapes {shapes}.")
+        if values.ndim > 1 and (values.dtype != np.uint8 or values.ndim not in (3, 4) or 0 in values.shape[1:]):
+            rule = "hold texts, or uint8 images of shape (N, H, W) or (N, H, W, channels)"
+            raise InvalidValueError(f"`{inputs}` must {rule}, got {values.dtype} of shape {values.shape}.")
+        return _source(list(values) if values.ndim > 1 else values.tolist(), classes, ())
 
 
 def _read_image_folders(path: Path) -> dict[str, Source]:
@@ -172,8 +217,15 @@ def _read_classes(folders: Sequence[Path]) -> Source:
 
 
 def _read_listed(part: Path, listed: Path) -> Source:
-    rows = [line.split("\t") for line in listed.read_text(encoding="utf-8").splitlines() if line]
-    return _source([part / "images" / row[0] for row in rows], np.array([row[1] for row in rows]), ())
+    with named(listed, "data.path"):
+        try:
+            rows = [line.split("\t") for line in listed.read_text(encoding="utf-8").splitlines() if line]
+        except UnicodeDecodeError as error:
+            raise FormatError.unreadable("text", "it is not UTF-8") from error
+        if short := next((row for row in rows if len(row) < 2), None):
+            raise InvalidValueError(f"lines must hold an image and its class, got {shown(short)}.")
+        images = [below(part / "images", row[0], what="Images") for row in rows]
+    return _source(images, np.array([row[1] for row in rows]), ())
 
 
 def _images(folder: Path, *, deep: bool = True) -> list[Path]:
@@ -205,6 +257,11 @@ def _stored(value: Any) -> Any:
 
 
 def _source(inputs: Sequence[Any], labels: np.ndarray, names: tuple[str, ...]) -> Source:
+    if labels.dtype.kind == "O" and not all(isinstance(label, str) for label in labels):
+        other = next(label for label in labels if not isinstance(label, str))
+        raise InvalidValueError(f"Labels must be names or class indices, got {shown(other)}.")
+    if labels.dtype.kind == "f" and (labels == np.round(labels)).all():
+        labels = class_indices(labels)
     if labels.dtype.kind in "OUS":
         found, places = np.unique(labels.astype(str), return_inverse=True)
         return Source(inputs, places.astype(np.int64), tuple(found.tolist()))

@@ -2,9 +2,12 @@
 """Images that stay encoded: decoded at once for small sets, batch by batch in threads for large ones."""
 
 import os
+import struct
+import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import require
+from adafocal._text import printable
 from adafocal.errors import InvalidValueError
 
 
@@ -93,13 +97,11 @@ class StoredImages:
                     future.cancel()
 
     def _array(self, item: int, generator: np.random.Generator) -> np.ndarray:
-        try:
+        with _decoding(f"image {item}"):
             image = _open(self.items[item], self.channels)
-            if self.size is not None:
-                image = _fit(image, self.size, self.crop, generator)
-            array = np.asarray(image)
-        except (OSError, SyntaxError) as error:
-            raise InvalidValueError(f"Images must be readable, got image {item} with {error}.") from error
+        if self.size is not None:
+            image = _fit(image, self.size, self.crop, generator)
+        array = np.asarray(image)
         return array if array.ndim == 3 else array[:, :, None]
 
 
@@ -132,16 +134,26 @@ def channels_of(item: Any) -> int:
     """Give 1 for a grey image, 3 for any other."""
     if isinstance(item, np.ndarray):
         return 1 if item.ndim == 2 or item.shape[2] == 1 else 3
-    with _pillow().open(BytesIO(item) if isinstance(item, bytes) else item) as image:
+    with _decoding("the first"), _pillow().open(BytesIO(item) if isinstance(item, bytes) else item) as image:
         return 1 if image.mode in ("1", "L", "I;16") else 3
 
 
+@contextmanager
+def _decoding(what: str) -> Iterator[None]:
+    """Say which image cannot be read; the block calls nothing but Pillow, whose readers stumble in many ways."""
+    kinds = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)
+    try:
+        yield
+    except (*kinds, _pillow().DecompressionBombError) as error:
+        raise InvalidValueError(f"Images must be readable, got {what} with {printable(error, longest=200)}.") from error
+
+
 def _open(item: Any, channels: int) -> Any:
+    mode = "L" if channels == 1 else "RGB"
     if isinstance(item, np.ndarray):
-        image = _pillow().fromarray(item.squeeze())
-    else:
-        image = _pillow().open(BytesIO(item) if isinstance(item, bytes) else Path(item))
-    return image.convert("L" if channels == 1 else "RGB")
+        return _pillow().fromarray(item.squeeze()).convert(mode)
+    with _pillow().open(BytesIO(item) if isinstance(item, bytes) else Path(item)) as image:
+        return image.convert(mode)
 
 
 def _fit(image: Any, size: tuple[int, int], crop: str, generator: np.random.Generator) -> Any:

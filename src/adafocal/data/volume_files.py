@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes with masks as they lie on a disk: Decathlon tasks, folders of NIfTI files, one npz file."""
 
-import json
-import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
 
 import numpy as np
 
 from adafocal._checks import require
+from adafocal._files import below, read_json
+from adafocal._npz import Arrays, open_npz
+from adafocal._tables import named
+from adafocal._text import shown
 from adafocal.errors import InvalidValueError, MissingFileError
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -73,8 +74,11 @@ def read_cases(path: str | Path) -> tuple[Iterator[Case], tuple[str, ...]]:
 def _decathlon(path: Path) -> tuple[Iterator[Case], tuple[str, ...]]:
     place = path / "dataset.json"
     try:
-        listed = json.loads(place.read_text(encoding="utf-8"))
-        pairs = {_stem(pair["label"]): (path / pair["image"], path / pair["label"]) for pair in listed["training"]}
+        listed = read_json(place)
+        pairs = {
+            _stem(pair["label"]): (below(path, pair["image"], what="Images"), below(path, pair["label"], what="Masks"))
+            for pair in listed["training"]
+        }
         names = {int(number): str(name) for number, name in listed["labels"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidValueError(
@@ -121,19 +125,18 @@ def _nifti_cases(pairs: dict[str, tuple[Path, Path]]) -> Iterator[Case]:
 
 
 def _npz_cases(file: Path) -> Iterator[Case]:
-    try:
-        # numpy leaves a file that it opens itself and cannot read open
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            for name in _array(arrays, "names", file).tolist():
-                image, mask = (_array(arrays, f"{name}_{part}", file) for part in ("image", "label"))
-                yield checked_case(str(name), image if image.ndim == 4 else image[None], mask)
-    except (BadZipFile, EOFError, pickle.UnpicklingError) as error:
-        raise InvalidValueError(f"`data.path` must be an .npz file of volumes, got {str(file)!r}: {error}.") from error
+    with named(file, "data.path", rows=False), open_npz(file, "an .npz file of volumes") as arrays:
+        names = _array(arrays, "names", file)
+        if names.ndim != 1:
+            raise InvalidValueError(f"`names` must be one name per case, got shape {names.shape}.")
+        for name in names.tolist():
+            image, mask = (_array(arrays, f"{name}_{part}", file) for part in ("image", "label"))
+            yield checked_case(str(name), image if image.ndim == 4 else image[None], mask)
 
 
-def _array(arrays: Mapping[str, Array], name: str, file: Path) -> Array:
+def _array(arrays: Arrays, name: str, file: Path) -> Array:
     if name not in arrays:
-        raise InvalidValueError(f"`data.path` must hold an array {name!r}, got none in {str(file)!r}.")
+        raise InvalidValueError(f"`data.path` must hold an array {shown(name)}, got none in {str(file)!r}.")
     return arrays[name]
 
 
@@ -148,7 +151,13 @@ def checked_case(name: str, image: Array, mask: Array) -> Case:
             f"Case {name!r} must have an image of shape (channels, D, H, W) and a mask (D, H, W), "
             f"got {tuple(image.shape)} and {tuple(mask.shape)}."
         )
-    whole = mask.astype(np.int16)
+    if image.dtype.kind not in "iuf" or mask.dtype.kind not in "iufb" or 0 in image.shape:
+        raise InvalidValueError(
+            f"Case {name!r} must have an image and a mask of numbers, got {image.dtype} and {mask.dtype}, "
+            f"shape {tuple(image.shape)}."
+        )
+    with np.errstate(invalid="ignore"):  # of NaN, which is none of what was asked for
+        whole = mask.astype(np.int16)
     if (whole != mask).any() or whole.min() < 0:
         wrong = mask[(whole != mask) | (whole < 0)][0]
         raise InvalidValueError(f"Case {name!r} must have a mask of integers >= 0, got {wrong}.")

@@ -3,6 +3,7 @@
 
 ===========================  ==========================================================
 contents.py                  reads run and study folders
+records.py                   what their JSON files must hold
 outcome.py                   what is shown of test predictions; pools over runs
 figures.py                   drawing functions: data and an axis in, nothing out
 ood_figures.py               drawing functions for out-of-distribution detection

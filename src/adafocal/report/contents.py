@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from adafocal._records import (
-    COMPARISON,
-    DETECTIONS,
     EXAMPLES,
     read_history,
     read_provenance,
@@ -19,9 +17,10 @@ from adafocal._records import (
 from adafocal.calibration import BinStats
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
-from adafocal.predictions import Predictions
+from adafocal.predictions import load_predictions
 from adafocal.report.html import short
 from adafocal.report.outcome import Outcome, outcome_of, pooled
+from adafocal.report.records import read_comparison, read_detection
 from adafocal.scaling import Temperature
 
 
@@ -71,7 +70,7 @@ class RunContents:
 
     def scaled_outcome(self) -> Outcome:
         """Give what is shown of the test predictions after temperature scaling."""
-        scaled = Temperature(self.summary["temperature"]).apply(Predictions.load(self.folder / "test.parquet"))
+        scaled = Temperature(self.summary["temperature"]).apply(load_predictions(self.folder / "test.parquet"))
         return outcome_of(scaled, n_bins=self.settings["n_bins"])
 
     def column(self, name: str) -> list[float]:
@@ -164,7 +163,7 @@ def read_contents(folder: str | Path) -> Contents:
 
 
 def _read_study(folder: Path) -> Contents:
-    comparison = read_record(folder / "comparison.json", COMPARISON)
+    comparison = read_comparison(folder / "comparison.json")
     experiments = [
         Experiment(
             name=entry["name"],
@@ -198,9 +197,9 @@ def read_run(folder: Path) -> RunContents:
         provenance=read_provenance(folder),
         history=read_history(folder),
         summary=read_summary(folder),
-        outcome=outcome_of(Predictions.load(folder / "test.parquet"), n_bins=settings["n_bins"]),
+        outcome=outcome_of(load_predictions(folder / "test.parquet"), n_bins=settings["n_bins"]),
         examples=read_record(examples, EXAMPLES) if examples.exists() else {},
-        ood={file.stem: read_record(file, DETECTIONS) for file in sorted((folder / "ood").glob("*.json"))},
+        ood={file.stem: read_detection(file) for file in sorted((folder / "ood").glob("*.json"))},
     )
 
 

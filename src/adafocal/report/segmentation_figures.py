@@ -7,11 +7,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
 
 import numpy as np
 
 from adafocal._checks import require
+from adafocal._npz import open_npz
+from adafocal._piece import reason
 from adafocal.errors import InvalidValueError
 from adafocal.report.panels import Panel
 from adafocal.report.svg import INK, SERIES, drawn, svg_figure
@@ -42,12 +43,11 @@ def case_panels(folder: str | Path, *, mark: str = "") -> list[Panel]:
     if not path.exists():
         return []
     try:
-        # numpy leaves a file that it opens itself and cannot read open
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = dict(arrays)
+        with open_npz(path) as arrays:
+            found = {name: arrays[name] for name in arrays.names}
         names = [str(name) for name in found["class_names"]]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InvalidValueError(f"{str(path)!r} must hold the cases that training writes: {error}.") from error
+    except (InvalidValueError, KeyError, TypeError) as error:
+        raise InvalidValueError(f"{str(path)!r} must hold the cases that training writes: {reason(error)}.") from error
     cases = {
         kind: {name.removeprefix(f"{kind}_"): value for name, value in found.items() if name.startswith(f"{kind}_")}
         for kind in KINDS

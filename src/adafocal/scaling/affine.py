@@ -14,7 +14,7 @@ from adafocal._shapes import ClassIndex, ProbMatrix
 from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
-from adafocal.scaling.files import read_fitted, write_fitted
+from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
 from adafocal.scaling.scores import check_fit_data, log_scores, same_kind
 from adafocal.scaling.temperature import fit_temperature
 
@@ -272,9 +272,7 @@ def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool) -> float
 
 def _builder(method: str) -> Callable[..., AffineScaling]:
     def build(*, kind: str, weight: list[list[float]], bias: list[float]) -> AffineScaling:
-        return AffineScaling(
-            method, kind, torch.tensor(weight, dtype=torch.float64), torch.tensor(bias, dtype=torch.float64)
-        )
+        return AffineScaling(method, kind, as_numbers("weight", weight, ndim=2), as_numbers("bias", bias, ndim=1))
 
     return build
 

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer, require
 from adafocal._shapes import Confidence, Correct, ProbMatrix
+from adafocal._text import shown
 from adafocal._values import check_predictions
 from adafocal.calibration.bins import sum_events
 from adafocal.calibration.edges import find_bins
 from adafocal.calibration.errors import make_edges
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
-from adafocal.scaling.files import read_fitted, write_fitted
+from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
 from adafocal.scaling.scores import check_fit_data
 
 Fit: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -60,7 +61,7 @@ class BinaryScaling:
             )
         extra = 0 if self.method == "isotonic" else 1
         for knots, values in zip(self.knots, self.values, strict=True):
-            if values.numel() == 0 or values.numel() != knots.numel() + extra or (knots.diff() < 0).any():
+            if values.numel() == 0 or values.numel() != knots.numel() + extra or not _ascending(knots):
                 raise InvalidValueError("`knots` must ascend, with one value per knot or bin, got others.")
             if not ((values >= 0) & (values <= 1)).all():
                 raise InvalidValueError(f"`values` must lie in [0, 1], got {values.min():g} to {values.max():g}.")
@@ -207,6 +208,10 @@ def _fit(method: str, predictions: Predictions, event: str, fit: Fit) -> BinaryS
     return BinaryScaling(method, event, predictions.n_classes, tuple(knots), tuple(values))
 
 
+def _ascending(knots: Tensor) -> bool:
+    return bool(knots.isfinite().all() and (knots.diff() >= 0).all())
+
+
 def _with_top(probs: ProbMatrix, top: Tensor, confidence: Tensor) -> Tensor:
     """Give rows with this confidence for the top class, and the rest in proportion unless that would overtake it.
 
@@ -227,10 +232,16 @@ def _with_top(probs: ProbMatrix, top: Tensor, confidence: Tensor) -> Tensor:
     return ((1 - share) * rest + share * even).scatter(1, top, confidence)
 
 
+def _maps(name: str, rows: object) -> tuple[Tensor, ...]:
+    if not isinstance(rows, list):
+        raise InvalidValueError(f"`{name}` must be a list with one list of numbers per map, got {shown(rows)}.")
+    return tuple(as_numbers(name, row, ndim=1) for row in rows)
+
+
 def _builder(method: str) -> Callable[..., BinaryScaling]:
     def build(*, event: str, n_classes: int, knots: list[list[float]], values: list[list[float]]) -> BinaryScaling:
-        as_tensors = [tuple(torch.tensor(row, dtype=torch.float64) for row in rows) for rows in (knots, values)]
-        return BinaryScaling(method, event, n_classes, *as_tensors)
+        maps = [_maps("knots", knots), _maps("values", values)]
+        return BinaryScaling(method, event, n_classes, *maps)
 
     return build
 
