@@ -46,3 +46,11 @@ def test_every_file_names_its_licence():
     assert [
         str(path) for path in paths if not path.read_text("utf-8").startswith("# SPDX-License-Identifier: Apache-2.0")
     ] == []
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """Pytest takes two of one name in different folders for one module."""
+    names = [path.name for path in (PACKAGE.parents[1] / "tests").rglob("test_*.py")]
+
+    assert len(names) > 60
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -54,7 +54,8 @@ def write_run(
     test = predictions(n, n_classes, sharpness=sharpness, seed=seed)
     test.save(folder / "test.parquet")
     names = list(class_names or [f"class {c}" for c in range(n_classes)])
-    settings = {"loss": loss, "model": "mlp", "data": {"name": data}, "epochs": epochs, "seed": seed, "n_bins": N_BINS}
+    settings = {"loss": loss, "model": "mlp", "data": {"name": data, "noise": 0.0}, "epochs": epochs, "seed": seed}
+    settings |= {"n_bins": N_BINS, "optimizer": {}}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
     provenance = {"date": "2026-11-23", "command": ["adafocal", "train"], "versions": {}, "hardware": {}, "git": None}
     (folder / "provenance.json").write_text(json.dumps(provenance))
@@ -90,8 +91,9 @@ def summary(test, loss, seed, class_names):
         "class_names": class_names,
         "sizes": {"train": 1000, "validation": 100, "test": test.n},
         "temperature": 1.25,
+        "validation": scores,
         "test": scores,
-        "test_scaled": {"ece": scores["ece"] / 2, "nll": scores["nll"]},
+        "test_scaled": {**scores, "ece": scores["ece"] / 2},
     }
 
 
@@ -123,5 +125,6 @@ def write_study(folder, *, losses, seeds=(0, 1), experiments=("made",), titles=N
     comparison = compare(results, baseline=losses[0], said=said, folder=folder)
     comparison["failures"] = list(failures)
     write_comparison(folder, comparison, [{"loss": result.loss, "seed": result.seed} for result in results])
-    (folder / "provenance.json").write_text(json.dumps({"command": ["adafocal", "study"], "date": "2026-11-23"}))
+    provenance = {"date": "2026-11-23", "command": ["adafocal", "study"], "versions": {}, "hardware": {}}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
     return folder
