@@ -26,7 +26,7 @@ EXEMPTIONS: dict[str, int] = {}
 SILENT = ("", "text", "yaml", "toml", "{toctree}")
 
 
-class Parsed(BaseException):  # noqa: N818
+class Parsed(BaseException):
     """The options were accepted; the command has not started."""
 
 

@@ -21,7 +21,7 @@ from fuzz.mutate import changed_bytes, changed_json, odd_columns
 from report.folders import write_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked_shapes")]
-SECONDS = 6.0  # of each test: as many changes as fit, at least so many
+SECONDS = 3.0  # of each test: as many changes as fit, at least so many
 LEAST = 40
 
 
@@ -81,17 +81,19 @@ def check_table(path, capsys, intact=None):
 def test_tables_with_changed_bytes(suffix, tmp_path, capsys):
     path = tmp_path / f"p{suffix}"
     made().save(path)
-    whole = path.read_bytes()
+    whole, intact = path.read_bytes(), made() if suffix != ".csv" else None
     for seed in seeds():
         path.write_bytes(changed_bytes(whole, np.random.default_rng(seed)))
-        check_table(path, capsys)
+        check_table(path, capsys, intact)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".npz", ".csv"])
 def test_tables_of_odd_columns(suffix, tmp_path, capsys):
     path = tmp_path / f"p{suffix}"
     for seed in seeds():
-        columns = odd_columns(np.random.default_rng(seed))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            columns = odd_columns(np.random.default_rng(seed))
         try:
             if suffix == ".npz":
                 np.savez(path, **{name.replace("\x1b", "\\"): values for name, values in columns.items()})
@@ -100,7 +102,7 @@ def test_tables_of_odd_columns(suffix, tmp_path, capsys):
             else:
                 rows = zip(*[np.atleast_1d(values).tolist() for values in columns.values()], strict=False)
                 path.write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]))
-        except (pa.ArrowException, TypeError):
+        except (pa.ArrowException, TypeError, OverflowError):
             continue  # nobody can write it
         check_table(path, capsys)
 
