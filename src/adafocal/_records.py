@@ -3,7 +3,7 @@
 
 A shape says what a file must hold, as far as a reader relies on it: a type or a tuple of them; ``[shape]`` for a list;
 ``{name: shape}`` for a mapping, whose other names are free and where ``name?`` may be missing; ``{str: shape}`` for a
-mapping from any names.
+mapping from any names. ``[shape, ...]`` is a list of at least one.
 """
 
 import csv
@@ -42,7 +42,13 @@ STUDY_FILES = ("study.yaml", "provenance.json", "comparison.json", "results.csv"
 
 NUMBER = (int, float)
 UNSURE = (int, float, type(None))  # null where a number is not defined
-PART = {"error": UNSURE, "ece": UNSURE, "nll": UNSURE, "overconfidence": UNSURE}
+PART = dict.fromkeys(("error", "ece", "ece_equal_mass", "nll", "overconfidence"), UNSURE)
+MEAN = {"mean": UNSURE}
+SEGMENTATION = {
+    **dict.fromkeys(("dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error"), MEAN),
+    "voxels_pooled": {"ece": UNSURE, "ece_predicted_foreground": UNSURE},
+    "voxels_per_case": {"ece": UNSURE},
+}
 ESTIMATE = {"value": UNSURE, "low": UNSURE, "high": UNSURE}
 
 SETTINGS = {
@@ -59,13 +65,13 @@ PROVENANCE = {"date": str, "command": [str], "versions": dict, "hardware": dict}
 SUMMARY = {
     "loss": str,
     "seed": int,
-    "class_names": [str],
+    "class_names": [str, ...],
     "sizes": {"train": int, "validation": int, "test": int},
     "temperature": NUMBER,
     "validation": PART,
     "test": PART,
     "test_scaled": PART,
-    "segmentation?": {str: {str: object}},
+    "segmentation?": SEGMENTATION,
 }
 EXAMPLES = {
     "n": int,
@@ -79,13 +85,17 @@ DETECTION = {"ood": str, "score": str, "n_ood": int, "roc?": ROC, "histogram?": 
     MEASURES, ESTIMATE
 )
 DETECTIONS = {"level?": NUMBER, "results": [DETECTION]}
-RUNS = {"loss": str, "title": str, "runs": [{"seed": int, "folder": str}], "metrics": {str: dict}}
+COMPARED = {
+    "loss": str,
+    "title": str,
+    "runs": [{"seed": int, "folder": str}, ...],
+    "metrics": {str: {"mean": UNSURE, "std": UNSURE}},
+    "versus_baseline": {str: {"mean": UNSURE, "low": UNSURE, "high": UNSURE, "verdict": str}},
+}
 COMPARISON = {
     "baseline": str,
-    "experiments": [
-        {"name": str, "title": str, "varied": dict, "settings": dict, "losses": [RUNS | {"versus_baseline": dict}]}
-    ],
-    "failures?": [dict],
+    "experiments": [{"name": str, "title": str, "varied": dict, "settings": dict, "losses": [COMPARED, ...]}, ...],
+    "failures?": [{"experiment": str, "loss": str, "seed": int, "reason": str}],
     "notes?": [str],
     "ranks?": (dict, type(None)),
 }
@@ -175,6 +185,8 @@ def misfit(value: Any, shape: Any, name: str = "") -> str | None:
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
         return f"with {f'{value!r:.40} as `{name}`' if name else f'{type(value).__name__} in place of names'}"
     if isinstance(shape, list):
+        if shape[1:] and not value:
+            return f"with nothing as `{name}`"
         inner = [(one, shape[0], f"{name}[{place}]") for place, one in enumerate(value)]
     elif isinstance(shape, dict) and str in shape:
         inner = [(one, shape[str], f"{name}.{key}".lstrip(".")) for key, one in value.items()]

@@ -82,8 +82,12 @@ def children(process):
     return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
 
 
-def alive(processes):
-    return [process for process in processes if Path(f"/proc/{process}").exists()]
+def outliving(processes):
+    """Give those of a process's children that are still there half a minute after it."""
+    deadline = time.monotonic() + 30
+    while (left := [one for one in processes if Path(f"/proc/{one}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc")
@@ -105,8 +109,25 @@ def test_a_study_ends_its_workers_and_goes_on(number, tmp_path):
     assert process.returncode == 128 + number
     assert said.endswith("; the same command goes on: finished runs stay, and cut ones resume.\n")
     assert len(workers) >= 2
-    deadline = time.monotonic() + 30
-    while alive(workers) and time.monotonic() < deadline:
-        time.sleep(0.05)  # Python's own helper, which counts semaphores, ends a moment after its parent
-    assert alive(workers) == []
+    assert outliving(workers) == []
     assert len(list(folder.rglob("last.ckpt"))) == 2
+
+
+@pytest.mark.slow
+def test_every_process_of_a_distributed_run_ends_and_the_run_goes_on(tmp_path):
+    folder = tmp_path / "run"
+    options = ["--epochs", "300", "--devices", "2", "--strategy", "ddp", "--progress", "false"]
+    line = [sys.executable, "-m", "adafocal.cli", "train", *options, "--run_dir", str(folder)]
+    process = subprocess.Popen(line, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (folder / "checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes = children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 143
+    assert "adafocal train: terminated; the same command goes on from the last checkpoint.\n" in said
+    assert "Traceback" not in said
+    assert outliving(processes) == []
+    assert not list(tmp_path.rglob(".adafocal*"))

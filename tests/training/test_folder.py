@@ -62,6 +62,7 @@ def test_only_what_a_run_writes_is_overwritten(folder):
         ["--model", "nope"],
         ["--loss_args.nope", "1"],
         ["--loss", "nope"],
+        ["--data.path", "nope"],
         ["--data.path", "nope", "--data.name", "other"],
         ["--logger", "nope"],
         ["--strategy", "nope"],

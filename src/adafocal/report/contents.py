@@ -189,15 +189,21 @@ def _read_study(folder: Path) -> Contents:
 
 def read_run(folder: Path) -> RunContents:
     """Read one finished run folder."""
-    settings = read_settings(folder)
+    settings, summary = read_settings(folder), read_summary(folder)
+    outcome = outcome_of(load_predictions(folder / "test.parquet"), n_bins=settings["n_bins"])
+    if outcome.n_classes != len(summary["class_names"]):
+        raise InvalidValueError(
+            f"{str(folder)!r} must hold the files of one run, got {outcome.n_classes} classes in test.parquet and "
+            f"{len(summary['class_names'])} in summary.json."
+        )
     examples = folder / "examples.json"
     return RunContents(
         folder=folder,
         settings=settings,
         provenance=read_provenance(folder),
         history=read_history(folder),
-        summary=read_summary(folder),
-        outcome=outcome_of(load_predictions(folder / "test.parquet"), n_bins=settings["n_bins"]),
+        summary=summary,
+        outcome=outcome,
         examples=read_record(examples, EXAMPLES) if examples.exists() else {},
         ood={file.stem: read_detection(file) for file in sorted((folder / "ood").glob("*.json"))},
     )
