@@ -6,6 +6,7 @@ import torch
 from adafocal._checks import require
 from adafocal.data.config import DataConfig
 from adafocal.data.splits import DataSplits, Split, stratified_parts, stratified_split
+from adafocal.errors import InvalidValueError
 
 
 def digits_splits(config: DataConfig, *, seed: int) -> DataSplits:
@@ -20,9 +21,14 @@ def digits_splits(config: DataConfig, *, seed: int) -> DataSplits:
         Parts with inputs of shape (N, 1, 8, 8), normalised by the mean and deviation of the training part.
 
     Raises:
-        ValueError: If a size or the noise is out of range.
+        ValueError: If a size or the noise is out of range, or a path is given.
         ModuleNotFoundError: Without scikit-learn, with the command that installs it.
     """
+    if config.path is not None:
+        raise InvalidValueError(
+            f"`data.path` must be null for digits, which come with scikit-learn, got {config.path!r}: name other data "
+            "by `data.name`."
+        )
     source = require("sklearn.datasets", extra="train").load_digits()
     images = torch.from_numpy(source.images).float().unsqueeze(1) / 16.0
     labels = torch.from_numpy(source.target).long()

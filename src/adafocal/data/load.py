@@ -39,11 +39,6 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
     spec = get_dataset(config)
     seed = seed if config.split_seed is None else config.split_seed
     if spec.load is not None:
-        if config.path is not None:
-            raise InvalidValueError(
-                f"`data.path` must be null for {config.name}, which brings its own data, got {config.path!r}: give "
-                "`data.name` another name."
-            )
         return spec.load(config, seed=seed)
     sources = aligned(read_sources(config))
     parts = draw_parts(spec, config, sources, seed=seed)
