@@ -117,3 +117,20 @@ def test_smooth_error_is_the_fixed_point_of_the_definition(power):
     error = smooth_calibration_error(confidence, correct).item()
 
     assert reflected_by_the_book(confidence, confidence - correct.double(), error) == pytest.approx(error, abs=1e-5)
+
+
+@pytest.mark.parametrize("distance", [0.5, 1.0, 2.0])
+def test_below_the_smallest_bandwidth_the_kernel_keeps_its_width(distance):
+    # One sure mistake and one sure hit at half a bandwidth, one or two from 0.5, among samples whose residuals cancel:
+    # an error far below 0.001, which is then smoothed with 0.001 and not with itself.
+    n, bandwidth, side = 10_000, 1e-3, distance * 1e-3
+    confidence = torch.full((n,), 0.25, dtype=torch.float64)
+    correct = torch.zeros(n)
+    correct[: (n - 2) // 4 + 1] = 1
+    confidence[-2:] = torch.tensor([0.5 + side, 0.5 - side], dtype=torch.float64)
+    correct[-2:] = torch.tensor([0.0, 1.0])
+    rest = abs(0.25 * (n - 2) - ((n - 2) // 4 + 1))
+    # The integral of |phi(t - side) - phi(t + side)| is 2 (2 Phi(side / bandwidth) - 1).
+    pair = (0.5 + side) * 2 * math.erf(side / bandwidth / math.sqrt(2))
+
+    assert smooth_calibration_error(confidence, correct).item() == pytest.approx((pair + rest) / n, rel=2e-3)

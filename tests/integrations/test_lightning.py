@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
 import lightning.pytorch as L
 import pytest
 import torch
@@ -67,6 +69,53 @@ def test_gammas_follow_one_update_per_validation_epoch_and_none_from_sanity_chec
     assert len(seen) == 2
     torch.testing.assert_close(module.criterion.gamma, by_hand.gamma)
     torch.testing.assert_close(module.criterion.edges, by_hand.edges)
+
+
+def fitting(loaders):
+    """What the callback asks of a trainer in the middle of ``fit``."""
+    state = SimpleNamespace(fn="fit")
+    return SimpleNamespace(state=state, sanity_checking=False, num_val_batches=[1], val_dataloaders=loaders)
+
+
+def test_validation_starts_from_nothing_after_one_that_was_cut_short():
+    module, by_hand = Somebody(), AdaFocalLoss(n_bins=5)
+    callback, (cut_short, *whole) = AdaFocalCallback(log_prefix=None), list(loader())
+    trainer = fitting(loader())
+    for batches in ([cut_short], whole):
+        callback.on_validation_epoch_start(trainer, module)
+        for i, batch in enumerate(batches):
+            callback.on_validation_batch_end(trainer, module, module.validation_step(batch, i), batch, i)
+    callback.on_validation_epoch_end(trainer, module)
+    for inputs, labels in whole:
+        by_hand.observe(module.net(inputs).detach(), labels)
+    by_hand.adapt()
+
+    assert torch.equal(module.criterion.gamma, by_hand.gamma)
+    assert torch.equal(module.criterion.edges, by_hand.edges)
+
+
+def test_every_validation_counts_the_samples_of_a_sharded_loader_anew():
+    module = Somebody()
+    inputs, labels = torch.randn(13, 4), torch.zeros(13, dtype=torch.long)
+    data = TensorDataset(inputs, labels)
+    sharded = DataLoader(data, batch_size=2, sampler=DistributedSampler(data, num_replicas=3, rank=2, shuffle=False))
+    callback, trainer, seen = AdaFocalCallback(log_prefix=None), fitting(sharded), []
+    for _ in range(2):
+        callback.on_validation_epoch_start(trainer, module)
+        for i, batch in enumerate(sharded):
+            callback.on_validation_batch_end(trainer, module, module.validation_step(batch, i), batch, i)
+        seen.append(int(module.criterion.adapt().count.sum()))
+
+    assert seen == [4, 4]  # of five drawn, one repeats
+
+
+def test_what_was_observed_before_the_fit_does_not_count():
+    module = Somebody()
+    module.criterion.observe(torch.randn(20, 3), torch.zeros(20, dtype=torch.long))
+    AdaFocalCallback().setup(fitting(loader()), module, "fit")
+    module.criterion.observe(torch.randn(7, 3), torch.zeros(7, dtype=torch.long))
+
+    assert int(module.criterion.adapt().count.sum()) == 7
 
 
 def test_validate_outside_of_fit_leaves_the_gammas_alone(tmp_path):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from adafocal.losses import FocalLoss, ScheduledFocalLoss, focal_loss, gamma_for_target
+from adafocal.losses import FLSDLoss, FocalLoss, ScheduledFocalLoss, focal_loss, gamma_for_target
+from adafocal.losses.flsd import flsd_gamma
 
 
 @pytest.mark.parametrize(("epoch", "gamma"), [(0, 5.0), (99, 5.0), (100, 3.0), (249, 3.0), (250, 1.0), (349, 1.0)])
@@ -14,6 +15,25 @@ def test_scheduled_gamma_is_that_of_the_epoch(epoch, gamma):
     criterion.set_epoch(epoch)
     logits, labels = torch.randn(5, 3), torch.randint(3, (5,))
     torch.testing.assert_close(criterion(logits, labels), focal_loss(logits, labels, gamma=gamma))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("threshold", [0.1, 0.2, 0.25, 0.3, 0.7])
+def test_a_threshold_belongs_to_the_range_above_it(dtype, threshold):
+    at = torch.tensor(threshold, dtype=dtype)
+    p = torch.stack([torch.nextafter(at, at.new_zeros(())), at, torch.nextafter(at, at.new_ones(()))])
+
+    assert flsd_gamma(p, thresholds=(threshold,), gammas=(5.0, 3.0)).tolist() == [5.0, 3.0, 3.0]
+    assert flsd_gamma(p, thresholds=(0.05, threshold, 0.9), gammas=(1.0, 2.0, 3.0, 4.0)).tolist() == [2.0, 3.0, 3.0]
+
+
+def test_the_default_is_gamma_5_below_a_fifth_and_3_from_there_on():
+    p = torch.tensor([0.0, 0.1, 0.19999, 0.2, 0.20001, 0.9, 1.0])
+
+    assert FLSDLoss().gamma_of(p).tolist() == [5.0, 5.0, 5.0, 3.0, 3.0, 3.0, 3.0]
+    logits, label = torch.tensor([[0.19999, 0.80001], [0.20001, 0.79999]]).log(), torch.tensor([0, 0])
+    expected = [focal_loss(logits[:1], label[:1], gamma=5.0), focal_loss(logits[1:], label[1:], gamma=3.0)]
+    torch.testing.assert_close(FLSDLoss(reduction="none")(logits, label), torch.cat(expected))
 
 
 def test_scheduled_gamma_travels_with_the_state_dict():
