@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An estimate with its interval."""
 
+import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+from adafocal._tails import student_quantile
 
 
 @dataclass(frozen=True)
@@ -13,22 +13,34 @@ class Estimate:
 
     Attributes:
         value: The estimate.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
+        low: Lower end of the interval; None where none is known to hold.
+        high: Upper end of the interval; None likewise.
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | None]:
         """Give the three numbers by name, as they go into JSON files."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
-def percentile_estimate(value: Tensor, resampled: Tensor, *, level: float) -> Estimate:
-    """Give the percentile interval of resampled values of shape (B,); it always holds ``value``."""
-    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=resampled.dtype, device=resampled.device)
-    low, high = torch.quantile(resampled, tails).tolist()
-    centre = float(value)
-    return Estimate(centre, min(low, centre), max(high, centre))
+def log_interval(value: float, error: float, *, level: float, df: float) -> tuple[float, float]:
+    """Give the t interval of a positive number on the logarithmic scale."""
+    factor = math.exp(min(student_quantile(0.5 + level / 2, df) * error / value, 500.0))
+    return value / factor, value * factor
+
+
+def joined_ends(value: float, *steps: tuple[float, float]) -> tuple[float, float]:
+    """Join intervals of independent causes around one value: their distances add as squares (MOVER).
+
+    Each step is where the value would lie at the end of one cause, and where the next cause then puts the end.
+
+    Reference:
+        Donner and Zou, "Closed-form confidence intervals for functions of the normal mean and standard deviation",
+        Statistical Methods in Medical Research 21, 2012.
+    """
+    (first, further), (upper, beyond) = steps
+    low = value - math.hypot(value - first, first - further)
+    return low, value + math.hypot(upper - value, beyond - upper)

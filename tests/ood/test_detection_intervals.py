@@ -4,6 +4,7 @@ from statistics import NormalDist
 
 import pytest
 import torch
+from scipy import stats
 
 from adafocal.ood import aupr, auroc, auroc_interval, detection, fpr_at_tpr
 
@@ -26,14 +27,53 @@ def test_values_are_those_of_the_plain_functions():
     assert result.fpr95.value == pytest.approx(fpr_at_tpr(id_scores, ood_scores).item())
 
 
-def test_the_variance_is_delongs_by_its_definition():
-    id_scores, ood_scores = drawn(torch.Generator().manual_seed(2), n=12, m=9)
+def test_with_many_samples_the_variance_is_delongs_by_its_definition():
+    id_scores, ood_scores = drawn(torch.Generator().manual_seed(2), n=1200, m=900)
     wins = (ood_scores[:, None] > id_scores).double()
-    variance = wins.mean(dim=1).var() / 9 + wins.mean(dim=0).var() / 12
+    variance = wins.mean(dim=1).var() / 900 + wins.mean(dim=0).var() / 1200
+    estimate = auroc_interval(id_scores, ood_scores)
+
+    half = NormalDist().inv_cdf(0.975) * variance.sqrt().item()
+    assert estimate.high - estimate.low == pytest.approx(2 * half, rel=0.02)
+
+
+def score_test(t, area, wins, quantile):
+    """Give how far t is from the AUROC in units of the quantile, by the definition of the interval."""
+    own = [wins.mean(dim=axis).var().item() * t * (1 - t) / (area * (1 - area)) for axis in (0, 1)]
+    model = t * (1 - t) * 0.5 * ((1 - t) / (2 - t) + t / (1 + t))
+    sizes = [wins.shape[1], wins.shape[0]]
+    mixed = [max(one, (n * one + 15 * model) / (n + 15)) / n for one, n in zip(own, sizes, strict=True)]
+    return abs(area - t) / math.sqrt(sum(mixed)) / quantile
+
+
+def test_few_samples_borrow_from_the_model_of_hanley_and_mcneil():
+    id_scores, ood_scores = drawn(torch.Generator().manual_seed(2), n=200, m=9)
+    wins = (ood_scores[:, None] > id_scores).double()
     area = wins.mean().item()
-    half = NormalDist().inv_cdf(0.975) * variance.sqrt().item() / (area * (1 - area))
-    low = 1 / (1 + math.exp(-(math.log(area / (1 - area)) - half)))
-    assert auroc_interval(id_scores, ood_scores).low == pytest.approx(low)
+    squares = [wins.mean(dim=0).var().item() / 200, wins.mean(dim=1).var().item() / 9]
+    df = sum(squares) ** 2 / (squares[0] ** 2 / 199 + squares[1] ** 2 / 8)
+    estimate = auroc_interval(id_scores, ood_scores)
+
+    for end in (estimate.low, estimate.high):
+        assert score_test(end, area, wins, stats.t.ppf(0.975, df)) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1000, 20), (20, 1000), (1000, 10)])
+def test_the_auroc_interval_holds_the_truth_with_few_samples_against_many(n, m):
+    generator = torch.Generator().manual_seed(3)
+    truth = NormalDist().cdf(2 / math.sqrt(2))
+    hits = sum(holds(auroc_interval(*drawn(generator, n=n, m=m, shift=2.0)), truth) for _ in range(400))
+
+    assert 0.93 <= hits / 400 <= 0.995
+
+
+@pytest.mark.parametrize(("n", "m"), [(1000, 20), (60, 60), (2000, 100)])
+def test_the_interval_of_fpr95_holds_the_truth_with_few_samples(n, m):
+    generator, normal = torch.Generator().manual_seed(4), NormalDist()
+    truth = 1 - normal.cdf(2.0 + normal.inv_cdf(0.05))
+    hits = [holds(detection(*drawn(generator, n=n, m=m, shift=2.0), n_resamples=2).fpr95, truth) for _ in range(200)]
+
+    assert sum(hits) / 200 >= 0.92
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])
@@ -72,7 +112,7 @@ def _three(result):
 
 
 def test_equal_scores_give_equal_intervals_and_a_generator_others():
-    id_scores, ood_scores = drawn(torch.Generator().manual_seed(7))
+    id_scores, ood_scores = drawn(torch.Generator().manual_seed(7), n=150, m=120)
     first, second = (detection(id_scores, ood_scores, n_resamples=50) for _ in range(2))
     other = detection(id_scores, ood_scores, n_resamples=50, generator=torch.Generator().manual_seed(9))
     assert first == second
@@ -80,7 +120,7 @@ def test_equal_scores_give_equal_intervals_and_a_generator_others():
 
 
 def test_chunks_of_resamples_do_not_change_the_measures(monkeypatch):
-    id_scores, ood_scores = drawn(torch.Generator().manual_seed(7))
+    id_scores, ood_scores = drawn(torch.Generator().manual_seed(7), n=150, m=120)
     whole = detection(id_scores, ood_scores, n_resamples=400)
     monkeypatch.setattr("adafocal.ood.intervals.CHUNK", 1000)
     parts = detection(id_scores, ood_scores, n_resamples=400)
@@ -100,8 +140,21 @@ def test_perfect_separation_has_an_honest_interval():
     assert result.auroc.value == result.auroc.high == 1
     assert 0.8 < result.auroc.low < 0.95
     assert result.fpr95.low == result.fpr95.value == 0
-    assert result.fpr95.high == pytest.approx(0.161, abs=1e-3)  # Wilson, 0 of 20
-    assert (result.aupr_out.low, result.aupr_out.high) == (1, 1)
+    assert result.fpr95.high == 1  # the true 5 % quantile may lie below all of 20 samples
+    assert (result.aupr_out.value, result.aupr_out.low, result.aupr_out.high) == (1, None, None)
+
+
+def test_with_enough_samples_perfect_separation_bounds_fpr95():
+    result = detection(torch.arange(500.0), torch.arange(300.0) + 600, n_resamples=20)
+    assert result.fpr95.value == 0
+    assert result.fpr95.high == pytest.approx(1 - 0.05 ** (1 / 500), abs=2e-3)  # mid-p, 0 of 500
+
+
+@pytest.mark.parametrize(("n", "m"), [(99, 200), (200, 99)])
+def test_precisions_of_few_samples_have_no_interval(n, m):
+    result = detection(*drawn(torch.Generator().manual_seed(1), n=n, m=m), n_resamples=2)
+    assert (result.aupr_out.low, result.aupr_in.high) == (None, None)
+    assert result.fpr95.low is not None
 
 
 def test_a_wider_level_gives_a_wider_interval():
@@ -118,5 +171,5 @@ def test_one_sample_of_a_kind_is_refused(rejects):
 def test_options_out_of_range_are_named(rejects):
     with rejects(ValueError, "`level` must be a number > 0 and < 1, got 1.0."):
         auroc_interval(torch.zeros(5), torch.zeros(5), level=1.0)
-    with rejects(ValueError, "`n_resamples` must be an integer >= 1, got 0."):
-        detection(torch.zeros(5), torch.zeros(5), n_resamples=0)
+    with rejects(ValueError, "`n_resamples` must be an integer >= 2, got 1."):
+        detection(torch.zeros(5), torch.zeros(5), n_resamples=1)

@@ -178,4 +178,6 @@ def _names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _cell(estimate: Estimate) -> Text:
+    if estimate.low is None or estimate.high is None:
+        return Text(f"{100 * estimate.value:.2f}")
     return Text(f"{100 * estimate.value:.2f}\n[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]")

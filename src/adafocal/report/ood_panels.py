@@ -137,9 +137,10 @@ def _by_set(results: Results) -> dict[str, list[Mapping[str, Any]]]:
     return sets
 
 
-def _estimate_cell(estimate: Mapping[str, float]) -> Cell:
-    low, high = (number(estimate[end], 2, scale=100) for end in ("low", "high"))
-    return Cell(number(estimate["value"], 2, scale=100), estimate["value"], f"[{low}, {high}]")
+def _estimate_cell(estimate: Mapping[str, float | None]) -> Cell:
+    ends = [number(estimate[end], 2, scale=100) for end in ("low", "high")]
+    interval = "" if estimate["low"] is None else f"[{', '.join(ends)}]"  # none where none is known to hold
+    return Cell(number(estimate["value"], 2, scale=100), estimate["value"], interval)
 
 
 def _spread_cell(values: Sequence[float]) -> Cell:

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every selective measure at once, with bootstrap intervals."""
+"""Every selective measure at once, with intervals."""
 
+import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_integer, check_number
-from adafocal._estimate import Estimate, percentile_estimate
+from adafocal._checks import check_number
+from adafocal._estimate import Estimate, joined_ends, log_interval
 from adafocal._shapes import Confidence, Correct
+from adafocal._tails import binomial_interval, binomial_tails
 from adafocal.errors import InvalidValueError
 from adafocal.selective.areas import augrc_weights, aurc_weights, perfect_ranking
 from adafocal.selective.curves import (
@@ -19,8 +22,10 @@ from adafocal.selective.curves import (
     top_share_weights,
     weighted_mean_of_groups,
 )
+from adafocal.selective.leave_one_out import jackknife, without_each
 
-CHUNK = 2**18  # resampled counts held at a time: few enough to stay in the cache
+FEWEST = 300  # samples of a loss that is not 0 or 1; with fewer the simulated coverage falls to 90 %
+Ends = tuple[float, float] | tuple[None, None]
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,19 @@ def selective_summary(
     risk: float = 0.05,
     coverage: float = 0.8,
     level: float = 0.95,
-    n_resamples: int = 1000,
+    n_resamples: int | None = None,
     generator: torch.Generator | None = None,
 ) -> SelectiveSummary:
-    """Measure selective prediction by one confidence score, with percentile bootstrap intervals.
+    """Measure selective prediction by one confidence score, with intervals for what new samples would give.
+
+    For errors (losses of 0 and 1): the risk has the mid-p binomial interval; the risk at a coverage too, with as many
+    samples as leave room for the threshold to move. Coverage at a risk r reaches from the largest coverage at which the
+    errors are significantly fewer than r allows to the largest at which they are not significantly more, widened by how
+    far the share of samples above a threshold may move; it supposes that the risk falls as confidence rises. The areas
+    have jackknife intervals on the logarithmic scale, with a t quantile for the few errors that they hang on. Their
+    simulated coverage is in the documentation; the areas of fewer than two errors have none.
+
+    For other losses, of 300 samples or more and none negative, risk and areas have the same; the others none.
 
     Args:
         confidence: Any confidence score of N >= 2 samples; only its order matters.
@@ -66,12 +80,11 @@ def selective_summary(
         risk: Largest mean loss allowed for ``coverage_at_risk``.
         coverage: Share of the samples to answer for ``risk_at_coverage``, in (0, 1].
         level: Coverage of each interval, in (0, 1).
-        n_resamples: Bootstrap resamples of the samples.
-        generator: Source of the resamples; by default one with seed 0, so that equal data give equal intervals.
+        n_resamples: No longer used: there is no bootstrap.
+        generator: No longer used.
 
     Returns:
-        Six estimates. Where no sample has a loss, all of them are 0 with the point 0 as interval, except
-        ``coverage_at_risk``, which is 1.
+        Six estimates; ``low`` and ``high`` are None where no interval is known to hold.
 
     Raises:
         TypeError: If ``confidence`` is not floating point.
@@ -82,53 +95,87 @@ def selective_summary(
         >>> summary = selective_summary(torch.tensor([0.9, 0.8, 0.6, 0.5]), torch.tensor([0, 0, 1, 0]))
         >>> summary.risk.value, round(summary.aurc.value, 4), summary.coverage_at_risk.value
         (0.25, 0.1458, 0.5)
+        >>> round(summary.risk.low, 3), round(summary.risk.high, 3)
+        (0.013, 0.753)
     """
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     check_number("risk", risk)
-    check_integer("n_resamples", n_resamples, minimum=1)
+    if n_resamples is not None or generator is not None:
+        message = "`n_resamples` and `generator` are no longer used: the intervals of selective_summary draw nothing."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
     groups, best = group_losses(confidence, losses), group_losses(perfect_ranking(losses), losses)
     n = confidence.numel()
     if n < 2:
         raise InvalidValueError(f"`confidence` must hold at least 2 samples for an interval, got {n}.")
-    measure = _measures(n, estimator=estimator, risk=risk, coverage=coverage, like=groups.count)
-    values = measure(groups.count, groups.loss_sum, best.count, best.loss_sum)
-    drawn = []
-    generator = generator or torch.Generator().manual_seed(0)
-    rows = max(1, CHUNK // n)
-    for start in range(0, n_resamples, rows):
-        picked = torch.randint(n, (min(rows, n_resamples - start), n), generator=generator).to(losses.device)
-        drawn.append(measure(*_resampled(groups, losses, picked), *_resampled(best, losses, picked)))
-    estimates = {
-        name: percentile_estimate(value, torch.cat([part[name] for part in drawn]), level=level)
-        for name, value in values.items()
+    top = top_share_weights(n, coverage=coverage).to(groups.count)
+    area, least = (_area(ranked, losses, lambda m: aurc_weights(m, estimator)) for ranked in (groups, best))
+    wide = losses.to(groups.count)
+    smooth = {
+        "risk": (wide.mean(), (wide.sum() - wide) / (n - 1)),
+        "aurc": area,
+        "excess_aurc": ((area[0] - least[0]).clamp_min(0.0), area[1] - least[1]),
+        "augrc": _area(groups, losses, augrc_weights),
     }
-    return SelectiveSummary(n=n, **estimates)
+    values = {name: float(value) for name, (value, _) in smooth.items()}
+    values["coverage_at_risk"] = float(coverage_of_groups(groups.count, groups.loss_sum, risk=risk))
+    values["risk_at_coverage"] = float(weighted_mean_of_groups(groups.count, groups.loss_sum, top))
+    ends = {name: _area_interval(values[name], left_out, wide, level=level) for name, (_, left_out) in smooth.items()}
+    if bool(((wide == 0) | (wide == 1)).all()):
+        ends["risk"] = binomial_interval(float(wide.sum()), n, level=level)
+        ends["coverage_at_risk"] = _coverage_interval(groups, values["coverage_at_risk"], risk=risk, level=level)
+        ends["risk_at_coverage"] = _risk_interval(groups, values["risk_at_coverage"], coverage, level=level)
+    return SelectiveSummary(n=n, **{name: Estimate(value, *ends.get(name, ())) for name, value in values.items()})
 
 
-def _measures(
-    n: int, *, estimator: str, risk: float, coverage: float, like: Tensor
-) -> Callable[[Tensor, Tensor, Tensor, Tensor], dict[str, Tensor]]:
-    """Give the function from groups by confidence and groups by loss, shape (…, k), to every measure, shape (…)."""
-    area, general = aurc_weights(n, estimator).to(like), augrc_weights(n).to(like)
-    top = top_share_weights(n, coverage=coverage).to(like)
-
-    def measure(count: Tensor, loss_sum: Tensor, best_count: Tensor, best_sum: Tensor) -> dict[str, Tensor]:
-        aurc = weighted_mean_of_groups(count, loss_sum, area)
-        return {
-            "risk": loss_sum.sum(-1) / n,
-            "aurc": aurc,
-            "excess_aurc": (aurc - weighted_mean_of_groups(best_count, best_sum, area)).clamp_min(0.0),
-            "augrc": weighted_mean_of_groups(count, loss_sum, general),
-            "coverage_at_risk": coverage_of_groups(count, loss_sum, risk=risk),
-            "risk_at_coverage": weighted_mean_of_groups(count, loss_sum, top),
-        }
-
-    return measure
+def _area(groups: LossGroups, losses: Tensor, weights: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
+    """Give an area, and what it is without each sample."""
+    n = len(losses)
+    left_out = without_each(groups, losses, weights(n - 1).to(groups.count))
+    return weighted_mean_of_groups(groups.count, groups.loss_sum, weights(n).to(groups.count)), left_out
 
 
-def _resampled(groups: LossGroups, losses: Tensor, picked: Tensor) -> tuple[Tensor, Tensor]:
-    """Give counts and summed losses per group for each row of picked samples, shape (B, k): nothing is sorted again."""
-    zeros = torch.zeros(len(picked), groups.count.numel(), dtype=groups.count.dtype, device=groups.count.device)
-    index = groups.index[picked]
-    wide = losses.to(zeros.dtype)[picked]
-    return zeros.scatter_add(1, index, torch.ones_like(wide)), zeros.scatter_add(1, index, wide)
+def _area_interval(value: float, left_out: Tensor, losses: Tensor, *, level: float) -> Ends:
+    """Give the logarithmic t interval; none where too few samples bear the loss, or one of them is negative."""
+    error, df = jackknife(left_out)
+    bearing = float(losses.sum() ** 2 / losses.square().sum()) if losses.any() else 0.0
+    errors = bool(((losses == 0) | (losses == 1)).all())
+    if value <= 0 or error == 0 or bearing < 2 or (not errors and (len(losses) < FEWEST or float(losses.min()) < 0)):
+        return None, None
+    return log_interval(value, error, level=level, df=max(1.0, min(df, bearing - 1)))
+
+
+def _coverage_interval(groups: LossGroups, value: float, *, risk: float, level: float) -> Ends:
+    """Give the coverages at which the errors neither contradict the risk nor, more tightly, confirm it."""
+    n, tail = float(groups.count.sum()), (1 - level) / 2
+    if risk <= 0 or risk >= 1:  # every error, or none, contradicts it
+        return value, value
+    answered, errors = groups.count.flip(0).cumsum(0), groups.loss_sum.flip(0).cumsum(0)
+    few, many = binomial_tails(errors, answered, risk)
+    sure, possible = (float(torch.where(there, answered, 0.0).max()) / n for there in (few <= tail, many > tail))
+    sure, possible = min(sure, value), max(possible, value)
+    ties = dict(zip((answered / n).tolist(), (groups.count.flip(0) / n).tolist(), strict=True))
+    below = 0.0 if sure == 0 else _moved(sure, n, level)[0]
+    above = _moved(possible, n, level)[1]
+    low, high = joined_ends(value, (sure, below), (possible, above))
+    # Within ties a threshold cannot slide: it is known, and what may move is the share above it alone.
+    low = below if sure == 0 or ties.get(sure, 0.0) >= sure - below else low
+    high = above if ties.get(possible, 0.0) >= above - possible else high
+    return max(0.0, low), min(1.0, high)
+
+
+def _moved(coverage: float, n: float, level: float) -> tuple[float, float]:
+    """Give how far the share above a fixed threshold may be from this one; all samples stay all."""
+    return (coverage, coverage) if coverage in (0.0, 1.0) else binomial_interval(coverage * n, n, level=level)
+
+
+def _risk_interval(groups: LossGroups, value: float, coverage: float, *, level: float) -> Ends:
+    """Give the mid-p interval with fewer samples: the threshold moves, and takes in samples of the risk near it."""
+    n = int(groups.count.sum())
+    top = min(n, max(1, math.ceil(coverage * n - 1e-9)))
+    descending = torch.repeat_interleave((groups.loss_sum / groups.count).flip(0), groups.count.flip(0).long())
+    reach = max(5, round(n**0.8 / 4))
+    near = float(descending[max(0, top - reach) : top + reach].mean())
+    within = value * (1 - value)
+    moving = (near - value) ** 2 * (1 - top / n)
+    size = top * within / (within + moving) if within > 0 else float(top)
+    return binomial_interval(value * size, size, level=level)

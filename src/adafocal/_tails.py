@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tails of the binomial and the t distribution in closed form, so that intervals need torch alone.
+
+Both are normal approximations, good to a few thousandths of a probability from two samples on; tests compare them with
+scipy.
+"""
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+
+def student_quantile(p: float, df: float) -> float:
+    """Give the quantile of the t distribution, within 1.5 % from 3 degrees of freedom on and never too small.
+
+    Reference:
+        Wallace, "Bounds on normal approximations to Student's and the chi-square distributions", Annals of Mathematical
+        Statistics 30, 1959.
+    """
+    z = NormalDist().inv_cdf(p) * (8 * df + 3) / (8 * df + 1)
+    return math.copysign(math.sqrt(df * math.expm1(z * z / df)), z)
+
+
+def binomial_tails(x: Tensor, n: Tensor, p: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Give P(X <= x) and P(X >= x) of a binomial count, each with half of P(X = x) only (mid-p values).
+
+    Args:
+        x: Observed counts in [0, n], float64; need not be whole.
+        n: Numbers of trials, > 0, of the shape of ``x``.
+        p: Chance of each, in (0, 1).
+
+    Returns:
+        Both tails, float64, which sum to 1.
+    """
+    lower = 0.5 * (_binomial_cdf(x, n, p) + _binomial_cdf(x - 1, n, p))
+    return lower, 1 - lower
+
+
+def binomial_interval(x: float, n: float, *, level: float) -> tuple[float, float]:
+    """Give the mid-p interval of a share: all chances under which neither tail of the count is below (1 - level) / 2.
+
+    Reference:
+        Agresti and Gottard, "Nonconservative exact small-sample inference for discrete data", Computational Statistics
+        and Data Analysis 51, 2007.
+    """
+    count, trials = torch.tensor([[x], [n]], dtype=torch.float64)
+    tail = (1 - level) / 2
+    low = 0.0 if x <= 0 else _root(lambda p: binomial_tails(count, trials, p)[1] < tail, 0.0, x / n)
+    high = 1.0 if x >= n else _root(lambda p: binomial_tails(count, trials, p)[0] >= tail, x / n, 1.0)
+    return low, high
+
+
+def _root(left: Callable[[Tensor], Tensor], low: float, high: float) -> float:
+    """Find the place in an interval where ``left`` stops to hold, in few rounds of many points."""
+    for _ in range(5):
+        points = torch.linspace(low, high, 130, dtype=torch.float64)
+        held = int(left(points[1:-1]).sum())
+        low, high = float(points[held]), float(points[held + 1])
+    return 0.5 * (low + high)
+
+
+def _binomial_cdf(x: Tensor, n: Tensor, p: Tensor | float) -> Tensor:
+    """Give P(X <= x) by the normal approximation of Peizer and Pratt (JASA 63, 1968)."""
+    p = torch.as_tensor(p, dtype=x.dtype, device=x.device)
+    q, s, t = 1 - p, x + 0.5, n - x - 0.5
+    distance = x + 2 / 3 - (n + 1 / 3) * p + 0.02 * (q / (x + 1) - p / (n - x) + (q - 0.5) / (n + 1))
+    spread = (1 + q * _bend(s / (n * p)) + p * _bend(t / (n * q))) / ((n + 1 / 6) * p * q)
+    cdf = torch.special.ndtr(distance * spread.clamp_min(0).sqrt())
+    return torch.where(x < 0, 0.0, torch.where(x >= n, 1.0, cdf))
+
+
+def _bend(y: Tensor) -> Tensor:
+    """Give (1 - y^2 + 2 y log y) / (1 - y)^2, 1 at y = 0 and 0 at y = 1."""
+    off = 1 - y
+    near = off.abs() < 1e-4
+    safe = torch.where(near, 0.5, y)
+    value = (1 - safe.square() + 2 * torch.xlogy(safe, safe)) / (1 - safe).square()
+    return torch.where(near, off / 3, torch.where(y <= 0, 1.0, value))

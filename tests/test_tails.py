@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from adafocal._tails import binomial_interval, binomial_tails, student_quantile
+
+CHANCES = (0.001, 0.01, 0.05, 0.3, 0.5, 0.8, 0.95, 0.999)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 100, 1000, 100_000])
+def test_binomial_tails_are_the_exact_mid_p_values_within_a_few_thousandths(n):
+    x = torch.arange(0, n + 1, max(1, n // 60), dtype=torch.float64)
+    for p in CHANCES:
+        few, many = binomial_tails(x, torch.full_like(x, n), p)
+        exact = stats.binom.cdf(x, n, p) - 0.5 * stats.binom.pmf(x, n, p)
+
+        np.testing.assert_allclose(few, exact, rtol=0, atol=3e-3 if n < 5 else 1e-3)
+        torch.testing.assert_close(few + many, torch.ones_like(x))
+
+
+@pytest.mark.parametrize("df", [3, 4.5, 10, 100, 1e6])
+@pytest.mark.parametrize("p", [0.75, 0.95, 0.975, 0.1])
+def test_student_quantiles_are_those_of_scipy_and_not_smaller(df, p):
+    ratio = student_quantile(p, df) / stats.t.ppf(p, df)
+
+    assert 1 - 1e-4 <= ratio <= 1.015
+
+
+def mid_p(p, x, n):
+    return stats.binom.cdf(x, n, p) - 0.5 * stats.binom.pmf(x, n, p)
+
+
+@pytest.mark.parametrize(("x", "n"), [(1, 10), (5, 10), (9, 10), (3, 1000), (500, 1000), (1, 2)])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_at_the_ends_of_the_interval_a_tail_has_its_size(x, n, level):
+    low, high = binomial_interval(x, n, level=level)
+
+    assert low < x / n < high
+    assert 1 - mid_p(low, x, n) == pytest.approx((1 - level) / 2, abs=2e-3)
+    assert mid_p(high, x, n) == pytest.approx((1 - level) / 2, abs=2e-3)
+
+
+def test_of_nothing_and_of_all_one_end_is_open():
+    assert binomial_interval(0, 20, level=0.95) == (0.0, pytest.approx(1 - 0.05 ** (1 / 20), abs=2e-3))
+    low, high = binomial_interval(20, 20, level=0.95)
+    assert (low, high) == (pytest.approx(0.05 ** (1 / 20), abs=2e-3), 1.0)
+
+
+def test_counts_that_are_not_whole_lie_between_whole_ones():
+    ends = [binomial_interval(x, 50, level=0.95) for x in (4, 4.5, 5)]
+
+    assert [low for low, _ in ends] == sorted(low for low, _ in ends)
+    assert [high for _, high in ends] == sorted(high for _, high in ends)
