@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def student_quantile(p: float, df: float) -> float:
-    """Give the quantile of the t distribution, within 1.5 % from 3 degrees of freedom on and never too small.
+    """Give the quantile of the t distribution, within 2 % from 3 degrees of freedom on, and not too small in the tails.
 
     Reference:
         Wallace, "Bounds on normal approximations to Student's and the chi-square distributions", Annals of Mathematical

@@ -23,6 +23,7 @@ LAYERS = [
         "_scan",
         "_shapes",
         "_tables",
+        "_tails",
         "_text",
         "_values",
         "errors",

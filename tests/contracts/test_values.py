@@ -264,7 +264,7 @@ ENTRIES: dict[str, Entry] = dict(
         entry(selective, "excess_aurc", *RANKED),
         entry(selective, "risk_at_coverage", *RANKED, coverage=0.5),
         entry(selective, "risk_coverage_curve", *RANKED),
-        entry(selective, "selective_summary", *RANKED, n_resamples=20),
+        entry(selective, "selective_summary", *RANKED),
         entry(ood, "aupr", *SCORED),
         entry(ood, "auroc", *SCORED),
         entry(ood, "auroc_interval", *SCORED),

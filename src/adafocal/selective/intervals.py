@@ -96,7 +96,7 @@ def selective_summary(
         >>> summary.risk.value, round(summary.aurc.value, 4), summary.coverage_at_risk.value
         (0.25, 0.1458, 0.5)
         >>> round(summary.risk.low, 3), round(summary.risk.high, 3)
-        (0.013, 0.753)
+        (0.013, 0.757)
     """
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     check_number("risk", risk)
