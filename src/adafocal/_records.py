@@ -58,19 +58,19 @@ SETTINGS = {
     "seed": int,
     "epochs": int,
     "n_bins": int,
-    "data": {"name": str, "noise": NUMBER},
-    "optimizer": dict,
+    "data": {"name": str, "noise?": NUMBER},
+    "optimizer?": dict,
 }
-PROVENANCE = {"date": str, "command": [str], "versions": dict, "hardware": dict}
+PROVENANCE = {"date": str, "command": [str], "versions?": dict, "hardware?": dict}
 SUMMARY = {
     "loss": str,
     "seed": int,
     "class_names": [str, ...],
     "sizes": {"train": int, "validation": int, "test": int},
     "temperature": NUMBER,
-    "validation": PART,
+    "validation?": PART,
     "test": PART,
-    "test_scaled": PART,
+    "test_scaled": {"ece": UNSURE, "nll": UNSURE},
     "segmentation?": SEGMENTATION,
 }
 EXAMPLES = {

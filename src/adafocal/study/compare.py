@@ -154,7 +154,7 @@ def _other_task(result: Result, reference: Result) -> str | None:
     """Say why two runs were not given the same task, measured alike; None if they were."""
     pairs = {
         "data sets": [run.settings["data"]["name"] for run in (result, reference)],
-        "noises": [run.settings["data"]["noise"] for run in (result, reference)],
+        "noises": [run.settings["data"].get("noise", 0.0) for run in (result, reference)],
         "numbers of bins": [run.settings["n_bins"] for run in (result, reference)],
     }
     unequal = [
