@@ -4,6 +4,7 @@
 import importlib
 import math
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,15 +15,28 @@ from torch import Tensor
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 
 LARGEST = sys.float_info.max
+SHOWN = 100  # characters of a value in a sentence
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def shown(value: object) -> str:
+    """Give a value as a sentence shows it: on one line, and no longer than a line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def check_integer(name: str, value: object, *, minimum: int) -> None:
     """Raise unless ``value`` is an integer >= ``minimum``."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidTypeError(f"`{name}` must be an integer >= {minimum}, got {value!r}.")
-    if value < minimum:
-        raise InvalidValueError(f"`{name}` must be an integer >= {minimum}, got {value}.")
+        raise InvalidTypeError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
+    if not minimum <= value < 2**63:
+        raise InvalidValueError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
+
+
+def check_sequence(name: str, values: object, *, of: str) -> None:
+    """Raise unless ``values`` is a list, tuple or other sequence; a string is none."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
+        raise InvalidTypeError(f"`{name}` must be a sequence of {of}, got {shown(values)}.")
 
 
 def check_number(
@@ -37,7 +51,7 @@ def check_number(
     """Raise unless ``value`` is a finite number between ``low`` and ``high``."""
     rule = _interval_rule(low, high, open_low=open_low, open_high=open_high)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidTypeError(f"`{name}` must be {rule}, got {value!r}.")
+        raise InvalidTypeError(f"`{name}` must be {rule}, got {shown(value)}.")
     inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
     if not (abs(value) <= LARGEST and inside):  # an integer may be larger than any float
         raise InvalidValueError(f"`{name}` must be {rule}, got {value}.")
@@ -58,13 +72,13 @@ def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) 
 def check_flag(name: str, value: object) -> None:
     """Raise unless ``value`` is True or False."""
     if not isinstance(value, bool):
-        raise InvalidTypeError(f"`{name}` must be True or False, got {value!r}.")
+        raise InvalidTypeError(f"`{name}` must be True or False, got {shown(value)}.")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise InvalidValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {shown(value)}.")
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:

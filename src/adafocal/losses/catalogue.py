@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from adafocal._checks import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.aurc import AURCLoss
@@ -246,10 +247,10 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
         >>> make_loss("focal", {"gamma": 1.0}).gamma
         1.0
     """
-    if name not in LOSSES:
-        raise InvalidValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {name!r}.")
+    if not isinstance(name, str) or name not in LOSSES:
+        raise InvalidValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {shown(name)}.")
     if arguments is not None and not isinstance(arguments, Mapping):
-        raise InvalidTypeError(f"`loss_args` must be names and values, got {arguments!r}.")
+        raise InvalidTypeError(f"`loss_args` must be names and values, got {shown(arguments)}.")
     spec = LOSSES[name]
     arguments = {**spec.defaults, **(arguments or {})}
     known = [parameter for parameter in inspect.signature(spec.cls).parameters if parameter not in LEGACY_ARGUMENTS]
@@ -271,10 +272,17 @@ def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:
     Returns:
         The catalogue's title, with the numbers in it replaced by those of ``arguments``.
 
+    Raises:
+        TypeError: If ``name`` is not a string, or ``arguments`` are not names and values.
+
     Example:
         >>> loss_title("focal"), loss_title("focal", {"gamma": 2.0})
         ('Focal (γ = 3)', 'Focal (γ = 2)')
     """
+    if not isinstance(name, str):
+        raise InvalidTypeError(f"`name` must be a string, got {shown(name)}.")
+    if arguments is not None and not isinstance(arguments, Mapping):
+        raise InvalidTypeError(f"`arguments` must be names and values, got {shown(arguments)}.")
     if name not in LOSSES:
         return name
     spec = LOSSES[name]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_class_axis
+from adafocal._checks import check_choice, check_class_axis, check_flag
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Logits, PerSample
 from adafocal.losses.targets import class_axis
@@ -71,6 +71,7 @@ def confidence_score(logits: Logits, *, score: str = "msp", unit: bool = False) 
     flattens the scores; here each is computed once, as defined.
     """
     check_class_axis("logits", logits)
+    check_flag("unit", unit)
     check_choice("score", score, tuple(TO_UNIT if unit else SCORES))
     axis = class_axis(logits)
     value = SCORES[score](at_least_float32(logits), axis)

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_number
+from adafocal._checks import check_class_axis, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.modulate import SMALLEST_BASE, Gamma, gamma_at, power
@@ -71,6 +71,7 @@ def dual_modulation(logits: Logits, labels: Labels, gamma: Gamma) -> Callable[[T
     ``gamma`` may be a rule of the probability margin p - q. The transform serves both forms of
     :func:`modulated_cross_entropy`: one cross-entropy per sample, or one per sample and class.
     """
+    check_class_axis("logits", logits)
     return partial(_modulate_dual, logits=at_least_float32(logits), labels=labels, gamma=gamma)
 
 

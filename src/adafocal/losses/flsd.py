@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_integer, check_number
+from adafocal._checks import check_integer, check_number, check_sequence
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.errors import InvalidValueError
 from adafocal.losses.modulate import modulate
 from adafocal.losses.terms import ClassificationLoss, look_up
 
@@ -191,8 +191,7 @@ def gamma_for_target(p: float) -> float:
 
 
 def _numbers(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
-    if not isinstance(values, Sequence) or isinstance(values, str):
-        raise InvalidTypeError(f"`{name}` must be a sequence of numbers, got {values!r}.")
+    check_sequence(name, values, of="numbers")
     return tuple(values)
 
 

@@ -11,6 +11,7 @@ from adafocal._dtypes import HALF, at_least_float32
 from adafocal._shapes import Features, HeadBias, HeadWeight, Labels, PerSample
 from adafocal.calibration.linear import as_samples, check_head, rows_at_a_time
 from adafocal.errors import InvalidValueError
+from adafocal.losses.options import check_ignore_index
 
 
 def linear_cross_entropy(
@@ -57,6 +58,7 @@ def linear_cross_entropy(
     check_head(features, weight, labels, bias)
     if weight.shape[0] < 2:
         raise InvalidValueError(f"`weight` must have at least 2 classes, got shape {tuple(weight.shape)}.")
+    check_ignore_index(ignore_index)
     if can_read(labels):
         check_label_values(labels, weight.shape[0], ignore_index=ignore_index)
     rows, flat = as_samples(features, labels)

@@ -9,6 +9,7 @@ from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.options import check_ignore_index
 from adafocal.losses.terms import (
     ClassificationLoss,
     as_rows,
@@ -63,6 +64,8 @@ def mmce_penalty(
     it divides by the size of each group twice, and gives 0 when a group is empty. Here both follow the paper.
     """
     check_number("width", width, low=0.005)
+    check_flag("weighted", weighted)
+    check_ignore_index(ignore_index)
     check_tensor("labels", labels)
     if labels.is_floating_point():
         raise InvalidTypeError("`labels` must be class indices for MMCELoss, got probabilities.")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from adafocal._checks import can_read, check_number, label_shape, traced
-from adafocal.errors import InvalidValueError
+from adafocal._checks import can_read, check_floating, check_number, label_shape, traced
+from adafocal.errors import InvalidTypeError, InvalidValueError
 
 Gamma: TypeAlias = "float | Tensor | Callable[[Tensor], Tensor]"
 ROUNDING = 1e-3  # by which a fused kernel may miss a cross-entropy of 0 from below
@@ -31,14 +31,37 @@ def modulate(ce: Tensor, gamma: Gamma) -> Tensor:
         Losses of the shape of ``ce``. First and second derivatives with respect to ``ce`` are finite, also at p = 1
         with 0 < gamma < 1.
 
+    Raises:
+        TypeError: If ``ce`` is not floating point, or ``gamma`` neither a number, a tensor of numbers nor a rule.
+        ValueError: If ``gamma`` does not broadcast to ``ce``, or is not finite.
+
     Example:
         >>> modulate(torch.tensor([0.6931]), 1.0)
         tensor([0.3465])
     """
+    check_floating("ce", ce)
+    if not callable(gamma):
+        _check_gammas(gamma, ce)
     if traced():
         return _composed(ce, gamma_at(gamma, torch.exp(-ce.detach())))
     loss: Tensor = _Modulate.apply(ce, gamma)  # type: ignore[no-untyped-call]
     return loss
+
+
+def _check_real(gamma: Tensor) -> None:
+    if gamma.is_complex() or gamma.dtype == torch.bool:
+        raise InvalidTypeError(f"`gamma` must hold real numbers, got dtype {gamma.dtype}.")
+
+
+def _check_gammas(gamma: float | Tensor, ce: Tensor) -> None:
+    if not isinstance(gamma, Tensor):
+        check_number("gamma", gamma)
+        return
+    _check_real(gamma)
+    if gamma.ndim > ce.ndim or any(
+        own not in (1, size) for own, size in zip(reversed(gamma.shape), reversed(ce.shape), strict=False)
+    ):
+        raise InvalidValueError(f"`gamma` must broadcast to {tuple(ce.shape)}, got shape {tuple(gamma.shape)}.")
 
 
 def gamma_at(gamma: Gamma, p: Tensor) -> float | Tensor:
@@ -54,7 +77,9 @@ def check_gamma(gamma: float | Tensor, logits: Tensor, *, low: float = -math.inf
     """
     if not isinstance(gamma, Tensor):
         check_number("gamma", gamma, low=low)
-    elif gamma.ndim > 0 and gamma.shape not in (label_shape(logits), logits.shape):
+        return
+    _check_real(gamma)
+    if gamma.ndim > 0 and gamma.shape not in (label_shape(logits), logits.shape):
         raise InvalidValueError(
             f"`gamma` must be a number or have one per sample, {tuple(label_shape(logits))}, got {tuple(gamma.shape)}."
         )

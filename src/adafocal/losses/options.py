@@ -3,7 +3,7 @@
 
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_floating, check_number
+from adafocal._checks import check_choice, check_floating, check_number, shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.targets import class_axis
 
@@ -38,7 +38,9 @@ def _check_class_weights(weight: Tensor) -> None:
 def check_ignore_index(ignore_index: int) -> None:
     """Raise unless ``ignore_index`` is an integer."""
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
-        raise InvalidTypeError(f"`ignore_index` must be an integer, got {ignore_index!r}.")
+        raise InvalidTypeError(f"`ignore_index` must be an integer, got {shown(ignore_index)}.")
+    if abs(ignore_index) >= 2**63:
+        raise InvalidValueError(f"`ignore_index` must fit into 64 bits, got {shown(ignore_index)}.")
 
 
 def check_weight(weight: Tensor, logits: Tensor) -> None:

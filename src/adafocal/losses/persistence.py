@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Persistence diagrams of images and volumes, differentiable at their critical voxels."""
 
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,15 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from adafocal._checks import check_choice, check_floating, check_integer, require
+from adafocal._checks import (
+    check_choice,
+    check_flag,
+    check_floating,
+    check_integer,
+    check_number,
+    check_sequence,
+    require,
+)
 from adafocal._shapes import BirthDeath, ClassIndex, Confidence, Volume
 from adafocal.errors import InvalidValueError
 
@@ -134,6 +143,10 @@ def persistence_diagrams(
         [(1, 0, 0)]
     """
     check_choice("construction", construction, CONSTRUCTIONS)
+    check_flag("superlevel", superlevel)
+    check_sequence("volumes", volumes, of="volumes")
+    if essential_death is not None and not (isinstance(essential_death, float) and math.isinf(essential_death)):
+        check_number("essential_death", essential_death)
     if workers is not None:
         check_integer("workers", workers, minimum=1)
     chosen = [_check_dims(dims, volume) for volume in volumes]
@@ -174,6 +187,8 @@ def _check_dims(dims: Sequence[int] | None, volume: Volume) -> Sequence[int]:
         )
     if dims is None:
         return range(volume.ndim)
+    if not isinstance(dims, range):
+        check_sequence("dims", dims, of="homology dimensions")
     if len(dims) == 0 or any(dim not in range(volume.ndim) for dim in dims):
         raise InvalidValueError(
             f"`dims` must be among {tuple(range(volume.ndim))} for {volume.ndim} axes, got {dims!r}."

@@ -74,7 +74,7 @@ def checked_labels(
     check_labels_match(logits, labels)
     if weight is not None:
         check_weight(weight, logits)
-    if label_smoothing != 0.0:
+    if not (isinstance(label_smoothing, float) and label_smoothing == 0.0):
         check_number("label_smoothing", label_smoothing, low=0.0, high=1.0)
     check_ignore_index(ignore_index)
     return distributions(logits, labels, ignore_index=ignore_index) if labels.is_floating_point() else labels

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from adafocal._checks import check_choice
+from adafocal._checks import check_choice, check_sequence
 from adafocal._values import check_predictions
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.ood.features import FEATURE_SCORES, fit_nearest_neighbour
@@ -93,6 +93,8 @@ def compare_scores(
         raise InvalidValueError(
             f"`train` must have the {c} classes of the in-distribution predictions, got {train.n_classes}."
         )
+    if scores is not None:
+        check_sequence("scores", scores, of="names")
     chosen = _allowed([in_distribution, *out_of_distribution.values()], train) if scores is None else list(scores)
     for score in chosen:
         check_choice("scores", score, (*SCORES, *FEATURE_SCORES))
