@@ -4,11 +4,11 @@
     python tests/killing.py FOLDER SCENARIO ...
 
 This process only loads modules and forks, so that a command costs no start. A scenario is JSON: ``command``, the
-arguments of ``adafocal``, where ``{}`` stands for a folder; ``before``, commands that run once; ``signal``, by name,
-KILL unless given; ``every``, to leave out operations. An operation is whatever Python's audit events tell of (open to
-write, rename, remove, mkdir, rmdir, truncate, lock), and start, middle and end of what PyTorch and Arrow write without
-telling Python. A command ``run FOLDER`` is the training of a short run without the command line. Prints for each
-scenario, as JSON, the count of operations, and sentences on what went wrong.
+arguments of ``adafocal``, where ``{}`` is a folder with ``images.npz``; ``before``, commands that run once;
+``signal``, by name, KILL unless given; ``every``, to leave out operations. An operation is whatever Python's audit
+events tell of (open to write, rename, remove, mkdir, rmdir, truncate, lock), and start, middle and end of what
+PyTorch and Arrow write without telling Python. A command ``run FOLDER`` is the training of a short run without the
+command line. Prints for each scenario, as JSON, the count of operations, and sentences on what went wrong.
 """
 
 import csv
@@ -190,6 +190,9 @@ def stopped_everywhere(folder, *, command, before=(), signal_name="KILL", every=
         shutil.copytree(given, work)
 
     work.mkdir(parents=True)
+    label = np.arange(160) % 3
+    images = np.broadcast_to(60 * label[:, None, None, None], (160, 8, 8, 3)).astype(np.uint8)
+    np.savez(work / "images.npz", image=images, label=label)
     for earlier in before:
         status, _, said = run(earlier, work)
         assert status == 0, (earlier, said)

@@ -15,6 +15,8 @@ RUN = ["run", "{}/run"]
 STUDY = ["study", "--epochs", "1", "--losses", "cross_entropy", "adafocal", "--seeds", "0", "--study_dir", "{}/study"]
 TEST, VALIDATION = "{}/run/test.parquet", "{}/run/validation.parquet"
 FIT = ["scale", "fit", VALIDATION, "-o", "{}/scaled/T.json"]
+SQUARES = ["train", "--data.name", "cifar10", "--data.path", "{}/images.npz", "--epochs", "1", "--run_dir", "{}/run"]
+SIZES = ["--data.validation_size", "40", "--data.train_size", "80", "--data.noise", "0"]
 OOD = ["ood", "--run", "{}/run", "--against", "gaussian_noise-5", "--scores", "msp", "--n_resamples", "10"]
 PAIR = ["ood", "--id", TEST, "--ood", VALIDATION, "--n_resamples", "10"]
 QUICK = {"run": {"command": RUN}, "scale fit": {"before": [RUN], "command": FIT}}
@@ -37,7 +39,7 @@ LONG = {
         "before": [RUN],
         "command": [*PAIR, "--json", "{}/o.json", "--html", "{}/o.html"],
     },
-    "ood of a run": {"before": [RUN], "command": OOD},
+    "ood of a run": {"before": [[*SQUARES, *SIZES]], "command": OOD},
     "report": {"before": [RUN], "command": ["report", "{}/run", "-o", "{}/r.html", "--figures", "{}/figures"]},
 }  # fmt: skip
 
