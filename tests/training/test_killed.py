@@ -22,12 +22,12 @@ PAIR = ["ood", "--id", TEST, "--ood", VALIDATION, "--n_resamples", "10"]
 QUICK = {"run": {"command": RUN}, "scale fit": {"before": [RUN], "command": FIT}}
 LONG = {
     "train": {"command": TRAIN},
-    "train, the best epoch": {"command": [*TRAIN, "--select", "best", "--epochs", "2"]},
+    "train, the best epoch": {"command": [*TRAIN, "--select", "best", "--epochs", "2"], "every": 5},
     "train, overwriting": {"before": [TRAIN], "command": [*TRAIN, "--seed", "1", "--overwrite", "true"]},
-    "train, terminated": {"command": TRAIN, "signal": "TERM"},
-    "train, interrupted": {"command": TRAIN, "signal": "INT"},
+    "train, terminated": {"command": TRAIN, "signal": "TERM", "every": 7},
+    "train, interrupted": {"command": TRAIN, "signal": "INT", "every": 7},
     "study": {"command": STUDY},
-    "study, terminated": {"command": STUDY, "signal": "TERM"},
+    "study, terminated": {"command": STUDY, "signal": "TERM", "every": 23},
     "study of studies": {
         "before": [STUDY, RUN],
         "command": ["study", "--compare", "{}/study", "{}/run", "--study_dir", "{}/both"],
