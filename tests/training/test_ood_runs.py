@@ -80,6 +80,12 @@ def test_wrong_pairs_runs_and_sets_end_in_one_sentence(place, capsys):
     folder = str(place / "run0")
     assert says("--id", "x") == "`--run`, or both of `--id` and `--ood`, must be given."
     assert says("--run", folder) == "`--run` needs one of `--pair` and `--against`."
+    own = ": each run keeps its numbers in its folder `ood`."
+    for option, end in (("json", own), ("html", own), ("id", "."), ("train", ".")):
+        sentence = f"`--{option}` must not be given with `--run`, got 'x'{end}"
+        assert says("--run", folder, "--pair", "mnist-letters", f"--{option}", "x") == sentence
+    sentence = "`--root` must not be given with `--id` and `--ood`, got 'x'."
+    assert says("--id", "x", "--ood", "y", "--root", "x") == sentence
     assert says("--run", folder, "--pair", "mnist-emnist_letters") == (
         "`pair` must be for the data of the run, cifar10, got one for mnist."
     )

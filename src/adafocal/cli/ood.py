@@ -28,10 +28,9 @@ COLUMNS = (("auroc", "AUROC %"), ("aupr_out", "AUPR-out %"), ("aupr_in", "AUPR-i
 def main(arguments: list[str]) -> int:
     """Compare scores on one or more sets; see ``adafocal ood --help``."""
     options = _parser().parse_args(arguments)
+    _check_together(options)
     if options.run is not None:
         return compare_runs(options)
-    if options.id is None or options.ood is None:
-        raise InvalidValueError("`--run`, or both of `--id` and `--ood`, must be given.")
     for output in ("json", "html"):
         reads = [options.id, *options.ood, *([options.train] if options.train else [])]
         check_output(output, options[output], reads=reads)
@@ -57,14 +56,26 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _check_together(options: Namespace) -> None:
+    """Raise unless the options are those of files or those of runs: nothing that is given is left aside."""
+    of_files, of_runs = ("id", "ood", "train", "json", "html"), ("pair", "against", "root")
+    theirs, others = ("run", of_files) if options.run is not None else ("id` and `--ood", of_runs)
+    for name in others:
+        if options[name] is not None:
+            where = ": each run keeps its numbers in its folder `ood`" if name in ("json", "html") else ""
+            raise InvalidValueError(f"`--{name}` must not be given with `--{theirs}`, got {options[name]!r}{where}.")
+    if options.run is None and (options.id is None or options.ood is None):
+        raise InvalidValueError("`--run`, or both of `--id` and `--ood`, must be given.")
+    if options.run is not None and (options.pair is None) == (options.against is None):
+        raise InvalidValueError("`--run` needs one of `--pair` and `--against`.")
+
+
 def compare_runs(options: Namespace) -> int:
     """Compare the test part of finished runs with other data; each run keeps its numbers in ``ood/``."""
     from adafocal.recipes.ood import OOD_PAIRS
     from adafocal.training.folder import is_finished, read_summary
     from adafocal.training.ood import compare_run
 
-    if (options.pair is None) == (options.against is None):
-        raise InvalidValueError("`--run` needs one of `--pair` and `--against`.")
     if options.pair is not None:
         check_choice("pair", options.pair, tuple(OOD_PAIRS))
     against = OOD_PAIRS[options.pair].against if options.pair else options.against
