@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sums per bin: exact, mergeable, independent of order."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adafocal.calibration import BinStats, bin_stats, equal_mass_edges, equal_width_edges, merge
+from adafocal.calibration.bins import check_stats
 from calibration.strategies import BINNING, N_BINS, quick, samples
 
 
@@ -146,3 +150,19 @@ def test_bad_shapes_and_dtypes_are_rejected(rejects):
         bin_stats(torch.tensor([1]), torch.tensor([True]), edges)
     with rejects(TypeError, "`edges` must be a floating-point tensor, got dtype torch.int64."):
         bin_stats(torch.tensor([0.5]), torch.tensor([True]), torch.tensor([1]))
+
+
+@pytest.mark.parametrize(
+    ("count", "confidence_sum", "correct_sum"),
+    [(-1, 0.0, 0.0), (2, -0.1, 1.0), (2, 2.01, 1.0), (2, 1.0, -1.0), (2, 1.0, 3.0), (0, 0.5, 0.0), (2, math.nan, 1.0)],
+)
+def test_sums_that_no_samples_have_are_refused(count, confidence_sum, correct_sum):
+    sums = [torch.tensor([1, count]), torch.tensor([0.5, confidence_sum]), torch.tensor([1.0, correct_sum])]
+    with pytest.raises(ValueError, match=r"must hold sums between 0 and the count in each bin, .* in bin 1\.$"):
+        check_stats(BinStats(torch.tensor([0.5]), *sums))
+
+
+def test_sums_on_their_bounds_and_a_rounding_above_are_taken():
+    count, edges = torch.tensor([0, 2, 1000]), torch.tensor([0.5, 0.7])
+    check_stats(BinStats(edges, count, torch.zeros(3), count.float()))
+    check_stats(BinStats(edges, count, torch.tensor([0.0, 2.0019, 1000.9]), torch.zeros(3)))

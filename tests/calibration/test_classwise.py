@@ -101,3 +101,38 @@ def test_bad_arguments_are_rejected(rejects):
         multilabel_calibration_error(probs, labels)
     with rejects(ValueError, "`confidence` must hold at least one sample, got 0."):
         classwise_calibration_error(torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64))
+
+
+def test_a_class_without_counted_samples_does_not_end_the_mean():
+    probs = torch.tensor([[0.0, 0.9, 0.1], [0.0, 0.4, 0.6]], dtype=torch.float64)
+    error = classwise_calibration_error(probs, torch.tensor([1, 1]), threshold=0.2)
+
+    # Class 1 keeps both, gaps 0.1 and 0.6; class 2 keeps 0.6, gap 0.6; class 0, the first, keeps none.
+    assert error.item() == pytest.approx(((0.1 + 0.6) / 2 + 0.6) / 2, abs=1e-12)
+
+
+def test_a_probability_on_the_threshold_counts():
+    probs, labels = torch.tensor([[0.75, 0.25]], dtype=torch.float64), torch.tensor([0])
+
+    assert classwise_calibration_error(probs, labels, threshold=0.25).item() == 0.25
+    assert classwise_calibration_error(probs, labels, threshold=0.75).item() == 0.25
+    assert classwise_calibration_error(probs, labels, threshold=0.7501).isnan()
+
+
+@pytest.mark.parametrize(("norm", "debias"), [("l1", False), ("l1", True), ("l2", False), ("l2", True), ("max", False)])
+@pytest.mark.parametrize("binning", ["equal_width", "equal_mass"])
+def test_every_option_reaches_the_error_of_each_label(norm, debias, binning):
+    probs, labels = torch.rand(60, 3, dtype=torch.float64), torch.rand(60, 3) < 0.5
+    options = {"n_bins": 7, "binning": binning, "norm": norm, "debias": debias}
+    by_hand = [expected_calibration_error(probs[:, c].contiguous(), labels[:, c], **options).item() for c in range(3)]
+    pooled = expected_calibration_error(probs.flatten(), labels.flatten(), **options).item()
+
+    assert multilabel_calibration_error(probs, labels, average="none", **options).tolist() == pytest.approx(by_hand)
+    assert multilabel_calibration_error(probs, labels, **options).item() == pytest.approx(sum(by_hand) / 3)
+    assert multilabel_calibration_error(probs, labels, average="pooled", **options).item() == pytest.approx(pooled)
+
+
+@pytest.mark.parametrize("positive_class", [True, False, -1, 2, 1.0, None])
+def test_what_is_no_index_of_a_class_is_refused(rejects, positive_class):
+    with rejects(ValueError, f"`positive_class` must be a class index in [0, 2), got {positive_class}."):
+        one_class_from_probs(torch.tensor([[0.7, 0.3]]), torch.tensor([0]), positive_class=positive_class)

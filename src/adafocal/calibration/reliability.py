@@ -145,7 +145,7 @@ def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple
 def score_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
     """Give what :func:`wilson_interval` gives, without its checks."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    n = count.clamp_min(1)
+    n = count.clamp_min(1).to(share)  # as integers they would make 1 / n a float32
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)).clamp_min(0).sqrt()
     none = count == 0
