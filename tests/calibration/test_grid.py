@@ -45,6 +45,36 @@ def test_every_edge_and_its_neighbours_fall_in_the_cell_that_bins_assign():
     assert torch.equal(expected, sum_cells(confidence, confidence > 0.5).count)
 
 
+def test_float64_values_a_rounding_beside_an_edge_fall_in_their_cell():
+    edges = grid_edges()
+    beside = [torch.nextafter(edges, torch.full_like(edges, end)) for end in (0.0, 2.0)]
+    for confidence in (edges, *beside):
+        expected = torch.bincount(find_bins(confidence, edges), minlength=N_CELLS)
+        assert torch.equal(expected, sum_cells(confidence, confidence > 0.5).count)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_sweep_stops_before_the_first_number_of_bins_whose_accuracy_falls(seed):
+    # Few distinct values, so that bins are empty, hold one sample, or share an accuracy.
+    generator = torch.Generator().manual_seed(seed)
+    confidence = torch.randint(1, 12, (25,), generator=generator) / 12
+    cells = grid_stats(confidence, torch.rand(25, generator=generator) < confidence)
+    best = joined_equal_mass(cells, 1)
+    for n_bins in range(2, len(confidence.unique()) + 1):
+        finer = joined_equal_mass(cells, n_bins)
+        shares = [k / n for k, n in zip(finer.correct_sum.tolist(), finer.count.tolist(), strict=True) if n]
+        if shares != sorted(shares):
+            break
+        best = finer
+
+    assert torch.equal(joined_sweep(cells).edges, best.edges)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_samples_in_one_cell_have_their_mean_gap_as_ks_error(n):
+    assert grid_ks_error(grid_stats(torch.full((n,), 0.75), torch.zeros(n))).item() == 0.75
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_cells_agree_with_bins_of_the_same_edges(dtype):
     confidence, correct = sample()
