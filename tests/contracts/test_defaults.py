@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Defaults of public functions and classes are results that users have: they change with the changelog alone.
+
+After a wanted change, write the table anew: ``python tests/contracts/test_defaults.py``.
+"""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+TABLE = Path(__file__).with_name("defaults.txt")
+ROOMS = ("losses", "calibration", "selective", "scaling", "ood", "metrics")
+
+
+def defaults_of(name, public):
+    """Give one line: the name, and its arguments that have a default."""
+    try:
+        parameters = inspect.signature(public).parameters.values()
+    except (TypeError, ValueError):
+        return name
+    given = [f"{p.name}={p.default!r}" for p in parameters if p.default is not inspect.Parameter.empty]
+    return f"{name}({', '.join(given)})" if given else name
+
+
+def found(room):
+    """Give the lines of one room."""
+    lines, module = [], importlib.import_module(f"adafocal.{room}")
+    for name in sorted(module.__all__):
+        public = getattr(module, name)
+        if callable(public):
+            lines.append(defaults_of(f"{room}.{name}", public))
+            methods = vars(public).items() if inspect.isclass(public) else ()
+            lines += [
+                defaults_of(f"{room}.{name}.{method}", function)
+                for method, function in methods
+                if inspect.isfunction(function) and not method.startswith("_")
+            ]
+    return [line for line in lines if "(" in line]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_defaults_are_those_of_the_table(room):
+    of_room = [line for line in TABLE.read_text("utf-8").splitlines() if line.startswith(f"{room}.")]
+
+    assert len(of_room) >= 2
+    assert found(room) == of_room
+
+
+if __name__ == "__main__":
+    TABLE.write_text("".join(f"{line}\n" for room in ROOMS for line in found(room)), "utf-8")
