@@ -85,6 +85,11 @@ def mutants_of(path: Path) -> list[Mutant]:
     ]
 
 
+def relative(mutant: Mutant) -> tuple[str, str, str, str]:
+    """Name a fault by what a reader sees, so that the name outlives moved lines."""
+    return mutant.path.relative_to(PACKAGE).as_posix(), mutant.function, *mutant.change
+
+
 class _Finder(cst.CSTVisitor):
     METADATA_DEPENDENCIES = (PositionProvider,)
 

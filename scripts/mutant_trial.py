@@ -16,13 +16,13 @@ import resource
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from mutant_sources import PACKAGE, ROOT, Mutant
+from mutant_sources import PACKAGE, ROOT, Mutant, relative
 
 SOON = 40  # tests that run first where everything is imported anew
 MEMORY = 8 << 30  # bytes; a mutant may ask for all there is
@@ -60,8 +60,9 @@ class Trial:
                     tests = _tests_for(mutant, reach, self._arguments.patience)
                     tests = [test for test in tests if test in items]
                     outcome, seconds = self._try(mutant, [items[test] for test in tests], reach["seconds"])
-                    where = (mutant.path.relative_to(PACKAGE).as_posix(), mutant.function, *mutant.change)
-                    log.write(json.dumps([*where, mutant.line, mutant.formula, outcome, round(seconds, 2)]) + "\n")
+                    log.write(
+                        json.dumps([*relative(mutant), mutant.line, mutant.formula, outcome, round(seconds, 2)]) + "\n"
+                    )
                     log.flush()
         return True
 
@@ -108,6 +109,9 @@ class Trial:
         os.waitpid(child, 0)
         found = json.loads(place.read_text("utf-8"))
         print("fail without a fault, and are left out:", found["failed"])
+        found["wide"] = Counter(
+            test for of_file in found["lines"].values() for tests in of_file.values() for test in tests
+        )
         return dict(found)
 
     def _try(self, mutant: Mutant, items: list[pytest.Item], seconds: dict[str, float]) -> tuple[str, float]:
@@ -127,17 +131,17 @@ class Trial:
 
 
 def _tests_for(mutant: Mutant, reach: dict[str, Any], patience: float) -> list[str]:
-    """Give the tests that reach the mutated statement, the quickest first; of what runs on import, all of the file."""
+    """Give the tests that reach the mutated statement, the closest first; of what runs on import, all of the file."""
     lines = reach["lines"].get(mutant.path.relative_to(PACKAGE).as_posix(), {})
     here = {test for line in range(mutant.first, mutant.last + 1) for test in lines.get(str(line), [])}
     seconds = reach["seconds"]
     if not mutant.in_body:
         here = {test for tests in lines.values() for test in tests} | {test for test in seconds if DEFAULTS in test}
-    ordered = sorted(here & seconds.keys(), key=lambda test: (seconds[test], test))
-    # One case of each test first: kin fail together.
-    soon = list({test.split("[")[0]: test for test in reversed(ordered)}.values())[::-1]
-    late = set(soon)
-    ordered = soon + [test for test in ordered if test not in late]
+    # Tests that reach little are about what they reach; one case of each first, as kin fail together.
+    ordered = sorted(here & seconds.keys(), key=lambda test: (seconds[test] > patience / 4, reach["wide"][test], test))
+    soon = dict.fromkeys({test.split("[")[0]: test for test in reversed(ordered)}.values())
+    first = [test for test in ordered if test in soon]
+    ordered = first + [test for test in ordered if test not in soon]
     spent = list(itertools.accumulate(seconds[test] for test in ordered))
     return [test for test, until in zip(ordered, spent, strict=True) if until <= patience] or ordered[:1]
 

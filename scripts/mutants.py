@@ -12,15 +12,17 @@ import os
 import random
 import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tomllib
-from mutant_sources import PACKAGE, ROOT, mutants_of
+from mutant_sources import PACKAGE, ROOT, mutants_of, relative
 from mutant_trial import DEFAULTS, PLAIN, Trial
 
 OUT = ROOT / "build" / "mutants"
 ENOUGH = 0.9
+ALIVE = 6  # place of the outcome in a line of results
 VALUES = "tests/contracts/test_values.py"
 FILES = ("_tables", "_scan", "_columns", "_csv", "_parquet", "_npz", "_piece", "_records", "predictions", "_values")
 # Room: its files, and the tests that are to notice.
@@ -49,6 +51,7 @@ def main() -> int:
     parser.add_argument("--formulas", action="store_true", help="leave out lost arguments and values")
     parser.add_argument("--only", default="", help="run the files whose path holds this text")
     parser.add_argument("--patience", type=float, default=15.0, help="seconds of tests, quickest first, per mutant")
+    parser.add_argument("--again", action="store_true", help="of the last results, run what survived alone")
     parser.add_argument("--reuse", action="store_true", help="measure new tests alone; only if no source has changed")
     arguments = parser.parse_args()
     os.chdir(ROOT)
@@ -73,7 +76,11 @@ def run_room(room: str, arguments: argparse.Namespace) -> bool:
     n = round(arguments.share * len(mutants))
     chosen = sorted(random.Random(arguments.seed).sample(range(len(mutants)), n))
     print(f"{room}: {n} of {len(mutants)} mutants, seed {arguments.seed}", flush=True)
-    results = OUT / f"{room}.jsonl"
+    results, known = OUT / f"{room}.jsonl", []
+    if arguments.again:
+        known = [line for line in _read(results) if line[ALIVE] not in ("survived", "unreached")]
+        done = {tuple(line[:4]) for line in known}
+        chosen = [i for i in chosen if relative(mutants[i]) not in done]
     results.unlink(missing_ok=True)
     if (child := os.fork()) == 0:  # pytest and the package are imported in a process of the room's own
         log = os.open(OUT / f"{room}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -82,7 +89,13 @@ def run_room(room: str, arguments: argparse.Namespace) -> bool:
         pytest.main([*PLAIN, *tests, DEFAULTS], plugins=[Trial([mutants[i] for i in chosen], results, arguments)])
         os._exit(0)
     os.waitpid(child, 0)
-    return report(room, [json.loads(line) for line in results.read_text("utf-8").splitlines()])
+    with results.open("a", encoding="utf-8") as log:
+        log.writelines(json.dumps(line) + "\n" for line in known)
+    return report(room, _read(results))
+
+
+def _read(results: Path) -> list[list[Any]]:
+    return [json.loads(line) for line in results.read_text("utf-8").splitlines()]
 
 
 def reasons() -> list[dict[str, str]]:

@@ -136,3 +136,19 @@ def test_every_option_reaches_the_error_of_each_label(norm, debias, binning):
 def test_what_is_no_index_of_a_class_is_refused(rejects, positive_class):
     with rejects(ValueError, f"`positive_class` must be a class index in [0, 2), got {positive_class}."):
         one_class_from_probs(torch.tensor([[0.7, 0.3]]), torch.tensor([0]), positive_class=positive_class)
+
+
+def test_a_single_label_is_one_and_none_is_refused(rejects):
+    probs, labels = torch.tensor([[0.75], [0.75]]), torch.tensor([[1], [0]])
+
+    assert multilabel_calibration_error(probs, labels).item() == 0.25
+    with rejects(ValueError, "`probs` must have shape (N, L) with L >= 1, got (2, 0)."):
+        multilabel_calibration_error(probs[:, :0], labels[:, :0])
+
+
+def test_a_probability_that_rounding_takes_above_1_counts_as_1():
+    above = torch.nextafter(torch.tensor(1.0), torch.tensor(2.0))
+    confidence, happened = one_class_from_probs(torch.stack([-above + 1, above])[None].clamp_min(0), torch.tensor([1]))
+
+    assert confidence.tolist() == [1.0]
+    assert happened.tolist() == [True]

@@ -100,3 +100,19 @@ def test_bins_without_noise_need_no_correction():
 def test_the_maximum_cannot_be_debiased(rejects):
     with rejects(ValueError, "`debias` must be False for norm 'max', got True."):
         expected_calibration_error(torch.tensor([0.5]), torch.tensor([True]), norm="max", debias=True)
+
+
+def test_a_bin_of_two_loses_the_variance_of_a_mean_of_two():
+    # One bin, accuracy 1/2: the variance of the mean is estimated as 1/4 / (2 - 1), more than the squared gap.
+    confidence = torch.full((2,), 0.9, dtype=torch.float64)
+    correct = torch.tensor([1, 0])
+    options = {"n_bins": 1, "norm": "l2", "debias": True}
+
+    assert expected_calibration_error(confidence, correct, **options).item() == 0
+    three = expected_calibration_error(torch.full((3,), 0.9, dtype=torch.float64), torch.tensor([1, 0, 0]), **options)
+    assert three.item() == pytest.approx(((0.9 - 1 / 3) ** 2 - 2 / 9 / 2) ** 0.5)
+    two = expected_calibration_error(torch.full((2,), 1.0, dtype=torch.float64), torch.tensor([0, 0]), **options)
+    assert two.item() == 1.0
+    mixed = torch.tensor([0.05, 0.05, 0.9, 0.9, 0.9], dtype=torch.float64)
+    error = expected_calibration_error(mixed, torch.tensor([1, 0, 0, 0, 0]), **{**options, "n_bins": 2})
+    assert error.item() == pytest.approx((2 / 5 * (0.45**2 - 0.25) + 3 / 5 * 0.81) ** 0.5)

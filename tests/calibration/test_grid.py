@@ -178,3 +178,10 @@ def test_unusable_arguments_are_refused_in_one_sentence(rejects):
         grid_stats(torch.zeros(2), torch.zeros(3))
     with rejects(TypeError, "`confidence` must be a floating-point tensor, got dtype torch.int64."):
         grid_stats(torch.zeros(2, dtype=torch.int64), torch.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "of_edges"), [(torch.float64,) * 2, (torch.float32,) * 2, (torch.float16, torch.float32)]
+)
+def test_cells_keep_their_edges_in_the_dtype_of_the_confidences_but_no_narrower_than_float32(dtype, of_edges):
+    assert grid_stats(torch.rand(5).to(dtype), torch.ones(5)).edges.dtype == of_edges

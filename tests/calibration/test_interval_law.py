@@ -186,3 +186,17 @@ def test_the_interval_starts_at_0_where_drawn_labels_explain_the_gap():
     confidence = torch.full((50,), 0.999, dtype=torch.float64)
 
     assert rms_calibration_interval(confidence, torch.arange(50) > 0, n_bins=1)[0] == 0
+
+
+def test_one_label_is_tested_by_its_chance():
+    # One cell per sample: with both labels right the square is the largest there is, whose chance is 0.8 squared.
+    p_value = resampled_p_value(
+        torch.ones(1, 2, dtype=torch.int64), numbers(0.8, 0.8)[None], numbers(0, 0)[None], n_resamples=9999
+    )
+
+    assert float(p_value) == pytest.approx(0.2**2, abs=0.006)
+
+
+def test_nothing_is_not_tested(rejects):
+    with rejects(ValueError, "`confidence` must hold at least one sample, got 0."):
+        calibration_test(torch.zeros(0), torch.zeros(0))
