@@ -200,3 +200,8 @@ def test_one_label_is_tested_by_its_chance():
 def test_nothing_is_not_tested(rejects):
     with rejects(ValueError, "`confidence` must hold at least one sample, got 0."):
         calibration_test(torch.zeros(0), torch.zeros(0))
+
+
+def test_the_mean_gap_is_bounded_by_1_on_either_side():
+    assert overconfidence_interval(numbers(1, 1, 0.9), torch.tensor([0, 0, 0]))[1] == 1
+    assert overconfidence_interval(numbers(0, 0, 0.1), torch.tensor([1, 1, 1]))[0] == -1

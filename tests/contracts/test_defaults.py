@@ -4,11 +4,14 @@
 After a wanted change, write the table anew: ``python tests/contracts/test_defaults.py``.
 """
 
+import dataclasses
 import importlib
 import inspect
 from pathlib import Path
 
 import pytest
+
+from adafocal.losses.catalogue import LOSSES
 
 TABLE = Path(__file__).with_name("defaults.txt")
 ROOMS = ("losses", "calibration", "selective", "scaling", "ood", "metrics")
@@ -37,7 +40,18 @@ def found(room):
                 for method, function in methods
                 if inspect.isfunction(function) and not method.startswith("_")
             ]
+    if room == "losses":
+        lines += [f"losses.catalogue.{name}: {spec_of(spec)}" for name, spec in LOSSES.items()]
     return [line for line in lines if "(" in line]
+
+
+def spec_of(spec):
+    """Give what a loss of the catalogue is made with, and when it was published."""
+    return ", ".join(
+        f"{field.name}=({value!r})"
+        for field in dataclasses.fields(spec)
+        if isinstance(value := getattr(spec, field.name), (bool, int, dict))
+    )
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -110,3 +110,14 @@ def test_three_uneven_ranks_end_bit_identical_and_equal_to_one_process(tmp_path)
         assert torch.equal(alone.edges, state["edges"])
         assert int(state["count"].sum()) == 101
         torch.testing.assert_close(state["gamma"], alone.gamma, rtol=1e-6, atol=0.0)
+
+
+def test_confidences_of_0_and_1_are_observed_and_what_lies_outside_is_refused(rejects):
+    criterion = AdaFocalLoss(n_bins=2)
+    criterion.observe_top_label(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
+    for outside in (-1e-7, 1.0000001, float("nan")):
+        value = float(torch.tensor(outside))
+        with rejects(ValueError, f"`confidence` must be in [0, 1], got {value} in sample 1."):
+            criterion.observe_top_label(torch.tensor([0.5, outside]), torch.tensor([False, True]))
+
+    assert criterion.adapt().count.sum() == 2

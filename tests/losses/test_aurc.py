@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from adafocal.losses import AURCLoss, SelectiveAULoss, confidence_score, soft_rank
 from adafocal.losses.aurc import hard_rank
-from adafocal.losses.selective_au import selective_weights
+from adafocal.losses.selective_au import _quantile, selective_weights
 
 REFERENCES = ["losses_n48_c3", "losses_n64_c10", "losses_n32_c100"]
 
@@ -162,3 +162,42 @@ def test_histogram_grows_in_training_alone_and_is_emptied_by_reset():
 def test_bad_setting_is_refused(rejects, build, sentence):
     with rejects(ValueError, sentence):
         build()
+
+
+def test_a_temperature_of_zero_is_refused(rejects):
+    with rejects(ValueError, "`temperature` must be a finite number > 0, got 0.0."):
+        soft_rank(torch.tensor([0.1, 0.2]), temperature=0.0)
+    with rejects(ValueError, "`temperature` must be a finite number > 0, got 0.0."):
+        AURCLoss(temperature=0.0)
+
+
+def test_selective_weights_end_at_the_shares_that_the_count_allows():
+    # Four samples: no share below 1/5 or above 4/5, however far a confidence lies from the histogram.
+    confidence, counted = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=torch.float64), torch.ones(4, dtype=torch.bool)
+    for histogram in (torch.tensor([4, 0]), torch.tensor([0, 4])):
+        end = selective_weights(confidence, counted, histogram, quantile=1.0, smoothing=1e-3)
+        assert end.tolist()[2:] == pytest.approx([-math.log(1 - 4 / 5)] * 2)
+        assert end.tolist()[:2] == pytest.approx([-math.log(1 - 1 / 5)] * 2)
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.3, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_quantile_of_those_that_count_is_that_of_torch(quantile, n):
+    values, counted = torch.rand(8, dtype=torch.float64), torch.arange(8) < n
+
+    found = _quantile(values, counted, quantile)
+    torch.testing.assert_close(found, values[:n].quantile(quantile).reshape(1))
+
+
+def test_the_histogram_of_the_selective_loss_grows_in_training_and_is_emptied_with_the_epoch():
+    criterion, logits, labels = SelectiveAULoss(n_bins=4), torch.randn(7, 3), torch.tensor([0, 1, 2, 0, 1, 2, -100])
+    criterion(logits, labels)
+    criterion(logits, labels)
+    counted = criterion.count.clone()
+    criterion.eval()
+    criterion(logits, labels)
+
+    assert counted.sum() == 12
+    assert torch.equal(criterion.count, counted)
+    criterion.set_epoch(1)
+    assert criterion.count.sum() == 0

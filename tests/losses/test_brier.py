@@ -50,3 +50,30 @@ def test_default_weight_is_the_brier_score():
 def test_norm_below_one_is_refused(rejects):
     with rejects(ValueError, "`norm` must be a finite number >= 1, got 0.5."):
         BrierWeightedLoss(norm=0.5)
+
+
+@pytest.mark.parametrize(
+    "loss", [brier_loss, lambda *given, **o: brier_weighted_loss(*given, gamma=2.0, norm=2.0, **o)]
+)
+@pytest.mark.parametrize("smoothing", [0.1, 0.5, 1.0])
+def test_a_smoothed_label_is_the_target_that_it_stands_for(loss, smoothing):
+    logits, labels = torch.randn(6, 4, dtype=torch.float64), torch.randint(4, (6,))
+    target = (1 - smoothing) * F.one_hot(labels, 4) + smoothing / 4
+
+    torch.testing.assert_close(loss(logits, labels, label_smoothing=smoothing), loss(logits, target))
+    torch.testing.assert_close(brier_loss(logits, target), (logits.softmax(1) - target).square().sum(1))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.5000001, 0.7, 1.0])
+def test_brier_of_class_probabilities_is_the_squared_distance(share):
+    logits, target = torch.randn(6, 2, dtype=torch.float64), torch.tensor([[share, 1 - share]] * 6, dtype=torch.float64)
+
+    torch.testing.assert_close(brier_loss(logits, target), (logits.softmax(1) - target).square().sum(1))
+
+
+def test_brier_takes_ignored_samples_out_and_weighs_the_others():
+    logits, labels = torch.randn(3, 4, dtype=torch.float64), torch.tensor([2, 1, 3])
+    losses = brier_loss(logits, labels, weight=torch.tensor([1.0, 2.0, 3.0, 4.0]), ignore_index=1)
+    alone = (logits.softmax(1) - F.one_hot(labels, 4)).square().sum(1)
+
+    torch.testing.assert_close(losses, alone * torch.tensor([3.0, 0.0, 4.0], dtype=torch.float64))
