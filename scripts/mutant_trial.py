@@ -139,7 +139,7 @@ def _tests_for(mutant: Mutant, reach: dict[str, Any], patience: float) -> list[s
         here = {test for tests in lines.values() for test in tests} | {test for test in seconds if DEFAULTS in test}
     # Tests that reach little are about what they reach; one case of each first, as kin fail together.
     ordered = sorted(here & seconds.keys(), key=lambda test: (seconds[test] > patience / 4, reach["wide"][test], test))
-    soon = dict.fromkeys({test.split("[")[0]: test for test in reversed(ordered)}.values())
+    soon = set({test if DEFAULTS in test else test.split("[")[0]: test for test in reversed(ordered)}.values())
     first = [test for test in ordered if test in soon]
     ordered = first + [test for test in ordered if test not in soon]
     spent = list(itertools.accumulate(seconds[test] for test in ordered))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from adafocal.calibration import grid_stats, smooth_calibration_error, smooth_reliability, smooth_reliability_from_bins
+from adafocal.calibration.smooth import GRID
 
 
 @pytest.fixture
@@ -64,3 +65,28 @@ def test_bad_input_is_refused(rejects, sample):
         smooth_reliability(confidence, correct, n_points=1)
     with rejects(ValueError, "`stats` must hold at least one sample, got 0."):
         smooth_reliability_from_bins(grid_stats(confidence[:0], correct[:0]))
+
+
+def test_points_lie_on_the_centres_of_the_outermost_cells_and_evenly_between():
+    confidence = torch.linspace(0, 1, 2001, dtype=torch.float64)
+    curve = smooth_reliability(confidence, torch.ones(2001), n_points=3, min_support=0.1)
+
+    assert curve.confidence.tolist() == pytest.approx([0.5 / GRID, 0.5, 1 - 0.5 / GRID], abs=0.6 / GRID)
+    assert curve.confidence[[0, 2]].tolist() == pytest.approx([0.5 / GRID, 1 - 0.5 / GRID], abs=1e-12)
+
+
+@pytest.mark.parametrize("n_points", [11, 6, 3])
+def test_points_within_half_a_step_of_the_confidences_are_shown(n_points):
+    # Confidences from 0.32 to 0.68: points 0.3 to 0.7 of eleven, 0.2 to 0.8 … of fewer, if half a step reaches them.
+    confidence = torch.linspace(0.32, 0.68, 3000, dtype=torch.float64)
+    points = smooth_reliability(confidence, confidence > 0.5, n_points=n_points, min_support=1e-9).confidence
+    half = 0.5 / (n_points - 1)
+    expected = [k / (n_points - 1) for k in range(n_points) if 0.32 - half <= k / (n_points - 1) <= 0.68 + half]
+
+    assert points.tolist() == pytest.approx(expected, abs=1 / GRID)
+
+
+def test_a_support_of_nothing_is_refused(rejects):
+    with rejects(ValueError, "`min_support` must be a finite number > 0, got 0."):
+        smooth_reliability(torch.rand(5), torch.ones(5), min_support=0)
+    assert smooth_reliability(torch.rand(50), torch.ones(50), min_support=0.5).accuracy.max() <= 1

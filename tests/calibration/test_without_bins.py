@@ -14,6 +14,7 @@ from adafocal.calibration import (
     overconfidence,
     smooth_calibration_error,
 )
+from adafocal.calibration.smooth import GRID, residuals_on_grid, sums_on_grid
 from calibration.strategies import quick, samples
 
 
@@ -134,3 +135,31 @@ def test_below_the_smallest_bandwidth_the_kernel_keeps_its_width(distance):
     pair = (0.5 + side) * 2 * math.erf(side / bandwidth / math.sqrt(2))
 
     assert smooth_calibration_error(confidence, correct).item() == pytest.approx((pair + rest) / n, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "shares"),
+    [
+        (0.0, {0: 1.0}),
+        (1.0, {GRID - 1: 1.0}),
+        (0.25 / GRID, {0: 1.0}),
+        (0.5 / GRID, {0: 1.0}),
+        (0.75 / GRID, {0: 0.75, 1: 0.25}),
+        (100.5 / GRID, {100: 1.0}),
+        (101.0 / GRID, {100: 0.5, 101: 0.5}),
+        (1 - 1.25 / GRID, {GRID - 2: 0.75, GRID - 1: 0.25}),
+        (1 - 0.75 / GRID, {GRID - 2: 0.25, GRID - 1: 0.75}),
+    ],
+)
+def test_a_sample_is_shared_by_the_two_cell_centres_beside_it(confidence, shares):
+    sums = sums_on_grid(torch.tensor([confidence], dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64))
+
+    assert {int(place): sums[place].item() / 2 for place in sums.nonzero()[:, 0]} == pytest.approx(shares)
+
+
+def test_weighted_residuals_are_residuals_times_their_weights():
+    confidence, correct = torch.rand(5, dtype=torch.float64), torch.ones(5)
+    weight = torch.tensor([1.0, 2.0, 0.0, 3.0, 0.5], dtype=torch.float64)
+    weighted = residuals_on_grid(confidence, correct, weight)
+
+    torch.testing.assert_close(weighted, sums_on_grid(confidence, (confidence - 1) * weight))
