@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from adafocal import Predictions
 from adafocal.scaling import AffineScaling, fit_dirichlet, fit_matrix, fit_temperature, fit_vector, load_scaling
+from adafocal.scaling.affine import _cross_validated, _minimise
 
 FITS = {"vector": fit_vector, "matrix": fit_matrix, "dirichlet": fit_dirichlet}
 
@@ -147,3 +148,40 @@ def test_damaged_maps_are_refused(rejects):
         AffineScaling("vector", "logits", eye, zeros / 0)
     with rejects(ValueError, "`kind` must be one of 'logits', 'probs', got 'both'."):
         AffineScaling("vector", "both", eye, zeros)
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_the_penalty_is_the_one_whose_three_folds_left_out_fare_best(diagonal):
+    chosen = set()
+    for seed, n in enumerate((6, 12, 30, 60, 120)):
+        predictions = drawn(bias=torch.tensor([1.0, 0.0, -1.0]).double(), n=n, c=3, seed=seed)
+        units, labels = predictions.logits, predictions.labels
+        order, totals = torch.randperm(n, generator=torch.Generator().manual_seed(0)), {}
+        for penalty in (0.001, 0.01, 0.1, 1.0, 10.0, 100.0):
+            totals[penalty] = 0.0
+            for fold in range(3):
+                out = order[fold::3]
+                kept = torch.tensor([i for i in range(n) if i not in set(out.tolist())])
+                weight, bias = _minimise(units[kept], labels[kept], penalty, diagonal)
+                totals[penalty] += float(cross_entropy(units[out] @ weight.T + bias, labels[out], reduction="sum"))
+        best = min(totals, key=totals.get)
+
+        assert _cross_validated(units, labels, diagonal) == best
+        chosen.add(best)
+    assert len(chosen) >= 3
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_the_gradient_of_the_penalised_likelihood_vanishes_at_the_fit(diagonal):
+    predictions = drawn(bias=torch.tensor([1.0, 0.0, -1.0]).double(), n=80, c=3)
+    for penalty in (0.01, 0.3, 2.0):
+        weight, bias = _minimise(predictions.logits, predictions.labels, penalty, diagonal)
+        free = (weight.diag() if diagonal else weight).clone().requires_grad_()
+        offset = bias.clone().requires_grad_()
+        full = free.diag() if diagonal else free
+        identity = torch.ones(3) if diagonal else torch.eye(3)
+        value = cross_entropy(predictions.logits @ full.T + offset, predictions.labels)
+        (value + penalty * ((free - identity).square().mean() + offset.square().mean())).backward()
+
+        assert free.grad.abs().max() < 1e-6
+        assert offset.grad.abs().max() < 1e-6

@@ -167,3 +167,11 @@ def test_damaged_maps_are_refused(rejects):
         BinaryScaling("isotonic", "top_label", 3, (two,), (three,))
     with rejects(ValueError, "`values` must lie in [0, 1], got 0.4 to 1.6."):
         BinaryScaling("isotonic", "top_label", 3, (two,), (2 * two,))
+
+
+def test_a_bin_of_one_sample_has_its_outcome_and_an_empty_one_its_centre():
+    probs = torch.tensor([[0.9, 0.1], [0.85, 0.15], [0.6, 0.4]], dtype=torch.float64)
+    predictions = Predictions(probs=probs, labels=torch.tensor([0, 0, 1]))
+    fitted = fit_histogram(predictions, event="top_label", n_bins=4, binning="equal_width")
+
+    assert fitted.values[0].tolist() == [0.125, 0.375, 0.0, 1.0]

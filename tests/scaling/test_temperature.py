@@ -257,3 +257,17 @@ def test_a_temperature_is_positive_and_finite(rejects, bad):
 def test_an_unknown_criterion_is_named(rejects):
     with rejects(ValueError, "`criterion` must be one of 'nll', 'ece', got 'brier'."):
         fit_temperature(drawn(1.0, n=4), criterion="brier")
+
+
+def test_the_largest_temperature_of_the_grid_is_ten():
+    logits = torch.tensor([[100.0, 0.0]] * 10, dtype=torch.float64)
+    predictions = Predictions(logits=logits, labels=torch.arange(10) % 2)
+
+    assert fit_temperature(predictions, criterion="ece").temperature == 10.0
+
+
+def test_the_smallest_temperature_of_the_grid_is_a_tenth():
+    logits = torch.tensor([[0.05, 0.0]] * 10, dtype=torch.float64)
+    predictions = Predictions(logits=logits, labels=torch.zeros(10).long())
+
+    assert fit_temperature(predictions, criterion="ece").temperature == 0.1

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses where a comparison, a side or the size of a group decides."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from adafocal.losses import (
+    FocalLoss,
+    LogitNormLoss,
+    SelectiveAULoss,
+    confidence_score,
+    dual_focal_loss,
+    focal_loss,
+    update_gammas,
+)
+from adafocal.losses.mmce import mmce_penalty
+from adafocal.losses.modulate import modulate
+from adafocal.losses.persistence import PersistenceDiagram
+from adafocal.losses.selective_au import selective_weights
+
+
+@pytest.mark.parametrize("gap", [1.0000001, -1.0000001, 1.5, -2.0])
+def test_a_gap_beyond_1_is_refused_and_1_is_taken(gap):
+    with pytest.raises(ValueError, match=r"^`gap` must lie in \[-1, 1\], got "):
+        update_gammas(torch.ones(2), torch.tensor([0.0, gap]))
+
+    assert update_gammas(torch.ones(2), torch.tensor([1.0, -1.0])).tolist() == pytest.approx([math.e, 1 / math.e])
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_a_flat_prediction_has_unit_confidence_0_and_a_certain_one_1(n_classes):
+    flat, certain = torch.zeros(1, n_classes), torch.eye(n_classes)[:1] * 1000
+    for score in ("neg_entropy", "margin"):
+        assert confidence_score(flat, score=score, unit=True).item() == pytest.approx(0, abs=1e-6)
+        assert confidence_score(certain, score=score, unit=True).item() == pytest.approx(1)
+    assert confidence_score(flat, score="neg_gini", unit=True).item() == pytest.approx(1 / n_classes)
+    assert confidence_score(flat, score="l2_norm", unit=True).item() == pytest.approx(n_classes**-0.5)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5), (2, 3, 4, 5)])
+def test_dual_focal_of_dense_targets_is_that_of_their_samples(shape):
+    logits, target = torch.randn(shape, dtype=torch.float64), torch.randn(shape, dtype=torch.float64).softmax(1)
+    rows, target_rows = (part.movedim(1, -1).reshape(-1, 3) for part in (logits, target))
+
+    dense = dual_focal_loss(logits, target, gamma=2.0)
+    torch.testing.assert_close(dense.flatten(), dual_focal_loss(rows, target_rows, gamma=2.0))
+
+
+def test_dual_focal_over_classes_is_that_of_each_label_also_where_the_rival_is_masked():
+    logits = torch.tensor([[2.0, -math.inf, 1.0], [0.5, 0.5, -math.inf]], dtype=torch.float64)
+    target = torch.tensor([[0.25, 0.0, 0.75], [0.5, 0.5, 0.0]], dtype=torch.float64)
+    # Class 2 of the first row and both of the second have no rival but the masked one.
+    each = [
+        sum(t * dual_focal_loss(row[None], torch.tensor([c]), gamma=2.0) for c, t in enumerate(of_row) if t > 0)
+        for row, of_row in zip(logits, target, strict=True)
+    ]
+
+    torch.testing.assert_close(dual_focal_loss(logits, target, gamma=2.0), torch.cat(each))
+
+
+def test_a_masked_class_does_not_lengthen_the_logits():
+    logits, masked = torch.randn(4, 3), torch.full((4, 1), -math.inf)
+    labels, criterion = torch.randint(3, (4,)), LogitNormLoss(reduction="none")
+
+    torch.testing.assert_close(criterion(torch.cat([logits, masked], 1), labels), criterion(logits, labels))
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("labels", [[0, 1, 1], [0, 0, 0], [1, 1, 1], [0, 0, 1], [0, -100, 1]])
+def test_the_penalty_is_the_sum_over_all_pairs_also_with_groups_of_one_or_none(labels, weighted):
+    logits, labels = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.3, 0.0]], dtype=torch.float64), torch.tensor(labels)
+    confidence, counted = logits.softmax(1).amax(1), labels != -100
+    right, wrong = counted & (labels == 0), counted & (labels == 1)
+    if weighted:
+        pull = right * (1 - confidence) / max(1, int(right.sum())) - wrong * confidence / max(1, int(wrong.sum()))
+    else:
+        pull = counted * (right.double() - confidence) / int(counted.sum())
+    kernel = torch.exp(-(confidence[:, None] - confidence).abs() / 0.4)
+    penalty = mmce_penalty(logits, labels, weighted=weighted, width=0.4)
+
+    assert penalty.item() == pytest.approx((pull @ kernel @ pull).sqrt().item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
+def test_a_certain_and_right_sample_has_no_gradient(gamma):
+    ce = torch.zeros(1, requires_grad=True)
+    modulate(ce, gamma).backward()
+
+    assert ce.grad.item() == 0
+
+
+def test_a_class_may_weigh_nothing():
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    loss = FocalLoss(weight=torch.tensor([0.0, 1.0, 1.0]), reduction="none")(logits, labels)
+
+    assert loss[[0, 3]].tolist() == [0, 0]
+    torch.testing.assert_close(loss[1:3], focal_loss(logits[1:3], labels[1:3], gamma=2.0))
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1, 1.5])
+def test_a_smoothing_outside_0_and_1_is_refused(smoothing):
+    with pytest.raises(ValueError, match=r"^`label_smoothing` must be "):
+        focal_loss(torch.zeros(1, 2), torch.tensor([0]), gamma=1.0, label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_a_smoothed_label_is_the_target_that_it_stands_for(smoothing):
+    logits, labels = torch.randn(6, 4, dtype=torch.float64), torch.randint(4, (6,))
+    target = (1 - smoothing) * F.one_hot(labels, 4) + smoothing / 4
+
+    smoothed = focal_loss(logits, labels, gamma=2.0, label_smoothing=smoothing)
+    torch.testing.assert_close(smoothed, focal_loss(logits, target, gamma=2.0))
+
+
+def test_the_first_epoch_is_0(rejects):
+    criterion = SelectiveAULoss()
+    criterion.set_epoch(0)
+
+    with rejects(ValueError, "`epoch` must be an integer >= 0, got -1."):
+        criterion.set_epoch(-1)
+
+
+def test_evaluation_weighs_with_the_histogram_and_the_batch_together():
+    criterion, logits, labels = SelectiveAULoss(n_bins=4, reduction="none"), torch.randn(9, 3), torch.randint(3, (9,))
+    criterion(2 * logits, labels)
+    confidence = confidence_score(logits, score="neg_entropy", unit=True)
+    batch = torch.bincount((confidence * 4).ceil().long() - 1, minlength=4)
+    alpha = selective_weights(
+        confidence, torch.ones(9, dtype=torch.bool), criterion.count + batch, quantile=0.5, smoothing=0.05
+    )
+    expected = alpha * F.cross_entropy(logits, labels, reduction="none")
+
+    torch.testing.assert_close(criterion.eval()(logits, labels), expected)
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_a_class_lives_from_its_birth_on_and_not_at_its_death(rising):
+    none = torch.zeros(2, dtype=torch.int64)
+    early, late = torch.tensor([0.25, 0.5]), torch.tensor([0.75, 0.5001])
+    birth, death = (early, late) if rising else (late, early)
+    diagram = PersistenceDiagram(torch.tensor([0, 1]), birth, death, none, none)
+    alive = {level: diagram.betti(level)[0] for level in (0.2, 0.25, 0.5, 0.75, 0.8)}
+
+    at_birth, at_death = (0.25, 0.75) if rising else (0.75, 0.25)
+    assert alive == {0.2: 0, 0.5: 1, 0.8: 0, at_birth: 1, at_death: 0}
+    assert diagram.betti(0.6)[1] == 0
