@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from adafocal import Predictions
 from adafocal.calibration import expected_calibration_error
-from adafocal.scaling import Temperature, fit_temperature
+from adafocal.scaling import Temperature, fit_temperature, fit_vector
 
 
 def drawn(temperature, *, n=2000, c=5, spread=3.0, seed=0, dtype=torch.float32):
@@ -271,3 +271,28 @@ def test_the_smallest_temperature_of_the_grid_is_a_tenth():
     predictions = Predictions(logits=logits, labels=torch.zeros(10).long())
 
     assert fit_temperature(predictions, criterion="ece").temperature == 0.1
+
+
+@pytest.mark.parametrize("margin", [1e-4, 0.1, 1.0, 5000.0])
+def test_the_search_reaches_a_thousand_times_the_median_margin_and_always_1(margin):
+    logits = torch.tensor([[margin, 0.0, -9 * margin]] * 5 + [[margin / 2, 0.0, 0.0]] * 2, dtype=torch.float64)
+    wrong, right = torch.full((7,), 2), torch.zeros(7).long()
+
+    largest, smallest = (fit_temperature(Predictions(logits=logits, labels=labels)) for labels in (wrong, right))
+    assert (largest.at_bound, smallest.at_bound) == (True, True)
+    assert largest.temperature == pytest.approx(max(1e3 * margin, 1.0))
+    assert smallest.temperature == pytest.approx(min(margin / 1e3, 1.0))
+
+
+def test_rows_without_a_margin_or_a_rival_do_not_set_the_scale():
+    logits = torch.tensor([[2.0, 0.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [3.0, -math.inf]], dtype=torch.float64)
+    fitted = fit_temperature(Predictions(logits=logits, labels=torch.tensor([0, 0, 1, 0, 0])))
+
+    assert fitted.temperature == pytest.approx(2e-3)
+    assert fitted.at_bound
+
+
+def test_one_class_among_the_labels_is_told_also_where_only_the_first_differs():
+    logits = torch.randn(4, 2)
+
+    assert fit_vector(Predictions(logits=logits, labels=torch.tensor([1, 0, 0, 0])), regularization=1.0) is not None
