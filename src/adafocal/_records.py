@@ -61,6 +61,8 @@ SETTINGS = {
     "data": {"name": str, "noise?": NUMBER},
     "optimizer?": dict,
 }
+# What readers do without, but every run has written: only a folder with it is taken for a run of ours to be removed.
+OWN_SETTINGS = SETTINGS | {"data": {"name": str, "noise": NUMBER}, "optimizer": dict}
 PROVENANCE = {"date": str, "command": [str], "versions?": dict, "hardware?": dict}
 SUMMARY = {
     "loss": str,

@@ -19,8 +19,9 @@ SQUARES = ["train", "--data.name", "cifar10", "--data.path", "{}/images.npz", "-
 SIZES = ["--data.validation_size", "40", "--data.train_size", "80", "--data.noise", "0"]
 OOD = ["ood", "--run", "{}/run", "--against", "gaussian_noise-5", "--scores", "msp", "--n_resamples", "10"]
 PAIR = ["ood", "--id", TEST, "--ood", VALIDATION, "--n_resamples", "10"]
-QUICK = {"run": {"command": RUN}, "scale fit": {"before": [RUN], "command": FIT}}
+QUICK = {"run": {"command": RUN, "every": 4}, "scale fit": {"before": [RUN], "command": FIT}}
 LONG = {
+    "run": {"command": RUN},
     "train": {"command": TRAIN},
     "train, the best epoch": {"command": [*TRAIN, "--select", "best", "--epochs", "2"], "every": 5},
     "train, overwriting": {"before": [TRAIN], "command": [*TRAIN, "--seed", "1", "--overwrite", "true"]},
@@ -52,7 +53,7 @@ def stopped_everywhere(folder, *scenarios):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_run_and_a_scaling_killed_at_any_file_operation_end_as_unbroken_ones(tmp_path):
+def test_a_run_and_a_scaling_killed_at_many_file_operations_end_as_unbroken_ones(tmp_path):
     run, scaling = stopped_everywhere(tmp_path, *QUICK.values())
 
     assert run["problems"] == scaling["problems"] == []

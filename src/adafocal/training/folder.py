@@ -16,6 +16,7 @@ from adafocal._records import (
     BEGINNING,
     DETECTIONS,
     FOLDERS,
+    OWN_SETTINGS,
     SETTINGS_FILE,
     WRITTEN,
     is_beginning,
@@ -100,7 +101,7 @@ def _check_overwrite(folder: Path) -> None:
                 f"{str(place.resolve())!r}."
             )
     try:
-        read_settings(folder)
+        read_record(folder / SETTINGS_FILE, OWN_SETTINGS)
         read_provenance(folder)
     except (AdafocalError, OSError) as error:
         raise InvalidValueError(
