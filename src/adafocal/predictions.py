@@ -16,6 +16,8 @@ from adafocal._tables import known_suffix, named, read_table, write_table
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
 
+__all__ = ["Predictions"]
+
 ArrayLike: TypeAlias = Tensor | np.ndarray
 WHOLE = 1 << 22  # numbers read at a time where all are kept
 

@@ -132,7 +132,7 @@ def _fpr_interval(counts: ScoreCounts, *, level: float) -> Estimate:
 def auroc_interval(id_scores: Confidence, ood_scores: OtherConfidence, *, level: float = 0.95) -> Estimate:
     """Give the AUROC with an interval that holds where few samples stand against many.
 
-    It inverts the score test, |AUROC - t| = quantile · deviation(t). DeLong's variance of each kind hangs on that
+    It inverts the score test ``|AUROC - t| = quantile · deviation(t)``. DeLong's variance of each kind hangs on that
     kind's samples alone: of 20 good ones it is far too small. So it is scaled to t, and averaged with the variance that
     Hanley and McNeil derived, as if that came from 15 samples more, but never made smaller; the quantile is that of the
     t distribution (Satterthwaite). Where DeLong's variance is 0 (perfect separation, or all scores equal) Hanley and
