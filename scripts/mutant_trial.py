@@ -137,11 +137,8 @@ def _tests_for(mutant: Mutant, reach: dict[str, Any], patience: float) -> list[s
     seconds = reach["seconds"]
     if not mutant.in_body:
         here = {test for tests in lines.values() for test in tests} | {test for test in seconds if DEFAULTS in test}
-    # Tests that reach little are about what they reach; one case of each first, as kin fail together.
+    # Tests that reach little are about what they reach.
     ordered = sorted(here & seconds.keys(), key=lambda test: (seconds[test] > patience / 4, reach["wide"][test], test))
-    soon = set({test if DEFAULTS in test else test.split("[")[0]: test for test in reversed(ordered)}.values())
-    first = [test for test in ordered if test in soon]
-    ordered = first + [test for test in ordered if test not in soon]
     spent = list(itertools.accumulate(seconds[test] for test in ordered))
     return [test for test, until in zip(ordered, spent, strict=True) if until <= patience] or ordered[:1]
 

@@ -14,6 +14,7 @@ from adafocal.losses import (
     confidence_score,
     dual_focal_loss,
     focal_loss,
+    linear_cross_entropy,
     update_gammas,
 )
 from adafocal.losses.mmce import mmce_penalty
@@ -147,3 +148,42 @@ def test_a_class_lives_from_its_birth_on_and_not_at_its_death(rising):
     at_birth, at_death = (0.25, 0.75) if rising else (0.75, 0.25)
     assert alive == {0.2: 0, 0.5: 1, 0.8: 0, at_birth: 1, at_death: 0}
     assert diagram.betti(0.6)[1] == 0
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 0.99, 1.0, 1.5])
+def test_dual_focal_weighs_with_one_minus_the_margin_for_every_gamma_from_0_on(gamma):
+    logits, labels = torch.randn(9, 4, dtype=torch.float64), torch.randint(4, (9,))
+    p = logits.softmax(1)
+    of_label = p.gather(1, labels[:, None])
+    rival = torch.where(p < of_label, p, 0.0).amax(1)
+    margin = of_label[:, 0] - rival
+    expected = (1 - margin) ** gamma * F.cross_entropy(logits, labels, reduction="none")
+
+    torch.testing.assert_close(dual_focal_loss(logits, labels, gamma=gamma), expected)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_gammas_per_class_may_come_in_any_sequence(kind):
+    logits, labels = torch.randn(2, 3), torch.tensor([0, 2])
+    each = [focal_loss(logits[:1], labels[:1], gamma=1.0), focal_loss(logits[1:], labels[1:], gamma=3.0)]
+
+    torch.testing.assert_close(
+        FocalLoss(gamma=kind([1.0, 2.0, 3.0]), reduction="none")(logits, labels), torch.cat(each)
+    )
+
+
+def test_a_head_of_two_classes_is_one_and_of_one_is_none():
+    features, weight, labels = torch.randn(3, 4), torch.randn(2, 4), torch.tensor([0, 1, 1])
+    ce = F.cross_entropy(features @ weight.T, labels, reduction="none")
+
+    torch.testing.assert_close(linear_cross_entropy(features, weight, labels), ce)
+    with pytest.raises(ValueError, match=r"^`weight` must have at least 2 classes, got shape \(1, 4\)\.$"):
+        linear_cross_entropy(features, weight[:1], torch.zeros(3).long())
+
+
+def test_a_score_without_bounds_has_no_unit():
+    logits = torch.tensor([[2.0, 0.0]])
+
+    assert confidence_score(logits, score="max_logit").item() == 2
+    with pytest.raises(ValueError, match=r"^`score` must be "):
+        confidence_score(logits, score="max_logit", unit=True)
