@@ -185,3 +185,20 @@ def test_unusable_arguments_are_refused_in_one_sentence(rejects):
 )
 def test_cells_keep_their_edges_in_the_dtype_of_the_confidences_but_no_narrower_than_float32(dtype, of_edges):
     assert grid_stats(torch.rand(5).to(dtype), torch.ones(5)).edges.dtype == of_edges
+
+
+@pytest.mark.parametrize(
+    ("n", "n_bins", "counts"), [(5, 2, [3, 2]), (4, 3, [2, 1, 1]), (7, 3, [3, 2, 2]), (6, 3, [2] * 3)]
+)
+def test_a_joined_bin_ends_at_the_rank_rounded_up(n, n_bins, counts):
+    cells = grid_stats(torch.linspace(0.1, 0.9, n), torch.ones(n))
+
+    assert joined_equal_mass(cells, n_bins).count.tolist() == counts
+
+
+def test_an_empty_bin_does_not_end_the_sweep_and_a_bin_of_one_may():
+    tied = grid_stats(torch.tensor([0.1] + [0.9] * 10), torch.tensor([0] + [1] * 10))
+    falling = grid_stats(torch.tensor([0.2, 0.9]), torch.tensor([1, 0]))
+
+    assert joined_sweep(tied).count.tolist() == [11, 0]
+    assert joined_sweep(falling).count.tolist() == [2]

@@ -11,6 +11,7 @@ from adafocal.losses import (
     FocalLoss,
     LogitNormLoss,
     SelectiveAULoss,
+    TopologyAwareFocalLoss,
     confidence_score,
     dual_focal_loss,
     focal_loss,
@@ -18,8 +19,8 @@ from adafocal.losses import (
     update_gammas,
 )
 from adafocal.losses.mmce import mmce_penalty
-from adafocal.losses.modulate import modulate
-from adafocal.losses.persistence import PersistenceDiagram
+from adafocal.losses.modulate import at_least_zero, modulate
+from adafocal.losses.persistence import PersistenceDiagram, persistence_diagram
 from adafocal.losses.selective_au import selective_weights
 
 
@@ -70,7 +71,7 @@ def test_a_masked_class_does_not_lengthen_the_logits():
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize("labels", [[0, 1, 1], [0, 0, 0], [1, 1, 1], [0, 0, 1], [0, -100, 1]])
+@pytest.mark.parametrize("labels", [[0, 1, 1], [0, 0, 0], [1, 1, 1], [0, 0, 1], [0, -100, 1], [1, -100, -100]])
 def test_the_penalty_is_the_sum_over_all_pairs_also_with_groups_of_one_or_none(labels, weighted):
     logits, labels = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.3, 0.0]], dtype=torch.float64), torch.tensor(labels)
     confidence, counted = logits.softmax(1).amax(1), labels != -100
@@ -140,7 +141,7 @@ def test_evaluation_weighs_with_the_histogram_and_the_batch_together():
 @pytest.mark.parametrize("rising", [True, False])
 def test_a_class_lives_from_its_birth_on_and_not_at_its_death(rising):
     none = torch.zeros(2, dtype=torch.int64)
-    early, late = torch.tensor([0.25, 0.5]), torch.tensor([0.75, 0.5001])
+    early, late = torch.tensor([0.25, 0.5]), torch.tensor([0.75, 0.5])
     birth, death = (early, late) if rising else (late, early)
     diagram = PersistenceDiagram(torch.tensor([0, 1]), birth, death, none, none)
     alive = {level: diagram.betti(level)[0] for level in (0.2, 0.25, 0.5, 0.75, 0.8)}
@@ -187,3 +188,62 @@ def test_a_score_without_bounds_has_no_unit():
     assert confidence_score(logits, score="max_logit").item() == 2
     with pytest.raises(ValueError, match=r"^`score` must be "):
         confidence_score(logits, score="max_logit", unit=True)
+
+
+def test_a_gamma_of_any_dtype_is_a_constant_in_that_of_the_logits():
+    logits, labels = torch.randn(3, 4), torch.tensor([0, 1, 2])
+    gamma = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    loss = focal_loss(logits, labels, gamma=gamma)
+
+    assert loss.dtype == torch.float32
+    loss.sum().backward()
+    assert gamma.grad is None
+    torch.testing.assert_close(loss, focal_loss(logits, labels, gamma=2.0))
+
+
+def test_options_end_where_they_should(rejects):
+    with pytest.raises(ValueError, match=r"^`label_smoothing` must be "):
+        FocalLoss(label_smoothing=1.5)
+    with pytest.raises(ValueError, match=r"^`ignore_index` must "):
+        FocalLoss(ignore_index=2**63)
+    with pytest.raises(ValueError, match=r"^`ignore_index` must "):
+        FocalLoss(ignore_index=-(2**63))
+    assert FocalLoss(ignore_index=-(2**63) + 1).ignore_index == -(2**63) + 1
+
+
+def test_what_no_transform_may_read_becomes_nan_or_stays():
+    negative = torch.func.vmap(at_least_zero)(torch.tensor([-1.0, -1e-4, 0.0, 0.5]))
+    target = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.5, 0.4]])
+    logits = torch.randn(3, 2)
+    losses = torch.func.vmap(lambda z, y: focal_loss(z, y, gamma=1.0))(logits, target)
+
+    assert negative[0].isnan()
+    assert negative[1:].tolist() == [0.0, 0.0, 0.5]
+    torch.testing.assert_close(losses[:2], focal_loss(logits[:2], target[:2], gamma=1.0))
+    assert losses[2].isnan()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_narrow_class_probabilities_may_miss_1_by_their_rounding_alone(dtype):
+    logits = torch.zeros(1, 3, dtype=dtype)
+
+    assert focal_loss(logits, torch.full((1, 3), 1 / 3, dtype=dtype), gamma=0.0).isfinite().all()
+    with pytest.raises(ValueError, match=r"^`labels` given as class probabilities must be at least 0 and sum to 1 "):
+        focal_loss(logits, torch.tensor([[0.5, 0.3, 0.1]], dtype=dtype), gamma=0.0)
+
+
+def test_a_component_may_die_at_the_first_voxel():
+    pytest.importorskip("cripser")
+    diagram = persistence_diagram(torch.tensor([[0.5, 0.9], [0.8, 0.0]]), dims=[0], essential_death=0.25)
+    points = {round(b, 4): round(d, 4) for b, d in diagram.points(0).tolist()}
+    places = dict(zip(diagram.birth_index.tolist(), diagram.death_index.tolist(), strict=True))
+
+    # Both bright voxels meet at the first one, where the lesser dies; the brightest never does.
+    assert points == {0.9: 0.25, 0.8: 0.5}
+    assert places == {1: -1, 2: 0}
+
+
+def test_one_point_and_one_iteration_are_enough_to_ask_for():
+    pytest.importorskip("cripser")
+
+    assert TopologyAwareFocalLoss(max_points=1).max_points == 1
