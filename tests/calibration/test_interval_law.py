@@ -181,11 +181,14 @@ def test_bins_of_two_samples_count_in_the_interval_and_bins_of_one_do_not():
     )
 
 
-def test_the_interval_starts_at_0_where_drawn_labels_explain_the_gap():
-    # One mistake where 0.05 were expected: the smooth law calls that an error, drawn labels do not.
-    confidence = torch.full((50,), 0.999, dtype=torch.float64)
+def test_the_interval_starts_at_0_where_drawn_labels_explain_the_gap(monkeypatch):
+    # One mistake where five were expected: the smooth law alone calls that an error, drawn labels do not (p = 0.06).
+    confidence, correct = torch.full((100,), 0.95, dtype=torch.float64), torch.arange(100) > 0
 
-    assert rms_calibration_interval(confidence, torch.arange(50) > 0, n_bins=1)[0] == 0
+    assert calibration_test(confidence, correct, n_bins=1).item() > 0.05
+    assert rms_calibration_interval(confidence, correct, n_bins=1)[0] == 0
+    monkeypatch.setattr("adafocal.calibration.intervals.resampled_p_value", lambda *sums, n_resamples: 0.05)
+    assert rms_calibration_interval(confidence, correct, n_bins=1)[0] > 0.01
 
 
 def test_one_label_is_tested_by_its_chance():

@@ -90,3 +90,10 @@ def test_a_support_of_nothing_is_refused(rejects):
     with rejects(ValueError, "`min_support` must be a finite number > 0, got 0."):
         smooth_reliability(torch.rand(5), torch.ones(5), min_support=0)
     assert smooth_reliability(torch.rand(50), torch.ones(50), min_support=0.5).accuracy.max() <= 1
+
+
+def test_a_point_half_a_step_away_is_still_shown():
+    confidence = torch.linspace(0.7, 0.72, 500, dtype=torch.float64)
+    curve = smooth_reliability(confidence, confidence > 0.71, n_points=3, min_support=1e-12)
+
+    assert curve.confidence.tolist() == pytest.approx([0.5], abs=1 / GRID)

@@ -100,3 +100,24 @@ def test_one_sample_of_very_many_classes_is_summed_class_by_class(monkeypatch):
     predictions = made(n=3, n_classes=5)
 
     assert streamed(predictions, 3).brier == pytest.approx(evaluate(predictions).brier, abs=1e-9)
+
+
+def test_a_label_whose_probability_underflows_has_the_loss_of_its_logit():
+    predictions = Predictions(logits=torch.tensor([[200.0, 0.0], [0.0, 1.0]]), labels=torch.tensor([1, 1]))
+
+    assert streamed(predictions, 2).nll == pytest.approx(evaluate(predictions).nll)
+    assert streamed(predictions, 2).nll == pytest.approx(100.1566, abs=1e-4)
+
+
+def test_a_probability_that_rounding_takes_above_1_counts_as_1():
+    above = torch.nextafter(torch.tensor(1.0), torch.tensor(2.0)).item()
+    predictions = Predictions(probs=torch.tensor([[above, 0.0]] * 3), labels=torch.zeros(3).long())
+    for summary in (evaluate(predictions), streamed(predictions, 3)):
+        assert (summary.overconfidence, summary.ece, summary.ks) == (0, 0, 0)
+
+
+def test_the_interval_of_a_gap_near_minus_1_ends_there():
+    probs = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.1, 0.9]], dtype=torch.float64)
+    predictions = Predictions(probs=probs, labels=torch.zeros(3).long())
+
+    assert streamed(predictions, 3, positive_class=0).overconfidence_interval[0] == -1.0

@@ -296,3 +296,18 @@ def test_one_class_among_the_labels_is_told_also_where_only_the_first_differs():
     logits = torch.randn(4, 2)
 
     assert fit_vector(Predictions(logits=logits, labels=torch.tensor([1, 0, 0, 0])), regularization=1.0) is not None
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_the_grid_minimises_the_plain_error_and_not_the_debiased_one(seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(8, 3, generator=generator, dtype=torch.float64)
+    labels = torch.multinomial((logits / 2).softmax(1), 1, generator=generator)[:, 0]
+    predictions = Predictions(logits=logits, labels=labels)
+    errors = {}
+    for step in range(1, 101):
+        probs = (logits * (10 / step)).softmax(1)
+        errors[step / 10] = expected_calibration_error(probs.amax(1), probs.argmax(1) == labels, n_bins=10).item()
+    chosen = fit_temperature(predictions, criterion="ece", n_bins=10).temperature
+
+    assert errors[chosen] == pytest.approx(min(errors.values()), abs=1e-12)
