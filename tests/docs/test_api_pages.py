@@ -75,7 +75,9 @@ def test_the_site_builds_without_warnings_holds_every_name_and_asks_nothing_of_o
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     inventory = InventoryFile.loads((tmp_path / "objects.inv").read_bytes(), uri="")
-    held = {name for kind in ("py:class", "py:exception", "py:function", "py:data") for name in inventory.data.get(kind, {})}
+    held = {
+        name for kind in ("py:class", "py:exception", "py:function", "py:data") for name in inventory.data.get(kind, {})
+    }
     names = {f"adafocal.{part}.{name}" for part in PARTS for name in public(part)}
     pages = list(tmp_path.rglob("*.html"))
     texts = [path.read_text(encoding="utf-8") for path in (*pages, *tmp_path.rglob("*.css"))]
