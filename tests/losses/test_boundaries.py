@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from adafocal.losses import (
     FocalLoss,
     LogitNormLoss,
+    ScheduledFocalLoss,
     SelectiveAULoss,
     TopologyAwareFocalLoss,
     confidence_score,
@@ -247,3 +248,39 @@ def test_one_point_and_one_iteration_are_enough_to_ask_for():
     pytest.importorskip("cripser")
 
     assert TopologyAwareFocalLoss(max_points=1).max_points == 1
+
+
+@pytest.mark.parametrize("gamma", [torch.tensor([True, False]), torch.tensor([1j, 0])], ids=["boolean", "complex"])
+def test_gammas_that_are_no_real_numbers_are_refused(gamma):
+    with pytest.raises(TypeError, match=r"^`gamma` must hold real numbers, got dtype "):
+        modulate(torch.ones(2), gamma)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2), (2, 2)])
+def test_gammas_that_do_not_broadcast_are_refused(shape):
+    with pytest.raises(ValueError, match=r"^`gamma` must broadcast to \(2,\), got shape "):
+        modulate(torch.ones(2), torch.ones(shape))
+
+
+def test_the_scheduled_gamma_starts_with_the_first():
+    assert ScheduledFocalLoss(gammas=(7.0, 3.0), milestones=(2,)).gamma.item() == 7.0
+
+
+def test_the_settings_of_the_selective_loss_end_where_they_should(rejects):
+    assert SelectiveAULoss(n_bins=1).n_bins == 1
+    with rejects(ValueError, "`smoothing` must be a finite number > 0, got 0.0."):
+        SelectiveAULoss(smoothing=0.0)
+
+
+@pytest.mark.parametrize("off", [0.002, -0.002, 0.009])
+def test_class_probabilities_in_float32_may_miss_1_by_a_thousandth_and_no_more(off):
+    with pytest.raises(ValueError, match=r"^`labels` given as class probabilities must be at least 0 and sum to 1 "):
+        focal_loss(torch.zeros(1, 2), torch.tensor([[0.5, 0.5 + off]]), gamma=1.0)
+
+    assert focal_loss(torch.zeros(1, 2), torch.tensor([[0.5, 0.5 + off / 10]]), gamma=1.0).isfinite().all()
+
+
+@pytest.mark.parametrize("dims", [1, "01"])
+def test_dimensions_are_a_sequence_of_numbers(dims):
+    with pytest.raises(TypeError, match=r"^`dims` must be a "):
+        persistence_diagram(torch.rand(3, 3), dims=dims)
