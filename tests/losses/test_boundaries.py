@@ -281,6 +281,6 @@ def test_class_probabilities_in_float32_may_miss_1_by_a_thousandth_and_no_more(o
 
 
 @pytest.mark.parametrize("dims", [1, "01"])
-def test_dimensions_are_a_sequence_of_numbers(dims):
+def test_dimensions_are_a_sequence_of_numbers(dims, unchecked_shapes):
     with pytest.raises(TypeError, match=r"^`dims` must be a "):
         persistence_diagram(torch.rand(3, 3), dims=dims)
