@@ -23,6 +23,7 @@ from adafocal.losses.mmce import mmce_penalty
 from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.persistence import PersistenceDiagram, persistence_diagram
 from adafocal.losses.selective_au import selective_weights
+from adafocal.losses.terms import modulated_cross_entropy
 
 
 @pytest.mark.parametrize("gap", [1.0000001, -1.0000001, 1.5, -2.0])
@@ -284,3 +285,18 @@ def test_class_probabilities_in_float32_may_miss_1_by_a_thousandth_and_no_more(o
 def test_dimensions_are_a_sequence_of_numbers(dims, unchecked_shapes):
     with pytest.raises(TypeError, match=r"^`dims` must be a "):
         persistence_diagram(torch.rand(3, 3), dims=dims)
+
+
+def test_a_gamma_is_a_constant_also_under_a_transform():
+    logits, labels = torch.randn(3, 4), torch.tensor([0, 1, 2])
+    slope = torch.func.grad(lambda gamma: focal_loss(logits, labels, gamma=gamma).sum())(torch.tensor(2.0))
+
+    assert slope.item() == 0
+
+
+def test_without_options_the_modulated_cross_entropy_is_that_of_torch():
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 2, -100, 1])
+
+    torch.testing.assert_close(
+        modulated_cross_entropy(lambda ce: ce, logits, labels), F.cross_entropy(logits, labels, reduction="none")
+    )
