@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from adafocal import Predictions
 from adafocal.calibration import expected_calibration_error
 from adafocal.scaling import ARGMAX_PRESERVING, METHODS, BinaryScaling, fit_histogram, fit_isotonic, load_scaling
+from adafocal.scaling.binary import _with_top
 
 FITS = {"isotonic": fit_isotonic, "histogram": fit_histogram}
 EVENTS = ("one_vs_rest", "top_label")
@@ -175,3 +176,22 @@ def test_a_bin_of_one_sample_has_its_outcome_and_an_empty_one_its_centre():
     fitted = fit_histogram(predictions, event="top_label", n_bins=4, binning="equal_width")
 
     assert fitted.values[0].tolist() == [0.125, 0.375, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("confidence", [0.34, 0.4, 0.45])
+def test_the_rest_is_mixed_with_the_uniform_just_enough_not_to_overtake_the_top(confidence):
+    probs = torch.tensor([[0.5, 0.45, 0.05]], dtype=torch.float64)
+    mixed = _with_top(probs, torch.tensor([[0]]), torch.tensor([confidence], dtype=torch.float64))[0].tolist()
+    plain = [confidence, (1 - confidence) * 0.9, (1 - confidence) * 0.1]
+
+    assert plain[1] > confidence  # without the mixture the second class would be first
+    assert mixed[0] == pytest.approx(confidence)
+    assert mixed[1] == pytest.approx(confidence * (1 - 1e-5))
+    assert sum(mixed) == pytest.approx(1)
+
+
+def test_the_rest_that_does_not_overtake_keeps_its_proportions():
+    probs = torch.tensor([[0.5, 0.45, 0.05]], dtype=torch.float64)
+    mixed = _with_top(probs, torch.tensor([[0]]), torch.tensor([0.8], dtype=torch.float64))
+
+    torch.testing.assert_close(mixed, torch.tensor([[0.8, 0.18, 0.02]], dtype=torch.float64))

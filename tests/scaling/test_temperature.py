@@ -275,7 +275,9 @@ def test_the_smallest_temperature_of_the_grid_is_a_tenth():
 
 @pytest.mark.parametrize("margin", [1e-4, 0.1, 1.0, 5000.0])
 def test_the_search_reaches_a_thousand_times_the_median_margin_and_always_1(margin):
-    logits = torch.tensor([[margin, 0.0, -9 * margin]] * 5 + [[margin / 2, 0.0, 0.0]] * 2, dtype=torch.float64)
+    logits = torch.tensor(
+        [[margin, 0.0, -9 * margin, -9 * margin]] * 5 + [[margin / 2, 0.0, 0.0, 0.0]] * 2, dtype=torch.float64
+    )
     wrong, right = torch.full((7,), 2), torch.zeros(7).long()
 
     largest, smallest = (fit_temperature(Predictions(logits=logits, labels=labels)) for labels in (wrong, right))
@@ -311,3 +313,18 @@ def test_the_grid_minimises_the_plain_error_and_not_the_debiased_one(seed):
     chosen = fit_temperature(predictions, criterion="ece", n_bins=10).temperature
 
     assert errors[chosen] == pytest.approx(min(errors.values()), abs=1e-12)
+
+
+def test_where_all_rows_are_tied_at_the_top_the_distance_below_sets_the_scale():
+    logits = torch.tensor([[1.0, 1.0, 0.0]] * 4, dtype=torch.float64)
+    fitted = fit_temperature(Predictions(logits=logits, labels=torch.tensor([0, 1, 0, 1])))
+
+    assert (fitted.temperature, fitted.at_bound) == (pytest.approx(1e-3), True)
+
+
+def test_one_bin_is_enough_for_the_grid():
+    logits = torch.tensor([[2.0, 0.0]] * 4, dtype=torch.float64)
+    fitted = fit_temperature(Predictions(logits=logits, labels=torch.tensor([0, 0, 0, 1])), criterion="ece", n_bins=1)
+
+    # Accuracy 3/4 is the sigmoid of 2 / T at T = 1.8205: the grid has 1.8.
+    assert fitted.temperature == pytest.approx(1.8)
