@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from adafocal import Predictions
 from adafocal.scaling import AffineScaling, fit_dirichlet, fit_matrix, fit_temperature, fit_vector, load_scaling
-from adafocal.scaling.affine import _cross_validated, _minimise
+from adafocal.scaling.affine import FOLDS, GRID, _cross_validated, _minimise
 
 FITS = {"vector": fit_vector, "matrix": fit_matrix, "dirichlet": fit_dirichlet}
 
@@ -185,3 +185,8 @@ def test_the_gradient_of_the_penalised_likelihood_vanishes_at_the_fit(diagonal):
 
         assert free.grad.abs().max() < 1e-6
         assert offset.grad.abs().max() < 1e-6
+
+
+def test_the_grid_and_the_folds_are_the_documented_ones():
+    assert GRID == (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+    assert FOLDS == 3
