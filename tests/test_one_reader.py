@@ -17,6 +17,7 @@ from adafocal import AdafocalError, Predictions
 from adafocal._columns import Names
 from adafocal._scan import PIECE, scan
 from adafocal.cli import main
+from adafocal.report.evaluation import measure
 
 SUFFIXES = (".parquet", ".csv", ".npz")
 
@@ -330,6 +331,33 @@ def test_an_empty_first_row_group_does_not_cut_the_rest_into_rows(tmp_path):
     metadata = pq.read_metadata(tmp_path / "p.parquet")
     assert metadata.row_group(0).num_rows == 0
     assert [piece.n for piece in scan([tmp_path / "p.parquet"], Names())] == [10_000]
+
+
+@pytest.mark.parametrize("empty", [pa.null(), pa.list_(pa.null()), pa.list_(pa.null(), 2), pa.list_(pa.float64())])
+def test_a_file_without_rows_adds_none_whatever_the_type_of_its_columns(empty, tmp_path):
+    pq.write_table(pa.table({"probs": [[0.5, 0.5]] * 9, "label": [0] * 9, "site": ["a"] * 9}), tmp_path / "a.parquet")
+    columns = {"probs": pa.array([], empty), "label": pa.array([], pa.null()), "site": pa.array([], pa.null())}
+    pq.write_table(pa.table(columns), tmp_path / "b.parquet")
+    pq.write_table(pa.table({"probs": [[0.5, 0.5]] * 4, "label": [1] * 4, "site": ["b"] * 4}), tmp_path / "c.parquet")
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet", tmp_path / "c.parquet"]
+    assert [piece.n for piece in scan(files, Names(by="site"))] == [9, 0, 4]
+    measured = measure(scan(files, Names(by="site")))
+    assert {name: part.summary.n for name, part in measured.items()} == {"": 13, "a": 9, "b": 4}
+
+
+@pytest.mark.parametrize(
+    ("sites", "expected"),
+    [
+        (pa.DictionaryArray.from_arrays(pa.array([0, 0, 2]), pa.array(["a", "b", "c"])), {"a": 2, "c": 1}),
+        (pa.DictionaryArray.from_arrays(pa.array([0, None, 0]), pa.array(["a", "b"])), {"a": 2, "(missing)": 1}),
+        (pa.array([None] * 3), {"(missing)": 3}),
+    ],
+)
+@pytest.mark.parametrize("in_memory", [None, 0])
+def test_categories_without_rows_are_no_groups(sites, expected, in_memory, tmp_path):
+    pq.write_table(pa.table({"probs": [[0.5, 0.5]] * 3, "label": [0] * 3, "site": sites}), tmp_path / "p.parquet")
+    measured = measure(scan([tmp_path / "p.parquet"], Names(by="site")), in_memory=in_memory)
+    assert {name: part.summary.n for name, part in measured.items()} == {"": 3} | expected
 
 
 def test_wide_columns_that_are_not_read_do_not_make_pieces_small(tmp_path):

@@ -53,7 +53,7 @@ def read_parquet(
             first_row, empty = first_row + batch.num_rows, False
         if empty:
             with parquet_faults():
-                batch = table.schema_arrow.empty_table().select(columns.wanted).combine_chunks()
+                batch = _no_rows(table.schema_arrow, columns)
             yield _piece(file, columns, batch, 0)
 
 
@@ -107,6 +107,11 @@ def _rows(metadata: Any, columns: Columns, numbers: int) -> int:
     return 1
 
 
+def _no_rows(schema: Any, columns: Columns) -> Any:
+    pa = require("pyarrow", extra="report")
+    return pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in columns.wanted]))
+
+
 def _piece(file: Path, columns: Columns, batch: Any, first_row: int) -> Piece:
     arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
     try:
@@ -117,7 +122,7 @@ def _piece(file: Path, columns: Columns, batch: Any, first_row: int) -> Piece:
     return make_piece(file, columns, first_row, table, groups)
 
 
-def _values(column: Any, name: str) -> np.ndarray:
+def _values(array: Any, name: str) -> np.ndarray:
     """Turn a column of numbers or of number lists of one length into an array.
 
     Raises:
@@ -125,9 +130,6 @@ def _values(column: Any, name: str) -> np.ndarray:
         TypeError: If the column does not hold numbers.
     """
     pa = require("pyarrow", extra="report")
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=array.type)
     if array.null_count:
         raise RowError(f"`{printable(name)}` must have no missing values, got null", _first(array.is_null()))
     kind, types = array.type, pa.types
@@ -148,6 +150,8 @@ def _plain(array: Any, kind: Any, name: str) -> np.ndarray:
     if pa.types.is_decimal(array.type):
         with parquet_faults():
             array = array.cast(pa.float64())
+    if pa.types.is_null(array.type) and not len(array):  # how a table without rows is often written
+        return np.empty(0)
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         raise InvalidTypeError(
             f"`{printable(name)}` must hold numbers or lists of numbers of one length, got type {kind}."

@@ -75,10 +75,11 @@ class Piece:
         return {self.columns.kind: self.values, "labels": self.labels, "features": self.features}
 
     def groups(self) -> list[tuple[str, np.ndarray]]:
-        """Give the text of each group with its rows."""
+        """Give the text of each group with its rows; categories that no row has are no groups."""
         if self.group is None:
             return []
-        return [(name, np.flatnonzero(self.group == place)) for place, name in enumerate(self.group_names)]
+        rows = [np.flatnonzero(self.group == place) for place in range(len(self.group_names))]
+        return [(name, found) for name, found in zip(self.group_names, rows, strict=True) if len(found)]
 
 
 def make_piece(path: Path, columns: Columns, first_row: int, table: dict[str, np.ndarray], groups: Any = None) -> Piece:

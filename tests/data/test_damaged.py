@@ -44,6 +44,7 @@ def png(pixels):
         ({"label": LABELS + 0.5}, "names or class indices"),
         ({"label": LABELS - 5}, "names or class indices"),
         ({"label": LABELS.astype(complex)}, "names or class indices"),
+        ({"label": LABELS.astype(np.uint64) + 2**63}, "below 1,000,000, or names, .* got 9223372036854775809"),
     ],
 )
 def test_odd_arrays_are_refused(change, match, tmp_path):
@@ -65,6 +66,8 @@ def test_damaged_archives_and_tables_are_named(tmp_path):
         ("text", ["a", None] * 20, "no missing values"),
         ("label", [0, None] * 20, "no missing values"),
         ("label", [0.5, 1.0] * 20, "names or class indices"),
+        ("label", [0, 2**36 + 1] * 20, "below 1,000,000, or names, .* got 68719476737"),
+        ("label", [0, 1_000_000] * 20, "below 1,000,000, or names, .* got 1000000"),
         ("label", [[0], [1]] * 20, "names or class indices"),
         ("label", [{"a": 1}] * 40, "names or class indices"),
         ("text", [["a"], ["b"]] * 20, "must hold images or texts"),

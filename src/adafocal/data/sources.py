@@ -26,6 +26,7 @@ from adafocal.errors import InvalidValueError, MissingFileError
 INPUT_COLUMNS = ("image", "img", "text", "sentence")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "target")
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff"}
+MOST_CLASSES = 1_000_000  # larger numbers are identifiers: a network would need an output for each number below them
 
 
 @dataclass(frozen=True)
@@ -267,4 +268,8 @@ def _source(inputs: Sequence[Any], labels: np.ndarray, names: tuple[str, ...]) -
         return Source(inputs, places.astype(np.int64), tuple(found.tolist()))
     if labels.dtype.kind not in "iub" or (len(labels) and labels.min() < -1):
         raise InvalidValueError(f"Labels must be names or class indices, got dtype {labels.dtype}.")
+    if len(labels) and (most := int(labels.max())) >= max(MOST_CLASSES, len(names)):
+        raise InvalidValueError(
+            f"Labels must be class indices below {MOST_CLASSES:,}, or names, as identifiers are; got {most}."
+        )
     return Source(inputs, labels.astype(np.int64), names)

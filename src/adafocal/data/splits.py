@@ -143,9 +143,8 @@ def stratified_parts(labels: np.ndarray, sizes: Sequence[int], *, seed: int) -> 
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(n)
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    counts = np.bincount(labels, minlength=1)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    rank = np.arange(n) - np.repeat(starts, counts)
+    counts = np.unique(labels, return_counts=True)[1]
+    rank = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     place = (rank + generator.random(n)) / np.repeat(counts, counts)
     ordered = by_class[np.argsort(place, kind="stable")]
     cuts = np.split(ordered[:total], np.cumsum(sizes)[:-1])
