@@ -41,8 +41,7 @@ def read_parquet(
             header = table.schema_arrow.names
         columns = find_columns(header, names)
         with parquet_faults():
-            size = _rows(table.metadata, columns, numbers)
-            batches = table.iter_batches(batch_size=size, columns=columns.wanted, row_groups=row_groups)
+            batches = _batches(table, columns, numbers, row_groups)
         empty = first_row == 0
         while True:
             with parquet_faults():
@@ -95,16 +94,21 @@ def parquet_faults() -> Iterator[None]:
         raise FormatError.unreadable("Parquet", error) from error
 
 
-def _rows(metadata: Any, columns: Columns, numbers: int) -> int:
-    """Give the rows per piece for the width of a row, lists included, in the first row group that holds rows."""
-    wanted = set(columns.wanted)
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        if group.num_rows > 0:
-            parts = (group.column(place) for place in range(group.num_columns))
-            held = sum(part.num_values for part in parts if part.path_in_schema.partition(".")[0] in wanted)
-            return min(max(1, int(numbers * group.num_rows / max(1, held))), numbers)
-    return 1
+def _batches(table: Any, columns: Columns, numbers: int, row_groups: Sequence[int] | None) -> Iterator[Any]:
+    """Read in pieces of as many rows as hold ``numbers``, by the width of the first row, lists included.
+
+    The metadata of columns would tell the width too, but where they are damaged Arrow ends the process.
+    """
+    first = next(table.iter_batches(batch_size=1, columns=columns.wanted, row_groups=row_groups), None)
+    held = [] if first is None else first.columns
+    width = sum(len(column.flatten()) if _holds_lists(column.type) else 1 for column in held)
+    size = max(1, numbers // max(1, width))
+    return iter(table.iter_batches(batch_size=size, columns=columns.wanted, row_groups=row_groups))
+
+
+def _holds_lists(kind: Any) -> bool:
+    types = require("pyarrow", extra="report").types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def _no_rows(schema: Any, columns: Columns) -> Any:
@@ -129,11 +133,10 @@ def _values(array: Any, name: str) -> np.ndarray:
         RowError: If a value is missing or a list is of another length than the first.
         TypeError: If the column does not hold numbers.
     """
-    pa = require("pyarrow", extra="report")
     if array.null_count:
         raise RowError(f"`{printable(name)}` must have no missing values, got null", _first(array.is_null()))
-    kind, types = array.type, pa.types
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    kind = array.type
+    if _holds_lists(kind):
         width, flat = _width(array, name), array.flatten()
         if flat.null_count:
             row = _first(flat.is_null()) // width
