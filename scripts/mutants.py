@@ -33,7 +33,10 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
         ["tests/calibration", "tests/metrics", "tests/losses/test_linear.py", VALUES],
     ),
     "scaling": (["scaling/*.py"], ["tests/scaling", VALUES]),
-    "selective": (["selective/*.py", "_estimate.py", "_tails.py"], ["tests/selective", VALUES]),
+    "selective": (
+        ["selective/*.py", "_estimate.py", "_tails.py"],
+        ["tests/selective", "tests/test_tails.py", "tests/test_estimate.py", VALUES],
+    ),
     "ood": (["ood/*.py"], ["tests/ood", VALUES]),
     "files": (
         [f"{name}.py" for name in FILES],
