@@ -8,6 +8,8 @@ import torch
 
 from adafocal.predictions import Predictions
 from adafocal.report.contents import read_contents
+from adafocal.report.evaluation_page import _risk as risk_panel
+from adafocal.report.outcome import outcome_of
 from adafocal.report.panels import class_panel, curve_panels, gamma_panels, reliability_panel, risk_coverage_panel
 from report.folders import write_run, write_study
 
@@ -51,6 +53,14 @@ def test_of_a_single_run_nothing_is_said_of_seeds(single):
     assert panel.caption == f"Area under the curve (AURC; lower is better): {single[0].title} {area:.2f}\u00a0%."
     assert panel.alt == f"Risk-coverage curves. {panel.caption}"
     assert {curve.caption for curve in curve_panels(single, name="curve")} == {""}
+
+
+def test_the_page_of_a_table_says_the_area_in_percent(single):
+    predictions = saved(single[0].runs[0])
+    panel = risk_panel(outcome_of(predictions, n_bins=15))
+
+    said = f"Area under the curve (AURC; lower is better): {area_in_percent(predictions):.2f}\u00a0%."
+    assert (panel.caption, panel.alt) == (said, f"Risk-coverage curve. {said}")
 
 
 def test_a_reliability_diagram_counts_the_predictions_of_all_runs(losses):
