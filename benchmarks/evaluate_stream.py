@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import torch
 
 IMPORTS = "import sys, time, pathlib; import pyarrow.parquet as pq; from adafocal.cli import evaluate; " + (
-    "from adafocal._scan import Names, scan; from adafocal.report.evaluation import measure; "
+    "from adafocal.tables.scan import Names, scan; from adafocal.evaluation.measure import measure; "
 )
 SCAN = "start = time.perf_counter(); [0 for _ in pq.ParquetFile(sys.argv[1]{}).iter_batches(131072)]; "
 SCANS = {"scan": SCAN.format(""), "lean scan": SCAN.format(", pre_buffer=False, buffer_size=1 << 20")}

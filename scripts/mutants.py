@@ -24,7 +24,7 @@ OUT = ROOT / "build" / "mutants"
 ENOUGH = 0.9
 ALIVE = 6  # place of the outcome in a line of results
 VALUES = "tests/contracts/test_values.py"
-FILES = ("_tables", "_scan", "_columns", "_csv", "_parquet", "_npz", "_piece", "_records", "predictions", "_values")
+FILES = ("tables/*", "_records", "predictions", "_values")
 # Room: its files, and the tests that are to notice.
 ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "losses": (["losses/*.py"], ["tests/losses", "tests/contracts/test_losses.py", VALUES]),

@@ -38,7 +38,7 @@ import adafocal.training.results
 import adafocal.training.run
 from adafocal.cli import main
 from adafocal.recipes import RECIPES
-from adafocal.study.executor import Outcome
+from adafocal.workers.executor import Outcome
 
 TOLD = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink", "fcntl.flock"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from adafocal import AdafocalError, Predictions
-from adafocal._columns import Names
-from adafocal._scan import PIECE, scan
 from adafocal.cli import main
-from adafocal.report.evaluation import measure
+from adafocal.evaluation.measure import measure
+from adafocal.tables.columns import Names
+from adafocal.tables.scan import PIECE, scan
 
 SUFFIXES = (".parquet", ".csv", ".npz")
 
@@ -305,7 +305,7 @@ def test_columns_of_other_things_are_refused(column, tmp_path, capsys):
 def test_rows_of_another_length_are_named_by_row_in_whatever_piece_they_are(tmp_path, capsys, monkeypatch):
     pq.write_table(pa.table({"probs": [[0.5, 0.5]] * 9 + [[0.2, 0.3, 0.5]], "label": [0] * 10}), tmp_path / "p.parquet")
     for piece in (1, 8, PIECE):
-        monkeypatch.setattr("adafocal._scan.PIECE", piece)
+        monkeypatch.setattr("adafocal.tables.scan.PIECE", piece)
         assert sentence_of(tmp_path / "p.parquet", capsys) == "`probs` must have rows of one length, 2, got 3 in row 9."
 
 
@@ -383,7 +383,7 @@ class Counted(str):
 
 
 def test_finding_columns_takes_as_many_looks_as_there_are_columns():
-    from adafocal._columns import find_columns
+    from adafocal.tables.columns import find_columns
 
     n = 5000
     header = [Counted(f"prob_{index}") for index in range(n)] + [Counted("label")]
@@ -395,12 +395,12 @@ def test_finding_columns_takes_as_many_looks_as_there_are_columns():
 def test_a_csv_file_is_read_once(tmp_path, monkeypatch):
     header = ",".join(f"prob_{index}" for index in range(500)) + ",label\n"
     (tmp_path / "p.csv").write_text(header + (",".join(["0.002"] * 500) + ",0\n") * 50)
-    from adafocal import _csv
+    from adafocal.tables import csv as _csv
 
     seen = []
     inner = _csv.Lines.__next__
     monkeypatch.setattr(_csv.Lines, "__next__", lambda self: seen.append(1) or inner(self))
-    monkeypatch.setattr("adafocal._scan.PIECE", 5000)
+    monkeypatch.setattr("adafocal.tables.scan.PIECE", 5000)
     assert sum(piece.n for piece in scan([tmp_path / "p.csv"], Names())) == 50
     assert len(seen) <= 53  # each line, and the end
 
@@ -420,7 +420,7 @@ def test_groups_of_missing_values_keep_the_names_of_the_others(tmp_path, monkeyp
     table = {"probs": [[0.9, 0.1]] * 4, "label": [0] * 4, "site": pa.array([7, 7, None, 8])}
     pq.write_table(pa.table(table), tmp_path / "p.parquet")
     for piece in (2, PIECE):
-        monkeypatch.setattr("adafocal._scan.PIECE", piece)
+        monkeypatch.setattr("adafocal.tables.scan.PIECE", piece)
         assert main(["evaluate", str(tmp_path / "p.parquet"), "--by", "site", "--json", str(tmp_path / "o.json")]) == 0
         found = json.loads((tmp_path / "o.json").read_text())["groups"]
         assert {name: part["n"] for name, part in found.items()} == {"7": 2, "8": 1, "(missing)": 1}

@@ -7,6 +7,8 @@ Names load on first use, so that importing the package costs next to nothing.
 import importlib
 from typing import TYPE_CHECKING
 
+from adafocal import _moved
+
 if TYPE_CHECKING:
     from adafocal import calibration, losses, ood, scaling, selective
     from adafocal.errors import AdafocalError
@@ -55,6 +57,7 @@ __all__ = [
     "selective",
 ]
 
+_moved.install()
 _HOME = {"AdafocalError": "adafocal.errors", "Predictions": "adafocal.predictions"}
 
 

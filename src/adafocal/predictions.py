@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._columns import Names
 from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
-from adafocal._piece import Piece, RowError, class_after_class
-from adafocal._tables import known_suffix, named, read_table, write_table
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
+from adafocal.tables.columns import Names
+from adafocal.tables.piece import Piece, RowError, class_after_class
+from adafocal.tables.read import known_suffix, named, read_table, write_table
 
 __all__ = ["Predictions"]
 

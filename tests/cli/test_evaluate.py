@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from adafocal import Predictions
-from adafocal._scan import Names, find_files, scan
 from adafocal.calibration import evaluate, one_class_from_probs
 from adafocal.cli import main
-from adafocal.report.evaluation import ALL, measure
+from adafocal.evaluation.measure import ALL, measure
 from adafocal.report.terminal import diagram_lines
 from adafocal.selective import aurc
+from adafocal.tables.scan import Names, find_files, scan
 
 EXACT_IN_A_STREAM = (
     "n",
@@ -125,7 +125,7 @@ def test_streaming_does_not_depend_on_how_rows_are_cut(tmp_path, monkeypatch):
     data = predictions(3000)
     pq.write_table(table_of(data), tmp_path / "p.parquet", row_group_size=700)
     whole = measure(scan([tmp_path / "p.parquet"], Names()), in_memory=0)[ALL].summary.to_dict()
-    monkeypatch.setattr("adafocal._scan.PIECE", 64)
+    monkeypatch.setattr("adafocal.tables.scan.PIECE", 64)
     pieces = list(scan([tmp_path / "p.parquet"], Names()))
     assert len(pieces) > 100
     agree(measure(pieces, in_memory=500)[ALL].summary.to_dict(), {k: v for k, v in whole.items() if v is not None})
@@ -208,7 +208,7 @@ def test_the_page_of_data_in_memory_shows_classes_and_the_error_of_the_surest(tm
 def test_the_page_of_a_class_or_of_a_stream_shows_what_sums_can_tell(tmp_path, monkeypatch):
     predictions(300).save(tmp_path / "p.parquet")
     of_class = page_of(tmp_path, "--positive-class", "1")
-    monkeypatch.setattr("adafocal.report.evaluation.IN_MEMORY", 0)
+    monkeypatch.setattr("adafocal.evaluation.measure.IN_MEMORY", 0)
     streamed = page_of(tmp_path)
 
     for page in (of_class, streamed):
@@ -300,8 +300,8 @@ def spoiled(tmp_path, suffix, probs=None, label=None):
     ],
 )
 def test_bad_rows_are_named_by_row_and_file(tmp_path, suffix, piece, fault, sentence, monkeypatch, capsys):
-    monkeypatch.setattr("adafocal._scan.PIECE", piece)
-    monkeypatch.setattr("adafocal.report.evaluation.IN_MEMORY", 100)
+    monkeypatch.setattr("adafocal.tables.scan.PIECE", piece)
+    monkeypatch.setattr("adafocal.evaluation.measure.IN_MEMORY", 100)
     path = spoiled(tmp_path, suffix, **fault)
     assert refused(capsys, path) == f"{sentence} in row 123 of {str(path)!r}."
 
@@ -434,7 +434,8 @@ def test_progress_counts_every_row_once(tmp_path):
 def test_a_large_file_is_read_without_pandas(tmp_path):
     pq.write_table(table_of(predictions()), tmp_path / "p.parquet")
     code = (
-        "import sys, pathlib; from adafocal._scan import Names, scan; from adafocal.report.evaluation import measure; "
+        "import sys, pathlib; from adafocal.tables.scan import Names, scan; "
+        "from adafocal.evaluation.measure import measure; "
         "measure(scan([pathlib.Path(sys.argv[1])], Names()), in_memory=1); print('pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "p.parquet"], capture_output=True, text=True)

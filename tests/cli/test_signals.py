@@ -69,7 +69,7 @@ def test_other_commands_end_in_the_same_way(number, tmp_path):
     rows = "\n".join(["prob_0,prob_1,label", *["0.5,0.5,1"] * 50])
     (tmp_path / "p.csv").write_text(rows)
     done = stopped(
-        "adafocal.report.evaluation::measure", number, ["evaluate", tmp_path / "p.csv", "--json", tmp_path / "e.json"]
+        "adafocal.evaluation.measure::measure", number, ["evaluate", tmp_path / "p.csv", "--json", tmp_path / "e.json"]
     )
 
     assert done.returncode == 128 + number

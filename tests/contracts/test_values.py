@@ -18,8 +18,8 @@ from torch import Tensor
 
 from adafocal import calibration, metrics, ood, scaling, selective
 from adafocal.errors import AdafocalError
-from adafocal.metrics import segmentation
 from adafocal.predictions import Predictions
+from adafocal.topology import masks as segmentation
 
 PARTS = {"calibration": calibration, "selective": selective, "scaling": scaling, "ood": ood, "metrics": metrics}
 N, C = 60, 4

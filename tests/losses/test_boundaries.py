@@ -21,9 +21,9 @@ from adafocal.losses import (
 )
 from adafocal.losses.mmce import mmce_penalty
 from adafocal.losses.modulate import at_least_zero, modulate
-from adafocal.losses.persistence import PersistenceDiagram, persistence_diagram
 from adafocal.losses.selective_au import selective_weights
 from adafocal.losses.terms import modulated_cross_entropy
+from adafocal.topology.persistence import PersistenceDiagram, persistence_diagram
 
 
 @pytest.mark.parametrize("gap", [1.0000001, -1.0000001, 1.5, -2.0])

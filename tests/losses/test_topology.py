@@ -14,8 +14,8 @@ pytest.importorskip("ot", reason="needs the extra topology")
 
 import adafocal.losses.topology
 from adafocal.losses import FocalLoss, make_loss
-from adafocal.losses.persistence import persistence_diagram
 from adafocal.losses.topology import TopologyAwareFocalLoss, topology_loss
+from adafocal.topology.persistence import persistence_diagram
 
 FULL = math.sqrt(0.5)  # what a feature of persistence 1 costs where it has no partner
 

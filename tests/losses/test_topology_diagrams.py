@@ -7,7 +7,7 @@ from losses.shapes_with_holes import BETTI, ball, ring
 
 pytest.importorskip("cripser", reason="needs the extra topology")
 
-from adafocal.losses.persistence import persistence_diagram, persistence_diagrams
+from adafocal.topology.persistence import persistence_diagram, persistence_diagrams
 
 known = pytest.mark.parametrize(("make", "betti"), BETTI, ids=lambda value: getattr(value, "__name__", None))
 either = pytest.mark.parametrize("construction", ["V", "T"])

@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 pytest.importorskip("ot", reason="needs the extra topology")
 
-from adafocal.losses.wasserstein import wasserstein_distance
+from adafocal.topology.wasserstein import wasserstein_distance
 
 
 def points(n, dtype=torch.float64):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from adafocal.losses import persistence_diagram
-from adafocal.metrics.segmentation import betti_numbers, dice_score, hausdorff_distance_95
+from adafocal.topology.masks import betti_numbers, dice_score, hausdorff_distance_95
 from losses.shapes_with_holes import BETTI
 
 

@@ -10,12 +10,12 @@ import urllib.request
 import pytest
 import websocket
 
-from adafocal._scan import Names, scan
+from adafocal.evaluation.measure import measure
 from adafocal.ood import compare_scores
 from adafocal.report import write_page
-from adafocal.report.evaluation import measure
 from adafocal.report.evaluation_page import write_evaluation
 from adafocal.report.ood_page import write_ood_page
+from adafocal.tables.scan import Names, scan
 from report.folders import png, predictions, write_run, write_study
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

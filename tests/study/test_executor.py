@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 import torch
 
-from adafocal.study.executor import LocalExecutor, WorkerDiedError
+from adafocal.workers.executor import WorkerDiedError
+from adafocal.workers.local import LocalExecutor
 
 
 def work(item):
@@ -32,7 +33,7 @@ def work(item):
 WAITING = """
 import os, sys, time
 from pathlib import Path
-from adafocal.study.executor import LocalExecutor
+from adafocal.workers.local import LocalExecutor
 
 def wait(path):
     Path(path + ".part").write_text(str(os.getpid()))

@@ -20,15 +20,15 @@ from rich.console import Console
 pytest.importorskip("ray")
 import ray
 
-from adafocal._scan import Names, scan
+from adafocal.evaluation.measure import measure
+from adafocal.evaluation.tasks import in_tasks, make_tasks, merge_tasks
 from adafocal.recipes import RECIPES
-from adafocal.report.evaluation import measure
-from adafocal.report.evaluation_tasks import in_tasks, make_tasks, merge_tasks
 from adafocal.study.execute import execute
-from adafocal.study.executor import WorkerDiedError
-from adafocal.study.on_ray import RayExecutor
 from adafocal.study.plan import Experiment, Study
 from adafocal.study.results import write_results
+from adafocal.tables.scan import Names, scan
+from adafocal.workers.executor import WorkerDiedError
+from adafocal.workers.on_ray import RayExecutor
 
 # Ray's own: sockets that it leaves open at its end, and what it will change some day.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -78,7 +78,7 @@ def table(n, seed, kind="logits"):
 
 
 def test_predictions_in_many_files_give_the_numbers_of_one_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr("adafocal.report.evaluation_tasks.TASK_BYTES", 1)
+    monkeypatch.setattr("adafocal.evaluation.tasks.TASK_BYTES", 1)
     pq.write_table(table(5000, 0), tmp_path / "a.parquet", row_group_size=700)
     pq.write_table(table(0, 1), tmp_path / "b.parquet")
     pq.write_table(table(900, 2), tmp_path / "c.parquet")
@@ -100,7 +100,7 @@ def test_predictions_in_many_files_give_the_numbers_of_one_machine(tmp_path, mon
 
 
 def test_bad_rows_are_named_as_on_one_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr("adafocal.report.evaluation_tasks.TASK_BYTES", 1)
+    monkeypatch.setattr("adafocal.evaluation.tasks.TASK_BYTES", 1)
     good = table(1000, 0)
     labels = good["label"].to_numpy().copy()
     labels[[450, 900]] = 7

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from adafocal.recipes import RECIPES
 from adafocal.study.execute import execute, local_executor
-from adafocal.study.executor import LocalExecutor
 from adafocal.study.plan import Experiment, Study, grid_points
 from adafocal.study.results import write_results
+from adafocal.workers.local import LocalExecutor
 
 SHORT = replace(RECIPES["digits"].config, epochs=2)
 

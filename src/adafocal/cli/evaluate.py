@@ -20,10 +20,10 @@ def main(arguments: list[str]) -> int:
 
     from adafocal._checks import check_choice, check_integer
     from adafocal._files import check_output, write_text
-    from adafocal._scan import Names, count_rows, find_files, scan
     from adafocal.cli.console import PlainConsole
-    from adafocal.report.evaluation import measure, to_json
+    from adafocal.evaluation.measure import measure, to_json
     from adafocal.report.terminal import print_measured
+    from adafocal.tables.scan import Names, count_rows, find_files, scan
 
     check_integer("bins", options.bins, minimum=1)
     check_choice("executor", options.executor, ("local", "ray"))
@@ -73,8 +73,8 @@ def _elsewhere(options: Namespace, files: Any, names: Any, event: dict[str, Any]
     if options.executor == "local":
         return None
 
-    from adafocal.report.evaluation_tasks import in_tasks, make_tasks, merge_tasks
-    from adafocal.study.on_ray import RayExecutor
+    from adafocal.evaluation.tasks import in_tasks, make_tasks, merge_tasks
+    from adafocal.workers.on_ray import RayExecutor
 
     def sums() -> Any:
         tasks = make_tasks(files, names, **event)

@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
 
     from adafocal._files import check_output
     from adafocal._records import own_files
-    from adafocal._tables import known_suffix
     from adafocal.data import DataConfig
+    from adafocal.tables.read import known_suffix
     from adafocal.training.predict import predict_with
 
     known_suffix(options.output)

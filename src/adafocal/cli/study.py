@@ -129,7 +129,7 @@ def _study(arguments: list[str], options: Namespace) -> Any:
 def _executor(options: Namespace, runs: Sequence[Any]) -> Any:
     from adafocal._checks import check_choice, check_integer
     from adafocal.study.execute import local_executor, wants_accelerator
-    from adafocal.study.on_ray import RayExecutor
+    from adafocal.workers.on_ray import RayExecutor
 
     check_choice("executor", options.executor, EXECUTORS)
     for name in ("workers", "cores"):

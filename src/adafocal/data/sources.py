@@ -16,12 +16,12 @@ import numpy as np
 
 from adafocal._checks import require
 from adafocal._files import below
-from adafocal._npz import open_npz
-from adafocal._parquet import parquet_faults
-from adafocal._piece import FormatError, class_indices
-from adafocal._tables import named
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError, MissingFileError
+from adafocal.tables.npz import open_npz
+from adafocal.tables.parquet import parquet_faults
+from adafocal.tables.piece import FormatError, class_indices
+from adafocal.tables.read import named
 
 INPUT_COLUMNS = ("image", "img", "text", "sentence")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "target")

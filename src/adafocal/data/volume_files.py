@@ -10,10 +10,10 @@ import numpy as np
 
 from adafocal._checks import require
 from adafocal._files import below, read_json
-from adafocal._npz import Arrays, open_npz
-from adafocal._tables import named
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError, MissingFileError
+from adafocal.tables.npz import Arrays, open_npz
+from adafocal.tables.read import named
 
 SUFFIXES = (".nii.gz", ".nii")
 FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"))

@@ -19,8 +19,6 @@ selective_au.py              selective AU
 margin.py                    margin-based label smoothing
 logit_norm.py                logit normalisation
 topology.py                  topology-aware focal, for segmentation
-persistence.py               persistence diagrams of images and volumes
-wasserstein.py               distance between diagrams
 catalogue.py                 LOSSES: every loss by name, with paper and formula
 ===========================  ==========================================================
 """
@@ -38,11 +36,11 @@ from adafocal.losses.logit_norm import LogitNormLoss
 from adafocal.losses.margin import MarginSmoothingLoss
 from adafocal.losses.mmce import MMCELoss, mmce_penalty
 from adafocal.losses.modulate import modulate
-from adafocal.losses.persistence import PersistenceDiagram, persistence_diagram, persistence_diagrams
 from adafocal.losses.selective_au import SelectiveAULoss
 from adafocal.losses.topology import TopologyAwareFocalLoss, topology_loss
 from adafocal.losses.update_rule import update_gammas
-from adafocal.losses.wasserstein import wasserstein_distance
+from adafocal.topology.persistence import PersistenceDiagram, persistence_diagram, persistence_diagrams
+from adafocal.topology.wasserstein import wasserstein_distance
 
 __all__ = [
     "LOSSES",

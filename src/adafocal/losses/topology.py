@@ -11,10 +11,10 @@ from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.modulate import modulate
-from adafocal.losses.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
 from adafocal.losses.targets import soft_target
 from adafocal.losses.terms import ClassificationLoss, sample_weights
-from adafocal.losses.wasserstein import wasserstein_distance
+from adafocal.topology.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
+from adafocal.topology.wasserstein import wasserstein_distance
 
 
 def topology_loss(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a run or study, made from its files alone; and what is said of predictions in files.
+"""The page of a run or study, made from its files alone; and of what was measured.
 
 ===========================  ==========================================================
 contents.py                  reads run and study folders
@@ -20,8 +20,6 @@ html.py                      templates to a page: escaping, security policy, sor
 page.py                      write_page: one self-contained HTML file
 ood_page.py                  the HTML file of what ``adafocal ood`` measured
 paper.py                     write_figures: files that fit a two-column paper
-evaluation.py                measures predictions in files, in memory or as a stream
-evaluation_tasks.py          the same as independent tasks, for many machines
 evaluation_page.py           the HTML file of what was measured
 terminal.py                  tables and reliability diagram as text
 ===========================  ==========================================================

@@ -7,7 +7,7 @@ from typing import Any
 
 from adafocal._files import write_text
 from adafocal.calibration import reliability_from_bins
-from adafocal.report.evaluation import ALL, Measured
+from adafocal.evaluation.measure import ALL, Measured
 from adafocal.report.figures import draw_counts, draw_reliability, draw_risk_coverage
 from adafocal.report.html import render_page, short
 from adafocal.report.outcome import SMALL_MULTIPLES, Outcome, outcome_of

@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adafocal._checks import require
-from adafocal._npz import open_npz
-from adafocal._piece import reason
 from adafocal.errors import InvalidValueError
 from adafocal.report.panels import Panel
 from adafocal.report.svg import INK, SERIES, drawn, svg_figure
+from adafocal.tables.npz import open_npz
+from adafocal.tables.piece import reason
 
 Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
 KINDS = {"best": "Best case", "worst": "Worst case"}

@@ -6,7 +6,7 @@ from typing import Any
 from adafocal._checks import require
 from adafocal._text import printable
 from adafocal.calibration import BinStats, CalibrationSummary
-from adafocal.report.evaluation import ALL, Measured
+from adafocal.evaluation.measure import ALL, Measured
 
 # Field, title, whether a fraction shown in percent, whether exact in a stream.
 MEASURES = (

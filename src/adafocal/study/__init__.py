@@ -4,8 +4,6 @@
 ===========================  ==========================================================
 plan.py                      Study: which experiments and runs, and where each lives
 execute.py                   run what is missing, resume what was cut
-executor.py                  work in processes of this machine that share its cores
-on_ray.py                    the same on a Ray cluster
 overview.py                  what a terminal shows meanwhile: runs that ended, time to go
 metrics.py                   METRICS: what is compared
 statistics.py                mean, spread, and paired differences with a verdict

@@ -14,9 +14,10 @@ from typing import Any
 from rich.console import Console
 
 from adafocal.errors import AdafocalError
-from adafocal.study.executor import Executor, LocalExecutor, Outcome
 from adafocal.study.overview import overview
 from adafocal.study.plan import Run
+from adafocal.workers.executor import Executor, Outcome
+from adafocal.workers.local import LocalExecutor
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adafocal._scan import Names, Piece, row_groups, scan
 from adafocal.calibration import StreamSums
 from adafocal.errors import InvalidValueError
-from adafocal.report.evaluation import ALL, add_sums, of_one_width, one_torch_thread, sum_rows
+from adafocal.evaluation.measure import ALL, add_sums, of_one_width, one_torch_thread, sum_rows
+from adafocal.tables.scan import Names, Piece, row_groups, scan
 
 # Bytes of row groups in one task: a second or so of work, so that starting it costs little.
 TASK_BYTES = 1 << 25

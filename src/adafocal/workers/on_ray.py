@@ -10,7 +10,7 @@ from typing import Any
 
 from adafocal._checks import require
 from adafocal.errors import LostProcessError
-from adafocal.study.executor import ATTEMPTS, TICK, Outcome, WorkerDiedError
+from adafocal.workers.executor import ATTEMPTS, TICK, Outcome, WorkerDiedError
 
 # What a local Ray keeps in shared memory: results here are small.
 OBJECT_STORE = 1 << 28
@@ -36,7 +36,7 @@ class RayExecutor:
     accelerated: bool = False
 
     def outcomes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome | None]:
-        """Call a function on every item; see :class:`~adafocal.study.executor.Executor`."""
+        """Call a function on every item; see :class:`~adafocal.workers.executor.Executor`."""
         ray = require("ray", extra="ray")
         waiting = deque(range(len(items)))
         running: dict[Any, int] = {}

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from adafocal._columns import Names, find_columns
-from adafocal._piece import FormatError, Piece, coded, make_piece, reason
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError
+from adafocal.tables.columns import Names, find_columns
+from adafocal.tables.piece import FormatError, Piece, coded, make_piece, reason
 
 ENCRYPTED = 0x1
 READABLE = "a readable npz file"

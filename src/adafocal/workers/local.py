@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where work is done: a function on many items, in processes of this machine; on_ray.py does the same on a cluster."""
+"""Work in processes of this machine."""
 
 import os
 import pickle
@@ -10,59 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from threading import Thread
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-# A worker that dies may have been in the way of something else; one that dies twice on one item has a reason.
-ATTEMPTS = 2
-TICK = 0.5  # seconds
+from adafocal.workers.executor import ATTEMPTS, TICK, Outcome, WorkerDiedError
+
 GRACE = 5.0  # seconds that a worker has to clean up when it is told to end
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an item.
-
-    Attributes:
-        index: Place of the item.
-        value: What the function gave.
-        error: What it raised, or :class:`WorkerDiedError`; None where there is a value.
-    """
-
-    index: int
-    value: Any = None
-    error: Exception | None = None
-
-
-class WorkerDiedError(RuntimeError):
-    """A worker process ended in the middle of an item, each time that the item was tried."""
-
-    def __init__(self) -> None:
-        super().__init__(f"its worker process died {ATTEMPTS} times (killed, or out of memory)")
-
-
-@runtime_checkable
-class Executor(Protocol):
-    """Works on items in some number of processes somewhere.
-
-    Attributes:
-        workers: How many at a time; None where that is for others to decide.
-    """
-
-    @property
-    def workers(self) -> int | None:
-        """How many at a time."""
-
-    def outcomes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome | None]:
-        """Call a function on every item.
-
-        Args:
-            function: A function of a module, so that other processes find it.
-            items: Arguments that can be pickled.
-
-        Yields:
-            One outcome per item as they come, and None about twice a second. An item whose worker dies is tried once
-            more; the other items go on.
-        """
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from adafocal._columns import SINGULAR, Columns, Names, find_columns
-from adafocal._piece import FormatError, Piece, RowError, group_name, make_piece
 from adafocal._text import printable, shown
 from adafocal.errors import InvalidValueError
+from adafocal.tables.columns import SINGULAR, Columns, Names, find_columns
+from adafocal.tables.piece import FormatError, Piece, RowError, group_name, make_piece
 
 # Python also takes digits of other scripts and 0.2_5, which no other reader does.
 NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)\s*", re.ASCII | re.I)

@@ -5,11 +5,11 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from adafocal._columns import Names
-from adafocal._parquet import parquet_row_groups
-from adafocal._piece import Piece
-from adafocal._tables import SUFFIXES, known_suffix, named, read_table
 from adafocal.errors import InvalidValueError, MissingFileError
+from adafocal.tables.columns import Names
+from adafocal.tables.parquet import parquet_row_groups
+from adafocal.tables.piece import Piece
+from adafocal.tables.read import SUFFIXES, known_suffix, named, read_table
 
 __all__ = ["PIECE", "Names", "Piece", "count_rows", "find_files", "row_groups", "scan"]
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from adafocal._piece import Piece
 from adafocal.calibration import (
     BinStats,
     CalibrationSummary,
@@ -30,6 +29,7 @@ from adafocal.calibration import (
 )
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions, checked
+from adafocal.tables.piece import Piece
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
 IN_MEMORY = 10_000_000

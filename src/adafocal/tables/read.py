@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from adafocal._columns import Names
-from adafocal._csv import read_csv, write_csv
-from adafocal._npz import read_npz, write_npz
-from adafocal._parquet import read_parquet, write_parquet
-from adafocal._piece import FormatError, Piece, RowError
 from adafocal._text import printable, shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.columns import Names
+from adafocal.tables.csv import read_csv, write_csv
+from adafocal.tables.npz import read_npz, write_npz
+from adafocal.tables.parquet import read_parquet, write_parquet
+from adafocal.tables.piece import FormatError, Piece, RowError
 
 SUFFIXES = (".parquet", ".npz", ".csv")
 READERS: dict[str, Callable[..., Iterator[Piece]]] = {".parquet": read_parquet, ".npz": read_npz, ".csv": read_csv}

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from adafocal._checks import require
-from adafocal._columns import Columns, Names, find_columns
-from adafocal._piece import FormatError, Piece, RowError, group_name, make_piece
 from adafocal._text import printable
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.columns import Columns, Names, find_columns
+from adafocal.tables.piece import FormatError, Piece, RowError, group_name, make_piece
 
 
 def read_parquet(
@@ -179,7 +179,7 @@ def _first(mask: Any) -> int:
 
 
 def _groups(column: Any) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Number the different values of a column; see :func:`adafocal._piece.coded`."""
+    """Number the different values of a column; see :func:`adafocal.tables.piece.coded`."""
     pa = require("pyarrow", extra="report")
     try:
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()

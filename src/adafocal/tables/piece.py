@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from adafocal._columns import Columns
 from adafocal._text import printable, shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.columns import Columns
 
 EXACT = 2.0**53  # up to here each whole number is a float64
 NO_VALUE, EMPTY = "(missing)", "(empty)"

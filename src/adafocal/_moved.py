@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modules that have moved: the old path still imports the module, with a warning, for one version."""
+
+import importlib
+import sys
+import warnings
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MOVED = {
+    "adafocal._columns": "adafocal.tables.columns",
+    "adafocal._scan": "adafocal.tables.scan",
+    "adafocal.losses.persistence": "adafocal.topology.persistence",
+    "adafocal.losses.wasserstein": "adafocal.topology.wasserstein",
+    "adafocal.metrics.segmentation": "adafocal.topology.masks",
+    "adafocal.report.evaluation": "adafocal.evaluation.measure",
+    "adafocal.report.evaluation_tasks": "adafocal.evaluation.tasks",
+    "adafocal.study.executor": "adafocal.workers.local",
+    "adafocal.study.on_ray": "adafocal.workers.on_ray",
+}
+
+
+class _Finder(MetaPathFinder, Loader):
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in MOVED else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        old, new = module.__name__, MOVED[module.__name__]
+        warnings.warn(f"`{old}` has moved to `{new}`.", DeprecationWarning, stacklevel=2)
+        sys.modules[old] = importlib.import_module(new)
+
+
+def install() -> None:
+    """Let old paths lead to new places."""
+    sys.meta_path.append(_Finder())
