@@ -17,13 +17,16 @@ from adafocal import cli
 ROOT = Path(__file__).parents[2]
 GIVEN = Path(__file__).parent / "given"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^(?P<run><!-- run -->\n)?```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^(?P<run><!-- run -->\n)?(?P<output><!-- output -->\n)?```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```", re.M | re.S)
 # Commands that train or predict: their options are parsed, and they run only in blocks after the comment `run`.
 LONG = ("train", "study", "predict", "report")
 # A block whose first line starts so is not run: it needs what no test machine has. How many each page may have.
 EXEMPT = "# not run in tests: "
 EXEMPTIONS: dict[str, int] = {}
 SILENT = ("", "text", "yaml", "toml", "{toctree}")
+WIDEST = 88  # characters that fit the site's column
+# What a block prints may stand in a block of text after the comment `output`; there `...` is anything, as in doctest.
+ANYTHING = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 class Parsed(BaseException):
@@ -120,8 +123,11 @@ def test_the_blocks_of_the_page_run(page, tmp_path, monkeypatch, capsys):
     given = GIVEN / f"{page.stem}.py"
     if given.exists():
         exec(compile(given.read_text(encoding="utf-8"), str(given), "exec"), namespace)
+    printed = ""
     for block in blocks(page):
-        if block["language"] in ("python", "pycon"):
+        if block["output"] is not None:
+            check_output(block["code"], printed)
+        elif block["language"] in ("python", "pycon"):
             if not block["code"].startswith(EXEMPT):
                 run_python(page, block, namespace)
         elif block["language"] in ("bash", "console", "sh"):
@@ -129,6 +135,18 @@ def test_the_blocks_of_the_page_run(page, tmp_path, monkeypatch, capsys):
                 check_command(words, run=block["run"] is not None, monkeypatch=monkeypatch, capsys=capsys)
         else:
             assert block["language"] in SILENT, f"how is a block of {block['language']} to be checked?"
+        printed = capsys.readouterr().out
+
+
+def check_output(expected, printed):
+    assert doctest.OutputChecker().check_output(expected, printed, ANYTHING), f"printed instead:\n{printed}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name)
+def test_blocks_fit_the_column(page):
+    lines = [line for block in blocks(page) for line in block["code"].splitlines()]
+
+    assert [line for line in lines if len(line) > WIDEST] == []
 
 
 def test_few_blocks_are_exempt_and_each_says_why():
@@ -141,6 +159,9 @@ def test_a_block_that_fails_is_noticed(tmp_path, monkeypatch, capsys):
     page = tmp_path / "page.md"
     page.write_text("text\n\n```python\nassert False\n```\n\n```bash\nadafocal evaluate --bims 3 x.csv\n```\n")
     python, bash = blocks(page)
+    with pytest.raises(AssertionError, match="printed instead"):
+        check_output("error 0.1 ...", "error 0.2 of 5")
+    check_output("error 0.1 ...", "error  0.1 of 5")
 
     monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
     with pytest.raises(AssertionError):
