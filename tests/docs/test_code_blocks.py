@@ -17,7 +17,10 @@ from adafocal import cli
 ROOT = Path(__file__).parents[2]
 GIVEN = Path(__file__).parent / "given"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^(?P<run><!-- run -->\n)?(?P<output><!-- output -->\n)?```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```", re.M | re.S)
+BLOCK = re.compile(
+    r"^(?P<run><!-- run -->\n)?(?P<output><!-- output -->\n)?```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```",
+    re.M | re.S,
+)
 # Commands that train or predict: their options are parsed, and they run only in blocks after the comment `run`.
 LONG = ("train", "study", "predict", "report")
 # A block whose first line starts so is not run: it needs what no test machine has. How many each page may have.

@@ -12,6 +12,16 @@ AdaFocal's are probably those of the algorithm without inverse focal loss; dual 
 The poster's inverse focal loss is left out, as its gamma is not known; the gamma here is Zhou et al.'s. How many seeds
 a cell holds is not said. Nothing of this was rerun by us.
 Their MMCE is the balanced penalty; ours is the plain one, as the other kept networks from training.
+
+Measured here, test part, ResNet-18 of width 8 on 10,000 images, 20 epochs, seeds 0 to 2,
+2 CPU cores (AMD EPYC), one thread per run, torch 2.13.0, lightning 2.6.6, 2026-11; the command is in docs/results.md.
+Mean ± standard deviation over seeds.
+
+loss                    error %          ECE %              NLL  s / epoch
+cross_entropy      37.23 ± 1.07   21.36 ± 2.85    1.519 ± 0.202       21.3
+flsd53             39.53 ± 1.09    8.95 ± 3.66    1.220 ± 0.029       22.7
+dual_focal         37.03 ± 1.30    4.82 ± 0.57    1.063 ± 0.032       22.1
+adafocal           37.95 ± 0.84    9.44 ± 2.07    1.205 ± 0.033       23.3
 """
 
 from adafocal.data import DataConfig

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the tables that copy a catalogue or measured results into the pages and recipes that show them.
+
+python scripts/generated.py           # writes them
+python scripts/generated.py --check   # says which are out of date; exits with 1 if any is
+"""
+
+import argparse
+import csv
+import inspect
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+
+from adafocal.losses import LOSSES
+from adafocal.models import MODELS
+from adafocal.models.catalogue import GIVEN, ModelSpec
+from adafocal.recipes import RECIPES
+
+ROOT = Path(__file__).parents[1]
+IMAGES = {"input_shape": (3, 32, 32), "n_classes": 10}
+MEASURED = "Measured here, test part, "  # begins the part of a recipe's docstring that is generated, up to its end
+# Recipe's file: where it was measured, and the page that gives command, hardware and versions.
+RESULTS = {
+    "cifar.py": ("cifar10.csv", "ResNet-18 of width 8 on 10,000 images, 20 epochs"),
+    "digits.py": ("mnist.csv", "on MNIST: small CNN, 2,000 images without noise, 20 epochs"),
+    "newsgroups.py": ("20newsgroups.csv", "GP-CNN without GloVe, 100 words, vocabulary of 10,000"),
+}
+HARDWARE = "2 CPU cores (AMD EPYC), one thread per run, torch 2.13.0, lightning 2.6.6, 2026-11"
+
+
+def main() -> int:
+    """Write or check every generated part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    old = [path for path, text in generated().items() if path.read_text("utf-8") != text]
+    for path in old:
+        print(f"{path.relative_to(ROOT)} {'is out of date: python scripts/generated.py' if check else 'written'}")
+        if not check:
+            path.write_text(generated()[path], encoding="utf-8")
+    return int(check and bool(old))
+
+
+def generated() -> dict[Path, str]:
+    """Give every file that holds generated parts, as it should be."""
+    pages = {"losses.md": {"losses": losses()}, "models.md": {"models": models(), "recipes": recipes()}}
+    found = {}
+    for page, tables in pages.items():
+        path = ROOT / "docs" / page
+        text = path.read_text("utf-8")
+        for name, table in tables.items():
+            begin, end = f"<!-- generated: {name} -->\n", "<!-- end -->\n"
+            before, rest = text.split(begin)
+            text = before + begin + table + end + rest.split(end, 1)[1]
+        found[path] = text
+    for file, (results, what) in RESULTS.items():
+        path = ROOT / "src" / "adafocal" / "recipes" / file
+        head, end, code = path.read_text("utf-8").partition('\n"""\n\n')
+        head = head.split(f"\n{MEASURED}")[0].rstrip("\n")
+        found[path] = f"{head}\n\n{measured(results, what)}{end}{code}"
+    return found
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Give a table in Markdown."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |\n" for line in lines)
+
+
+def losses() -> str:
+    """Give the table of losses."""
+    rows = [(f"`{loss.name}`", loss.formula, loss.use, loss.paper) for loss in LOSSES.values()]
+    return table(("name", "loss of one sample", "when to use it", "paper"), rows)
+
+
+def models() -> str:
+    """Give the table of models with their settings and sizes."""
+    rows = []
+    for model in MODELS.values():
+        settings = [name for name in inspect.signature(model.cls).parameters if name not in GIVEN]
+        rows.append((f"`{model.name}`", model.title, ", ".join(f"`{name}`" for name in settings), _size(model)))
+    return table(("name", "what it is", "settings", "parameters, 10 classes of 32 x 32 pixels"), rows)
+
+
+def _size(model: ModelSpec) -> str:
+    if model.cls.__module__.split(".")[-1] in ("text_cnn", "transformer", "timm", "unet3d"):
+        return "depends on settings and data"
+    with torch.device("meta"):
+        network = model.cls(**IMAGES, **model.defaults)
+    return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
+
+
+def recipes() -> str:
+    """Give the table of recipes without their short forms; those from one source in one row."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for recipe in RECIPES.values():
+        if not recipe.name.endswith("-short"):
+            groups[recipe.source, ", ".join(recipe.losses)].append(f"`{recipe.name}`")
+    rows = [(", ".join(names), source, losses) for (source, losses), names in groups.items()]
+    return table(("recipes", "where their settings come from", "losses with settings of their own"), rows)
+
+
+def measured(results: str, what: str) -> str:
+    """Give what a file of results holds, as lines of a docstring."""
+    with (ROOT / "docs" / "results" / results).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    by_loss = defaultdict(list)
+    for row in rows:
+        by_loss[row["loss"]].append(row)
+    seeds = sorted({int(row["seed"]) for row in rows})
+    lines = [
+        f"{MEASURED}{what}, seeds {seeds[0]} to {seeds[-1]},",
+        f"{HARDWARE}; the command is in docs/results.md.",
+        "Mean ± standard deviation over seeds.",
+        "",
+        f"{'loss':<16}{'error %':>15}{'ECE %':>15}{'NLL':>17}{'s / epoch':>11}",
+    ]
+    for loss, runs in by_loss.items():
+        numbers = {name: [float(run[name]) for run in runs] for name in ("error", "ece", "nll", "seconds_per_epoch")}
+        cells = [f"{_spread(numbers['error'], 100, 2):>15}", f"{_spread(numbers['ece'], 100, 2):>15}"]
+        cells += [f"{_spread(numbers['nll'], 1, 3):>17}", f"{mean(numbers['seconds_per_epoch']):>11.1f}"]
+        lines.append(f"{loss:<16}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def _spread(values: Sequence[float], scale: float, digits: int) -> str:
+    return f"{scale * mean(values):.{digits}f} ± {scale * stdev(values):.{digits}f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
