@@ -90,7 +90,9 @@ def test_near_its_removable_place_the_bend_is_a_third_of_the_distance():
     assert _bend(torch.zeros(1, dtype=torch.float64)).item() == 1.0
 
 
-@pytest.mark.parametrize(("x", "n"), [(0.0, 7.0), (1.0, 7.0), (2.5, 40.0), (39.5, 40.0), (6.0, 7.0), (7.0, 7.0)])
+@pytest.mark.parametrize(
+    ("x", "n"), [(0.0, 7.0), (1.0, 7.0), (2.5, 40.0), (39.5, 40.0), (6.0, 7.0), (7.0, 7.0), (5e5, 1e6)]
+)
 def test_intervals_end_where_the_tails_say(x, n):
     low, high = binomial_interval(x, n, level=0.9)
     count, trials = torch.tensor([[x], [n]], dtype=torch.float64)

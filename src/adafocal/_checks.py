@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 
+LARGEST_INTEGER = 2**63 - 1  # of those that tensors take
 LARGEST = sys.float_info.max
 SHOWN = 100  # characters of a value in a sentence
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -29,7 +30,7 @@ def check_integer(name: str, value: object, *, minimum: int) -> None:
     """Raise unless ``value`` is an integer >= ``minimum``."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidTypeError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
-    if not minimum <= value < 2**63:
+    if not minimum <= value <= LARGEST_INTEGER:
         raise InvalidValueError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
 
 
@@ -55,6 +56,8 @@ def check_number(
     inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
     if not (abs(value) <= LARGEST and inside):  # an integer may be larger than any float
         raise InvalidValueError(f"`{name}` must be {rule}, got {value}.")
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        raise InvalidValueError(f"`{name}` must be a float where it takes more than 64 bits, got {value}.")
 
 
 def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) -> str:

@@ -6,6 +6,7 @@ import torch
 
 from adafocal import Predictions
 from adafocal.ood import FEATURE_SCORES, NearestNeighbour, auroc, fit_mahalanobis, fit_nearest_neighbour, fit_vim
+from adafocal.ood.features import _usual_dimension
 
 
 @pytest.fixture
@@ -205,3 +206,8 @@ def test_fitted_tensors_of_any_precision_give_float64_scores(dtype):
         scores = dataclasses.replace(fitted, **tensors).score(train)
         assert scores.dtype == torch.float64
         torch.testing.assert_close(scores, fitted.score(train), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize(("d", "dimension"), [(10, 5), (767, 383), (768, 512), (2047, 512), (2048, 1000), (4096, 1000)])
+def test_the_principal_space_of_vim_has_the_size_that_its_authors_use(d, dimension):
+    assert _usual_dimension(d) == dimension

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from adafocal.ood import detection
+from adafocal.ood import detection, intervals
 from adafocal.ood.intervals import _odds_interval
 
 # Samples of each kind, shift, steps of the scores, level; then value, low and high of AUROC and of FPR95.
@@ -31,6 +31,48 @@ KEPT = {
         (0.9775, 0.9397648739954261, 0.9917010412091878),
         (0.15, 0.06833506763977883, 0.3030477569031649),
     ),
+    "reversed": (
+        (60, 40, -0.4, None, 0.95),
+        (0.14666666666666667, 0.08802093816441586, 0.23589060035612025),
+        (1.0, 0.951666188698962, 1.0),
+    ),
+    "two": (
+        (20, 2, 0.3, None, 0.95),
+        (0.475, 0.08015673022238387, 0.9045980863903331),
+        (0.65, 0.3335690375153533, 1.0),
+    ),
+    "two sure": ((20, 2, 0.3, None, 0.999), (0.475, 0.0038304079094555058, 0.9953287310295091), (0.65, 0.0, 1.0)),
+    "two id": ((2, 20, 0.3, None, 0.95), (0.975, 0.39364800861515326, 0.9994698091410383), (0.0, 0.0, 1.0)),
+    "thirty-three": (
+        (80, 33, 0.3, None, 0.95),
+        (0.734469696969697, 0.623981699735412, 0.8210326388857976),
+        (0.6375, 0.4891127817327611, 1.0),
+    ),
+    "fifty-nine": (
+        (80, 59, 0.3, None, 0.95),
+        (0.7279661016949153, 0.6372943544730612, 0.8026968221621413),
+        (0.6625, 0.5417687178966918, 0.7599845667329335),
+    ),
+    "sixty": (
+        (80, 60, 0.3, None, 0.95),
+        (0.7304166666666667, 0.6404454669052901, 0.8044635681963395),
+        (0.65, 0.5338867256584822, 0.7514124782810664),
+    ),
+    "many": (
+        (200, 400, 0.4, None, 0.95),
+        (0.7990875, 0.7599100665683771, 0.8332552447825652),
+        (0.555, 0.4827902149352226, 0.6251117432583341),
+    ),
+    "eighty": (
+        (80, 80, 0.3, None, 0.8),
+        (0.72671875, 0.6734462953841303, 0.7741358035947514),
+        (0.6625, 0.5870074214488261, 0.7276904501384034),
+    ),
+    "five": (
+        (50, 5, 0.5, None, 0.9),
+        (0.796, 0.5304743155969982, 0.9262178572430297),
+        (0.48, 0.29113391886911355, 1.0),
+    ),
     "apart": ((30, 20, 1.5, None, 0.95), (1.0, 0.9159389279347216, 1.0), (0.0, 0.0, 1.0)),
 }
 
@@ -51,6 +93,24 @@ def test_the_ends_are_those_whose_coverage_was_simulated(setting):
 
     assert (found.auroc.value, found.auroc.low, found.auroc.high) == pytest.approx(area, rel=1e-9)
     assert (found.fpr95.value, found.fpr95.low, found.fpr95.high) == pytest.approx(fpr, rel=1e-9, abs=1e-12)
+
+
+def test_a_precision_has_the_t_interval_of_its_resamples_by_the_smaller_kind():
+    id_scores, ood_scores = kinds(110, 130, 0.3, None)
+    draws = [intervals._resample(id_scores, ood_scores, 50, torch.Generator().manual_seed(0)) for _ in range(2)]
+    found = detection(id_scores, ood_scores, n_resamples=50)
+
+    assert torch.equal(draws[0][0], draws[1][0])
+    assert found.aupr_out == _odds_interval(found.aupr_out.value, draws[0][0], 0.95, 109)
+    assert found.aupr_in == _odds_interval(found.aupr_in.value, draws[0][1], 0.95, 109)
+
+
+@pytest.mark.parametrize("held", [1, 1000, 10_000_000])
+def test_there_are_as_many_resamples_as_asked_for_however_few_are_held_at_a_time(held, monkeypatch):
+    monkeypatch.setattr(intervals, "CHUNK", held)
+    drawn = intervals._resample(*kinds(60, 50, 0.3, None), 37, torch.Generator().manual_seed(0))
+
+    assert [len(of) for of in drawn] == [37, 37]
 
 
 def test_the_interval_of_a_precision_is_one_of_odds_moved_by_the_bias():

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from adafocal._tails import binomial_interval
-from adafocal.selective import selective_summary
+from adafocal.selective import coverage_at_risk, selective_summary
 
-# Samples, step and modulus of the confidences, scale of the errors, options; then value, low and high of each.
+# Samples, step and modulus of the confidences, scale of the errors, options; then value, low and high of some or all.
 KEPT = {
     "few errors": (
         (400, 37, 1009, 0.03, {}),
@@ -42,6 +42,25 @@ KEPT = {
             "risk_at_coverage": (0.2916666666666667, 0.17740652821084613, 0.4337391043351109),
         },
     ),
+    "inaccurate": (
+        (400, 37, 1009, 0.5, {"risk": 0.1}),
+        {
+            "coverage_at_risk": (0.1925, 0.0, 0.3025828399544111),
+            "risk_at_coverage": (0.41875, 0.362513278196255, 0.4766244114776586),
+        },
+    ),
+    "inaccurate, nine values": (
+        (500, 37, 9, 0.5, {"risk": 0.2}),
+        {
+            "coverage_at_risk": (0.22, 0.0, 0.37215044358135485),
+            "risk_at_coverage": (0.4567857142857143, 0.40545285154599653, 0.5088197365378836),
+        },
+    ),
+    "inaccurate, four values": (
+        (300, 37, 4, 0.6, {"risk": 0.2}),
+        {"coverage_at_risk": (0.0, 0.0, 0.3013466127739495)},
+    ),
+    "one answered": ((30, 7, 101, 0.4, {"coverage": 0.01}), {"risk_at_coverage": (0.0, 0.0, 0.9494025511521327)}),
     "one tie": (
         (60, 0, 1, 0.5, {}),
         {
@@ -71,6 +90,57 @@ def test_the_ends_are_those_whose_coverage_was_simulated(setting):
         for end, value in zip(("value", "low", "high"), expected, strict=True):
             near = None if value is None else pytest.approx(value, rel=1e-9, abs=1e-12)
             assert getattr(getattr(summary, name), end) == near, (name, end)
+
+
+def test_other_losses_have_the_ends_that_were_simulated():
+    confidence = scattered(320, 37, 1009)
+    losses = scattered(320, 53, 199) * (1.2 - confidence)
+    assert losses.min() == 0
+    summary = selective_summary(confidence, losses)
+
+    ends = [
+        (getattr(summary, name).low, getattr(summary, name).high) for name in ("risk", "aurc", "excess_aurc", "augrc")
+    ]
+    assert ends == [
+        pytest.approx((0.3302341381261296, 0.38913633471423864)),
+        pytest.approx((0.20648322432864924, 0.2524372033949744)),
+        pytest.approx((0.06224273202141381, 0.08773981230609648)),
+        pytest.approx((0.12462451804615833, 0.1496570255085185)),
+    ]
+
+
+def test_of_two_errors_little_is_known_and_nothing_impossible_said():
+    errors = torch.zeros(40)
+    errors[[3, 29]] = 1
+    summary = selective_summary(torch.arange(40.0), errors)
+
+    assert (summary.aurc.low, summary.aurc.high) == pytest.approx((1.9779513415666953e-09, 1.0), rel=1e-6)
+    assert (summary.augrc.high, summary.excess_aurc.high) == (1.0, 1.0)
+
+
+def test_a_perfect_ranking_has_no_excess_and_no_interval_of_it():
+    found = selective_summary(torch.arange(40.0), (torch.arange(40) < 5).double()).excess_aurc
+
+    assert (found.value, found.low, found.high) == (0.0, None, None)
+
+
+def test_two_samples_are_enough():
+    assert selective_summary(torch.tensor([0.2, 0.9]), torch.tensor([1.0, 0.0])).risk.value == 0.5
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.5])
+def test_a_level_is_between_0_and_1(level, rejects):
+    with rejects(ValueError, f"`level` must be a number > 0 and < 1, got {level}."):
+        selective_summary(torch.tensor([0.2, 0.9]), torch.tensor([1.0, 0.0]), level=level)
+
+
+@pytest.mark.parametrize("n_errors", [25_003, 25_009])
+def test_a_risk_reached_exactly_is_reached_however_it_was_rounded(n_errors):
+    n = 100_000
+    assert (n_errors / n) * n < n_errors
+    errors = (torch.arange(n) < n_errors).double()
+
+    assert coverage_at_risk(torch.ones(n), errors, risk=n_errors / n).item() == 1.0
 
 
 @pytest.mark.parametrize("n_errors", [1, 2, 3])

@@ -38,3 +38,10 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
 
 def test_what_does_not_vary_has_no_error():
     assert jackknife(torch.ones(10, dtype=torch.float64)) == (0.0, 9.0)
+
+
+def test_of_two_values_alike_in_number_the_error_is_known():
+    error, df = jackknife(torch.tensor([0.0, 1.0] * 10, dtype=torch.float64))
+
+    assert error == pytest.approx(19**0.5 / 2)
+    assert df > 1e9

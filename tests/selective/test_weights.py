@@ -30,6 +30,11 @@ def test_harmonic_weights_give_the_selective_risk_averaged_over_coverages():
     torch.testing.assert_close((rank_weights(9, kind="harmonic") * losses).mean(), by_definition)
 
 
+def test_ln_weights_are_minus_the_logarithm_of_the_share_above():
+    expected = -torch.log(1 - torch.tensor([1, 2, 3], dtype=torch.float64) / 4)
+    torch.testing.assert_close(rank_weights(3, kind="ln"), expected)
+
+
 def test_ln_weights_approach_the_harmonic_ones():
     harmonic, ln = (rank_weights(10_000, kind=kind) for kind in ("harmonic", "ln"))
     torch.testing.assert_close(harmonic[:9000], ln[:9000], rtol=2e-3, atol=0)

@@ -217,7 +217,7 @@ def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit
     if train.logits is None:
         raise InvalidValueError("`train` must hold logits for the vim score, got probs.")
     d = features.shape[1]
-    dimension = (1000 if d >= 2048 else 512 if d >= 768 else d // 2) if dimension is None else dimension
+    dimension = _usual_dimension(d) if dimension is None else dimension
     check_integer("dimension", dimension, minimum=1)
     if dimension >= d:
         raise InvalidValueError(f"`dimension` must be below the number of features, {d}, got {dimension}.")
@@ -285,3 +285,8 @@ def _unit(features: Tensor) -> Tensor:
     near_one = features / torch.exp2(torch.frexp(largest).exponent.to(features) - 1)
     unit: Tensor = near_one / torch.linalg.vector_norm(near_one, dim=1, keepdim=True)
     return torch.where(largest > 0, unit, 0.0)
+
+
+def _usual_dimension(d: int) -> int:
+    """Give the size of the principal space that the authors use for d features."""
+    return 1000 if d >= 2048 else 512 if d >= 768 else d // 2

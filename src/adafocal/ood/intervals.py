@@ -172,7 +172,7 @@ def auroc_interval(id_scores: Confidence, ood_scores: OtherConfidence, *, level:
     of_ood = (1 - (counts.id_above - 0.5 * counts.id_count) / id_group.numel())[ood_group]
     kinds = [(float(of.var()), of.numel()) for of in (of_id, of_ood)]
     variance = sum(square / n for square, n in kinds)
-    if variance <= 0 or area in (0.0, 1.0):
+    if variance <= 0:  # at 0 and 1, too, where no sample differs from the others
         z = NormalDist().inv_cdf(0.5 + level / 2)
         return Estimate(area, *_inverted(area, z, lambda t: _newcombe_variance(t, kinds[0][1], kinds[1][1])))
     df = variance**2 / sum((square / n) ** 2 / (n - 1) for square, n in kinds)
@@ -217,7 +217,7 @@ def _inverted(area: float, quantile: float, variance_at: Callable[[float], float
 
 
 def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+    return 0.5 * (1 + math.tanh(0.5 * x))
 
 
 def _precisions(counts: ScoreCounts) -> tuple[Tensor, Tensor]:

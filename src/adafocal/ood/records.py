@@ -100,7 +100,7 @@ def _thinned_roc(id_scores: Tensor, ood_scores: Tensor) -> dict[str, list[float]
     way = curve.false_positive_rate + curve.true_positive_rate
     steps = torch.linspace(0, 2, ROC_POINTS, dtype=way.dtype, device=way.device)
     # All points of a short curve; of a long one the first at or after each step.
-    held = torch.arange(len(way)) if len(way) <= ROC_POINTS else torch.searchsorted(way, steps).clamp_max(len(way) - 1)
+    held = torch.arange(len(way)) if len(way) <= ROC_POINTS else torch.searchsorted(way, steps)
     return {
         name: [round(value, 6) for value in getattr(curve, name)[torch.unique(held)].tolist()]
         for name in ("false_positive_rate", "true_positive_rate")

@@ -141,7 +141,8 @@ def _area_interval(value: float, left_out: Tensor, losses: Tensor, *, level: flo
     errors = bool(((losses == 0) | (losses == 1)).all())
     if value <= 0 or error == 0 or bearing < 2 or (not errors and (len(losses) < FEWEST or float(losses.min()) < 0)):
         return None, None
-    return log_interval(value, error, level=level, df=max(1.0, min(df, bearing - 1)))
+    low, high = log_interval(value, error, level=level, df=max(1.0, min(df, bearing - 1)))
+    return low, min(1.0, high) if errors else high  # an area is a mean of losses, weighted
 
 
 def _coverage_interval(groups: LossGroups, value: float, *, risk: float, level: float) -> Ends:
@@ -154,11 +155,11 @@ def _coverage_interval(groups: LossGroups, value: float, *, risk: float, level: 
     sure, possible = (float(torch.where(there, answered, 0.0).max()) / n for there in (few <= tail, many > tail))
     sure, possible = min(sure, value), max(possible, value)
     ties = dict(zip((answered / n).tolist(), (groups.count.flip(0) / n).tolist(), strict=True))
-    below = 0.0 if sure == 0 else _moved(sure, n, level)[0]
+    below = _moved(sure, n, level)[0]
     above = _moved(possible, n, level)[1]
     low, high = joined_ends(value, (sure, below), (possible, above))
     # Within ties a threshold cannot slide: it is known, and what may move is the share above it alone.
-    low = below if sure == 0 or ties.get(sure, 0.0) >= sure - below else low
+    low = below if ties.get(sure, 0.0) >= sure - below else low
     high = above if ties.get(possible, 0.0) >= above - possible else high
     return max(0.0, low), min(1.0, high)
 
