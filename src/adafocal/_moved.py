@@ -12,6 +12,7 @@ MOVED = {
     "adafocal._columns": "adafocal.tables.columns",
     "adafocal._scan": "adafocal.tables.scan",
     "adafocal.losses.persistence": "adafocal.topology.persistence",
+    "adafocal.losses.terms": "adafocal.losses.base",
     "adafocal.losses.wasserstein": "adafocal.topology.wasserstein",
     "adafocal.metrics.segmentation": "adafocal.topology.masks",
     "adafocal.report.evaluation": "adafocal.evaluation.measure",

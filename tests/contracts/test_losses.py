@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 import adafocal
 from adafocal.losses import LOSSES, make_loss
-from adafocal.losses.terms import ClassificationLoss
+from adafocal.losses.base import ClassificationLoss
 
 ALL = sorted(LOSSES)
 NAMES = [name for name in ALL if not LOSSES[name].dense]  # losses of images alone are tested with themselves

@@ -22,7 +22,7 @@ from adafocal.losses import (
 from adafocal.losses.mmce import mmce_penalty
 from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.selective_au import selective_weights
-from adafocal.losses.terms import modulated_cross_entropy
+from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.topology.persistence import PersistenceDiagram, persistence_diagram
 
 

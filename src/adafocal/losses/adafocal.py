@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import (
     check_choice,
@@ -24,12 +25,16 @@ from adafocal.calibration.bins import BinStats, bin_stats
 from adafocal.calibration.edges import equal_width_edges, find_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.observed import Observed
+from adafocal.losses.reduction import look_up, weight_of_labels
 from adafocal.losses.targets import class_axis
-from adafocal.losses.terms import ClassificationLoss, look_up, weight_of_labels
 from adafocal.losses.update_rule import check_rule, update_gammas
+
+__all__ = ["AdaFocalLoss"]
 
 BASES = ("focal", "dual")
 
@@ -105,12 +110,9 @@ class AdaFocalLoss(ClassificationLoss):
         base: str = "focal",
         streaming: bool = False,
         ignore_predicted: int | None = None,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **options: Unpack[LossOptions],
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        super().__init__(**options)
         check_integer("n_bins", n_bins, minimum=1)
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
         check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
@@ -279,3 +281,30 @@ class AdaFocalLoss(ClassificationLoss):
         # `.half()` and the like would round what was learned.
         super()._apply(keeping_dtype(fn), recurse)  # type: ignore[no-untyped-call]
         return self
+
+
+add_loss(
+    LossSpec(
+        name="adafocal",
+        title="AdaFocal",
+        cls=AdaFocalLoss,
+        formula="-(1 - p)^γ log p or -(1 + p)^|γ| log p, γ per bin, adapted on validation data",
+        paper="Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
+        year=2022,
+        use="When there is validation data to steer by: calibration is held during training.",
+    )
+)
+
+
+add_loss(
+    LossSpec(
+        name="ada_dual_focal",
+        title="AdaFocal on dual focal",
+        cls=AdaFocalLoss,
+        formula="-(1 ∓ (p - q))^|γ| log p, γ per bin of p - q, adapted on validation data",
+        paper="Tao et al., ICML 2023, arXiv:2305.13665; Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
+        year=2023,
+        use="AdaFocal where the runner-up matters; experimental in its authors' code.",
+        defaults={"base": "dual"},
+    )
+)

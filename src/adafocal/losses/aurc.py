@@ -3,15 +3,21 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_choice, check_floating, check_number, check_same_shape, check_tensor
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
 from adafocal.losses.confidence import SCORES, confidence_score
+from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.decayed_sum import decayed_sum
-from adafocal.losses.terms import ClassificationLoss, output_dtype, sample_weights, wide_cross_entropy
+from adafocal.losses.reduction import sample_weights
 from adafocal.selective.weights import weight_of_rank
+
+__all__ = ["AURCLoss", "soft_rank"]
 
 RANK_WEIGHTS = ("soft", "harmonic", "ln", "sele")
 
@@ -113,12 +119,9 @@ class AURCLoss(ClassificationLoss):
         rank_weights: str = "soft",
         temperature: float = 0.02,
         score: str = "neg_entropy",
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **options: Unpack[LossOptions],
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        super().__init__(**options)
         check_number("mixing", mixing, low=0.0, high=1.0)
         check_choice("rank_weights", rank_weights, RANK_WEIGHTS)
         check_number("temperature", temperature, low=0.0, open_low=True)
@@ -130,13 +133,7 @@ class AURCLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
-        ce = wide_cross_entropy(
-            logits,
-            labels,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        )
+        ce = self.cross_entropy(logits, labels)
         counted = sample_weights(logits, labels, weight=None, ignore_index=self.ignore_index).flatten() > 0
         confidence = confidence_score(logits, score=self.score).flatten()
         alpha = self._alpha(confidence, counted).view_as(ce).to(ce.dtype)
@@ -149,3 +146,17 @@ class AURCLoss(ClassificationLoss):
         else:
             rank, kind = hard_rank(confidence, counted=counted).to(wide_dtype(confidence.device)), self.rank_weights
         return weight_of_rank(torch.where(counted, rank, 0.0), n, kind=kind)
+
+
+add_loss(
+    LossSpec(
+        name="aurc",
+        title="Regularized AURC",
+        cls=AURCLoss,
+        formula="-(1 - m + m α_i) log p, α_i = -ln(1 - rank_i / (n + 1)) of confidence in the batch",
+        paper="Zhou et al., arXiv:2505.23463v2",
+        year=2025,
+        use="When confident mistakes cost most, as in selective prediction.",
+        pointwise=False,
+    )
+)

@@ -4,12 +4,18 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.cross_entropy import checked_labels, output_dtype, wide_cross_entropy
+from adafocal.losses.reduction import sample_weights
 from adafocal.losses.targets import class_axis, soft_target
-from adafocal.losses.terms import ClassificationLoss, checked_labels, output_dtype, sample_weights, wide_cross_entropy
+
+__all__ = ["BrierLoss", "BrierWeightedLoss", "brier_loss", "brier_weighted_loss"]
 
 
 def brier_loss(
@@ -88,13 +94,20 @@ class BrierLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
-        return brier_loss(
-            logits,
-            labels,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        )
+        return brier_loss(logits, labels, **self.options)
+
+
+add_loss(
+    LossSpec(
+        name="brier",
+        title="Brier",
+        cls=BrierLoss,
+        formula="Σ_c (p_c - y_c)²",
+        paper="Brier, Monthly Weather Review 78, 1950",
+        year=1950,
+        use="A bounded proper loss, robust to confident mistakes; slow to start with many classes.",
+    )
+)
 
 
 def brier_weighted_loss(
@@ -152,10 +165,6 @@ class BrierWeightedLoss(ClassificationLoss):
     Args:
         gamma: Exponent of the weight, >= 0; 0 is cross-entropy.
         norm: Order of the norm, >= 1. With the defaults the weight is the Brier score itself.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
         TypeError: If ``gamma`` or ``norm`` is not a number.
@@ -172,17 +181,8 @@ class BrierWeightedLoss(ClassificationLoss):
     Differs from the paper: the authors' code sums over the batch, and its own defaults are the 1-norm and exponent 0.
     """
 
-    def __init__(
-        self,
-        *,
-        gamma: float = 2.0,
-        norm: float = 2.0,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    def __init__(self, *, gamma: float = 2.0, norm: float = 2.0, **options: Unpack[LossOptions]) -> None:
+        super().__init__(**options)
         check_number("gamma", gamma, low=0.0)
         check_number("norm", norm, low=1.0)
         self.gamma = gamma
@@ -190,12 +190,18 @@ class BrierWeightedLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
-        return brier_weighted_loss(
-            logits,
-            labels,
-            gamma=self.gamma,
-            norm=self.norm,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        )
+        return brier_weighted_loss(logits, labels, gamma=self.gamma, norm=self.norm, **self.options)
+
+
+add_loss(
+    LossSpec(
+        name="bsce_gra",
+        title="BSCE-GRA",
+        cls=BrierWeightedLoss,
+        formula="-||p - y||^γ log p, the norm constant to the gradient",
+        paper="Lin et al., CVPR 2025, arXiv:2503.22725",
+        year=2025,
+        use="A focal-like weight that sees all classes and leaves the gradient's direction alone.",
+        detached=True,
+    )
+)

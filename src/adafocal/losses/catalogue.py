@@ -11,18 +11,9 @@ from torch import nn
 
 from adafocal._checks import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.losses.adafocal import AdaFocalLoss
-from adafocal.losses.aurc import AURCLoss
-from adafocal.losses.brier import BrierLoss, BrierWeightedLoss
-from adafocal.losses.dual_focal import DualFocalLoss
-from adafocal.losses.flsd import FLSDLoss, ScheduledFocalLoss
-from adafocal.losses.focal import FocalLoss, InverseFocalLoss
-from adafocal.losses.logit_norm import LogitNormLoss
-from adafocal.losses.margin import MarginSmoothingLoss
-from adafocal.losses.mmce import MMCELoss
 from adafocal.losses.options import check_options
-from adafocal.losses.selective_au import SelectiveAULoss
-from adafocal.losses.topology import TopologyAwareFocalLoss
+
+__all__ = ["LOSSES", "LossSpec", "loss_title", "make_loss"]
 
 
 @dataclass(frozen=True)
@@ -58,11 +49,21 @@ class LossSpec:
     dense: bool = False
 
 
-def _by_name(*specs: LossSpec) -> dict[str, LossSpec]:
-    return {spec.name: spec for spec in specs}
+LOSSES: dict[str, LossSpec] = {}  # each file of losses adds its own, in the order of losses/__init__.py
 
 
-LOSSES = _by_name(
+def add_loss(spec: LossSpec) -> None:
+    """Enter a loss into the catalogue.
+
+    Raises:
+        ValueError: If its name is taken.
+    """
+    if spec.name in LOSSES:
+        raise InvalidValueError(f"`name` must be new to the catalogue of losses, got {spec.name!r}.")
+    LOSSES[spec.name] = spec
+
+
+add_loss(
     LossSpec(
         name="cross_entropy",
         title="Cross-entropy",
@@ -71,7 +72,9 @@ LOSSES = _by_name(
         paper="Good, JRSS B 14(1)",
         year=1952,
         use="The baseline; proper, yet over-confident once the training set is fitted.",
-    ),
+    )
+)
+add_loss(
     LossSpec(
         name="label_smoothing",
         title="Label smoothing (0.05)",
@@ -81,151 +84,7 @@ LOSSES = _by_name(
         year=2016,
         use="One number tames over-confidence; it also blurs what confidence says about the sample.",
         defaults={"label_smoothing": 0.05},
-    ),
-    LossSpec(
-        name="focal",
-        title="Focal (γ = 3)",
-        cls=FocalLoss,
-        formula="-(1 - p)^γ log p",
-        paper="Lin et al., ICCV 2017, arXiv:1708.02002",
-        year=2017,
-        use="Simplest remedy for over-confidence; a fixed γ can overshoot.",
-        defaults={"gamma": 3.0},
-    ),
-    LossSpec(
-        name="flsd53",
-        title="FLSD-53",
-        cls=FLSDLoss,
-        formula="-(1 - p)^γ(p) log p, γ = 5 for p < 0.2, else 3",
-        paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
-        year=2020,
-        use="The strongest fixed focal schedule of its paper; needs no validation data.",
-    ),
-    LossSpec(
-        name="inverse_focal",
-        title="Inverse focal",
-        cls=InverseFocalLoss,
-        formula="-(1 + p)^γ log p",
-        paper="Wang et al., NeurIPS 2021; Zhou et al., arXiv:2505.23463",
-        year=2021,
-        use="For under-confident models, and where temperature scaling follows.",
-    ),
-    LossSpec(
-        name="flsc531",
-        title="FLSc-531",
-        cls=ScheduledFocalLoss,
-        formula="-(1 - p)^γ log p, γ = 5, 3, 1 from epoch 0, 100, 250",
-        paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
-        year=2020,
-        use="A schedule for long trainings; call set_epoch, or γ stays at its first value.",
-    ),
-    LossSpec(
-        name="dual_focal",
-        title="Dual focal (γ = 5)",
-        cls=DualFocalLoss,
-        formula="-(1 - p + q)^γ log p, q the next lower probability",
-        paper="Tao et al., ICML 2023, arXiv:2305.13665",
-        year=2023,
-        use="Where focal loss ends under-confident; needs its γ per model and data set.",
-    ),
-    LossSpec(
-        name="adafocal",
-        title="AdaFocal",
-        cls=AdaFocalLoss,
-        formula="-(1 - p)^γ log p or -(1 + p)^|γ| log p, γ per bin, adapted on validation data",
-        paper="Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
-        year=2022,
-        use="When there is validation data to steer by: calibration is held during training.",
-    ),
-    LossSpec(
-        name="ada_dual_focal",
-        title="AdaFocal on dual focal",
-        cls=AdaFocalLoss,
-        formula="-(1 ∓ (p - q))^|γ| log p, γ per bin of p - q, adapted on validation data",
-        paper="Tao et al., ICML 2023, arXiv:2305.13665; Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
-        year=2023,
-        use="AdaFocal where the runner-up matters; experimental in its authors' code.",
-        defaults={"base": "dual"},
-    ),
-    LossSpec(
-        name="brier",
-        title="Brier",
-        cls=BrierLoss,
-        formula="Σ_c (p_c - y_c)²",
-        paper="Brier, Monthly Weather Review 78, 1950",
-        year=1950,
-        use="A bounded proper loss, robust to confident mistakes; slow to start with many classes.",
-    ),
-    LossSpec(
-        name="bsce_gra",
-        title="BSCE-GRA",
-        cls=BrierWeightedLoss,
-        formula="-||p - y||^γ log p, the norm constant to the gradient",
-        paper="Lin et al., CVPR 2025, arXiv:2503.22725",
-        year=2025,
-        use="A focal-like weight that sees all classes and leaves the gradient's direction alone.",
-        detached=True,
-    ),
-    LossSpec(
-        name="mmce",
-        title="Cross-entropy + 2 MMCE",
-        cls=MMCELoss,
-        formula="-log p + λ (Σ_ij b_i b_j k(r_i, r_j))^½ over the batch",
-        paper="Kumar et al., ICML 2018",
-        year=2018,
-        use="A calibration penalty trained directly; needs batches large enough to estimate it.",
-        pointwise=False,
-        soft_labels=False,
-    ),
-    LossSpec(
-        name="aurc",
-        title="Regularized AURC",
-        cls=AURCLoss,
-        formula="-(1 - m + m α_i) log p, α_i = -ln(1 - rank_i / (n + 1)) of confidence in the batch",
-        paper="Zhou et al., arXiv:2505.23463v2",
-        year=2025,
-        use="When confident mistakes cost most, as in selective prediction.",
-        pointwise=False,
-    ),
-    LossSpec(
-        name="selective_au",
-        title="Selective AU",
-        cls=SelectiveAULoss,
-        formula="-α_i log p, α_i = -ln(1 - G(min(c_i, τ))), G the smoothed distribution of confidence",
-        paper="Zhou et al., arXiv:2505.23463v4",
-        year=2025,
-        use="As regularized AURC, with care moved to the unsure samples; call reset when an epoch starts.",
-        pointwise=False,
-    ),
-    LossSpec(
-        name="mbls",
-        title="Margin-based label smoothing",
-        cls=MarginSmoothingLoss,
-        formula="-log p + λ mean_c max(0, max_k z_k - z_c - m)",
-        paper="Liu et al., CVPR 2022, arXiv:2111.15430",
-        year=2022,
-        use="Label smoothing that leaves logits free up to a margin.",
-    ),
-    LossSpec(
-        name="logit_norm",
-        title="Logit normalisation",
-        cls=LogitNormLoss,
-        formula="cross-entropy of z / (τ ||z||)",
-        paper="Wei et al., ICML 2022, arXiv:2205.09310",
-        year=2022,
-        use="For out-of-distribution detection; scale its softmax before reading probabilities.",
-    ),
-    LossSpec(
-        name="topology_aware_focal",
-        title="Topology-aware focal",
-        cls=TopologyAwareFocalLoss,
-        formula="-(1 - p)^γ log p + λ W(diagram of prediction, diagram of truth)",
-        paper="Demir et al., CVPR workshops 2023, arXiv:2304.12223",
-        year=2023,
-        use="For masks that must have the right pieces, tunnels and cavities; takes CPU time per volume.",
-        pointwise=False,
-        dense=True,
-    ),
+    )
 )
 
 

@@ -6,12 +6,49 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_class_axis, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.cross_entropy import as_rows, modulated_cross_entropy
 from adafocal.losses.modulate import SMALLEST_BASE, Gamma, gamma_at, power
-from adafocal.losses.terms import ClassificationLoss, as_rows, modulated_cross_entropy
+
+__all__ = ["DualFocalLoss", "dual_focal_loss"]
+
+
+def _modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) -> Tensor:
+    """Give ``base^|gamma| ce``, with base 1 - (p - q) or, for gamma < 0, 1 + (p - q), and q = p exp(-gap)."""
+    gap = _gap_below_each_class(logits) if ce.ndim == logits.ndim else _gap_below_label(logits, labels)
+    p, q = torch.exp(-ce), torch.exp(-ce - gap)
+    margin = p * -torch.expm1(-gap)
+    value = gamma_at(gamma, margin.detach())
+    inverse = torch.as_tensor(value, device=ce.device) < 0
+    base = torch.where(inverse, 1.0 + margin, q - torch.expm1(-ce))
+    return power(base.clamp_min(SMALLEST_BASE), value) * ce
+
+
+def _gap_below_label(logits: Tensor, labels: Tensor) -> Tensor:
+    """Give how far the label's logit lies above the largest one strictly below it; infinite if it is the lowest."""
+    rows = as_rows(logits)
+    label = labels.flatten().long().clamp(0, rows.shape[1] - 1).unsqueeze(1)
+    values = rows.detach()
+    # The search takes no part in the gradient; only the two logits that it finds do.
+    below, rival = torch.where(values < values.gather(1, label), values, -torch.inf).max(dim=1, keepdim=True)
+    truth, second = rows.gather(1, torch.cat([label, rival], dim=1)).unbind(dim=1)
+    return torch.where(below.squeeze(1) > -torch.inf, truth - second, torch.inf).view_as(labels)
+
+
+def _gap_below_each_class(logits: Tensor) -> Tensor:
+    axis = min(1, logits.ndim - 1)
+    values = logits.movedim(axis, -1).contiguous()
+    ascending = values.sort(dim=-1).values
+    position = torch.searchsorted(ascending.detach(), values.detach()) - 1  # of the largest strictly lower
+    below = ascending.gather(-1, position.clamp_min(0))
+    found = (position >= 0) & (below > -torch.inf)
+    return torch.where(found, values - below, torch.inf).movedim(-1, axis)
 
 
 def dual_focal_loss(
@@ -75,47 +112,11 @@ def dual_modulation(logits: Logits, labels: Labels, gamma: Gamma) -> Callable[[T
     return partial(_modulate_dual, logits=at_least_float32(logits), labels=labels, gamma=gamma)
 
 
-def _modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) -> Tensor:
-    """Give ``base^|gamma| ce``, with base 1 - (p - q) or, for gamma < 0, 1 + (p - q), and q = p exp(-gap)."""
-    gap = _gap_below_each_class(logits) if ce.ndim == logits.ndim else _gap_below_label(logits, labels)
-    p, q = torch.exp(-ce), torch.exp(-ce - gap)
-    margin = p * -torch.expm1(-gap)
-    value = gamma_at(gamma, margin.detach())
-    inverse = torch.as_tensor(value, device=ce.device) < 0
-    base = torch.where(inverse, 1.0 + margin, q - torch.expm1(-ce))
-    return power(base.clamp_min(SMALLEST_BASE), value) * ce
-
-
-def _gap_below_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """Give how far the label's logit lies above the largest one strictly below it; infinite if it is the lowest."""
-    rows = as_rows(logits)
-    label = labels.flatten().long().clamp(0, rows.shape[1] - 1).unsqueeze(1)
-    values = rows.detach()
-    # The search takes no part in the gradient; only the two logits that it finds do.
-    below, rival = torch.where(values < values.gather(1, label), values, -torch.inf).max(dim=1, keepdim=True)
-    truth, second = rows.gather(1, torch.cat([label, rival], dim=1)).unbind(dim=1)
-    return torch.where(below.squeeze(1) > -torch.inf, truth - second, torch.inf).view_as(labels)
-
-
-def _gap_below_each_class(logits: Tensor) -> Tensor:
-    axis = min(1, logits.ndim - 1)
-    values = logits.movedim(axis, -1).contiguous()
-    ascending = values.sort(dim=-1).values
-    position = torch.searchsorted(ascending.detach(), values.detach()) - 1  # of the largest strictly lower
-    below = ascending.gather(-1, position.clamp_min(0))
-    found = (position >= 0) & (below > -torch.inf)
-    return torch.where(found, values - below, torch.inf).movedim(-1, axis)
-
-
 class DualFocalLoss(ClassificationLoss):
     """Dual focal loss as a module; see :func:`dual_focal_loss` for the formula.
 
     Args:
         gamma: Focusing parameter, >= 0; the paper uses 5 for ResNet-50 on CIFAR-10 and CIFAR-100, 2.3 on Tiny-ImageNet.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
         TypeError: If ``gamma`` is not a number.
@@ -133,19 +134,24 @@ class DualFocalLoss(ClassificationLoss):
     targets, which they do not treat, are taken class by class.
     """
 
-    def __init__(
-        self,
-        *,
-        gamma: float = 5.0,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    def __init__(self, *, gamma: float = 5.0, **options: Unpack[LossOptions]) -> None:
+        super().__init__(**options)
         check_number("gamma", gamma, low=0.0)
         self.gamma = gamma
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
         return self.modulated(dual_modulation(logits, labels, self.gamma), logits, labels)
+
+
+add_loss(
+    LossSpec(
+        name="dual_focal",
+        title="Dual focal (γ = 5)",
+        cls=DualFocalLoss,
+        formula="-(1 - p + q)^γ log p, q the next lower probability",
+        paper="Tao et al., ICML 2023, arXiv:2305.13665",
+        year=2023,
+        use="Where focal loss ends under-confident; needs its γ per model and data set.",
+    )
+)

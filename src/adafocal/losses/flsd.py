@@ -8,12 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_integer, check_number, check_sequence
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
 from adafocal.losses.modulate import modulate
-from adafocal.losses.terms import ClassificationLoss, look_up
+from adafocal.losses.reduction import look_up
+
+__all__ = ["FLSDLoss", "ScheduledFocalLoss", "gamma_for_target"]
 
 
 def flsd_gamma(p: Tensor, *, thresholds: Sequence[float], gammas: Sequence[float]) -> Tensor:
@@ -40,10 +45,6 @@ class FLSDLoss(ClassificationLoss):
     Args:
         thresholds: Ascending probabilities in (0, 1) that separate the ranges; each belongs to the range above it.
         gammas: One gamma per range, from low to high probability: one more than ``thresholds``.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
         TypeError: If a threshold or gamma is not a number.
@@ -64,12 +65,9 @@ class FLSDLoss(ClassificationLoss):
         *,
         thresholds: Sequence[float] = (0.2,),
         gammas: Sequence[float] = (5.0, 3.0),
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **options: Unpack[LossOptions],
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        super().__init__(**options)
         self.thresholds = _numbers("thresholds", thresholds)
         self.gammas = _numbers("gammas", gammas)
         for threshold in self.thresholds:
@@ -85,6 +83,19 @@ class FLSDLoss(ClassificationLoss):
         return flsd_gamma(p, thresholds=self.thresholds, gammas=self.gammas)
 
 
+add_loss(
+    LossSpec(
+        name="flsd53",
+        title="FLSD-53",
+        cls=FLSDLoss,
+        formula="-(1 - p)^γ(p) log p, γ = 5 for p < 0.2, else 3",
+        paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
+        year=2020,
+        use="The strongest fixed focal schedule of its paper; needs no validation data.",
+    )
+)
+
+
 class ScheduledFocalLoss(ClassificationLoss):
     """Focal loss whose gamma changes at given epochs. The defaults are FLSc-531.
 
@@ -95,10 +106,6 @@ class ScheduledFocalLoss(ClassificationLoss):
     Args:
         gammas: One gamma per period, in order: one more than ``milestones``.
         milestones: Ascending epochs >= 1 at which the next gamma starts.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Attributes:
         gamma: The gamma now, float32 scalar; it travels with ``state_dict``.
@@ -125,12 +132,9 @@ class ScheduledFocalLoss(ClassificationLoss):
         *,
         gammas: Sequence[float] = (5.0, 3.0, 1.0),
         milestones: Sequence[int] = (100, 250),
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **options: Unpack[LossOptions],
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        super().__init__(**options)
         self.gammas = _numbers("gammas", gammas)
         self.milestones = _numbers("milestones", milestones)
         for milestone in self.milestones:
@@ -146,6 +150,19 @@ class ScheduledFocalLoss(ClassificationLoss):
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
         return self.modulated(lambda ce: modulate(ce, self.gamma), logits, labels)
+
+
+add_loss(
+    LossSpec(
+        name="flsc531",
+        title="FLSc-531",
+        cls=ScheduledFocalLoss,
+        formula="-(1 - p)^γ log p, γ = 5, 3, 1 from epoch 0, 100, 250",
+        paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
+        year=2020,
+        use="A schedule for long trainings; call set_epoch, or γ stays at its first value.",
+    )
+)
 
 
 def gamma_for_target(p: float) -> float:

@@ -5,13 +5,19 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_class_axis, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.losses.modulate import check_gamma, modulate
+from adafocal.losses.reduction import weight_of_labels
 from adafocal.losses.targets import class_axis
-from adafocal.losses.terms import ClassificationLoss, modulated_cross_entropy, weight_of_labels
+
+__all__ = ["FocalLoss", "InverseFocalLoss", "focal_loss", "inverse_focal_loss"]
 
 
 def focal_loss(
@@ -122,10 +128,6 @@ class FocalLoss(ClassificationLoss):
     Args:
         gamma: Focusing parameter; 0 is cross-entropy, negative values are the inverse focal loss. A sequence holds one
             gamma per class: that of a sample's label, or for soft targets of each class.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
         TypeError: If a gamma is not a number.
@@ -141,16 +143,8 @@ class FocalLoss(ClassificationLoss):
         https://arxiv.org/abs/1708.02002, equation 4.
     """
 
-    def __init__(
-        self,
-        *,
-        gamma: float | Sequence[float] = 2.0,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    def __init__(self, *, gamma: float | Sequence[float] = 2.0, **options: Unpack[LossOptions]) -> None:
+        super().__init__(**options)
         for value in gamma if isinstance(gamma, Sequence) and gamma and not isinstance(gamma, str) else (gamma,):
             check_number("gamma", value)
         self.gamma = tuple(gamma) if isinstance(gamma, Sequence) else gamma
@@ -171,15 +165,25 @@ class FocalLoss(ClassificationLoss):
         return weight_of_labels(labels, table, self.ignore_index)
 
 
+add_loss(
+    LossSpec(
+        name="focal",
+        title="Focal (γ = 3)",
+        cls=FocalLoss,
+        formula="-(1 - p)^γ log p",
+        paper="Lin et al., ICCV 2017, arXiv:1708.02002",
+        year=2017,
+        use="Simplest remedy for over-confidence; a fixed γ can overshoot.",
+        defaults={"gamma": 3.0},
+    )
+)
+
+
 class InverseFocalLoss(ClassificationLoss):
     """Inverse focal loss as a module; see :func:`inverse_focal_loss` for the formula.
 
     Args:
         gamma: Strength, >= 0; 0 is cross-entropy.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
         TypeError: If ``gamma`` is not a number.
@@ -195,22 +199,27 @@ class InverseFocalLoss(ClassificationLoss):
         https://arxiv.org/abs/2505.23463; the default is the gamma of their CIFAR-10 ResNet-50 runs.
     """
 
-    def __init__(
-        self,
-        *,
-        gamma: float = 2.0,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    def __init__(self, *, gamma: float = 2.0, **options: Unpack[LossOptions]) -> None:
+        super().__init__(**options)
         check_number("gamma", gamma, low=0.0)
         self.gamma = gamma
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
         return self.modulated(lambda ce: modulate(ce, -self.gamma), logits, labels)
+
+
+add_loss(
+    LossSpec(
+        name="inverse_focal",
+        title="Inverse focal",
+        cls=InverseFocalLoss,
+        formula="-(1 + p)^γ log p",
+        paper="Wang et al., NeurIPS 2021; Zhou et al., arXiv:2505.23463",
+        year=2021,
+        use="For under-confident models, and where temperature scaling follows.",
+    )
+)
 
 
 def _per_element(gamma: float | Tensor, ce: Tensor) -> float | Tensor:

@@ -13,6 +13,8 @@ from adafocal.calibration.linear import as_samples, check_head, rows_at_a_time
 from adafocal.errors import InvalidValueError
 from adafocal.losses.options import check_ignore_index
 
+__all__ = ["linear_cross_entropy"]
+
 
 def linear_cross_entropy(
     features: Features,

@@ -2,15 +2,27 @@
 """Logit normalisation: cross-entropy of logits with their length taken out."""
 
 import torch
-from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_labels_match, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.targets import class_axis
-from adafocal.losses.terms import ClassificationLoss, output_dtype, wide_cross_entropy
+
+__all__ = ["LogitNormLoss"]
 
 SHORTEST = 1e-3  # keeps the slope at zero logits defined, and within half precision
+
+
+def normalised(logits: Logits, *, temperature: float) -> Logits:
+    """Give logits the length 1 / temperature; a class masked with -inf stays masked, and adds nothing to the length."""
+    masked = logits == -torch.inf
+    finite = logits.masked_fill(masked, 0.0)
+    length = (finite.square().sum(dim=class_axis(logits), keepdim=True) + SHORTEST**2).sqrt()
+    return (finite / (temperature * length)).masked_fill(masked, -torch.inf)
 
 
 class LogitNormLoss(ClassificationLoss):
@@ -23,10 +35,6 @@ class LogitNormLoss(ClassificationLoss):
 
     Args:
         temperature: Length that the normalised logits get is 1 / temperature, > 0.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
         TypeError: If ``temperature`` is not a number.
@@ -43,30 +51,26 @@ class LogitNormLoss(ClassificationLoss):
     Differs from the paper: the small constant that keeps the length from 0 is 1e-3 where the authors' code adds 1e-7.
     """
 
-    def __init__(
-        self,
-        *,
-        temperature: float = 0.04,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    def __init__(self, *, temperature: float = 0.04, **options: Unpack[LossOptions]) -> None:
+        super().__init__(**options)
         check_number("temperature", temperature, low=0.0, open_low=True)
         self.temperature = temperature
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
         check_labels_match(logits, labels)
-        wide = at_least_float32(logits)
-        masked = wide == -torch.inf
-        finite = wide.masked_fill(masked, 0.0)
-        length = (finite.square().sum(dim=class_axis(logits), keepdim=True) + SHORTEST**2).sqrt()
-        return wide_cross_entropy(
-            (finite / (self.temperature * length)).masked_fill(masked, -torch.inf),
-            labels,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        ).to(output_dtype(logits))
+        wide = normalised(at_least_float32(logits), temperature=self.temperature)
+        return self.cross_entropy(wide, labels).to(output_dtype(logits))
+
+
+add_loss(
+    LossSpec(
+        name="logit_norm",
+        title="Logit normalisation",
+        cls=LogitNormLoss,
+        formula="cross-entropy of z / (τ ||z||)",
+        paper="Wei et al., ICML 2022, arXiv:2205.09310",
+        year=2022,
+        use="For out-of-distribution detection; scale its softmax before reading probabilities.",
+    )
+)

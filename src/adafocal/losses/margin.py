@@ -3,13 +3,24 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.targets import class_axis
-from adafocal.losses.terms import ClassificationLoss, output_dtype, sample_weights, wide_cross_entropy
+
+__all__ = ["MarginSmoothingLoss"]
+
+
+def margin_penalty(logits: Logits, *, margin: float) -> PerSample:
+    """Average over classes by how much a logit lies further than ``margin`` below the largest; masked ones add 0."""
+    axis = class_axis(logits)
+    distance = logits.amax(dim=axis, keepdim=True) - torch.where(logits > -torch.inf, logits, torch.inf)
+    return F.relu(distance - margin).mean(dim=axis)
 
 
 class MarginSmoothingLoss(ClassificationLoss):
@@ -43,17 +54,8 @@ class MarginSmoothingLoss(ClassificationLoss):
     Differs from the paper: the penalty is the mean over classes, as in the authors' code, where the paper writes a sum.
     """
 
-    def __init__(
-        self,
-        *,
-        margin: float = 10.0,
-        penalty_weight: float = 0.1,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+    def __init__(self, *, margin: float = 10.0, penalty_weight: float = 0.1, **options: Unpack[LossOptions]) -> None:
+        super().__init__(**options)
         check_number("margin", margin, low=0.0)
         check_number("penalty_weight", penalty_weight, low=0.0)
         self.margin = margin
@@ -61,15 +63,19 @@ class MarginSmoothingLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample."""
-        ce = wide_cross_entropy(
-            logits,
-            labels,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        )
-        wide, axis = at_least_float32(logits), class_axis(logits)
-        distance = wide.amax(dim=axis, keepdim=True) - torch.where(wide > -torch.inf, wide, torch.inf)
-        penalty = F.relu(distance - self.margin).mean(dim=axis)
-        share = sample_weights(logits, labels, weight=self.weight, ignore_index=self.ignore_index)
-        return (ce + self.penalty_weight * penalty * share).to(output_dtype(logits))
+        ce = self.cross_entropy(logits, labels)
+        penalty = margin_penalty(at_least_float32(logits), margin=self.margin)
+        return (ce + self.penalty_weight * penalty * self.sample_weights(logits, labels)).to(output_dtype(logits))
+
+
+add_loss(
+    LossSpec(
+        name="mbls",
+        title="Margin-based label smoothing",
+        cls=MarginSmoothingLoss,
+        formula="-log p + λ mean_c max(0, max_k z_k - z_c - m)",
+        paper="Liu et al., CVPR 2022, arXiv:2111.15430",
+        year=2022,
+        use="Label smoothing that leaves logits free up to a margin.",
+    )
+)

@@ -3,22 +3,50 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import can_read, check_flag, check_label_values, check_labels_match, check_number, check_tensor
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.cross_entropy import as_rows, output_dtype
 from adafocal.losses.options import check_ignore_index
-from adafocal.losses.terms import (
-    ClassificationLoss,
-    as_rows,
-    output_dtype,
-    sample_weights,
-    wide_cross_entropy,
-)
+
+__all__ = ["MMCELoss", "mmce_penalty"]
 
 ROUNDING = 1e-10  # under the root, so that its slope stays finite where the penalty vanishes
+
+
+def mmce_formula(confidence: Tensor, correct: Tensor, counted: Tensor, *, weighted: bool, width: float) -> Scalar:
+    """Compute the penalty of :func:`mmce_penalty` over the samples that count, all of shape (N,)."""
+    if weighted:
+        right, wrong = correct & counted, ~correct & counted
+        pull = right * (1.0 - confidence) / right.sum().clamp_min(1) - wrong * confidence / wrong.sum().clamp_min(1)
+    else:
+        pull = counted * (correct.to(confidence.dtype) - confidence) / counted.sum().clamp_min(1)
+    energy = laplacian_energy(confidence, pull, width=width)
+    return (energy.clamp_min(0.0) + ROUNDING).sqrt()
+
+
+def laplacian_energy(position: Confidence, coefficient: Confidence, *, width: float) -> Scalar:
+    """Give ``sum_ij b_i b_j exp(-|x_i - x_j| / width)`` in O(N log N), for positions in [0, 1].
+
+    Args:
+        position: x, shape (N,), in [0, 1]; use float64 for narrow widths.
+        coefficient: b, shape (N,).
+        width: Decay length, at least 0.005 in float64.
+
+    Returns:
+        A scalar, at least 0 but for rounding.
+    """
+    order = position.detach().argsort()
+    x, b = position[order] / width, coefficient[order]
+    # For i < j the kernel is exp(x_i) exp(-x_j): one running sum meets every pair.
+    earlier = (b * x.exp()).cumsum(0) - b * x.exp()
+    return b.square().sum() + 2.0 * (b * torch.exp(-x) * earlier).sum()
 
 
 def mmce_penalty(
@@ -75,33 +103,9 @@ def mmce_penalty(
     if can_read(labels):
         check_label_values(labels, logits.shape[1], ignore_index=ignore_index)
     confidence, correct = unread_top_label(logits, labels)
-    counted = labels != ignore_index
     confidence = confidence.to(wide_dtype(logits.device))
-    if weighted:
-        right, wrong = correct & counted, ~correct & counted
-        pull = right * (1.0 - confidence) / right.sum().clamp_min(1) - wrong * confidence / wrong.sum().clamp_min(1)
-    else:
-        pull = counted * (correct.to(confidence.dtype) - confidence) / counted.sum().clamp_min(1)
-    energy = laplacian_energy(confidence, pull, width=width)
-    return (energy.clamp_min(0.0) + ROUNDING).sqrt().to(output_dtype(logits))
-
-
-def laplacian_energy(position: Confidence, coefficient: Confidence, *, width: float) -> Scalar:
-    """Give ``sum_ij b_i b_j exp(-|x_i - x_j| / width)`` in O(N log N), for positions in [0, 1].
-
-    Args:
-        position: x, shape (N,), in [0, 1]; use float64 for narrow widths.
-        coefficient: b, shape (N,).
-        width: Decay length, at least 0.005 in float64.
-
-    Returns:
-        A scalar, at least 0 but for rounding.
-    """
-    order = position.detach().argsort()
-    x, b = position[order] / width, coefficient[order]
-    # For i < j the kernel is exp(x_i) exp(-x_j): one running sum meets every pair.
-    earlier = (b * x.exp()).cumsum(0) - b * x.exp()
-    return b.square().sum() + 2.0 * (b * torch.exp(-x) * earlier).sum()
+    penalty = mmce_formula(confidence, correct, labels != ignore_index, weighted=weighted, width=width)
+    return penalty.to(output_dtype(logits))
 
 
 class MMCELoss(ClassificationLoss):
@@ -138,17 +142,9 @@ class MMCELoss(ClassificationLoss):
     """
 
     def __init__(
-        self,
-        *,
-        penalty_weight: float = 2.0,
-        weighted: bool = False,
-        width: float = 0.4,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        self, *, penalty_weight: float = 2.0, weighted: bool = False, width: float = 0.4, **options: Unpack[LossOptions]
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        super().__init__(**options)
         check_number("penalty_weight", penalty_weight, low=0.0)
         check_flag("weighted", weighted)
         check_number("width", width, low=0.005)
@@ -158,13 +154,7 @@ class MMCELoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample, the penalty included."""
-        ce = wide_cross_entropy(
-            logits,
-            labels,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        )
+        ce = self.cross_entropy(logits, labels)
         penalty = mmce_penalty(
             as_rows(logits),
             labels.flatten() if labels.is_floating_point() else labels.flatten().long(),
@@ -172,5 +162,20 @@ class MMCELoss(ClassificationLoss):
             width=self.width,
             ignore_index=self.ignore_index,
         )
-        share = sample_weights(logits, labels, weight=self.weight, ignore_index=self.ignore_index)
+        share = self.sample_weights(logits, labels)
         return (ce + self.penalty_weight * penalty.to(ce.dtype) * share).to(output_dtype(logits))
+
+
+add_loss(
+    LossSpec(
+        name="mmce",
+        title="Cross-entropy + 2 MMCE",
+        cls=MMCELoss,
+        formula="-log p + λ (Σ_ij b_i b_j k(r_i, r_j))^½ over the batch",
+        paper="Kumar et al., ICML 2018",
+        year=2018,
+        use="A calibration penalty trained directly; needs batches large enough to estimate it.",
+        pointwise=False,
+        soft_labels=False,
+    )
+)

@@ -17,6 +17,23 @@ ROUNDING = 1e-3  # by which a fused kernel may miss a cross-entropy of 0 from be
 SMALLEST_BASE = 1e-30  # so that every power has a derivative, and gamma / base fits into float32
 
 
+def focal_formula(ce: Tensor, gamma: float | Tensor) -> Tensor:
+    """Weight cross-entropy by the power of its own probability, as a plain graph."""
+    return power(_base(torch.expm1(-ce), gamma).clamp_min(SMALLEST_BASE), gamma) * ce
+
+
+def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
+    """Give 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1; for gamma 0 any base will do."""
+    if isinstance(gamma, Tensor):
+        return (minus_q + (1.0 - gamma.sign())).abs()
+    return minus_q + 2.0 if gamma < 0 else -minus_q
+
+
+def power(base: Tensor, gamma: float | Tensor) -> Tensor:
+    """Give ``base`` to the power of the size of ``gamma``."""
+    return base.pow(gamma.abs() if isinstance(gamma, Tensor) else abs(gamma))
+
+
 def modulate(ce: Tensor, gamma: Gamma) -> Tensor:
     """Turn cross-entropy into the focal loss of the given gamma, elementwise.
 
@@ -43,7 +60,7 @@ def modulate(ce: Tensor, gamma: Gamma) -> Tensor:
     if not callable(gamma):
         _check_gammas(gamma, ce)
     if traced():
-        return _composed(ce, gamma_at(gamma, torch.exp(-ce.detach())))
+        return focal_formula(ce, gamma_at(gamma, torch.exp(-ce.detach())))
     loss: Tensor = _Modulate.apply(ce, gamma)  # type: ignore[no-untyped-call]
     return loss
 
@@ -96,7 +113,10 @@ def at_least_zero(ce: Tensor) -> Tensor:
 
 
 class _Modulate(Function):
-    """Keep the derivative instead of the graph of a dozen elementwise steps: one product in backward."""
+    """Optimise :func:`focal_formula`: keep its derivative, not a graph of a dozen steps; one product in backward.
+
+    Compilers, functional transforms and double backward take the formula itself, which they differentiate.
+    """
 
     @staticmethod
     def forward(ctx: Any, ce: Tensor, gamma: Gamma) -> Tensor:
@@ -117,22 +137,5 @@ class _Modulate(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         ce, slope = ctx.saved_tensors
         if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
-            return torch.autograd.grad(_composed(ce, ctx.gamma), ce, grad, create_graph=True)[0], None
+            return torch.autograd.grad(focal_formula(ce, ctx.gamma), ce, grad, create_graph=True)[0], None
         return grad * slope, None
-
-
-def _composed(ce: Tensor, gamma: float | Tensor) -> Tensor:
-    """Give what ``_Modulate`` gives as a plain graph: for compilers, functional transforms and double backward."""
-    return power(_base(torch.expm1(-ce), gamma).clamp_min(SMALLEST_BASE), gamma) * ce
-
-
-def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
-    """Give 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1; for gamma 0 any base will do."""
-    if isinstance(gamma, Tensor):
-        return (minus_q + (1.0 - gamma.sign())).abs()
-    return minus_q + 2.0 if gamma < 0 else -minus_q
-
-
-def power(base: Tensor, gamma: float | Tensor) -> Tensor:
-    """Give ``base`` to the power of the size of ``gamma``."""
-    return base.pow(gamma.abs() if isinstance(gamma, Tensor) else abs(gamma))

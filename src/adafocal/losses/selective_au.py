@@ -3,12 +3,50 @@
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_choice, check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.edges import equal_width_edges, find_bins
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
 from adafocal.losses.confidence import TO_UNIT, confidence_score
-from adafocal.losses.terms import ClassificationLoss, output_dtype, sample_weights, wide_cross_entropy
+from adafocal.losses.cross_entropy import output_dtype
+from adafocal.losses.reduction import sample_weights
+
+__all__ = ["SelectiveAULoss"]
+
+
+def selective_weights(
+    confidence: Tensor, counted: Tensor, histogram: Tensor, *, quantile: float, smoothing: float
+) -> Tensor:
+    """Give the weight of each confidence; see :class:`SelectiveAULoss`.
+
+    Args:
+        confidence: Values in [0, 1], shape (N,).
+        counted: Which samples count, shape (N,).
+        histogram: Counts of confidences in equal bins of [0, 1], shape (n_bins,).
+        quantile: Level of the quantile above which weights are constant, in [0, 1].
+        smoothing: Width of the smoothed steps.
+
+    Returns:
+        Positive weights of shape (N,).
+    """
+    n_bins, n = histogram.numel(), counted.sum()
+    threshold = _quantile(confidence, counted, quantile)
+    centres = (torch.arange(n_bins, dtype=confidence.dtype, device=confidence.device) + 0.5) / n_bins
+    steps = torch.sigmoid((torch.minimum(confidence, threshold).unsqueeze(1) - centres) / smoothing)
+    share = steps @ (histogram / histogram.sum().clamp_min(1)).to(confidence.dtype)
+    return -torch.log1p(-share.clamp(1 / (n + 1), n / (n + 1)))
+
+
+def _quantile(values: Tensor, counted: Tensor, level: float) -> Tensor:
+    """Give the linearly interpolated quantile of the values that count; 2 where there is none."""
+    above_all = values.new_full((1,), 2.0)
+    ascending = torch.cat([torch.where(counted, values, 2.0), above_all]).sort().values
+    position = (level * (counted.sum() - 1)).clamp_min(0).to(values.dtype).reshape(1)
+    low, high = (ascending.index_select(0, end.long()) for end in (position.floor(), position.ceil()))
+    return torch.lerp(low, high, position - position.floor())
 
 
 class SelectiveAULoss(ClassificationLoss):
@@ -64,12 +102,9 @@ class SelectiveAULoss(ClassificationLoss):
         smoothing: float = 0.05,
         n_bins: int = 64,
         score: str = "neg_entropy",
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **options: Unpack[LossOptions],
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        super().__init__(**options)
         check_number("quantile", quantile, low=0.0, high=1.0)
         check_number("smoothing", smoothing, low=0.0, open_low=True)
         check_integer("n_bins", n_bins, minimum=1)
@@ -91,13 +126,7 @@ class SelectiveAULoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Give the unreduced loss of each sample, and in training mode add its confidence to the histogram."""
-        ce = wide_cross_entropy(
-            logits,
-            labels,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            label_smoothing=self.label_smoothing,
-        )
+        ce = self.cross_entropy(logits, labels)
         counted = sample_weights(logits, labels, weight=None, ignore_index=self.ignore_index).flatten() > 0
         confidence = confidence_score(logits, score=self.score, unit=True).flatten()
         alpha = selective_weights(
@@ -119,33 +148,15 @@ class SelectiveAULoss(ClassificationLoss):
         return self.count.clone()
 
 
-def selective_weights(
-    confidence: Tensor, counted: Tensor, histogram: Tensor, *, quantile: float, smoothing: float
-) -> Tensor:
-    """Give the weight of each confidence; see :class:`SelectiveAULoss`.
-
-    Args:
-        confidence: Values in [0, 1], shape (N,).
-        counted: Which samples count, shape (N,).
-        histogram: Counts of confidences in equal bins of [0, 1], shape (n_bins,).
-        quantile: Level of the quantile above which weights are constant, in [0, 1].
-        smoothing: Width of the smoothed steps.
-
-    Returns:
-        Positive weights of shape (N,).
-    """
-    n_bins, n = histogram.numel(), counted.sum()
-    threshold = _quantile(confidence, counted, quantile)
-    centres = (torch.arange(n_bins, dtype=confidence.dtype, device=confidence.device) + 0.5) / n_bins
-    steps = torch.sigmoid((torch.minimum(confidence, threshold).unsqueeze(1) - centres) / smoothing)
-    share = steps @ (histogram / histogram.sum().clamp_min(1)).to(confidence.dtype)
-    return -torch.log1p(-share.clamp(1 / (n + 1), n / (n + 1)))
-
-
-def _quantile(values: Tensor, counted: Tensor, level: float) -> Tensor:
-    """Give the linearly interpolated quantile of the values that count; 2 where there is none."""
-    above_all = values.new_full((1,), 2.0)
-    ascending = torch.cat([torch.where(counted, values, 2.0), above_all]).sort().values
-    position = (level * (counted.sum() - 1)).clamp_min(0).to(values.dtype).reshape(1)
-    low, high = (ascending.index_select(0, end.long()) for end in (position.floor(), position.ceil()))
-    return torch.lerp(low, high, position - position.floor())
+add_loss(
+    LossSpec(
+        name="selective_au",
+        title="Selective AU",
+        cls=SelectiveAULoss,
+        formula="-α_i log p, α_i = -ln(1 - G(min(c_i, τ))), G the smoothed distribution of confidence",
+        paper="Zhou et al., arXiv:2505.23463v4",
+        year=2025,
+        use="As regularized AURC, with care moved to the unsure samples; call reset when an epoch starts.",
+        pointwise=False,
+    )
+)

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from adafocal._checks import check_choice, check_floating, check_integer, check_number, check_same_shape
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
+from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.catalogue import LossSpec, add_loss
 from adafocal.losses.modulate import modulate
 from adafocal.losses.targets import soft_target
-from adafocal.losses.terms import ClassificationLoss, sample_weights
 from adafocal.topology.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
 from adafocal.topology.wasserstein import wasserstein_distance
+
+__all__ = ["TopologyAwareFocalLoss", "topology_loss"]
 
 
 def topology_loss(
@@ -181,12 +185,9 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         epsilon: float = 0.01,
         max_points: int = 256,
         workers: int | None = None,
-        weight: Tensor | None = None,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **options: Unpack[LossOptions],
     ) -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        super().__init__(**options)
         check_number("gamma", gamma)
         check_number("topology_weight", topology_weight, low=0.0)
         check_number("order", order, low=1.0)
@@ -212,7 +213,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
             return focal
         topology: Tensor = self.topology(logits, labels)
         # Each voxel bears its volume's term with its own weight, so that the mean of the loss is the mean of both.
-        share = sample_weights(logits, labels, weight=self.weight, ignore_index=self.ignore_index)
+        share = self.sample_weights(logits, labels)
         added = self.topology_weight * topology.view(-1, *[1] * (focal.ndim - 1)) * share
         return focal + added.to(focal.dtype)
 
@@ -246,3 +247,18 @@ class TopologyAwareFocalLoss(ClassificationLoss):
                 f"`foreground` must hold class indices in [0, {n_classes}), got {self.foreground!r}."
             )
         return classes
+
+
+add_loss(
+    LossSpec(
+        name="topology_aware_focal",
+        title="Topology-aware focal",
+        cls=TopologyAwareFocalLoss,
+        formula="-(1 - p)^γ log p + λ W(diagram of prediction, diagram of truth)",
+        paper="Demir et al., CVPR workshops 2023, arXiv:2304.12223",
+        year=2023,
+        use="For masks that must have the right pieces, tunnels and cavities; takes CPU time per volume.",
+        pointwise=False,
+        dense=True,
+    )
+)

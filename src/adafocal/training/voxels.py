@@ -20,7 +20,7 @@ from adafocal.calibration import (
 )
 from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
-from adafocal.losses.terms import as_rows
+from adafocal.losses.cross_entropy import as_rows
 from adafocal.predictions import Predictions
 
 MAX_VOXELS = 1_000_000  # rows of a file of predictions

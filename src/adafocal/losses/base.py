@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every classification loss shares: the four options of ``nn.CrossEntropyLoss``, carried here once."""
+
+import inspect
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from typing_extensions import TypedDict
+
+from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.losses.cross_entropy import modulated_cross_entropy, wide_cross_entropy
+from adafocal.losses.options import check_options
+from adafocal.losses.reduction import reduce_losses, sample_weights
+
+
+class SampleOptions(TypedDict):
+    """Options that change the loss of a sample."""
+
+    weight: Tensor | None
+    ignore_index: int
+    label_smoothing: float
+
+
+class LossOptions(TypedDict, total=False):
+    """What the constructor of a loss takes besides its own settings, for type checkers."""
+
+    weight: Tensor | None
+    ignore_index: int
+    reduction: str
+    label_smoothing: float
+
+
+OPTION_DOCS = """
+    weight: Weight per class, shape (C,).
+    ignore_index: Class index whose samples do not count.
+    reduction: ``none``, ``mean`` or ``sum``.
+    label_smoothing: Share of the target spread evenly over the classes, in [0, 1]."""
+
+
+class ClassificationLoss(nn.Module):
+    """A loss that takes what ``nn.CrossEntropyLoss`` takes, and reduces as it does.
+
+    A subclass gives ``per_sample(logits, labels)``, which returns weighted losses of the shape of the labels. One with
+    settings of its own ends its constructor's arguments with ``**options: Unpack[LossOptions]`` and hands them on.
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_options(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+
+    def __init_subclass__(cls) -> None:
+        """Let signature and documentation name the options that ``**options`` stands for."""
+        super().__init_subclass__()
+        if "__init__" in vars(cls):
+            cls.__init__.__signature__ = _spelled_out(inspect.signature(cls.__init__))  # type: ignore[attr-defined]
+        text = inspect.cleandoc(cls.__doc__ or "")  # what has more to say of an option documents all four itself
+        if "Args:\n" in text and "    ignore_index:" not in text:
+            own = text.partition("Args:\n")[2].partition("\n\n")[0]
+            cls.__doc__ = text.replace(own, own + OPTION_DOCS, 1)
+
+    @property
+    def options(self) -> SampleOptions:
+        """The options that a function of single samples takes."""
+        return {
+            "weight": self.weight,
+            "ignore_index": self.ignore_index,
+            "label_smoothing": self.label_smoothing,
+        }
+
+    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
+        """Give the unreduced loss of each sample."""
+        raise NotImplementedError
+
+    def forward(self, logits: Logits, labels: Labels) -> Tensor:
+        """Give the loss, reduced as ``reduction`` says."""
+        return self.reduced(self.per_sample(logits, labels), labels)
+
+    def cross_entropy(self, logits: Logits, labels: Labels) -> PerSample:
+        """Compute the weighted cross-entropy of each sample, in float32 or wider."""
+        return wide_cross_entropy(logits, labels, **self.options)
+
+    def sample_weights(self, logits: Logits, labels: Labels) -> Tensor:
+        """Say how much each sample counts: its class's weight, 0 where it is ignored."""
+        return sample_weights(logits, labels, weight=self.weight, ignore_index=self.ignore_index)
+
+    def modulated(self, modulate: Callable[[Tensor], Tensor], logits: Logits, labels: Labels) -> PerSample:
+        """Apply ``modulate`` to the cross-entropy of each sample; see :func:`modulated_cross_entropy`."""
+        return modulated_cross_entropy(modulate, logits, labels, **self.options)
+
+    def reduced(self, losses: PerSample, labels: Labels) -> Tensor:
+        """Reduce as ``reduction`` says; see :func:`reduce_losses`."""
+        return reduce_losses(
+            losses, labels, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+        )
+
+    def extra_repr(self) -> str:
+        """Show the settings, as ``name=value`` pairs."""
+        shown = {
+            name: value for name, value in self.__dict__.items() if not name.startswith("_") and name != "training"
+        }
+        return ", ".join(f"{name}={value}" for name, value in shown.items())
+
+
+def _spelled_out(signature: inspect.Signature) -> inspect.Signature:
+    """Put the parameters of the base class in the place of ``**options``.
+
+    Python keeps names and defaults apart from ``**options``, yet ``help``, the documentation and
+    :func:`~adafocal.losses.make_loss`, which refuses what is not in a signature, must see every name.
+    """
+    shared = inspect.signature(ClassificationLoss.__init__).parameters.values()
+    parameters = list(signature.parameters.values())
+    if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        named = {parameter.name for parameter in parameters}
+        parameters[-1:] = [option for option in shared if option.name not in named]
+    return signature.replace(parameters=parameters)
