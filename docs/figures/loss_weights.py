@@ -46,10 +46,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE.parent / "images" / "loss_weights.svg")
     options = parser.parse_args()
     plt.rcParams.update({"svg.hashsalt": "adafocal", "svg.fonttype": "path", "font.size": 8, "axes.linewidth": 0.6})
-    figure, grid = plt.subplots(4, 4, figsize=(8.6, 8.0), sharex=True, sharey=True, layout="constrained")
-    p = batch()[0][:, 0].exp()
     drawn = {name: spec for name, spec in LOSSES.items() if not spec.dense}
-    for axes, (name, spec) in zip(grid.flat, drawn.items(), strict=True):
+    n_rows = -(-len(drawn) // 4)
+    figure, grid = plt.subplots(n_rows, 4, figsize=(8.6, 2 * n_rows), sharex=True, sharey=True, layout="constrained")
+    for axes in grid.flat[len(drawn) :]:
+        axes.remove()
+    p = batch()[0][:, 0].exp()
+    for axes, (name, spec) in zip(grid.flat, drawn.items(), strict=False):
         loss, gradient = ratios(name)
         axes.axhline(1.0, color="0.7", linewidth=0.8)
         if name != "mmce":  # its penalty is no factor of a sample's cross-entropy

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every loss of the catalogue promises."""
 
+import ast
 import copy
+import dataclasses
+import importlib
 import inspect
 import io
 import math
@@ -13,8 +16,9 @@ import torch
 import torch.nn.functional as F
 
 import adafocal
-from adafocal.losses import LOSSES, make_loss
+from adafocal.losses import LOSSES, LossSpec, make_loss
 from adafocal.losses.base import ClassificationLoss
+from adafocal.losses.catalogue import add_loss
 
 ALL = sorted(LOSSES)
 NAMES = [name for name in ALL if not LOSSES[name].dense]  # losses of images alone are tested with themselves
@@ -41,11 +45,85 @@ def value_and_grad(criterion, logits, labels):
     return loss.detach(), torch.autograd.grad(loss.sum(), logits)[0]
 
 
-def test_catalogue_holds_what_the_tests_expect_to_run_over():
-    assert len(NAMES) == 16
-    assert set(NAMES) - set(OURS) == {"cross_entropy", "label_smoothing"}
-    assert set(NAMES) - set(SOFT) == {"mmce"}
-    assert set(NAMES) - set(POINTWISE) == {"aurc", "mmce", "selective_au"}
+def sources():
+    """Give the parsed files of the losses, which say what the catalogue must hold without being run."""
+    return [ast.parse(path.read_text("utf-8")) for path in sorted(Path(adafocal.losses.__file__).parent.glob("*.py"))]
+
+
+def test_catalogue_holds_what_the_files_enter_and_every_class_they_define():
+    nodes = [node for tree in sources() for node in tree.body]
+    calls = [node.value for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    entered = [
+        next(ast.literal_eval(given.value) for given in call.keywords if given.arg == "name")
+        for call in calls
+        if ast.unparse(call.func) == "add_loss"
+    ]
+    classes = {
+        node.name
+        for node in nodes
+        if isinstance(node, ast.ClassDef) and "ClassificationLoss" in map(ast.unparse, node.bases)
+    }
+
+    assert sorted(entered) == ALL, "one line per file of losses in losses/__init__.py"
+    assert classes == {LOSSES[name].cls.__name__ for name in ALL} - {"CrossEntropyLoss"}, "add_loss(...) in its file"
+    assert {"cross_entropy", "label_smoothing"} == set(NAMES) - set(OURS)
+    assert set(ALL) - set(NAMES) >= {"topology_aware_focal"}
+    assert set(NAMES) - set(SOFT) >= {"mmce"}
+    assert set(NAMES) - set(POINTWISE) >= {"aurc", "mmce", "selective_au"}
+
+
+def test_page_has_one_row_for_each_loss():
+    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8")
+
+    assert page.split("<!-- end -->")[0].count("\n| `") == len(LOSSES), "python scripts/generated.py"
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if issubclass(LOSSES[name].cls, ClassificationLoss)])
+def test_loss_has_a_test_of_its_own(name):
+    texts = [path.read_text("utf-8") for path in (Path(__file__).parents[1] / "losses").glob("test_*.py")]
+    public = importlib.import_module(LOSSES[name].cls.__module__).__all__
+
+    assert any(f"{called}(" in text for called in public for text in texts), "tests/losses/test_NAME.py"
+
+
+def test_a_loss_cannot_take_the_name_of_another(rejects):
+    with rejects(ValueError, "`name` must be new to the catalogue of losses, got 'focal'."):
+        add_loss(**{field.name: getattr(LOSSES["focal"], field.name) for field in dataclasses.fields(LossSpec)})
+
+
+@every_loss
+def test_catalogue_says_whether_a_sample_is_judged_alone(name):
+    logits, labels = batch()
+    criterion = make_loss(name, {"reduction": "none"}).eval()
+    others = torch.cat([logits[:1], 3 * logits[1:]])
+
+    assert torch.allclose(criterion(logits, labels)[0], criterion(others, labels)[0]) == LOSSES[name].pointwise
+
+
+@every_loss
+def test_catalogue_says_whether_a_part_is_constant_to_the_gradient(name):
+    logits, labels = batch((5, 4))
+    criterion = make_loss(name).eval()
+    exact = torch.autograd.gradcheck(lambda z: criterion(z, labels), logits.requires_grad_(), raise_exception=False)
+
+    assert exact != LOSSES[name].detached
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - set(NAMES)))
+def test_catalogue_says_whether_a_loss_is_of_images_alone(name):
+    with pytest.raises(adafocal.AdafocalError, match=r"shape \(N, C, d1\)"):
+        make_loss(name)(*batch())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_constructor_shows_the_shared_options_and_takes_no_other(name):
+    shared = list(inspect.signature(ClassificationLoss).parameters.values())
+    cls = LOSSES[name].cls
+
+    assert list(inspect.signature(cls).parameters.values())[-4:] == shared
+    assert list(inspect.signature(cls.__init__).parameters.values())[-4:] == shared
+    with pytest.raises(TypeError, match="unexpected keyword argument 'weigth'"):
+        cls(weigth=torch.ones(4))
 
 
 @pytest.mark.parametrize("name", ALL)

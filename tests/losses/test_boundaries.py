@@ -19,10 +19,10 @@ from adafocal.losses import (
     linear_cross_entropy,
     update_gammas,
 )
+from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.losses.mmce import mmce_penalty
 from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.selective_au import selective_weights
-from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.topology.persistence import PersistenceDiagram, persistence_diagram
 
 

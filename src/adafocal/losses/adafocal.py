@@ -26,7 +26,7 @@ from adafocal.calibration.edges import equal_width_edges, find_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.observed import Observed
@@ -260,14 +260,8 @@ class AdaFocalLoss(ClassificationLoss):
             raise InvalidValueError(
                 "`adapt` needs at least one observed validation sample, got 0: call `observe` first."
             )
-        gamma = update_gammas(
-            self.gamma,
-            stats.gap,
-            rate=self.rate,
-            switch_point=self.switch_point,
-            gamma_min=self.gamma_min,
-            gamma_max=self.gamma_max,
-        )
+        rule = {name: getattr(self, name) for name in ("rate", "switch_point", "gamma_min", "gamma_max")}
+        gamma = update_gammas(self.gamma, stats.gap, **rule)
         self.gamma.copy_(from_first_rank(gamma))
         self.edges.copy_(from_first_rank(stats.edges))
         self.reset()
@@ -284,27 +278,21 @@ class AdaFocalLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="adafocal",
-        title="AdaFocal",
-        cls=AdaFocalLoss,
-        formula="-(1 - p)^γ log p or -(1 + p)^|γ| log p, γ per bin, adapted on validation data",
-        paper="Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
-        year=2022,
-        use="When there is validation data to steer by: calibration is held during training.",
-    )
+    name="adafocal",
+    title="AdaFocal",
+    cls=AdaFocalLoss,
+    formula="-(1 - p)^γ log p or -(1 + p)^|γ| log p, γ per bin, adapted on validation data",
+    paper="Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
+    year=2022,
+    use="When there is validation data to steer by: calibration is held during training.",
 )
-
-
 add_loss(
-    LossSpec(
-        name="ada_dual_focal",
-        title="AdaFocal on dual focal",
-        cls=AdaFocalLoss,
-        formula="-(1 ∓ (p - q))^|γ| log p, γ per bin of p - q, adapted on validation data",
-        paper="Tao et al., ICML 2023, arXiv:2305.13665; Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
-        year=2023,
-        use="AdaFocal where the runner-up matters; experimental in its authors' code.",
-        defaults={"base": "dual"},
-    )
+    name="ada_dual_focal",
+    title="AdaFocal on dual focal",
+    cls=AdaFocalLoss,
+    formula="-(1 ∓ (p - q))^|γ| log p, γ per bin of p - q, adapted on validation data",
+    paper="Tao et al., ICML 2023, arXiv:2305.13665; Ghosh et al., NeurIPS 2022, arXiv:2211.11838",
+    year=2023,
+    use="AdaFocal where the runner-up matters; experimental in its authors' code.",
+    defaults={"base": "dual"},
 )

@@ -10,7 +10,7 @@ from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.confidence import SCORES, confidence_score
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.decayed_sum import decayed_sum
@@ -149,14 +149,12 @@ class AURCLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="aurc",
-        title="Regularized AURC",
-        cls=AURCLoss,
-        formula="-(1 - m + m α_i) log p, α_i = -ln(1 - rank_i / (n + 1)) of confidence in the batch",
-        paper="Zhou et al., arXiv:2505.23463v2",
-        year=2025,
-        use="When confident mistakes cost most, as in selective prediction.",
-        pointwise=False,
-    )
+    name="aurc",
+    title="Regularized AURC",
+    cls=AURCLoss,
+    formula="-(1 - m + m α_i) log p, α_i = -ln(1 - rank_i / (n + 1)) of confidence in the batch",
+    paper="Zhou et al., arXiv:2505.23463v2",
+    year=2025,
+    use="When confident mistakes cost most, as in selective prediction.",
+    pointwise=False,
 )

@@ -10,7 +10,7 @@ from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import checked_labels, output_dtype, wide_cross_entropy
 from adafocal.losses.reduction import sample_weights
 from adafocal.losses.targets import class_axis, soft_target
@@ -98,15 +98,13 @@ class BrierLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="brier",
-        title="Brier",
-        cls=BrierLoss,
-        formula="Σ_c (p_c - y_c)²",
-        paper="Brier, Monthly Weather Review 78, 1950",
-        year=1950,
-        use="A bounded proper loss, robust to confident mistakes; slow to start with many classes.",
-    )
+    name="brier",
+    title="Brier",
+    cls=BrierLoss,
+    formula="Σ_c (p_c - y_c)²",
+    paper="Brier, Monthly Weather Review 78, 1950",
+    year=1950,
+    use="A bounded proper loss, robust to confident mistakes; slow to start with many classes.",
 )
 
 
@@ -194,14 +192,12 @@ class BrierWeightedLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="bsce_gra",
-        title="BSCE-GRA",
-        cls=BrierWeightedLoss,
-        formula="-||p - y||^γ log p, the norm constant to the gradient",
-        paper="Lin et al., CVPR 2025, arXiv:2503.22725",
-        year=2025,
-        use="A focal-like weight that sees all classes and leaves the gradient's direction alone.",
-        detached=True,
-    )
+    name="bsce_gra",
+    title="BSCE-GRA",
+    cls=BrierWeightedLoss,
+    formula="-||p - y||^γ log p, the norm constant to the gradient",
+    paper="Lin et al., CVPR 2025, arXiv:2503.22725",
+    year=2025,
+    use="A focal-like weight that sees all classes and leaves the gradient's direction alone.",
+    detached=True,
 )

@@ -3,9 +3,9 @@
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec
 
 from torch import nn
 
@@ -14,6 +14,7 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.options import check_options
 
 __all__ = ["LOSSES", "LossSpec", "loss_title", "make_loss"]
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True)
@@ -52,39 +53,37 @@ class LossSpec:
 LOSSES: dict[str, LossSpec] = {}  # each file of losses adds its own, in the order of losses/__init__.py
 
 
-def add_loss(spec: LossSpec) -> None:
-    """Enter a loss into the catalogue.
+def _adding(make: Callable[_P, LossSpec]) -> Callable[_P, None]:
+    """Give a function that takes what ``make`` takes, and enters the loss that it makes into the catalogue."""
 
-    Raises:
-        ValueError: If its name is taken.
-    """
-    if spec.name in LOSSES:
-        raise InvalidValueError(f"`name` must be new to the catalogue of losses, got {spec.name!r}.")
-    LOSSES[spec.name] = spec
+    def add(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        spec = make(*args, **kwargs)
+        if spec.name in LOSSES:
+            raise InvalidValueError(f"`name` must be new to the catalogue of losses, got {spec.name!r}.")
+        LOSSES[spec.name] = spec
+
+    return add
 
 
+add_loss = _adding(LossSpec)  # takes the attributes of a LossSpec
 add_loss(
-    LossSpec(
-        name="cross_entropy",
-        title="Cross-entropy",
-        cls=nn.CrossEntropyLoss,
-        formula="-log p",
-        paper="Good, JRSS B 14(1)",
-        year=1952,
-        use="The baseline; proper, yet over-confident once the training set is fitted.",
-    )
+    name="cross_entropy",
+    title="Cross-entropy",
+    cls=nn.CrossEntropyLoss,
+    formula="-log p",
+    paper="Good, JRSS B 14(1)",
+    year=1952,
+    use="The baseline; proper, yet over-confident once the training set is fitted.",
 )
 add_loss(
-    LossSpec(
-        name="label_smoothing",
-        title="Label smoothing (0.05)",
-        cls=nn.CrossEntropyLoss,
-        formula="-Σ y_c log p_c, y = 0.95 one-hot + 0.05 / C",
-        paper="Szegedy et al., CVPR 2016, arXiv:1512.00567",
-        year=2016,
-        use="One number tames over-confidence; it also blurs what confidence says about the sample.",
-        defaults={"label_smoothing": 0.05},
-    )
+    name="label_smoothing",
+    title="Label smoothing (0.05)",
+    cls=nn.CrossEntropyLoss,
+    formula="-Σ y_c log p_c, y = 0.95 one-hot + 0.05 / C",
+    paper="Szegedy et al., CVPR 2016, arXiv:1512.00567",
+    year=2016,
+    use="One number tames over-confidence; it also blurs what confidence says about the sample.",
+    defaults={"label_smoothing": 0.05},
 )
 
 

@@ -12,7 +12,7 @@ from adafocal._checks import check_class_axis, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, modulated_cross_entropy
 from adafocal.losses.modulate import SMALLEST_BASE, Gamma, gamma_at, power
 
@@ -145,13 +145,11 @@ class DualFocalLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="dual_focal",
-        title="Dual focal (γ = 5)",
-        cls=DualFocalLoss,
-        formula="-(1 - p + q)^γ log p, q the next lower probability",
-        paper="Tao et al., ICML 2023, arXiv:2305.13665",
-        year=2023,
-        use="Where focal loss ends under-confident; needs its γ per model and data set.",
-    )
+    name="dual_focal",
+    title="Dual focal (γ = 5)",
+    cls=DualFocalLoss,
+    formula="-(1 - p + q)^γ log p, q the next lower probability",
+    paper="Tao et al., ICML 2023, arXiv:2305.13665",
+    year=2023,
+    use="Where focal loss ends under-confident; needs its γ per model and data set.",
 )

@@ -14,7 +14,7 @@ from adafocal._checks import check_integer, check_number, check_sequence
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.modulate import modulate
 from adafocal.losses.reduction import look_up
 
@@ -84,15 +84,13 @@ class FLSDLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="flsd53",
-        title="FLSD-53",
-        cls=FLSDLoss,
-        formula="-(1 - p)^γ(p) log p, γ = 5 for p < 0.2, else 3",
-        paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
-        year=2020,
-        use="The strongest fixed focal schedule of its paper; needs no validation data.",
-    )
+    name="flsd53",
+    title="FLSD-53",
+    cls=FLSDLoss,
+    formula="-(1 - p)^γ(p) log p, γ = 5 for p < 0.2, else 3",
+    paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
+    year=2020,
+    use="The strongest fixed focal schedule of its paper; needs no validation data.",
 )
 
 
@@ -153,15 +151,13 @@ class ScheduledFocalLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="flsc531",
-        title="FLSc-531",
-        cls=ScheduledFocalLoss,
-        formula="-(1 - p)^γ log p, γ = 5, 3, 1 from epoch 0, 100, 250",
-        paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
-        year=2020,
-        use="A schedule for long trainings; call set_epoch, or γ stays at its first value.",
-    )
+    name="flsc531",
+    title="FLSc-531",
+    cls=ScheduledFocalLoss,
+    formula="-(1 - p)^γ log p, γ = 5, 3, 1 from epoch 0, 100, 250",
+    paper="Mukhoti et al., NeurIPS 2020, arXiv:2002.09437",
+    year=2020,
+    use="A schedule for long trainings; call set_epoch, or γ stays at its first value.",
 )
 
 

@@ -11,7 +11,7 @@ from adafocal._checks import check_class_axis, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.losses.modulate import check_gamma, modulate
 from adafocal.losses.reduction import weight_of_labels
@@ -166,16 +166,14 @@ class FocalLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="focal",
-        title="Focal (γ = 3)",
-        cls=FocalLoss,
-        formula="-(1 - p)^γ log p",
-        paper="Lin et al., ICCV 2017, arXiv:1708.02002",
-        year=2017,
-        use="Simplest remedy for over-confidence; a fixed γ can overshoot.",
-        defaults={"gamma": 3.0},
-    )
+    name="focal",
+    title="Focal (γ = 3)",
+    cls=FocalLoss,
+    formula="-(1 - p)^γ log p",
+    paper="Lin et al., ICCV 2017, arXiv:1708.02002",
+    year=2017,
+    use="Simplest remedy for over-confidence; a fixed γ can overshoot.",
+    defaults={"gamma": 3.0},
 )
 
 
@@ -210,15 +208,13 @@ class InverseFocalLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="inverse_focal",
-        title="Inverse focal",
-        cls=InverseFocalLoss,
-        formula="-(1 + p)^γ log p",
-        paper="Wang et al., NeurIPS 2021; Zhou et al., arXiv:2505.23463",
-        year=2021,
-        use="For under-confident models, and where temperature scaling follows.",
-    )
+    name="inverse_focal",
+    title="Inverse focal",
+    cls=InverseFocalLoss,
+    formula="-(1 + p)^γ log p",
+    paper="Wang et al., NeurIPS 2021; Zhou et al., arXiv:2505.23463",
+    year=2021,
+    use="For under-confident models, and where temperature scaling follows.",
 )
 
 

@@ -8,7 +8,7 @@ from adafocal._checks import check_labels_match, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.targets import class_axis
 
@@ -64,13 +64,11 @@ class LogitNormLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="logit_norm",
-        title="Logit normalisation",
-        cls=LogitNormLoss,
-        formula="cross-entropy of z / (τ ||z||)",
-        paper="Wei et al., ICML 2022, arXiv:2205.09310",
-        year=2022,
-        use="For out-of-distribution detection; scale its softmax before reading probabilities.",
-    )
+    name="logit_norm",
+    title="Logit normalisation",
+    cls=LogitNormLoss,
+    formula="cross-entropy of z / (τ ||z||)",
+    paper="Wei et al., ICML 2022, arXiv:2205.09310",
+    year=2022,
+    use="For out-of-distribution detection; scale its softmax before reading probabilities.",
 )

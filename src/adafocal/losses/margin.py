@@ -9,7 +9,7 @@ from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.targets import class_axis
 
@@ -69,13 +69,11 @@ class MarginSmoothingLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="mbls",
-        title="Margin-based label smoothing",
-        cls=MarginSmoothingLoss,
-        formula="-log p + λ mean_c max(0, max_k z_k - z_c - m)",
-        paper="Liu et al., CVPR 2022, arXiv:2111.15430",
-        year=2022,
-        use="Label smoothing that leaves logits free up to a margin.",
-    )
+    name="mbls",
+    title="Margin-based label smoothing",
+    cls=MarginSmoothingLoss,
+    formula="-log p + λ mean_c max(0, max_k z_k - z_c - m)",
+    paper="Liu et al., CVPR 2022, arXiv:2111.15430",
+    year=2022,
+    use="Label smoothing that leaves logits free up to a margin.",
 )

@@ -11,7 +11,7 @@ from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, 
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, output_dtype
 from adafocal.losses.options import check_ignore_index
 
@@ -167,15 +167,13 @@ class MMCELoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="mmce",
-        title="Cross-entropy + 2 MMCE",
-        cls=MMCELoss,
-        formula="-log p + λ (Σ_ij b_i b_j k(r_i, r_j))^½ over the batch",
-        paper="Kumar et al., ICML 2018",
-        year=2018,
-        use="A calibration penalty trained directly; needs batches large enough to estimate it.",
-        pointwise=False,
-        soft_labels=False,
-    )
+    name="mmce",
+    title="Cross-entropy + 2 MMCE",
+    cls=MMCELoss,
+    formula="-log p + λ (Σ_ij b_i b_j k(r_i, r_j))^½ over the batch",
+    paper="Kumar et al., ICML 2018",
+    year=2018,
+    use="A calibration penalty trained directly; needs batches large enough to estimate it.",
+    pointwise=False,
+    soft_labels=False,
 )

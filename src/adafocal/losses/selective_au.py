@@ -9,7 +9,7 @@ from adafocal._checks import check_choice, check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.edges import equal_width_edges, find_bins
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.confidence import TO_UNIT, confidence_score
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.reduction import sample_weights
@@ -149,14 +149,12 @@ class SelectiveAULoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="selective_au",
-        title="Selective AU",
-        cls=SelectiveAULoss,
-        formula="-α_i log p, α_i = -ln(1 - G(min(c_i, τ))), G the smoothed distribution of confidence",
-        paper="Zhou et al., arXiv:2505.23463v4",
-        year=2025,
-        use="As regularized AURC, with care moved to the unsure samples; call reset when an epoch starts.",
-        pointwise=False,
-    )
+    name="selective_au",
+    title="Selective AU",
+    cls=SelectiveAULoss,
+    formula="-α_i log p, α_i = -ln(1 - G(min(c_i, τ))), G the smoothed distribution of confidence",
+    paper="Zhou et al., arXiv:2505.23463v4",
+    year=2025,
+    use="As regularized AURC, with care moved to the unsure samples; call reset when an epoch starts.",
+    pointwise=False,
 )

@@ -12,7 +12,7 @@ from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
-from adafocal.losses.catalogue import LossSpec, add_loss
+from adafocal.losses.catalogue import add_loss
 from adafocal.losses.modulate import modulate
 from adafocal.losses.targets import soft_target
 from adafocal.topology.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
@@ -250,15 +250,13 @@ class TopologyAwareFocalLoss(ClassificationLoss):
 
 
 add_loss(
-    LossSpec(
-        name="topology_aware_focal",
-        title="Topology-aware focal",
-        cls=TopologyAwareFocalLoss,
-        formula="-(1 - p)^γ log p + λ W(diagram of prediction, diagram of truth)",
-        paper="Demir et al., CVPR workshops 2023, arXiv:2304.12223",
-        year=2023,
-        use="For masks that must have the right pieces, tunnels and cavities; takes CPU time per volume.",
-        pointwise=False,
-        dense=True,
-    )
+    name="topology_aware_focal",
+    title="Topology-aware focal",
+    cls=TopologyAwareFocalLoss,
+    formula="-(1 - p)^γ log p + λ W(diagram of prediction, diagram of truth)",
+    paper="Demir et al., CVPR workshops 2023, arXiv:2304.12223",
+    year=2023,
+    use="For masks that must have the right pieces, tunnels and cavities; takes CPU time per volume.",
+    pointwise=False,
+    dense=True,
 )
