@@ -121,3 +121,19 @@ def test_the_interval_of_a_gap_near_minus_1_ends_there():
     predictions = Predictions(probs=probs, labels=torch.zeros(3).long())
 
     assert streamed(predictions, 3, positive_class=0).overconfidence_interval[0] == -1.0
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.3, 1.0])
+@pytest.mark.parametrize("right", [True, False])
+def test_equal_gaps_in_memory_have_an_interval_of_no_width(confidence, right):
+    probs = torch.tensor([[confidence, 1 - confidence]] * 1000, dtype=torch.float64)
+    predictions = Predictions(probs=probs, labels=torch.full((1000,), 0 if right else 1))
+    low, high = evaluate(predictions, positive_class=0).overconfidence_interval
+
+    assert (low, high) == pytest.approx((confidence - right,) * 2, abs=1e-13)
+
+
+def test_a_probability_that_rounding_takes_above_1_counts_as_1_for_its_class_as_well():
+    predictions = Predictions(probs=torch.tensor([[1.0005, 0.0]] * 3), labels=torch.zeros(3).long())
+
+    assert (evaluate(predictions).classwise_ece, streamed(predictions, 3).classwise_ece) == (0, 0)

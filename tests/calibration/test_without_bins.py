@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adafocal.calibration import (
+    BinStats,
     expected_calibration_error,
     ks_calibration_error,
     overconfidence,
     smooth_calibration_error,
 )
-from adafocal.calibration.smooth import GRID, residuals_on_grid, sums_on_grid
+from adafocal.calibration.smooth import GRID, smoothed_gap, sums_on_grid
 from calibration.strategies import quick, samples
 
 
@@ -157,9 +158,13 @@ def test_a_sample_is_shared_by_the_two_cell_centres_beside_it(confidence, shares
     assert {int(place): sums[place].item() / 2 for place in sums.nonzero()[:, 0]} == pytest.approx(shares)
 
 
-def test_weighted_residuals_are_residuals_times_their_weights():
-    confidence, correct = torch.rand(5, dtype=torch.float64), torch.ones(5)
-    weight = torch.tensor([1.0, 2.0, 0.0, 3.0, 0.5], dtype=torch.float64)
-    weighted = residuals_on_grid(confidence, correct, weight)
+def test_a_cell_of_several_samples_weighs_as_much_as_they_do():
+    cells = BinStats(
+        edges=torch.tensor([0.3, 0.6]),
+        count=torch.tensor([2, 0, 3]),
+        confidence_sum=torch.tensor([0.4, 0.0, 2.4], dtype=torch.float64),
+        correct_sum=torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64),
+    )
+    samples = torch.tensor([0.2, 0.2, 0.8, 0.8, 0.8]), torch.tensor([1, 0, 1, 0, 0])
 
-    torch.testing.assert_close(weighted, sums_on_grid(confidence, (confidence - 1) * weight))
+    assert smoothed_gap(cells).item() == pytest.approx(smooth_calibration_error(*samples).item(), abs=1e-7)

@@ -4,8 +4,9 @@
 ===========================  ==========================================================
 edges.py                     equal-width and equal-mass edges; bins are (a, b]
 bins.py                      BinStats: sums per bin, merged by adding
-grid.py                      sums of constant size for streams, and what follows from them
-stream.py                    evaluate for streams: every number from such sums
+cells.py                     one cell per distinct confidence, and coarser bins joined from cells
+grid.py                      cells of a fixed grid, for streams
+stream.py                    evaluate, in memory and for streams: every number from sums
 errors.py                    expected, root-mean-square and maximum calibration error
 sweep.py                     error in as many bins as keep the accuracy rising
 kolmogorov_smirnov.py        largest drift of summed confidence from summed accuracy
@@ -14,7 +15,7 @@ classwise.py                 one class, every class, several labels per sample
 scores.py                    NLL, Brier score and its parts, over-confidence
 intervals.py                 intervals that cover at their level
 consistency.py               test of "is this model calibrated?"
-summary.py                   evaluate: every number at once
+summary.py                   CalibrationSummary: every number at once
 reliability.py               data of the reliability diagram, with intervals
 smooth_curve.py              the diagram without bins: accuracy as a smooth curve
 top_label.py                 logits or probabilities to (confidence, correct)
@@ -23,6 +24,7 @@ linear.py                    the same from features and a linear head, a chunk a
 """
 
 from adafocal.calibration.bins import BinStats, bin_stats, merge
+from adafocal.calibration.cells import join_cells, joined_equal_mass
 from adafocal.calibration.classwise import (
     classwise_calibration_error,
     multilabel_calibration_error,
@@ -31,20 +33,13 @@ from adafocal.calibration.classwise import (
 from adafocal.calibration.consistency import calibration_test
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
 from adafocal.calibration.errors import binned_error, expected_calibration_error
-from adafocal.calibration.grid import (
-    grid_edges,
-    grid_ks_error,
-    grid_stats,
-    join_cells,
-    joined_equal_mass,
-    joined_sweep,
-)
+from adafocal.calibration.grid import grid_edges, grid_stats
 from adafocal.calibration.intervals import (
     overconfidence_interval,
     rms_calibration_interval,
     rms_interval_from_bins,
 )
-from adafocal.calibration.kolmogorov_smirnov import ks_calibration_error
+from adafocal.calibration.kolmogorov_smirnov import grid_ks_error, ks_calibration_error
 from adafocal.calibration.linear import top_label_from_features
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval
 from adafocal.calibration.scores import (
@@ -56,9 +51,9 @@ from adafocal.calibration.scores import (
 )
 from adafocal.calibration.smooth import smooth_calibration_error
 from adafocal.calibration.smooth_curve import SmoothCurve, smooth_reliability, smooth_reliability_from_bins
-from adafocal.calibration.stream import StreamSums, merge_sums, stream_summary, stream_sums
-from adafocal.calibration.summary import CalibrationSummary, evaluate
-from adafocal.calibration.sweep import sweep_calibration_error, sweep_edges
+from adafocal.calibration.stream import StreamSums, evaluate, merge_sums, stream_summary, stream_sums
+from adafocal.calibration.summary import CalibrationSummary
+from adafocal.calibration.sweep import joined_sweep, sweep_calibration_error, sweep_edges
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 
 __all__ = [

@@ -7,9 +7,9 @@ from torch import Tensor
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import sum_events
-from adafocal.calibration.edges import mass_edges
-from adafocal.calibration.errors import make_edges
+from adafocal.calibration.bins import BinStats
+from adafocal.calibration.cells import distinct_cells, equal_mass_bins
+from adafocal.calibration.errors import debiased_square
 
 CELLS_PER_BIN = 64
 DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more than 8 MiB per tensor for more bins
@@ -58,23 +58,18 @@ def calibration_test(
         predictive models", JMLR 2023, https://arxiv.org/abs/2203.01850 (the debiased square as a test statistic).
     """
     check_integer("n_resamples", n_resamples, minimum=1)
+    check_integer("n_bins", n_bins, minimum=1)
     confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=True)
-    return event_test(confidence, correct, n_bins=n_bins, n_resamples=n_resamples, generator=generator)
+    return cells_test(distinct_cells(confidence, correct), n_bins, n_resamples=n_resamples, generator=generator)
 
 
-def event_test(
-    confidence: Confidence,
-    correct: Correct,
-    *,
-    n_bins: int,
-    n_resamples: int = 999,
-    generator: torch.Generator | None = None,
+def cells_test(
+    cells: BinStats, n_bins: int, *, n_resamples: int = 999, generator: torch.Generator | None = None
 ) -> Scalar:
-    """Give what :func:`calibration_test` gives, without reading values."""
-    make_edges(confidence, n_bins=n_bins, binning="equal_mass")  # its checks are ours
+    """Give what :func:`calibration_test` gives from cells, those of its drawn labels being joined from them."""
     # Every bin edge is also a cell edge, so a bin is a row of cells.
-    cells = sum_events(confidence, correct, mass_edges(confidence, n_bins * CELLS_PER_BIN))
-    rows = (sums.view(n_bins, CELLS_PER_BIN) for sums in (cells.count, cells.confidence_sum, cells.correct_sum))
+    fine = equal_mass_bins(cells, n_bins * CELLS_PER_BIN)
+    rows = (sums.view(n_bins, CELLS_PER_BIN) for sums in (fine.count, fine.confidence_sum, fine.correct_sum))
     return resampled_p_value(*rows, n_resamples=n_resamples, generator=generator)
 
 
@@ -104,11 +99,3 @@ def resampled_p_value(
         drawn = torch.binomial(trials.expand(shape).contiguous(), chance.expand(shape).contiguous(), generator)
         as_large += (square(drawn) >= observed).sum()
     return (as_large + 1).to(confidence) / (n_resamples + 1)
-
-
-def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tensor:
-    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
-    weight = count.to(accuracy) / count.sum()
-    variance = accuracy * (1 - accuracy) / (count - 1).clamp_min(1)
-    squares = torch.where(count > 1, (confidence - accuracy).square() - variance, 0.0)
-    return (weight * squares).sum(dim=-1)

@@ -5,6 +5,7 @@ A bin is (a, b]: a confidence equal to an edge falls in the bin below it, and ze
 Only the ``n_bins - 1`` inner edges are kept; the outer ones are 0 and 1.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,10 +78,21 @@ def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
 
 def mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
     """Give what :func:`equal_mass_edges` gives, without its checks."""
-    n = confidence.numel()
-    cuts = torch.arange(1, n_bins, device=confidence.device, dtype=torch.int64)
-    ranks = (cuts * n + n_bins - 1) // n_bins - 1
-    return confidence.sort().values[ranks]
+    ranks = cut_ranks(confidence.numel(), n_bins, device=confidence.device)
+    return ascending(confidence)[ranks - 1]
+
+
+def ascending(values: Tensor) -> Tensor:
+    """Sort values of shape (N,) without their places, which NumPy does in a third of the time."""
+    if values.device.type != "cpu" or values.dtype == torch.bfloat16:
+        return values.detach().sort().values
+    return torch.from_numpy(np.sort(values.detach().numpy()))
+
+
+def cut_ranks(n: int, n_bins: int, *, device: torch.device) -> Tensor:
+    """Give the ranks ceil(k n / n_bins), from 1, of the last of ``n`` samples in every equal-mass bin but the last."""
+    cuts = torch.arange(1, n_bins, device=device, dtype=torch.int64)
+    return (cuts * n + n_bins - 1) // n_bins
 
 
 def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:

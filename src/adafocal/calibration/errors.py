@@ -4,15 +4,15 @@
 import math
 
 import torch
+from torch import Tensor
 
-from adafocal._checks import check_choice, check_integer
-from adafocal._shapes import Confidence, Correct, InnerEdges, PerBin, Scalar
+from adafocal._checks import check_choice
+from adafocal._shapes import Confidence, Correct, PerBin, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats, check_stats, sum_events
-from adafocal.calibration.edges import equal_width_edges, mass_edges
+from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidValueError
 
-BINNINGS = ("equal_width", "equal_mass")
 NORMS = ("l1", "l2", "max")
 
 
@@ -79,19 +79,7 @@ def event_error(
     confidence: Confidence, correct: Correct, *, n_bins: int, binning: str, norm: str = "l1", debias: bool = False
 ) -> Scalar:
     """Give what :func:`expected_calibration_error` gives, without reading values."""
-    edges = make_edges(confidence, n_bins=n_bins, binning=binning)
-    return error_of_bins(sum_events(confidence, correct, edges), norm=norm, debias=debias)
-
-
-def make_edges(confidence: Confidence, *, n_bins: int, binning: str) -> InnerEdges:
-    """Give the inner edges of shape (n_bins - 1,) of the named binning for these confidences."""
-    check_choice("binning", binning, BINNINGS)
-    if confidence.numel() == 0:
-        raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
-    check_integer("n_bins", n_bins, minimum=1)
-    if binning == "equal_mass":
-        return mass_edges(confidence, n_bins)
-    return equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device)
+    return error_of_bins(sum_binned(confidence, correct, n_bins=n_bins, binning=binning), norm=norm, debias=debias)
 
 
 def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> Scalar:
@@ -129,17 +117,21 @@ def error_of_bins(stats: BinStats, *, norm: str = "l1", debias: bool = False) ->
     if norm == "max":
         error = stats.gap.abs().max()
     elif norm == "l2":
-        squares = _debiased_squares(stats) if debias else stats.gap.square()
-        error = (stats.weight * squares).sum().clamp_min(0).sqrt()
+        plain = (stats.weight * stats.gap.square()).sum()
+        square = debiased_square(stats.accuracy, stats.confidence, stats.count) if debias else plain
+        error = square.clamp_min(0).sqrt()
     else:
         gaps = stats.gap.abs()
         error = (stats.weight * (2 * gaps - _mean_redrawn_gap(stats) if debias else gaps)).sum().clamp_min(0)
     return torch.where(stats.count.sum() > 0, error, torch.nan)
 
 
-def _debiased_squares(stats: BinStats) -> PerBin:
-    variance = stats.accuracy * (1 - stats.accuracy) / (stats.count - 1).clamp_min(1)
-    return torch.where(stats.count > 1, stats.gap.square() - variance, 0.0)
+def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tensor:
+    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
+    weight = count.to(accuracy) / count.sum()
+    variance = accuracy * (1 - accuracy) / (count - 1).clamp_min(1)
+    squares = torch.where(count > 1, (confidence - accuracy).square() - variance, 0.0)
+    return (weight * squares).sum(dim=-1)
 
 
 def _mean_redrawn_gap(stats: BinStats) -> PerBin:

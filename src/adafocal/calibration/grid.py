@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fixed grid of fine cells, dense towards confidence 1: equal-mass bins, sweep and KS from sums of constant size.
+"""A fixed grid of fine cells, dense towards confidence 1: for equal-mass bins, sweep and KS from sums of constant size.
 
 Equal-mass edges depend on all confidences, so they cannot be known while data stream by. Sums over the grid's 4,352
-cells can be kept instead, merged by adding, and joined into bins afterwards. What is computed from joined cells is
-exact for the edges that it reports; those edges miss equal mass by at most the samples of one cell.
+cells can be kept instead, merged by adding, and joined into bins afterwards (``cells.py``). What is computed from
+joined cells is exact for the edges that it reports; those edges miss equal mass by at most the samples of one cell.
 """
 
 from functools import lru_cache
@@ -11,13 +11,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_integer
-from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
-from adafocal._values import check_edges, check_float_dtype, checked_event
-from adafocal.calibration.bins import BinStats, check_stats, sum_bins
+from adafocal._shapes import Confidence, Correct, InnerEdges
+from adafocal._values import check_float_dtype, checked_event
+from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.edges import find_bins
-from adafocal.calibration.sweep import MAX_BINS
-from adafocal.errors import InvalidValueError
 
 OCTAVES = 16
 CELLS_PER_OCTAVE = 256
@@ -69,8 +66,8 @@ def grid_stats(confidence: Confidence, correct: Correct) -> BinStats:
 
     Example:
         >>> stats = grid_stats(torch.tensor([0.4, 0.9]), torch.tensor([True, False]))
-        >>> join_cells(stats, torch.tensor([0.5])).gap
-        tensor([-0.6000,  0.9000], dtype=torch.float64)
+        >>> stats.n_bins, stats.gap.sum()
+        (4352, tensor(0.3000, dtype=torch.float64))
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     return sum_cells(confidence, correct)
@@ -97,138 +94,3 @@ def _cells(confidence: Tensor, edges: Tensor) -> Tensor:
     by_octave = 1023 * CELLS_PER_OCTAVE - 1 - leading
     by_step = N_CELLS - 1 - (distance * 2.0**24).floor().long()
     return torch.where(distance < 0.5**OCTAVES, by_step, by_octave).clamp(0, N_CELLS - 1)
-
-
-def join_cells(stats: BinStats, edges: InnerEdges) -> BinStats:
-    """Join cells into coarser bins.
-
-    Args:
-        stats: Sums over fine cells.
-        edges: Inner edges of shape (n_bins - 1,). A cell counts in the bin that holds its upper edge.
-
-    Returns:
-        The sums per bin: exact where ``edges`` are edges of ``stats``.
-
-    Raises:
-        TypeError: If an argument is of another type.
-        ValueError: If ``stats`` are no sums of events, or ``edges`` fall or leave [0, 1].
-
-    Example:
-        >>> stats = grid_stats(torch.tensor([0.4, 0.9]), torch.tensor([True, False]))
-        >>> join_cells(stats, torch.tensor([0.5])).count
-        tensor([1, 1])
-    """
-    check_stats(stats)
-    check_edges(edges)
-    return joined_cells(stats, edges)
-
-
-def joined_cells(stats: BinStats, edges: InnerEdges) -> BinStats:
-    """Give what :func:`join_cells` gives, without its checks."""
-    upper = torch.cat([stats.edges, stats.edges.new_ones(1)])
-    index = find_bins(upper, edges.to(upper))
-
-    def joined(values: Tensor) -> Tensor:
-        return values.new_zeros(edges.numel() + 1).index_add_(0, index, values)
-
-    return BinStats(edges, joined(stats.count), joined(stats.confidence_sum), joined(stats.correct_sum))
-
-
-def joined_equal_mass(stats: BinStats, n_bins: int) -> BinStats:
-    """Join cells into bins of about equal mass.
-
-    Edge k is the upper edge of the cell that holds the sample of rank ceil(k N / n_bins), so a bin's size differs from
-    that of exact equal-mass bins by at most the samples of one cell at each end.
-
-    Args:
-        stats: Sums over fine cells, with at least one sample.
-        n_bins: Number of bins, at least 1.
-
-    Returns:
-        The sums per bin with the edges used, all edges of ``stats``; some bins may be empty.
-
-    Raises:
-        TypeError: If ``n_bins`` is not an integer.
-        ValueError: If ``n_bins`` is below 1 or there is no sample.
-
-    Example:
-        >>> stats = grid_stats(torch.tensor([0.1, 0.2, 0.8, 0.9]), torch.tensor([False, False, True, True]))
-        >>> joined_equal_mass(stats, n_bins=2).count
-        tensor([2, 2])
-    """
-    check_integer("n_bins", n_bins, minimum=1)
-    _check_samples(stats)
-    return joined_cells(stats, _equal_mass_edges(stats, stats.count.cumsum(0), n_bins))
-
-
-def _equal_mass_edges(stats: BinStats, cumulative: Tensor, n_bins: int) -> Tensor:
-    cuts = torch.arange(1, n_bins, device=cumulative.device)
-    ranks = (cuts * cumulative[-1] + n_bins - 1) // n_bins
-    cell = torch.searchsorted(cumulative, ranks)
-    return torch.cat([stats.edges, stats.edges.new_ones(1)])[cell]
-
-
-def joined_sweep(stats: BinStats) -> BinStats:
-    """Join cells into the most equal-mass bins whose accuracy does not fall with confidence.
-
-    Args:
-        stats: Sums over fine cells, with at least one sample.
-
-    Returns:
-        The sums per bin; one bin where two already fall. Its :func:`~adafocal.calibration.binned_error` is the
-        monotonic-sweep calibration error, with at most one bin per occupied cell and at most 2,000.
-
-    Raises:
-        ValueError: If there is no sample.
-
-    Example:
-        >>> stats = grid_stats(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True]))
-        >>> joined_sweep(stats).count
-        tensor([2, 2])
-
-    Reference:
-        Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, algorithm 1.
-    """
-    _check_samples(stats)
-    cumulative = stats.count.cumsum(0)
-    best = joined_equal_mass(stats, 1)
-    for n_bins in range(2, min(MAX_BINS, int((stats.count > 0).sum())) + 1):
-        finer = joined_cells(stats, _equal_mass_edges(stats, cumulative, n_bins))
-        accuracy = finer.accuracy[finer.count > 0]
-        if bool((accuracy.diff() < 0).any()):
-            break
-        best = finer
-    return best
-
-
-def grid_ks_error(stats: BinStats) -> Scalar:
-    """Give the largest gap between cumulated confidence and cumulated accuracy, at the edges of the cells.
-
-    Formula: ``max_k |sum over the first k cells of (confidence - correct)| / N``.
-
-    Args:
-        stats: Sums over fine cells.
-
-    Returns:
-        A scalar in [0, 1], a fraction; lower is better. At most the exact KS calibration error, and below it by at most
-        the share of the samples in one cell. NaN when there is no sample.
-
-    Example:
-        >>> grid_ks_error(grid_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False])))
-        tensor(0.3000, dtype=torch.float64)
-
-    Reference:
-        Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
-        ICLR 2021, https://arxiv.org/abs/2006.12800, section 3.
-    """
-    check_stats(stats)
-    n = stats.count.sum()
-    largest = (stats.confidence_sum - stats.correct_sum).cumsum(0).abs().max()
-    return torch.where(n > 0, largest / n.clamp_min(1), torch.nan)
-
-
-def _check_samples(stats: BinStats) -> None:
-    check_stats(stats)
-    if int(stats.count.sum()) == 0:
-        raise InvalidValueError("`stats` must hold at least one sample, got 0.")

@@ -5,7 +5,6 @@ Only what held in the simulation is offered: see docs/measuring.md. There is no 
 sampling distribution near 0 depends on how the gaps are spread over the bins, which the data cannot tell.
 """
 
-import math
 from collections.abc import Callable
 from statistics import NormalDist
 
@@ -16,9 +15,10 @@ from adafocal._checks import check_number
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats, check_stats, sum_events
-from adafocal.calibration.consistency import debiased_square, resampled_p_value
-from adafocal.calibration.errors import make_edges
+from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.cells import sum_binned
+from adafocal.calibration.consistency import resampled_p_value
+from adafocal.calibration.errors import debiased_square
 from adafocal.errors import InvalidValueError
 
 N_RESAMPLES = 999
@@ -77,8 +77,7 @@ def rms_calibration_interval(
     Differs from the paper: the combination is ours; its coverage is simulated in docs/measuring.md, not proved.
     """
     confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=True)
-    edges = make_edges(confidence, n_bins=n_bins, binning="equal_mass")
-    return rms_interval(sum_events(confidence, correct, edges), level=level)
+    return rms_interval(sum_binned(confidence, correct, n_bins=n_bins, binning="equal_mass"), level=level)
 
 
 def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
@@ -233,14 +232,14 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
     confidence, correct = checked_event(confidence, correct, empty=True)
     if confidence.numel() == 0:
         raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
-    return mean_interval(confidence, correct, level=level)
-
-
-def mean_interval(confidence: Confidence, correct: Correct, *, level: float) -> tuple[Scalar, Scalar]:
-    """Give what :func:`overconfidence_interval` gives, without its checks."""
     wide = wide_dtype(confidence.device)
     gap = confidence.to(wide) - correct.to(wide)
-    if gap.numel() == 1:
-        return gap.new_tensor(-1.0), gap.new_tensor(1.0)
-    half = NormalDist().inv_cdf(0.5 + level / 2) * gap.std() / math.sqrt(gap.numel())
-    return (gap.mean() - half).clamp_min(-1), (gap.mean() + half).clamp_max(1)
+    return mean_interval(gap.mean(), (gap - gap.mean()).square().sum(), len(gap), level=level)
+
+
+def mean_interval(mean: Tensor, squares: Tensor, n: int, *, level: float) -> tuple[Scalar, Scalar]:
+    """Give the interval of the mean of n gaps in [-1, 1], from their summed squared distance to it."""
+    if n == 1:
+        return mean.new_tensor(-1.0), mean.new_tensor(1.0)
+    half = NormalDist().inv_cdf(0.5 + level / 2) * (squares / (n - 1) / n).sqrt()
+    return (mean - half).clamp_min(-1), (mean + half).clamp_max(1)

@@ -3,9 +3,10 @@
 
 import torch
 
-from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
+from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.cells import distinct_cells
 
 
 def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
@@ -37,13 +38,36 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
         ICLR 2021, https://arxiv.org/abs/2006.12800 (the KS error).
     """
     confidence, correct = checked_event(confidence, correct)
-    return largest_drift(confidence, correct)
+    return largest_drift(distinct_cells(confidence, correct))
 
 
-def largest_drift(confidence: Confidence, correct: Correct) -> Scalar:
-    """Give what :func:`ks_calibration_error` gives, without its checks."""
-    values, order = confidence.sort()
-    wide = wide_dtype(confidence.device)
-    drift = (values.to(wide) - correct[order].to(wide)).cumsum(0) / confidence.numel()
-    last_of_equals = torch.cat([values[1:] != values[:-1], torch.ones_like(values[:1], dtype=torch.bool)])
-    return torch.where(last_of_equals, drift, 0.0).abs().max()
+def grid_ks_error(stats: BinStats) -> Scalar:
+    """Give the largest gap between cumulated confidence and cumulated accuracy, at the edges of the cells.
+
+    Formula: ``max_k |sum over the first k cells of (confidence - correct)| / N``.
+
+    Args:
+        stats: Sums over fine cells.
+
+    Returns:
+        A scalar in [0, 1], a fraction; lower is better. At most the exact KS calibration error, and below it by at most
+        the share of the samples in one cell. NaN when there is no sample.
+
+    Example:
+        >>> from adafocal.calibration import grid_stats
+        >>> grid_ks_error(grid_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False])))
+        tensor(0.3000, dtype=torch.float64)
+
+    Reference:
+        Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
+        ICLR 2021, https://arxiv.org/abs/2006.12800, section 3.
+    """
+    check_stats(stats)
+    return largest_drift(stats)
+
+
+def largest_drift(cells: BinStats) -> Scalar:
+    """Give what :func:`grid_ks_error` gives, without its checks."""
+    n = cells.count.sum()
+    largest = (cells.confidence_sum - cells.correct_sum).cumsum(0).abs().max()
+    return torch.where(n > 0, largest / n.clamp_min(1), torch.nan)

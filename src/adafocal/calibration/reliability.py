@@ -9,8 +9,8 @@ import torch
 from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
 from adafocal._values import checked_event, checked_shares
-from adafocal.calibration.bins import BinStats, check_stats, sum_events
-from adafocal.calibration.errors import make_edges
+from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidValueError
 
 
@@ -69,8 +69,7 @@ def reliability_data(
         Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927 (the interval).
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
-    edges = make_edges(confidence, n_bins=n_bins, binning=binning)
-    return reliability_from_bins(sum_events(confidence, correct, edges), level=level)
+    return reliability_from_bins(sum_binned(confidence, correct, n_bins=n_bins, binning=binning), level=level)
 
 
 def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> ReliabilityData:

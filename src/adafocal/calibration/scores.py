@@ -9,9 +9,8 @@ from torch import Tensor
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, Scalar
 from adafocal._values import check_class_indices, check_log_distributions, check_prob_matrix, checked_event
-from adafocal.calibration.bins import sum_events
+from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.classwise import class_event
-from adafocal.calibration.errors import make_edges
 from adafocal.errors import InvalidValueError
 
 
@@ -159,7 +158,7 @@ def split_score(
     calibration, refinement, uncertainty = score.new_zeros(3).unbind()
     for index in range(probs.shape[1]):
         confidence, happened = class_event(probs, labels, index)
-        stats = sum_events(confidence, happened, make_edges(confidence, n_bins=n_bins, binning=binning))
+        stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning)
         frequency = stats.correct_sum.sum() / stats.count.sum()
         calibration = calibration + (stats.weight * stats.gap.square()).sum()
         refinement = refinement + (stats.weight * stats.accuracy * (1 - stats.accuracy)).sum()

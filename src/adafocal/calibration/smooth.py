@@ -6,9 +6,10 @@ import math
 import torch
 from torch import Tensor
 
-from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
+from adafocal.calibration.bins import BinStats
+from adafocal.calibration.cells import single_cells
 
 GRID = 16384  # sixteen points per smallest bandwidth
 SMALLEST_BANDWIDTH = 1e-3
@@ -51,27 +52,22 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     0.5, so values differ by up to 0.002 from 500 samples on.
     """
     confidence, correct = checked_event(confidence, correct)
-    return smoothed_gap(confidence, correct)
+    return smoothed_gap(single_cells(confidence, correct))
 
 
-def smoothed_gap(confidence: Confidence, correct: Correct) -> Scalar:
-    """Give what :func:`smooth_calibration_error` gives, without its checks."""
-    return smooth_error(residuals_on_grid(confidence, correct) / confidence.numel())
-
-
-def residuals_on_grid(confidence: Confidence, correct: Correct, weight: Confidence | None = None) -> Tensor:
-    """Sum ``confidence - correct`` on ``GRID`` cell centres, each sample shared by its two neighbours."""
-    wide = wide_dtype(confidence.device)
-    residual = confidence.to(wide) - correct.to(wide)
-    return sums_on_grid(confidence, residual if weight is None else residual * weight)
+def smoothed_gap(cells: BinStats) -> Scalar:
+    """Give the smooth calibration error of at least one sample, each cell's samples at their mean."""
+    residuals = sums_on_grid(cells.confidence, cells.confidence_sum - cells.correct_sum)
+    return smooth_error(residuals / cells.count.sum())
 
 
 def sums_on_grid(confidence: Confidence, values: Tensor) -> Tensor:
     """Sum values of the wide dtype on ``GRID`` cell centres, each sample shared by its two neighbours."""
-    position = (confidence.to(values) * GRID - 0.5).clamp(0, GRID - 1)
-    left = position.long().clamp_max(GRID - 2)
-    share, sums = position - left, torch.zeros(GRID, dtype=values.dtype, device=values.device)
-    return sums.index_add_(0, left, values * (1 - share)).index_add_(0, left + 1, values * share)
+    position = confidence.to(values).mul(GRID).sub_(0.5).clamp_(0, GRID - 1)
+    left = position.int().clamp_max_(GRID - 2)
+    to_right = position.sub_(left).mul_(values)
+    sums = torch.zeros(GRID, dtype=values.dtype, device=values.device)
+    return sums.index_add_(0, left, values - to_right).index_add_(0, left + 1, to_right)
 
 
 def smooth_error(residuals: Tensor) -> Scalar:

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer, check_number
-from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats, check_stats
-from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smooth_error, sums_on_grid
-from adafocal.errors import InvalidValueError
+from adafocal.calibration.bins import BinStats
+from adafocal.calibration.cells import check_samples, single_cells
+from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smoothed_gap, sums_on_grid
 
 LARGEST_BANDWIDTH = 0.05
 
@@ -73,9 +72,8 @@ def smooth_reliability(
         diagram is drawn for.
     """
     confidence, correct = checked_event(confidence, correct)
-    confidence = confidence.detach()  # the bandwidth becomes a number
-    wide = wide_dtype(confidence.device)
-    return _smoothed(confidence, torch.ones_like(confidence, dtype=wide), correct.to(wide), n_points, min_support)
+    # Detached, because the bandwidth becomes a number.
+    return _smoothed(single_cells(confidence.detach(), correct), n_points, min_support)
 
 
 def smooth_reliability_from_bins(stats: BinStats, *, n_points: int = 200, min_support: float = 10.0) -> SmoothCurve:
@@ -98,26 +96,23 @@ def smooth_reliability_from_bins(stats: BinStats, *, n_points: int = 200, min_su
         >>> smooth_reliability_from_bins(cells).bandwidth
         0.05
     """
-    check_stats(stats)
-    held = stats.count > 0
-    if not bool(held.any()):
-        raise InvalidValueError("`stats` must hold at least one sample, got 0.")
-    wide = stats.confidence_sum.dtype
-    return _smoothed(stats.confidence[held], stats.count[held].to(wide), stats.correct_sum[held], n_points, min_support)
+    check_samples(stats)
+    return _smoothed(stats, n_points, min_support)
 
 
-def _smoothed(confidence: Tensor, count: Tensor, correct: Tensor, n_points: int, min_support: float) -> SmoothCurve:
+def _smoothed(cells: BinStats, n_points: int, min_support: float) -> SmoothCurve:
     check_integer("n_points", n_points, minimum=2)
     check_number("min_support", min_support, low=0.0, open_low=True)
-    residuals = sums_on_grid(confidence, confidence.to(count) * count - correct.to(count)) / count.sum()
-    bandwidth = min(LARGEST_BANDWIDTH, max(SMALLEST_BANDWIDTH, float(smooth_error(residuals))))
+    bandwidth = min(LARGEST_BANDWIDTH, max(SMALLEST_BANDWIDTH, float(smoothed_gap(cells))))
+    confidence, count = cells.confidence, cells.count.to(cells.confidence_sum)
     place = torch.linspace(0, GRID - 1, n_points, dtype=torch.float64, device=count.device).round().long()
     points = ((place + 0.5) / GRID).to(count)
     # Both are even around 0 and 1, as reflection demands: the kernel is a factor on their cosine series.
-    of_count, of_correct = (_spread(sums_on_grid(confidence, v), bandwidth)[place] for v in (count, correct.to(count)))
+    of_count, of_correct = (_spread(sums_on_grid(confidence, v), bandwidth)[place] for v in (count, cells.correct_sum))
     support = 2 * math.sqrt(math.pi) * bandwidth * GRID * of_count
     half = 0.5 / (n_points - 1)
-    held = (support >= min_support) & (points >= confidence.min() - half) & (points <= confidence.max() + half)
+    lowest, highest = confidence[cells.count > 0].aminmax()
+    held = (support >= min_support) & (points >= lowest - half) & (points <= highest + half)
     accuracy = (of_correct[held] / of_count[held]).clamp(0.0, 1.0)
     return SmoothCurve(points[held], accuracy, support[held], bandwidth)
 

@@ -1,31 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of :func:`~adafocal.calibration.evaluate` from sums that do not grow with the data."""
+"""Every number at once, of data in memory and of streams: all but the Brier score's parts follow from sums."""
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._checks import check_integer
-from adafocal._dtypes import at_least_float32
+from adafocal._dtypes import at_least_float32, wide_dtype
+from adafocal._shapes import Confidence, Correct
 from adafocal._values import check_predictions
 from adafocal.calibration.bins import BinStats, merge, sum_bins
+from adafocal.calibration.cells import distinct_cells, equal_mass_bins
 from adafocal.calibration.classwise import check_positive_class
-from adafocal.calibration.consistency import CELLS_PER_BIN, resampled_p_value
+from adafocal.calibration.consistency import cells_test
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.errors import error_of_bins
-from adafocal.calibration.grid import grid_ks_error, joined_equal_mass, joined_sweep, sum_cells
-from adafocal.calibration.intervals import N_RESAMPLES, rms_interval
+from adafocal.calibration.grid import sum_cells
+from adafocal.calibration.intervals import mean_interval, rms_interval
+from adafocal.calibration.kolmogorov_smirnov import largest_drift
 from adafocal.calibration.reliability import score_interval
-from adafocal.calibration.smooth import residuals_on_grid, smooth_error
-from adafocal.calibration.summary import LEVEL, CalibrationSummary
+from adafocal.calibration.scores import split_score
+from adafocal.calibration.smooth import smoothed_gap
+from adafocal.calibration.summary import CalibrationSummary
+from adafocal.calibration.sweep import joined_sweep, rising_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
 
+LEVEL = 0.95
 # Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
 IN_CACHE = 1 << 16
 
@@ -46,6 +52,38 @@ class StreamSums:
     bins: BinStats
     class_gaps: Tensor
     totals: Tensor
+
+
+def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> CalibrationSummary:
+    """Measure accuracy, proper scores and calibration of predictions.
+
+    The calibrated event is that the top label is right, except for ``classwise_ece`` and the parts of the Brier score,
+    where it is that the label is each class in turn.
+
+    Args:
+        predictions: Probabilities or logits with the labels.
+        n_bins: Number of bins of every binned error but the sweep's.
+        positive_class: Calibrate the event that the label is this class, in place of "the top label is right"; all but
+            ``accuracy`` that speak of the top label then speak of it.
+
+    Returns:
+        The summary, plain numbers.
+
+    Raises:
+        TypeError: If ``n_bins`` or ``positive_class`` is not an integer.
+        ValueError: If ``n_bins`` is below 1, or there is no class ``positive_class``.
+
+    Example:
+        >>> probs, labels = torch.tensor([[0.9, 0.1], [0.2, 0.8]]), torch.tensor([0, 0])
+        >>> summary = evaluate(Predictions(probs=probs, labels=labels))
+        >>> summary.accuracy, round(summary.overconfidence, 4)
+        (0.5, 0.35)
+    """
+    sums = _sums(predictions, n_bins, positive_class, distinct_cells)
+    # At most one bin per sample where every sample can be told apart.
+    summary = _summary(sums, rising_bins(sums.cells, most=predictions.n), _spread(sums.cells))
+    parts = split_score(predictions.probs, predictions.labels, n_bins=n_bins)
+    return replace(summary, brier_calibration=float(parts.calibration), brier_refinement=float(parts.refinement))
 
 
 def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> StreamSums:
@@ -69,6 +107,15 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
         >>> summary.n, summary.accuracy, round(summary.overconfidence, 4)
         (4, 0.5, 0.35)
     """
+    return _sums(predictions, n_bins, positive_class, sum_cells)
+
+
+def _sums(
+    predictions: Predictions,
+    n_bins: int,
+    positive_class: int | None,
+    make_cells: Callable[[Confidence, Correct], BinStats],
+) -> StreamSums:
     check_predictions("predictions", predictions)
     check_integer("n_bins", n_bins, minimum=1)
     labels = predictions.labels
@@ -76,22 +123,23 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
     probs = predictions.probs.t().contiguous()
     top, of_label = probs.amax(dim=0), probs.gather(0, labels[None])[0]
     # Equal probabilities are rare, and only they need to know which class comes first.
-    tied = np.count_nonzero(probs.numpy() == top.numpy()) > len(top)
+    tied = int((probs == top).sum()) > len(top)
     right = predictions.correct if tied else of_label == top
     confidence, happened = top, right
     if positive_class is not None:
         check_positive_class(positive_class, len(probs))
         confidence, happened = probs[positive_class], labels == positive_class
-    nll = -of_label.double().log() if predictions.logits is None else _nll_from_logits(predictions.logits, labels)
+    logits, wide = predictions.logits, wide_dtype(probs.device)
+    nll = -of_label.log() if logits is None else F.cross_entropy(at_least_float32(logits), labels, reduction="none")
     confidence = confidence.clamp(max=1.0)
     gaps_per_class, squares = _class_sums(probs, of_label, labels, n_bins)
-    gaps = (confidence.double() - happened.double()).square().sum()
-    edges = equal_width_edges(n_bins, dtype=probs.dtype)
+    gaps = (confidence.to(wide) - happened.to(wide)).square().sum()
+    edges = equal_width_edges(n_bins, dtype=probs.dtype, device=probs.device)
     return StreamSums(
-        cells=sum_cells(confidence, happened),
+        cells=make_cells(confidence, happened),
         bins=sum_bins(confidence, happened, edges, assign_equal_width_bins(confidence, n_bins)),
         class_gaps=gaps_per_class,
-        totals=torch.stack([right.sum().double(), nll.sum(dtype=torch.float64), squares, gaps]),
+        totals=torch.stack([right.sum().to(wide), nll.sum(dtype=wide), squares, gaps]),
     )
 
 
@@ -155,34 +203,54 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
     _check_sums("sums", sums)
     if int(sums.bins.count.sum()) == 0:
         raise InvalidValueError("`sums` must hold at least one sample, got 0.")
-    n, (right, nll, squares, square_gaps) = int(sums.bins.count.sum()), sums.totals.tolist()
-    overconfidence = float(sums.bins.confidence_sum.sum() - sums.bins.correct_sum.sum()) / n
-    equal_mass = joined_equal_mass(sums.cells, sums.bins.n_bins)
-    return CalibrationSummary(
-        n=n,
-        n_classes=len(sums.class_gaps),
-        n_bins=sums.bins.n_bins,
-        accuracy=right / n,
-        accuracy_interval=_ends(score_interval(sums.totals[:1] / n, torch.tensor([n]), level=LEVEL)),
-        nll=nll / n,
-        brier=squares / n,
-        brier_calibration=math.nan,
-        brier_refinement=math.nan,
-        overconfidence=overconfidence,
-        overconfidence_interval=_mean_interval(overconfidence, square_gaps, n),
-        ece=float(error_of_bins(sums.bins)),
-        ece_equal_mass=float(error_of_bins(equal_mass)),
-        ece_debiased=float(error_of_bins(equal_mass, debias=True)),
-        ece_sweep=float(error_of_bins(joined_sweep(sums.cells))),
-        mce=float(error_of_bins(sums.bins, norm="max")),
-        rms=float(error_of_bins(equal_mass, norm="l2")),
-        rms_debiased=float(error_of_bins(equal_mass, norm="l2", debias=True)),
-        rms_interval=_ends(rms_interval(equal_mass, level=LEVEL)),
-        p_calibrated=_p_value(sums.cells, sums.bins.n_bins),
-        ks=float(grid_ks_error(sums.cells)),
-        smooth_ece=_smooth_ece(sums.cells),
-        classwise_ece=float(sums.class_gaps.abs().sum(dim=1).mean()) / n,
-    )
+    n, gap = sums.cells.count.sum(), _mean_gap(sums.cells)
+    return _summary(sums, joined_sweep(sums.cells), (sums.totals[3] - n * gap.square()).clamp_min(0))
+
+
+def _mean_gap(cells: BinStats) -> Tensor:
+    return (cells.confidence_sum.sum() - cells.correct_sum.sum()) / cells.count.sum()
+
+
+def _spread(cells: BinStats) -> Tensor:
+    """Sum the squared distances of the gaps to their mean where each cell holds one confidence.
+
+    A sum of squares less the square of a sum loses a spread that is small against the mean gap; this loses none.
+    """
+    from_mean, wrong = cells.confidence - _mean_gap(cells), cells.count - cells.correct_sum
+    return (cells.correct_sum * (from_mean - 1).square() + wrong * from_mean.square()).sum()
+
+
+def _summary(sums: StreamSums, sweep: BinStats, spread: Tensor) -> CalibrationSummary:
+    n, n_bins, overconfidence = int(sums.bins.count.sum()), sums.bins.n_bins, _mean_gap(sums.bins)
+    right, nll, squares, _ = sums.totals / n
+    equal_mass = equal_mass_bins(sums.cells, n_bins)
+    numbers = {
+        "accuracy": right,
+        "nll": nll,
+        "brier": squares,
+        "brier_calibration": math.nan,
+        "brier_refinement": math.nan,
+        "overconfidence": overconfidence,
+        "ece": error_of_bins(sums.bins),
+        "ece_equal_mass": error_of_bins(equal_mass),
+        "ece_debiased": error_of_bins(equal_mass, debias=True),
+        "ece_sweep": error_of_bins(sweep),
+        "mce": error_of_bins(sums.bins, norm="max"),
+        "rms": error_of_bins(equal_mass, norm="l2"),
+        "rms_debiased": error_of_bins(equal_mass, norm="l2", debias=True),
+        "p_calibrated": cells_test(sums.cells, n_bins),
+        "ks": largest_drift(sums.cells),
+        "smooth_ece": smoothed_gap(sums.cells),
+        "classwise_ece": sums.class_gaps.abs().sum(dim=1).mean() / n,
+    }
+    intervals = {
+        "accuracy_interval": score_interval(right[None], sums.bins.count.sum()[None], level=LEVEL),
+        "overconfidence_interval": mean_interval(overconfidence, spread, n, level=LEVEL),
+        "rms_interval": rms_interval(equal_mass, level=LEVEL),
+    }
+    values: dict[str, Any] = {name: float(number) for name, number in numbers.items()}
+    values |= {name: (float(low), float(high)) for name, (low, high) in intervals.items()}
+    return CalibrationSummary(n=n, n_classes=len(sums.class_gaps), n_bins=n_bins, **values)
 
 
 def _check_sums(name: str, sums: StreamSums) -> None:
@@ -190,49 +258,18 @@ def _check_sums(name: str, sums: StreamSums) -> None:
         raise InvalidTypeError(f"`{name}` must be StreamSums, got {type(sums).__name__}: use stream_sums.")
 
 
-def _ends(interval: tuple[Tensor, Tensor]) -> tuple[float, float]:
-    return float(interval[0]), float(interval[1])
-
-
-def _mean_interval(mean: float, squares: float, n: int) -> tuple[float, float]:
-    """Give the interval of ``overconfidence_interval`` from sums."""
-    if n == 1:
-        return -1.0, 1.0
-    sd = math.sqrt(max(0.0, squares - n * mean * mean) / (n - 1))
-    half = NormalDist().inv_cdf(0.5 + LEVEL / 2) * sd / math.sqrt(n)
-    return max(-1.0, mean - half), min(1.0, mean + half)
-
-
-def _p_value(cells: BinStats, n_bins: int) -> float:
-    """Give the p-value of ``calibration_test``, whose finer cells are here joined cells of the grid."""
-    fine = joined_equal_mass(cells, n_bins * CELLS_PER_BIN)
-    rows = (part.view(n_bins, CELLS_PER_BIN) for part in (fine.count, fine.confidence_sum, fine.correct_sum))
-    return float(resampled_p_value(*rows, n_resamples=N_RESAMPLES))
-
-
-def _smooth_ece(cells: BinStats) -> float:
-    held = cells.count > 0
-    confidence, share = cells.confidence[held], cells.count[held] / cells.count.sum()
-    # One sample per cell stands for all: its residual is theirs, mean by mean, times their share.
-    return float(smooth_error(residuals_on_grid(confidence, cells.accuracy[held], share)))
-
-
-def _nll_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(at_least_float32(logits), labels, reduction="none")
-
-
 def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
     """Give the gaps per class and bin, and the squared distance to the one-hot label, of probabilities (C, N)."""
-    n_classes, n = probs.shape
+    (n_classes, n), device, dtype = probs.shape, probs.device, wide_dtype(probs.device)
     happened = torch.bincount(assign_equal_width_bins(of_label, n_bins) + n_bins * labels, minlength=n_bins * n_classes)
     # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.
-    turn = (torch.arange(n, dtype=torch.int32) & 3) * n_bins
-    expected, squares = [], (1 - 2 * of_label.double()).sum()
+    turn = (torch.arange(n, dtype=torch.int32, device=device) & 3) * n_bins
+    expected, squares = [], (1 - 2 * of_label.to(dtype)).sum()
     for classes in torch.split(probs, max(1, IN_CACHE // n)):
-        wide = classes.double().view(-1)
-        first = 4 * n_bins * torch.arange(len(classes), dtype=torch.int32)
-        place = assign_equal_width_bins(classes, n_bins).int().add_(turn).add_(first[:, None])
-        expected.append(torch.bincount(place.view(-1), wide, 4 * n_bins * len(classes)))
+        wide = classes.to(dtype).view(-1)
         squares += wide.dot(wide)
+        first = 4 * n_bins * torch.arange(len(classes), dtype=torch.int32, device=device)
+        place = assign_equal_width_bins(classes, n_bins).int().add_(turn).add_(first[:, None])
+        expected.append(torch.bincount(place.view(-1), wide.clamp(max=1.0), 4 * n_bins * len(classes)))
     gaps = torch.cat(expected).view(n_classes, 4, n_bins).sum(dim=1) - happened.view(n_classes, n_bins)
     return gaps, squares

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice
-from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import sum_events
-from adafocal.calibration.errors import NORMS, error_of_bins, make_edges
+from adafocal.calibration.bins import BinStats
+from adafocal.calibration.cells import check_samples, distinct_cells, equal_mass_bins, equal_mass_cells
+from adafocal.calibration.errors import NORMS, error_of_bins
 
 MAX_BINS = 2_000
 
@@ -47,12 +47,7 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
     """
     check_choice("norm", norm, NORMS)
     confidence, correct = checked_event(confidence, correct, empty=True)
-    return sweep_error(confidence, correct, norm=norm)
-
-
-def sweep_error(confidence: Confidence, correct: Correct, *, norm: str = "l1") -> Scalar:
-    """Give what :func:`sweep_calibration_error` gives, without reading values."""
-    return error_of_bins(sum_events(confidence, correct, rising_edges(confidence, correct)), norm=norm)
+    return error_of_bins(rising_bins(distinct_cells(confidence, correct), most=len(confidence)), norm=norm)
 
 
 def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
@@ -81,36 +76,55 @@ def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
         https://arxiv.org/abs/2012.08668, algorithm 1.
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
-    return rising_edges(confidence, correct)
+    return rising_bins(distinct_cells(confidence, correct), most=len(confidence)).edges
 
 
-def rising_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
-    """Give what :func:`sweep_edges` gives, without reading values."""
-    make_edges(confidence, n_bins=1, binning="equal_mass")  # its checks are ours
-    n = confidence.numel()
-    values, order = confidence.sort()
-    happened = correct[order].to(wide_dtype(confidence.device)).cumsum(0)
-    # Where the run of equal confidences that holds each sample ends: cuts are moved there.
-    run_end = torch.searchsorted(values, values, right=True)
-    most = min(n, MAX_BINS)
-    if _rises(run_end, happened):
-        n_bins = most  # already true of single confidences, so of every coarser cut: spare the search its steps
+def joined_sweep(stats: BinStats) -> BinStats:
+    """Join cells into the most equal-mass bins whose accuracy does not fall with confidence.
+
+    Args:
+        stats: Sums over fine cells, with at least one sample.
+
+    Returns:
+        The sums per bin; one bin where two already fall. Its :func:`~adafocal.calibration.binned_error` is the
+        monotonic-sweep calibration error, with at most one bin per occupied cell and at most 2,000.
+
+    Raises:
+        ValueError: If there is no sample.
+
+    Example:
+        >>> from adafocal.calibration import grid_stats
+        >>> stats = grid_stats(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True]))
+        >>> joined_sweep(stats).count
+        tensor([2, 2])
+
+    Reference:
+        Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
+        https://arxiv.org/abs/2012.08668, algorithm 1.
+    """
+    check_samples(stats)
+    return rising_bins(stats, most=int((stats.count > 0).sum()))
+
+
+def rising_bins(cells: BinStats, *, most: int) -> BinStats:
+    """Join cells into the most equal-mass bins whose accuracy does not fall, at most ``most`` and 2,000 of them.
+
+    Args:
+        cells: Sums over fine cells, with at least one sample.
+        most: Samples of data in memory; of a grid, whose cells hold samples that cannot be told apart, occupied cells.
+    """
+    cumulative, happened = cells.count.cumsum(0), cells.correct_sum.cumsum(0)
+    most, n_bins = min(most, MAX_BINS), 1
+    if _rises(torch.arange(cells.n_bins, device=cumulative.device), cumulative, happened):
+        n_bins = most  # already true of single cells, so of every coarser cut: spare the search its steps
     else:
-        n_bins = 1
-        while n_bins < most and _rises(run_end[_ranks(n, n_bins + 1, run_end)], happened):
+        while n_bins < most and _rises(equal_mass_cells(cumulative, n_bins + 1), cumulative, happened):
             n_bins += 1
-    return values[_ranks(n, n_bins, run_end)]
+    return equal_mass_bins(cells, n_bins)
 
 
-def _ranks(n: int, n_bins: int, like: Tensor) -> Tensor:
-    cuts = torch.arange(1, n_bins, device=like.device, dtype=torch.int64)
-    return (cuts * n + n_bins - 1) // n_bins - 1
-
-
-def _rises(cuts: Tensor, happened: Tensor) -> bool:
-    """Say whether accuracy never falls from one non-empty bin to the next, for bins that end before each cut."""
-    ends = torch.cat([cuts, cuts.new_tensor([len(happened)])])
-    count = torch.diff(ends, prepend=ends.new_zeros(1))
-    total = torch.diff(happened[ends - 1], prepend=happened.new_zeros(1))
+def _rises(last: Tensor, cumulative: Tensor, happened: Tensor) -> bool:
+    """Say whether accuracy never falls from one non-empty bin to the next, for bins that end with each cell."""
+    count, total = (torch.cat([sums[:1] * 0, sums[last], sums[-1:]]).diff() for sums in (cumulative, happened))
     accuracy = (total / count)[count > 0]
     return bool((accuracy[1:] >= accuracy[:-1]).all())

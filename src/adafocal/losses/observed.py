@@ -7,8 +7,9 @@ from torch import Tensor
 from adafocal._ranks import over_ranks
 from adafocal._shapes import Confidence, Correct
 from adafocal.calibration.bins import BinStats, bin_stats, merge, stats_over_ranks
+from adafocal.calibration.cells import joined_equal_mass
 from adafocal.calibration.edges import equal_mass_edges
-from adafocal.calibration.grid import grid_stats, joined_equal_mass
+from adafocal.calibration.grid import grid_stats
 
 
 class Observed:

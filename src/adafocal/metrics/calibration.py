@@ -7,9 +7,10 @@ from torch import Tensor
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Labels, Logits, Scalar
 from adafocal.calibration.bins import BinStats, sum_bins
+from adafocal.calibration.cells import BINNINGS, joined_equal_mass
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
-from adafocal.calibration.errors import BINNINGS, NORMS, error_of_bins
-from adafocal.calibration.grid import N_CELLS, grid_edges, joined_equal_mass, sum_cells
+from adafocal.calibration.errors import NORMS, error_of_bins
+from adafocal.calibration.grid import N_CELLS, grid_edges, sum_cells
 from adafocal.errors import InvalidValueError
 from adafocal.metrics.inputs import check_settings, counted_samples, counted_top_label
 from adafocal.metrics.sums import SumMetric

@@ -14,9 +14,8 @@ from adafocal._checks import check_choice, check_integer, require
 from adafocal._shapes import Confidence, Correct, ProbMatrix
 from adafocal._text import shown
 from adafocal._values import check_predictions
-from adafocal.calibration.bins import sum_events
+from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.edges import find_bins
-from adafocal.calibration.errors import make_edges
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
@@ -188,10 +187,9 @@ def fit_histogram(
     """
 
     def fit(probs: Confidence, happened: Correct) -> tuple[Tensor, Tensor]:
-        edges = make_edges(probs.double(), n_bins=n_bins, binning=binning)
-        stats = sum_events(probs.double(), happened, edges)
-        outer = torch.cat([edges.new_zeros(1), edges, edges.new_ones(1)])
-        return edges, torch.where(stats.count > 0, stats.accuracy, 0.5 * (outer[:-1] + outer[1:]))
+        stats = sum_binned(probs.double(), happened, n_bins=n_bins, binning=binning)
+        outer = torch.cat([stats.edges.new_zeros(1), stats.edges, stats.edges.new_ones(1)])
+        return stats.edges, torch.where(stats.count > 0, stats.accuracy, 0.5 * (outer[:-1] + outer[1:]))
 
     return _fit("histogram", predictions, event, fit)
 
