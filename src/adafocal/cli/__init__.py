@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with status 1. ``--debug``, anywhere in the line, shows the traceback of either. A process that is interrupted or
     terminated cleans up, says how to go on, and ends with 130 or 143, as shells and schedulers expect.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = DEBUG in arguments
-    arguments = [argument for argument in arguments if argument != DEBUG]
+    flags = argparse.ArgumentParser(prog="adafocal", usage=USAGE, add_help=False, allow_abbrev=False)
+    flags.add_argument(DEBUG, action="store_true")
+    options, arguments = flags.parse_known_args(arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"adafocal {command}: {STOPPED[number]}; {hint}.", file=sys.stderr)
         return 128 + number
     except Exception as error:
-        if debug:
+        if options.debug:
             traceback.print_exc()
         sentence = _sentence(error)
         print(f"adafocal {command}: {printable(sentence or _notice(error), longest=LONGEST)}", file=sys.stderr)
@@ -136,6 +136,7 @@ def _help() -> str:
     lines += [f"  {name:<10} {help_line}" for name, help_line in COMMANDS.items()]
     lines += [
         "",
-        "`adafocal COMMAND --help` shows a command's options; --debug shows the traceback of an error.",
+        "`adafocal COMMAND --help` shows a command's options, which may be written with - or _ between words;",
+        "--debug shows the traceback of an error.",
     ]
     return "\n".join(lines)

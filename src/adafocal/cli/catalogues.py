@@ -3,14 +3,14 @@
 
 from collections.abc import Iterable
 
-from adafocal.cli.options import command_parser
+from adafocal.cli.parser import CommandParser
 
 CATALOGUES = ("losses", "models", "datasets", "recipes", "ood_pairs")
 
 
 def main(arguments: list[str]) -> int:
     """Print a catalogue; see ``adafocal list --help``."""
-    parser = command_parser("list", "List what there is to choose from.")
+    parser = CommandParser("list", "List what there is to choose from.")
     parser.add_argument("catalogue", choices=CATALOGUES, help="What to list.")
     catalogue = parser.parse_args(arguments).catalogue
     print("\n\n".join("\n".join(entry) for entry in entries(catalogue)))

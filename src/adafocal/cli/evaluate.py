@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
+
+from adafocal.cli.parser import CommandParser
 
 DESCRIPTION = """Measure the calibration of predictions in Parquet, CSV or npz files.
 
@@ -25,7 +27,8 @@ def main(arguments: list[str]) -> int:
     from adafocal.report.terminal import print_measured
     from adafocal.tables.scan import Names, count_rows, find_files, scan
 
-    check_integer("bins", options.bins, minimum=1)
+    bins = "n_bins" if options.bins is None else "bins"
+    check_integer(bins, options[bins], minimum=1)
     check_choice("executor", options.executor, ("local", "ray"))
     if options.positive_class is not None:
         check_integer("positive-class", options.positive_class, minimum=0)
@@ -33,7 +36,7 @@ def main(arguments: list[str]) -> int:
     for output in ("json", "html"):
         check_output(output, options[output], reads=files)
     names = Names(logits=options.logits, probs=options.probs, label=options.label, by=options.by)
-    event = {"n_bins": options.bins, "positive_class": options.positive_class}
+    event = {"n_bins": options[bins], "positive_class": options.positive_class}
     with _progress(count_rows(files)) as advance:
         elsewhere = _elsewhere(options, files, names, event, advance)
         measured = measure(scan(files, names), **event, advance=advance, elsewhere=elsewhere)
@@ -48,23 +51,25 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="adafocal evaluate", description=DESCRIPTION, exit_on_error=False)
+def _parser() -> CommandParser:
+    parser = CommandParser("evaluate", DESCRIPTION)
     parser.add_argument("files", nargs="+", type=str, help="Files, folders or quoted globs; .parquet, .csv, .npz.")
     parser.add_argument("--probs", type=str, default=None, help="Column, prefix or comma-separated columns of probs.")
     parser.add_argument("--logits", type=str, default=None, help="Column, prefix or comma-separated columns of logits.")
     parser.add_argument("--label", type=str, default=None, help="Column of class indices.")
-    parser.add_argument("--bins", type=int, default=15, help="Number of bins.")
+    bins = parser.add_mutually_exclusive_group()
+    bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
+    bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")
     parser.add_argument("--by", type=str, default=None, help="Column of groups, each measured for itself.")
     parser.add_argument(
-        "--positive-class", type=int, default=None, help="Calibrate the probability of this class, not the top label's."
+        "--positive_class", type=int, default=None, help="Calibrate the probability of this class, not the top label's."
     )
     parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file.")
     parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
     parser.add_argument(
         "--executor", type=str, default="local", help="local, or ray: where rows are many, one task per part of a file."
     )
-    parser.add_argument("--ray-address", "--ray_address", type=str, default=None, help="A running cluster, as auto.")
+    parser.add_argument("--ray_address", type=str, default=None, help="A running cluster, as auto.")
     return parser
 
 

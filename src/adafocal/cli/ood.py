@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +18,7 @@ from adafocal._files import check_output, child, write_text
 from adafocal._records import read_settings
 from adafocal._text import printable
 from adafocal.cli.console import PlainConsole, say
+from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
 from adafocal.predictions import load_predictions
@@ -149,12 +150,8 @@ def show(rows: Sequence[ComparisonRow], level: float, console: Console) -> None:
         console.print(table)
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="adafocal ood",
-        description="Measure how well scores tell out-of-distribution from in-distribution predictions.",
-        exit_on_error=False,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser("ood", "Measure how well scores tell out-of-distribution from in-distribution predictions.")
     parser.add_argument("--id", type=str, default=None, help="Predictions on test data of the training distribution.")
     parser.add_argument(
         "--ood", type=str, nargs="+", default=None, help="Predictions on other data; labels do not matter."

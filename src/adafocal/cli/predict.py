@@ -4,12 +4,12 @@
 from pathlib import Path
 
 from adafocal.cli.console import say
-from adafocal.cli.options import command_parser
+from adafocal.cli.parser import CommandParser
 
 
 def main(arguments: list[str]) -> int:
     """Write a file of predictions; see ``adafocal predict --help``."""
-    parser = command_parser(
+    parser = CommandParser(
         "predict", "Predict with a finished run: on a part of its data, on corrupted images, or on other data."
     )
     parser.add_argument("run_dir", type=str, help="Folder of a finished run.")

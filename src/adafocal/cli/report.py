@@ -4,12 +4,12 @@
 from pathlib import Path
 
 from adafocal.cli.console import say
-from adafocal.cli.options import command_parser
+from adafocal.cli.parser import CommandParser
 
 
 def main(arguments: list[str]) -> int:
     """Write the page again, or figures; see ``adafocal report --help``."""
-    parser = command_parser("report", "Make the HTML page of a run or study again, or figures for a paper.")
+    parser = CommandParser("report", "Make the HTML page of a run or study again, or figures for a paper.")
     parser.add_argument("folder", type=str, help="A run folder or a study folder.")
     parser.add_argument(
         "--output", "-o", type=str, default=None, help="The page (default: FOLDER/report.html, or none with --figures)."

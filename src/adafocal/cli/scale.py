@@ -3,7 +3,6 @@
 
 from typing import Any
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +11,7 @@ from adafocal._files import check_output
 from adafocal._text import printable
 from adafocal.calibration import evaluate
 from adafocal.cli.console import PlainConsole
+from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions, load_predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
@@ -90,8 +90,8 @@ def show(before: Predictions, after: Predictions, title: str, console: Console) 
     console.print(table)
 
 
-def _parser() -> ArgumentParser:
-    fit = ArgumentParser(description="Fit a scaling on validation predictions.", exit_on_error=False)
+def _parser() -> CommandParser:
+    fit = CommandParser("scale fit", "Fit a scaling on validation predictions.")
     fit.add_argument("validation", type=str, help="Validation predictions (.parquet, .npz or .csv).")
     fit.add_argument("--method", choices=tuple(METHODS), default="temperature", help="How to scale.")
     fit.add_argument("--output", "-o", type=str, required=True, help="The fitted scaling (.json).")
@@ -103,13 +103,13 @@ def _parser() -> ArgumentParser:
     )
     fit.add_argument("--n_bins", type=int, default=None, help="temperature by ece, and histogram: bins (default 15).")
     fit.add_argument("--binning", type=str, default=None, help="histogram: equal_mass (default) or equal_width.")
-    apply = ArgumentParser(description="Apply a fitted scaling to predictions.", exit_on_error=False)
+    apply = CommandParser("scale apply", "Apply a fitted scaling to predictions.")
     apply.add_argument("scaling", type=str, help="A file that `adafocal scale fit` wrote.")
     apply.add_argument("predictions", type=str, help="Predictions to scale.")
     apply.add_argument(
         "--output", "-o", type=str, required=True, help="The scaled predictions (.parquet, .npz or .csv)."
     )
-    parser = ArgumentParser(prog="adafocal scale", description="Scale predictions after training.", exit_on_error=False)
+    parser = CommandParser("scale", "Scale predictions after training.")
     commands = parser.add_subcommands(required=True)
     commands.add_subcommand("fit", fit, help="fit on validation predictions")
     commands.add_subcommand("apply", apply, help="apply to other predictions")

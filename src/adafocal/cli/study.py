@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
-from adafocal.cli.options import early_option, flat_settings, train_config, train_parser
+from adafocal.cli.options import early_options, flat_settings, parse, train_parser
+from adafocal.cli.parser import CommandParser, first_word
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
-from adafocal.training.config import TrainConfig, plain
+from adafocal.training.config import TrainConfig, from_options, plain
 
 DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare the losses, and write tables and one page.
 
@@ -24,16 +25,17 @@ LONGEST = 60  # characters of a folder's name
 
 def main(arguments: list[str]) -> int:
     """Train a grid and compare; see ``adafocal study --help``."""
-    if arguments and not arguments[0].startswith("-"):
+    parser = _parser()
+    if first_word(arguments) is not None:
         arguments = ["--config", *arguments]
-    options = _parser(arguments).parse_args(arguments)
+    options = parse(parser, arguments)
 
     from adafocal.cli.console import PlainConsole
 
     console = PlainConsole()
     if options.compare:
         return _compare(options, console)
-    study = _study(arguments, options)
+    study = _study(parser, arguments, options)
     from adafocal.study.terminal import print_plan
 
     executor = _executor(options, study.runs)
@@ -81,8 +83,8 @@ def _show(folder: Path, comparison: dict[str, Any], console: Any) -> None:
     console.print(f"page {write_page(folder)}")
 
 
-def _parser(arguments: Sequence[str], recipe: str | None = None, loss: str | None = None) -> ArgumentParser:
-    parser = train_parser("study", DESCRIPTION, arguments, recipe=recipe, loss=loss)
+def _parser() -> CommandParser:
+    parser = train_parser("study", DESCRIPTION)
     parser.add_argument("--recipes", nargs="+", type=str, default=None, help="Several recipes, in place of --recipe.")
     parser.add_argument("--losses", nargs="+", type=str, default=LOSSES, help="Losses of `adafocal list losses`.")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="Seeds; runs of a seed are paired.")
@@ -91,30 +93,27 @@ def _parser(arguments: Sequence[str], recipe: str | None = None, loss: str | Non
     )
     parser.add_argument("--baseline", type=str, default=None, help="Loss to compare with (default: the first).")
     parser.add_argument("--study_dir", type=str, default=None, help="Study folder (default: runs/study-RECIPE).")
-    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="Show the plan; run and write nothing.")
+    parser.add_argument("--dry_run", action="store_true", help="Show the plan; run and write nothing.")
     parser.add_argument("--compare", nargs="+", type=str, default=None, help="Compare finished studies or runs.")
     parser.add_argument("--executor", type=str, default="local", help="local, or ray for a Ray cluster.")
     parser.add_argument("--workers", type=int, default=None, help="Runs at a time (default: one per core or device).")
     parser.add_argument("--cores", type=int, default=None, help="Cores of each run (default: its share; on Ray, 1).")
-    parser.add_argument(
-        "--ray_address", "--ray-address", type=str, default=None, help="A running cluster, such as auto."
-    )
+    parser.add_argument("--ray_address", type=str, default=None, help="A running cluster, such as auto.")
     return parser
 
 
-def _study(arguments: list[str], options: Namespace) -> Any:
+def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> Any:
     from adafocal.study.plan import Experiment, Study, grid_points
 
     recipes, points = options.recipes or [options.recipe], grid_points(options.grid)
     # One loss alone is the one that --loss_args mean.
-    loss = options.losses[0] if len(options.losses) == 1 and early_option(arguments, "loss") is None else None
+    loss = options.losses[0] if len(options.losses) == 1 and early_options(arguments)["loss"] is None else None
     experiments = []
     for recipe in recipes:
-        parser = _parser(arguments, recipe, loss)
         _check_names(points[0], get_recipe(recipe).config)
         for point in points:
             flags = [f"--{name}={_flag(value)}" for name, value in point.items()]
-            config = train_config(parser.parse_args([*arguments, *flags]))
+            config = from_options(parser, parse(parser, [*arguments, *flags], recipe=recipe, loss=loss))
             _check_loss_args(config, recipe, options.losses)
             experiments.append(Experiment(recipe, config, point))
     return Study(

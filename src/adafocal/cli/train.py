@@ -5,17 +5,18 @@ from pathlib import Path
 
 from adafocal._files import safe_name
 from adafocal.cli.console import say
-from adafocal.cli.options import train_config, train_parser
+from adafocal.cli.options import parse, train_parser
+from adafocal.training.config import from_options
 
 
 def main(arguments: list[str]) -> int:
     """Train one classifier; see ``adafocal train --help``."""
-    parser = train_parser("train", "Train one classifier, write its run folder and an HTML page.", arguments)
+    parser = train_parser("train", "Train one classifier, write its run folder and an HTML page.")
     parser.add_argument("--run_dir", type=str, default=None, help="Run folder (default: runs/RECIPE-LOSS-sSEED).")
     parser.add_argument("--overwrite", type=bool, default=False, help="Delete an earlier run in that folder.")
     parser.add_argument("--progress", type=bool, default=True, help="Show a progress bar.")
-    options = parser.parse_args(arguments)
-    config = train_config(options)
+    options = parse(parser, arguments)
+    config = from_options(parser, options)
     folder = Path(options.run_dir or Path("runs") / safe_name(f"{options.recipe}-{config.loss}-s{config.seed}"))
 
     from adafocal.report import write_page

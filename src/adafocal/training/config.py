@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every setting of a training run, typed; the command line, recipes and studies are made from it."""
 
+import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -136,9 +137,23 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 
 
 def from_plain(settings: Mapping[str, Any]) -> TrainConfig:
-    """Build the settings from what :func:`plain` gave."""
-    optimizer = {**settings["optimizer"], "milestones": tuple(settings["optimizer"]["milestones"])}
-    size = settings["data"]["volume_size"]
-    data = {**settings["data"], "volume_size": None if size is None else tuple(size)}
-    parts = {"data": DataConfig(**data), "optimizer": OptimizerConfig(**optimizer)}
-    return TrainConfig(**{**settings, **parts})
+    """Build the settings from what :func:`plain` gave, each of its type.
+
+    Raises:
+        ValueError: If they are no settings of a run.
+    """
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    try:
+        return from_options(parser, parser.parse_object(dict(settings)))
+    except (argparse.ArgumentError, ValueError, TypeError) as error:
+        raise InvalidValueError(" ".join(str(error).split())) from error
+
+
+def from_options(parser: Any, options: Any) -> TrainConfig:
+    """Build the settings from what a parser of :class:`TrainConfig` has parsed; what else it has is left aside."""
+    # jsonargparse renamed it in 4.49; the older name warns there.
+    made = (parser.instantiate if hasattr(parser, "instantiate") else parser.instantiate_classes)(options)
+    return TrainConfig(**{name: made[name] for name in TrainConfig.__dataclass_fields__})

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The run folder: made once, by the first process, and kept for runs of the same settings."""
 
-import argparse
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -139,15 +138,11 @@ def read_config(folder: Path) -> TrainConfig:
     Raises:
         ValueError: If ``config.yaml`` is damaged or holds what are no settings.
     """
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(TrainConfig)
     settings = read_settings(folder)
     try:
-        return from_plain(parser.parse_object(settings).as_dict())
-    except (argparse.ArgumentError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+        return from_plain(settings)
+    except InvalidValueError as error:
+        reason = str(error).rstrip(".")
         path = folder / SETTINGS_FILE
         raise InvalidValueError(f"{str(path)!r} must hold the settings of a run, got others: {reason}.") from error
 

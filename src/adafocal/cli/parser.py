@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One rule for the flags of every command."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+
+class CommandParser(ArgumentParser):
+    """The parser of every command: the words of a flag may be joined by ``-`` or ``_``.
+
+    Flags are never abbreviated, as the next version could make two of one; errors are raised, not printed.
+    """
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(prog=f"adafocal {command}", description=description, exit_on_error=False, allow_abbrev=False)
+
+    def parse_args(self, args: Sequence[str], **options: Any) -> Namespace:  # type: ignore[override]
+        """Parse flags of either spelling."""
+        return super().parse_args(underscored(args), **options)
+
+
+def underscored(arguments: Sequence[str]) -> list[str]:
+    """Give the arguments with ``_`` for ``-`` in the names of flags, as they are declared; no value changes."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags = [re.sub(r"^--[^-=][^=]*", _with_underscores, argument) for argument in arguments[:end]]
+    return [*flags, *arguments[end:]]
+
+
+def _with_underscores(flag: re.Match[str]) -> str:
+    return "--" + flag[0][2:].replace("-", "_")
+
+
+def first_word(arguments: Sequence[str]) -> str | None:
+    """Give what a line begins with, if that is no flag."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("word", nargs="?")
+    word: str | None = parser.parse_known_args(arguments[:1])[0].word
+    return word

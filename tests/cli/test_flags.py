@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One spelling rule for the flags of all commands: ``-`` or ``_`` between words, never an abbreviation."""
+
+import argparse
+
+import pytest
+
+from adafocal.cli import COMMANDS, main
+from adafocal.cli.parser import CommandParser, first_word, underscored
+
+
+class Found(BaseException):
+    """The parser of a command, on its way out."""
+
+
+def parsers_of(command, monkeypatch):
+    """Give the parsers that a command builds, its sub-commands' included."""
+    built = []
+
+    def keep(parser, *_):
+        raise Found(parser)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CommandParser, "parse_args", keep)
+        init = CommandParser.__init__
+        patch.setattr(CommandParser, "__init__", lambda self, *given: (built.append(self), init(self, *given))[1])
+        with pytest.raises(Found) as found:
+            main([command])
+    assert found.value.args[0] in built
+    return built
+
+
+def flags(parser):
+    return [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_the_one_parser_and_declares_its_flags_with_underscores(command, monkeypatch):
+    parsers = parsers_of(command, monkeypatch)
+
+    assert len(parsers) == (3 if command == "scale" else 1)
+    for parser in parsers:
+        assert not parser.allow_abbrev
+        assert not parser.exit_on_error
+        assert [flag for flag in flags(parser) if "-" in flag[2:]] == []
+
+
+def test_bins_have_one_name_in_every_command(monkeypatch):
+    named = {
+        (command, flag)
+        for command in COMMANDS
+        for parser in parsers_of(command, monkeypatch)
+        for flag in flags(parser)
+        if "bins" in flag
+    }
+
+    # --bins is what `evaluate` called it at first, and still means the same.
+    assert named == {
+        *((command, "--n_bins") for command in ("train", "study", "evaluate", "scale")),
+        ("evaluate", "--bins"),
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_may_be_written_with_either_and_none_be_cut_short(command, monkeypatch):
+    for parser in parsers_of(command, monkeypatch):
+        known = set(flags(parser))
+        for flag in known:
+            either = "--" + flag[2:].replace("_", "-")
+            assert underscored([either, f"{either}=a-b_c", "a-b"]) == [flag, f"{flag}=a-b_c", "a-b"]
+            short = flag[:-1]
+            if len(short) > 3 and short not in known and not any(short.startswith(f"{other}.") for other in known):
+                with pytest.raises((argparse.ArgumentError, SystemExit)):
+                    parser.parse_args([short, "1"])
+
+
+def test_what_follows_two_dashes_is_no_flag():
+    assert underscored(["--a-b", "--", "--c-d"]) == ["--a_b", "--", "--c-d"]
+    assert underscored(["-a-b", "-1", "a-b", "---a-b"]) == ["-a-b", "-1", "a-b", "---a-b"]
+
+
+def test_a_line_may_begin_with_a_word():
+    assert first_word(["plan.yaml", "--epochs", "3"]) == "plan.yaml"
+    assert first_word(["--epochs", "3"]) is None
+    assert first_word([]) is None
+
+
+@pytest.mark.parametrize("spelling", ["--run-dir", "--run_dir"])
+def test_train_takes_either_spelling(spelling, tmp_path, capsys):
+    run = tmp_path / "a-b_c"
+    arguments = ["--epochs=1", "--optimizer.weight-decay", "0.001", "--loss-args.rate=0.5", "--progress", "false"]
+
+    assert main(["train", *arguments, f"{spelling}={run}"]) == 0
+    assert (run / "summary.json").exists()
+    assert "weight_decay: 0.001" in (run / "config.yaml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("spelling", [("--n-bins", "7"), ("--n_bins=7",), ("--bins", "7")])
+def test_evaluate_takes_every_name_of_the_bins(spelling, tmp_path, capsys):
+    (tmp_path / "p.csv").write_text("prob_0,prob_1,label\n0.9,0.1,0\n0.2,0.8,1\n0.4,0.6,0\n", "utf-8")
+
+    assert main(["evaluate", str(tmp_path / "p.csv"), "--json", str(tmp_path / "out.json"), *spelling]) == 0
+    assert main(["evaluate", str(tmp_path / "p.csv"), spelling[0].partition("=")[0], "0"]) == 2
+    name = "bins" if spelling[0] == "--bins" else "n_bins"
+    assert capsys.readouterr().err.strip() == f"adafocal evaluate: `{name}` must be an integer >= 1, got 0."
+
+
+def test_both_names_of_the_bins_at_once_are_refused(tmp_path, capsys):
+    assert main(["evaluate", "p.csv", "--bins", "3", "--n-bins", "4"]) == 2
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_debug_may_stand_anywhere_but_after_two_dashes(capsys):
+    assert main(["--debug", "list", "nothing"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+    assert main(["list", "--debug", "nothing"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+    assert main(["list", "--debu", "losses"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_recipe_of_the_line_or_of_its_file_sets_the_defaults_of_the_help(tmp_path, capsys):
+    (tmp_path / "own.yaml").write_text("recipe: hippocampus-unet3d\n", "utf-8")
+    for arguments in (["--recipe=hippocampus-unet3d"], ["--config", str(tmp_path / "own.yaml")]):
+        for line in (["train", *arguments, "--help"], ["train", "--help", *arguments]):
+            with pytest.raises(SystemExit):
+                main(line)
+            assert "default: unet3d" in capsys.readouterr().out
+
+
+def test_a_studys_plan_comes_first_and_flags_after_it_win(tmp_path, capsys):
+    (tmp_path / "plan.yaml").write_text("losses: [focal, brier]\nseeds: [0]\nepochs: 4\n", "utf-8")
+    line = ["study", str(tmp_path / "plan.yaml"), "--dry-run", "--study-dir", str(tmp_path / "s"), "--epochs", "2"]
+
+    assert main(line) == 0
+    assert capsys.readouterr().out == (
+        f"2 losses x 1 seeds = 2 runs in {tmp_path / 's'}\n0 finished, 2 missing; 4 epochs to go.\n"
+    )
