@@ -74,7 +74,7 @@ def _parser() -> CommandParser:
 
 
 def _elsewhere(options: Namespace, files: Any, names: Any, event: dict[str, Any], advance: Any) -> Any:
-    """Give what sums the rows on Ray; None where that is not wanted."""
+    """Build what sums the rows on Ray; None where that is not wanted."""
     if options.executor == "local":
         return None
 

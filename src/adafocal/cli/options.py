@@ -55,7 +55,7 @@ def parse(
 
 
 def early_options(arguments: Sequence[str]) -> dict[str, Any]:
-    """Give what sets defaults, and must be known before all is parsed: from the line, or the file that it names."""
+    """Read what sets defaults, and must be known before all is parsed: from the line, or the file that it names."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("config", "recipe", "loss"):
         parser.add_argument(f"--{name}")
@@ -78,7 +78,7 @@ def _settings_of_file(path: str | None) -> dict[str, Any]:
 
 
 def flat_settings(settings: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """Give settings by dotted name, as flags name them."""
+    """Flatten settings to dotted names, as flags name them."""
     flat: dict[str, object] = {}
     for name, value in settings.items():
         if isinstance(value, dict) and name in ("data", "optimizer"):

@@ -24,7 +24,7 @@ class CommandParser(ArgumentParser):
 
 
 def underscored(arguments: Sequence[str]) -> list[str]:
-    """Give the arguments with ``_`` for ``-`` in the names of flags, as they are declared; no value changes."""
+    """Write ``_`` for ``-`` in the names of flags, as they are declared; no value changes."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     flags = [re.sub(r"^--[^-=][^=]*", _with_underscores, argument) for argument in arguments[:end]]
     return [*flags, *arguments[end:]]
@@ -35,7 +35,7 @@ def _with_underscores(flag: re.Match[str]) -> str:
 
 
 def first_word(arguments: Sequence[str]) -> str | None:
-    """Give what a line begins with, if that is no flag."""
+    """Read what a line begins with, if that is no flag."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("word", nargs="?")
     word: str | None = parser.parse_known_args(arguments[:1])[0].word

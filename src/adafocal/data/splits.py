@@ -156,6 +156,9 @@ def stratified_split(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw disjoint train, validation and test rows with the class shares of the whole.
 
+    :func:`stratified_parts` draws more parts and needs no scikit-learn; the digits alone are split here, because every
+    published number of their recipe, the demo's among them, belongs to these rows.
+
     Args:
         labels: Class indices, shape (N,).
         train_size: Rows for training.

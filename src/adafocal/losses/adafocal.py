@@ -134,7 +134,7 @@ class AdaFocalLoss(ClassificationLoss):
         self._observed = Observed(streaming=streaming)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         if self.base == "dual":
             return self.modulated(dual_modulation(logits, labels, self.gamma_of), logits, labels)
         return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
@@ -173,7 +173,7 @@ class AdaFocalLoss(ClassificationLoss):
         return self.reduced(losses, labels)
 
     def gamma_of(self, p: Tensor) -> Tensor:
-        """Give the gamma of the bin that holds each probability, of the shape of ``p``."""
+        """Look up the gamma of the bin that holds each probability, of the shape of ``p``."""
         return look_up(self.gamma, find_bins(p, self.edges.to(p.dtype)))
 
     @torch.no_grad()

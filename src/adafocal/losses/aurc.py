@@ -132,7 +132,7 @@ class AURCLoss(ClassificationLoss):
         self.score = score
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         ce = self.cross_entropy(logits, labels)
         counted = sample_weights(logits, labels, weight=None, ignore_index=self.ignore_index).flatten() > 0
         confidence = confidence_score(logits, score=self.score).flatten()

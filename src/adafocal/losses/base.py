@@ -81,11 +81,11 @@ class ClassificationLoss(nn.Module):
         }
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         raise NotImplementedError
 
     def forward(self, logits: Logits, labels: Labels) -> Tensor:
-        """Give the loss, reduced as ``reduction`` says."""
+        """Compute the loss, reduced as ``reduction`` says."""
         return self.reduced(self.per_sample(logits, labels), labels)
 
     def cross_entropy(self, logits: Logits, labels: Labels) -> PerSample:

@@ -63,7 +63,7 @@ def brier_loss(
 
 
 def _residual(logits: Tensor, labels: Tensor, *, ignore_index: int, label_smoothing: float) -> Tensor:
-    """Give p - y, exact also where p is close to y = 1."""
+    """Subtract y from p, exact also where p is close to y = 1."""
     wide = at_least_float32(logits)
     log_p = F.log_softmax(wide, dim=class_axis(logits))
     target = soft_target(wide, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)
@@ -93,7 +93,7 @@ class BrierLoss(ClassificationLoss):
     """
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         return brier_loss(logits, labels, **self.options)
 
 
@@ -187,7 +187,7 @@ class BrierWeightedLoss(ClassificationLoss):
         self.norm = norm
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         return brier_weighted_loss(logits, labels, gamma=self.gamma, norm=self.norm, **self.options)
 
 

@@ -121,7 +121,7 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
 
 
 def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:
-    """Give the name of a loss in tables and plots, with the numbers that it was trained with.
+    """Name a loss in tables and plots, with the numbers that it was trained with.
 
     Args:
         name: A key of ``LOSSES``; any other name is given back.

@@ -63,7 +63,7 @@ def modulated_cross_entropy(
 def checked_labels(
     logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int, label_smoothing: float = 0.0
 ) -> Labels:
-    """Give the labels, or raise unless shapes, dtypes and options are those of cross-entropy.
+    """Check the labels: raise unless shapes, dtypes and options are those of cross-entropy.
 
     Class probabilities must be distributions: see :func:`~adafocal.losses.targets.distributions`.
     """
@@ -106,7 +106,7 @@ def _over_classes(
 def wide_cross_entropy(
     logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int, label_smoothing: float
 ) -> PerSample:
-    """Give the checked, unreduced cross-entropy in float32 or wider, with the options of ``F.cross_entropy``."""
+    """Compute the checked, unreduced cross-entropy in float32 or wider, with the options of ``F.cross_entropy``."""
     labels = checked_labels(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
     wide = at_least_float32(logits)
     return _cross_entropy(
@@ -119,12 +119,12 @@ def wide_cross_entropy(
 
 
 def as_rows(logits: Logits) -> Tensor:
-    """Give logits of any of the three shapes as one row per sample, (n, C), in the order of flattened labels."""
+    """Reshape logits of any of the three shapes to one row per sample, (n, C), in the order of flattened labels."""
     return logits[None] if logits.ndim == 1 else logits.movedim(1, -1).flatten(0, -2)
 
 
 def output_dtype(logits: Logits) -> torch.dtype:
-    """Give the dtype of the loss: that of the logits, but float32 where autocast asks for a wide loss."""
+    """Choose the dtype of the loss: that of the logits, but float32 where autocast asks for a wide loss."""
     if logits.dtype in HALF and torch.is_autocast_enabled(logits.device.type):
         return torch.float32
     return logits.dtype

@@ -31,7 +31,7 @@ def _modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) 
 
 
 def _gap_below_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """Give how far the label's logit lies above the largest one strictly below it; infinite if it is the lowest."""
+    """Measure how far the label's logit lies above the largest one strictly below it; infinite if it is the lowest."""
     rows = as_rows(logits)
     label = labels.flatten().long().clamp(0, rows.shape[1] - 1).unsqueeze(1)
     values = rows.detach()
@@ -103,7 +103,7 @@ def dual_focal_loss(
 
 
 def dual_modulation(logits: Logits, labels: Labels, gamma: Gamma) -> Callable[[Tensor], Tensor]:
-    """Give the transform of cross-entropy that makes the dual focal loss of these logits.
+    """Build the transform of cross-entropy that makes the dual focal loss of these logits.
 
     ``gamma`` may be a rule of the probability margin p - q. The transform serves both forms of
     :func:`modulated_cross_entropy`: one cross-entropy per sample, or one per sample and class.
@@ -140,7 +140,7 @@ class DualFocalLoss(ClassificationLoss):
         self.gamma = gamma
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         return self.modulated(dual_modulation(logits, labels, self.gamma), logits, labels)
 
 

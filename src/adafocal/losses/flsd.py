@@ -22,7 +22,7 @@ __all__ = ["FLSDLoss", "ScheduledFocalLoss", "gamma_for_target"]
 
 
 def flsd_gamma(p: Tensor, *, thresholds: Sequence[float], gammas: Sequence[float]) -> Tensor:
-    """Give the gamma that FLSD assigns to each probability.
+    """Look up the gamma that FLSD assigns to each probability.
 
     Args:
         p: Probabilities of any shape.
@@ -75,7 +75,7 @@ class FLSDLoss(ClassificationLoss):
         _check_steps("thresholds", self.thresholds, self.gammas)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
 
     def gamma_of(self, p: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class ScheduledFocalLoss(ClassificationLoss):
         self.gamma.fill_(self.gammas[bisect_right(self.milestones, epoch)])
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         return self.modulated(lambda ce: modulate(ce, self.gamma), logits, labels)
 
 
@@ -162,7 +162,7 @@ add_loss(
 
 
 def gamma_for_target(p: float) -> float:
-    """Give the focal gamma whose gradient is as strong as that of cross-entropy at p_true = p, and weaker above.
+    """Solve for the focal gamma whose gradient is as strong as that of cross-entropy at p_true = p, and weaker above.
 
     Up to this probability focal loss pushes confidence harder than cross-entropy, beyond it more gently: the rule by
     which FLSD chooses its gammas.

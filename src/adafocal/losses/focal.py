@@ -150,7 +150,7 @@ class FocalLoss(ClassificationLoss):
         self.gamma = tuple(gamma) if isinstance(gamma, Sequence) else gamma
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         return self.modulated(lambda ce: modulate(ce, self._gamma_for(ce, logits, labels)), logits, labels)
 
     def _gamma_for(self, ce: Tensor, logits: Tensor, labels: Tensor) -> float | Tensor:
@@ -203,7 +203,7 @@ class InverseFocalLoss(ClassificationLoss):
         self.gamma = gamma
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         return self.modulated(lambda ce: modulate(ce, -self.gamma), logits, labels)
 
 
@@ -219,7 +219,7 @@ add_loss(
 
 
 def _per_element(gamma: float | Tensor, ce: Tensor) -> float | Tensor:
-    """Give per-sample gammas a class axis where ``ce`` has one."""
+    """Insert a class axis into per-sample gammas where ``ce`` has one."""
     if isinstance(gamma, Tensor) and 0 < gamma.ndim == ce.ndim - 1:
         return gamma.unsqueeze(1)
     return gamma

@@ -18,7 +18,7 @@ SHORTEST = 1e-3  # keeps the slope at zero logits defined, and within half preci
 
 
 def normalised(logits: Logits, *, temperature: float) -> Logits:
-    """Give logits the length 1 / temperature; a class masked with -inf stays masked, and adds nothing to the length."""
+    """Scale logits to the length 1 / temperature; a class masked with -inf stays so, and adds nothing to the length."""
     masked = logits == -torch.inf
     finite = logits.masked_fill(masked, 0.0)
     length = (finite.square().sum(dim=class_axis(logits), keepdim=True) + SHORTEST**2).sqrt()
@@ -57,7 +57,7 @@ class LogitNormLoss(ClassificationLoss):
         self.temperature = temperature
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         check_labels_match(logits, labels)
         wide = normalised(at_least_float32(logits), temperature=self.temperature)
         return self.cross_entropy(wide, labels).to(output_dtype(logits))

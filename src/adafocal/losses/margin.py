@@ -62,7 +62,7 @@ class MarginSmoothingLoss(ClassificationLoss):
         self.penalty_weight = penalty_weight
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample."""
+        """Compute the loss of each sample."""
         ce = self.cross_entropy(logits, labels)
         penalty = margin_penalty(at_least_float32(logits), margin=self.margin)
         return (ce + self.penalty_weight * penalty * self.sample_weights(logits, labels)).to(output_dtype(logits))

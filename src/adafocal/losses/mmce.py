@@ -153,7 +153,7 @@ class MMCELoss(ClassificationLoss):
         self.width = width
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample, the penalty included."""
+        """Compute the loss of each sample, the penalty included."""
         ce = self.cross_entropy(logits, labels)
         penalty = mmce_penalty(
             as_rows(logits),

@@ -30,7 +30,7 @@ def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
 
 
 def power(base: Tensor, gamma: float | Tensor) -> Tensor:
-    """Give ``base`` to the power of the size of ``gamma``."""
+    """Raise ``base`` to the power of the size of ``gamma``."""
     return base.pow(gamma.abs() if isinstance(gamma, Tensor) else abs(gamma))
 
 
@@ -103,7 +103,7 @@ def check_gamma(gamma: float | Tensor, logits: Tensor, *, low: float = -math.inf
 
 
 def at_least_zero(ce: Tensor) -> Tensor:
-    """Give cross-entropies, or raise for a negative one; where values cannot be read without waiting it becomes NaN."""
+    """Check cross-entropies: raise for a negative one; where values cannot be read without waiting it becomes NaN."""
     negative = ce.detach() < -ROUNDING
     if not can_read(ce):
         return torch.where(negative, torch.nan, ce.clamp_min(0.0))

@@ -42,7 +42,7 @@ def _divide(total: Tensor, n: Tensor | int) -> Tensor:
 
 
 def normalizer(labels: Labels, *, weight: Tensor | None, ignore_index: int) -> Tensor | int:
-    """Give what the mean divides by: the summed weights of the samples that count, or their number."""
+    """Count what the mean divides by: the summed weights of the samples that count, or their number."""
     if labels.is_floating_point():
         return labels.numel() // labels.shape[class_axis(labels)]
     if weight is None:
@@ -51,13 +51,13 @@ def normalizer(labels: Labels, *, weight: Tensor | None, ignore_index: int) -> T
 
 
 def weight_of_labels(labels: Labels, weight: Tensor, ignore_index: int) -> Tensor:
-    """Give each sample the weight of its class, and 0 where it is ignored."""
+    """Weigh each sample by its class, and by 0 where it is ignored."""
     counted = labels != ignore_index
     return look_up(weight, torch.where(counted, labels, 0)) * counted
 
 
 def sample_weights(logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """Give how much each sample counts, of the shape of the losses: its class's weight, 0 where it is ignored.
+    """Measure how much each sample counts, of the shape of the losses: its class's weight, 0 where it is ignored.
 
     For class probabilities it is the mean of the weights under them.
     """
@@ -72,5 +72,5 @@ def sample_weights(logits: Logits, labels: Labels, *, weight: Tensor | None, ign
 
 
 def look_up(table: Tensor, index: Tensor) -> Tensor:
-    """Give ``table[index]`` for a one-dimensional table; unlike plain indexing also under ``vmap`` for a scalar."""
+    """Look up ``table[index]`` in a one-dimensional table; unlike plain indexing also under ``vmap`` for a scalar."""
     return table.index_select(0, index.flatten()).view_as(index)

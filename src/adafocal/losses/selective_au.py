@@ -20,7 +20,7 @@ __all__ = ["SelectiveAULoss"]
 def selective_weights(
     confidence: Tensor, counted: Tensor, histogram: Tensor, *, quantile: float, smoothing: float
 ) -> Tensor:
-    """Give the weight of each confidence; see :class:`SelectiveAULoss`.
+    """Compute the weight of each confidence; see :class:`SelectiveAULoss`.
 
     Args:
         confidence: Values in [0, 1], shape (N,).
@@ -41,7 +41,7 @@ def selective_weights(
 
 
 def _quantile(values: Tensor, counted: Tensor, level: float) -> Tensor:
-    """Give the linearly interpolated quantile of the values that count; 2 where there is none."""
+    """Interpolate the quantile of the values that count; 2 where there is none."""
     above_all = values.new_full((1,), 2.0)
     ascending = torch.cat([torch.where(counted, values, 2.0), above_all]).sort().values
     position = (level * (counted.sum() - 1)).clamp_min(0).to(values.dtype).reshape(1)
@@ -125,7 +125,7 @@ class SelectiveAULoss(ClassificationLoss):
         self.reset()
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each sample, and in training mode add its confidence to the histogram."""
+        """Compute the loss of each sample, and in training mode add its confidence to the histogram."""
         ce = self.cross_entropy(logits, labels)
         counted = sample_weights(logits, labels, weight=None, ignore_index=self.ignore_index).flatten() > 0
         confidence = confidence_score(logits, score=self.score, unit=True).flatten()

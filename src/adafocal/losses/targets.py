@@ -11,12 +11,12 @@ from adafocal.errors import InvalidValueError
 
 
 def class_axis(logits: Logits) -> int:
-    """Give the axis of ``logits`` that holds the classes: 0 for (C,), else 1."""
+    """Find the axis of ``logits`` that holds the classes: 0 for (C,), else 1."""
     return 0 if logits.ndim == 1 else 1
 
 
 def distributions(logits: Logits, labels: Labels, *, ignore_index: int) -> Labels:
-    """Give class probabilities of the shape of ``logits``, or raise unless each row is a distribution.
+    """Check class probabilities of the shape of ``logits``: raise unless each row is a distribution.
 
     Values are read on the CPU alone, as a loss does not wait for an accelerator. There, under a compiler and under
     functional transforms a row that is no distribution becomes NaN, and so does its loss: never a number.
@@ -52,7 +52,7 @@ def _shown(row: Tensor) -> str:
 
 
 def soft_target(logits: Logits, labels: Labels, *, label_smoothing: float, ignore_index: int) -> Tensor:
-    """Give the target distribution of each sample, of the shape of ``logits``; all zero where the sample is ignored."""
+    """Build the target distribution of each sample, of the shape of ``logits``; all zero where it is ignored."""
     axis = class_axis(logits)
     n_classes = logits.shape[axis]
     if labels.is_floating_point():

@@ -207,7 +207,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         self.workers = workers
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the unreduced loss of each voxel."""
+        """Compute the loss of each voxel."""
         focal = self.modulated(lambda ce: modulate(ce, self.gamma), logits, labels)
         if self.topology_weight == 0.0:
             return focal
@@ -219,7 +219,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def topology(self, logits: Logits, labels: Labels) -> PerSample:
-        """Give the topology term of each volume, shape (N,), before ``topology_weight``."""
+        """Measure the topology term of each volume, shape (N,), before ``topology_weight``."""
         _check_spatial("logits", logits)
         classes = self._classes(logits.shape[1])
         wide = at_least_float32(logits)

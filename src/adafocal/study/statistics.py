@@ -3,8 +3,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isnan
 from statistics import mean, stdev
+from warnings import catch_warnings, simplefilter
 
 from adafocal._checks import require
 
@@ -49,9 +50,9 @@ class Difference:
 
 def spread(values: Sequence[float], *, level: float = 0.95) -> Spread:
     """Summarise a metric over seeds."""
-    centre, half = mean(values), _half_width(values, level)
+    low, high, _ = _t_test(values, level)
     std = stdev(values) if len(values) > 1 else float("nan")
-    return Spread(centre, std, len(values), centre - half, centre + half)
+    return Spread(mean(values), std, len(values), low, high)
 
 
 def paired_differences(
@@ -74,14 +75,14 @@ def paired_differences(
         if loss != baseline
     }
     pairs = {loss: differences for loss, differences in pairs.items() if differences}
-    corrected = holm({loss: _p_value(differences) for loss, differences in pairs.items()})
+    tests = {loss: _t_test(differences, level) for loss, differences in pairs.items()}
+    corrected = holm({loss: p_value for loss, (_, _, p_value) in tests.items()})
     result = {}
-    for loss, differences in pairs.items():
-        centre, half = mean(differences), _half_width(differences, level)
-        verdict = "not distinguishable"
+    for loss, (low, high, _) in tests.items():
+        centre, verdict = mean(pairs[loss]), "not distinguishable"
         if corrected[loss] < 1 - level:
             verdict = "better" if centre < 0 else "worse"
-        result[loss] = Difference(centre, centre - half, centre + half, corrected[loss], verdict)
+        result[loss] = Difference(centre, low, high, corrected[loss], verdict)
     return result
 
 
@@ -100,18 +101,13 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
     return corrected
 
 
-def _p_value(differences: Sequence[float]) -> float:
-    if len(differences) < 2:
-        return float("nan")
-    deviation = stdev(differences)
-    if deviation == 0.0:
-        return 1.0 if mean(differences) == 0.0 else 0.0
-    t = mean(differences) / (deviation / sqrt(len(differences)))
-    return float(2 * require("scipy.stats", extra="report").t.sf(abs(t), len(differences) - 1))
-
-
-def _half_width(values: Sequence[float], level: float) -> float:
+def _t_test(values: Sequence[float], level: float) -> tuple[float, float, float]:
+    """Ask how far the mean is from 0: ends of its t interval, and the two-sided p-value of 0; NaN for one value."""
     if len(values) < 2:
-        return float("nan")
-    t = require("scipy.stats", extra="report").t.ppf(0.5 + level / 2, len(values) - 1)
-    return float(t * stdev(values) / sqrt(len(values)))
+        return (float("nan"),) * 3
+    if stdev(values) == 0.0:  # scipy warns of its division by 0
+        return mean(values), mean(values), float(mean(values) == 0.0)
+    with catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # differences that are equal but for rounding are no news to a reader
+        test = require("scipy.stats", extra="report").ttest_1samp(values, 0.0)
+    return (*map(float, test.confidence_interval(level)), float(test.pvalue))

@@ -46,7 +46,7 @@ def case_scores(predicted: Tensor, labels: Tensor, class_names: Sequence[str]) -
 
 
 def mean_scores(rows: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """Give per measure the mean over cases, of the class mean (``mean``) and of each class; None without a value."""
+    """Average each measure over cases, for the class mean (``mean``) and each class; None without a value."""
     columns = {"mean": "", **{name: f"_{name}" for name in class_names[1:]}}
     means = {
         measure: {name: _mean([row[f"{measure}{end}"] for row in rows]) for name, end in columns.items()}
@@ -140,7 +140,7 @@ def _arrays(case: Shown) -> dict[str, Any]:
 
 
 def _points(diagram: PersistenceDiagram, number: int) -> Tensor:
-    """Give rows (class, dimension, birth, death) of the most persistent points of each dimension."""
+    """List rows (class, dimension, birth, death) of the most persistent points of each dimension."""
     rows = []
     for dim in range(3):
         points = diagram.points(dim)

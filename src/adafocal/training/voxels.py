@@ -51,7 +51,7 @@ class VoxelSample:
         self.generator = torch.Generator().manual_seed(seed)
 
     def choose(self, n: int) -> Tensor:
-        """Give which of the ``n`` counted voxels of the next case to keep, in order; at least one."""
+        """Draw which of the ``n`` counted voxels of the next case to keep, in order; at least one."""
         if self.share == 1.0:
             return torch.arange(n)
         drawn = torch.randperm(n, generator=self.generator)[: max(1, round(self.share * n))]

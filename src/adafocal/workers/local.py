@@ -60,7 +60,7 @@ class LocalExecutor:
 
 
 def _share_of_cores(n_workers: int) -> int:
-    """Give the threads of each worker: its share of the cores, and no more than OMP_NUM_THREADS."""
+    """Share out the threads of each worker: its share of the cores, and no more than OMP_NUM_THREADS."""
     share = max(1, (os.cpu_count() or 1) // max(1, n_workers))
     bound = os.environ.get("OMP_NUM_THREADS", "")
     return min(share, int(bound)) if bound.isdecimal() and int(bound) > 0 else share
@@ -88,7 +88,7 @@ class _Worker:
             self.pipe.send((function, items[task[0]]))
 
     def end(self) -> Outcome | None:
-        """Give the outcome; None if the process died."""
+        """Receive the outcome; None if the process died."""
         assert self.task is not None
         index, self.task = self.task[0], None
         try:
