@@ -104,10 +104,11 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
 def _t_test(values: Sequence[float], level: float) -> tuple[float, float, float]:
     """Ask how far the mean is from 0: ends of its t interval, and the two-sided p-value of 0; NaN for one value."""
     if len(values) < 2:
-        return (float("nan"),) * 3
+        return float("nan"), float("nan"), float("nan")
     if stdev(values) == 0.0:  # scipy warns of its division by 0
         return mean(values), mean(values), float(mean(values) == 0.0)
     with catch_warnings():
         simplefilter("ignore", RuntimeWarning)  # differences that are equal but for rounding are no news to a reader
         test = require("scipy.stats", extra="report").ttest_1samp(values, 0.0)
-    return (*map(float, test.confidence_interval(level)), float(test.pvalue))
+    low, high = test.confidence_interval(level)
+    return float(low), float(high), float(test.pvalue)
