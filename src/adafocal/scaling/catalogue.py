@@ -36,6 +36,8 @@ METHODS: Mapping[str, Callable[..., Scaling]] = {
     "histogram": fit_histogram,
     "histogram_top_label": partial(fit_histogram, event="top_label"),
 }
+# What reads the parameters of a saved one, by the method that its file names.
+BUILDERS: Mapping[str, Callable[..., Any]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
 ARGMAX_PRESERVING = ("temperature", "isotonic_top_label", "histogram_top_label")
 
 
@@ -59,6 +61,5 @@ def load_scaling(path: str | Path) -> Scaling:
         ...     load_scaling(f"{folder}/T.json")
         Temperature(temperature=1.5, at_bound=False)
     """
-    builders: dict[str, Callable[..., Any]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
-    fitted: Scaling = read_fitted(path, builders)
+    fitted: Scaling = read_fitted(path, BUILDERS)
     return fitted
