@@ -40,7 +40,10 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "ood": (["ood/*.py"], ["tests/ood", VALUES]),
     "files": (
         [f"{name}.py" for name in FILES],
-        ["tests/test_one_reader.py", "tests/test_predictions.py", "tests/test_untrusted_files.py", VALUES],
+        [
+            *("tests/tables", "tests/test_value_bounds.py", "tests/test_record_shapes.py"),
+            *("tests/test_one_reader.py", "tests/test_predictions.py", "tests/test_untrusted_files.py", VALUES),
+        ],
     ),
 }
 

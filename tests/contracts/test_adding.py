@@ -14,11 +14,12 @@ from torch import nn
 from adafocal import Predictions
 from adafocal.cli import main
 from adafocal.data import DATASETS, DatasetSpec
-from adafocal.models import MODELS, MLP, ModelSpec
+from adafocal.models import MLP, MODELS, ModelSpec
 from adafocal.scaling import catalogue as scalings
 from adafocal.scaling.files import write_fitted
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "adafocal"
 
 
 def edits(what):
@@ -54,7 +55,9 @@ def test_the_page_names_as_many_places_as_it_counts(what):
     assert count == len(where) <= 4
     named = re.findall(r"`(\w+(?:/\w+)*(?:\.py|/))`", " ".join(where))
     assert named
-    assert [name for name in named if not (ROOT / "src" / "adafocal" / name).exists() and not (ROOT / name).exists()] == []
+    assert [
+        name for name in named if not (ROOT / "src" / "adafocal" / name).exists() and not (ROOT / name).exists()
+    ] == []
 
 
 def test_a_data_set_is_one_entry(tmp_path, monkeypatch, capsys):

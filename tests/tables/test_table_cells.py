@@ -76,7 +76,9 @@ def test_shapes_that_are_no_matrix_are_named():
 
 
 def test_groups_are_numbered_and_named():
-    piece = make_piece(Path("f"), PROBS, 0, {"probs": np.zeros((3, 2)), "label": np.zeros(3)}, coded(np.array([5, 3, 5])))
+    piece = make_piece(
+        Path("f"), PROBS, 0, {"probs": np.zeros((3, 2)), "label": np.zeros(3)}, coded(np.array([5, 3, 5]))
+    )
 
     assert piece.group_names == ("3", "5")
     assert [(name, rows.tolist()) for name, rows in piece.groups()] == [("3", [1]), ("5", [0, 2])]
