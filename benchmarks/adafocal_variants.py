@@ -33,7 +33,7 @@ class ShrunkGaps(AdaFocalLoss):
     """Moves each bin's gap towards the pooled one, by its standard error (empirical Bayes)."""
 
     def adapt(self) -> BinStats:
-        stats = self._observed.stats(self.n_bins, like=self.edges)
+        stats = self._observed.compute(self.n_bins, streaming=False, like=self.edges)
         count = stats.count.double().clamp_min(1)
         pooled = (stats.gap * stats.count).sum() / stats.count.sum()
         accuracy = stats.correct_sum / count

@@ -11,6 +11,7 @@ from types import ModuleType
 MOVED = {
     "adafocal._columns": "adafocal.tables.columns",
     "adafocal._scan": "adafocal.tables.scan",
+    "adafocal.losses.observed": "adafocal.losses.validation_statistics",
     "adafocal.losses.persistence": "adafocal.topology.persistence",
     "adafocal.losses.terms": "adafocal.losses.base",
     "adafocal.losses.wasserstein": "adafocal.topology.wasserstein",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     ClassIndex: TypeAlias = Tensor
     PerBin: TypeAlias = Tensor
     CountPerBin: TypeAlias = Tensor
+    SumInBins: TypeAlias = Tensor
+    CountInBins: TypeAlias = Tensor
     InnerEdges: TypeAlias = Tensor
     Volume: TypeAlias = Tensor
     BirthDeath: TypeAlias = Tensor
@@ -34,7 +36,7 @@ else:
     except ModuleNotFoundError:
         Scalar = Logits = Labels = PerSample = Confidence = OtherConfidence = Correct = Tensor
         ProbMatrix = ClassIndex = PerBin = CountPerBin = InnerEdges = Volume = BirthDeath = Tensor
-        Features = HeadWeight = HeadBias = Tensor
+        Features = HeadWeight = HeadBias = SumInBins = CountInBins = Tensor
     else:
         Scalar = Float[Tensor, ""]
         Logits = Float[Tensor, "*logit_axes"]
@@ -47,6 +49,8 @@ else:
         ClassIndex = Int[Tensor, " n"]
         PerBin = Float[Tensor, " b"]
         CountPerBin = Int[Tensor, " b"]
+        SumInBins = Float[Tensor, "*rows b"]
+        CountInBins = Int[Tensor, "*rows b"]
         InnerEdges = Float[Tensor, " inner"]
         Volume = Shaped[Tensor, "..."]
         BirthDeath = Float[Tensor, "_ 2"]

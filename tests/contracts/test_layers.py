@@ -18,6 +18,7 @@ LAYERS = [
         "_ranks",
         "_records",
         "_shapes",
+        "_sums",
         "_tails",
         "_text",
         "_values",

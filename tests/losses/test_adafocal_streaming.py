@@ -17,9 +17,9 @@ def observed_sizes(criterion):
     return sum(
         part.numel()
         for part in (
-            criterion._observed._sums.count,
-            criterion._observed._sums.confidence_sum,
-            criterion._observed._sums.edges,
+            criterion._observed.cells.count,
+            criterion._observed.cells.confidence_sum,
+            criterion._observed.cells.edges,
         )
     )
 
@@ -56,9 +56,9 @@ def test_memory_does_not_grow_with_what_is_observed():
     once = observed_sizes(criterion)
     criterion.observe(torch.randn(2, 5, 30, 40), torch.randint(5, (2, 30, 40)))
     assert observed_sizes(criterion) == once == 3 * 4352 - 1
-    assert criterion._observed._confidence == []
+    assert criterion._observed.samples == ()
     assert int(criterion.adapt().count.sum()) == 2410
-    assert criterion._observed._sums is None
+    assert criterion._observed.cells is None
 
 
 def test_adapt_without_samples_keeps_what_was_learned(rejects):

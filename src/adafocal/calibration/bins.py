@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sums per bin: all that ECE, MCE, reliability diagrams and the AdaFocal update need. Merging is adding."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from adafocal._dtypes import keeping_dtype, wide_dtype
-from adafocal._ranks import sum_over_ranks
-from adafocal._shapes import ClassIndex, Confidence, Correct, CountPerBin, InnerEdges, PerBin
+from adafocal._checks import check_choice
+from adafocal._dtypes import wide_dtype
+from adafocal._shapes import ClassIndex, Confidence, Correct, CountInBins, InnerEdges, PerBin, SumInBins
+from adafocal._sums import KEPT, Sums, check_sums
 from adafocal._values import check_edges, checked_event
 from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
+NORMS = ("l1", "l2", "max")
 SUM_ROUNDING = 1e-3  # as far as rounding may take a confidence above 1
 
 
-@dataclass(frozen=True)
-class BinStats:
+@dataclass(frozen=True, eq=False)
+class BinStats(Sums):
     """Count, confidence sum and correct sum per bin, with the edges they belong to.
+
+    Sums of several events in the same bins, such as those of every class, have leading axes.
 
     Attributes:
         edges: Inner edges of shape (n_bins - 1,); bin i is (edges[i - 1], edges[i]].
@@ -27,42 +32,75 @@ class BinStats:
         correct_sum: Sum of ``correct`` per bin, like ``confidence_sum``.
     """
 
-    edges: InnerEdges
-    count: CountPerBin
-    confidence_sum: PerBin
-    correct_sum: PerBin
+    made_by = "bin_stats"
+    edges: InnerEdges = field(metadata=KEPT)
+    count: CountInBins
+    confidence_sum: SumInBins
+    correct_sum: SumInBins
+
+    @classmethod
+    def empty(cls, edges: InnerEdges, *rows: int) -> "BinStats":
+        """Give the sums of nothing over bins of these inner edges, with leading axes of sizes ``rows``."""
+        shape, dtype = (*rows, len(edges) + 1), wide_dtype(edges.device)
+        count = torch.zeros(shape, dtype=torch.int64, device=edges.device)
+        return cls(edges, count, *torch.zeros((2, *shape), dtype=dtype, device=edges.device).unbind())
 
     @property
     def n_bins(self) -> int:
         """Number of bins."""
-        return self.count.numel()
+        return self.count.shape[-1]
 
     @property
-    def confidence(self) -> PerBin:
+    def confidence(self) -> SumInBins:
         """Mean confidence per bin, a fraction; 0 for an empty bin."""
         return self.confidence_sum / self.count.clamp_min(1)
 
     @property
-    def accuracy(self) -> PerBin:
+    def accuracy(self) -> SumInBins:
         """Share of correct samples per bin, a fraction; 0 for an empty bin."""
         return self.correct_sum / self.count.clamp_min(1)
 
     @property
-    def gap(self) -> PerBin:
+    def gap(self) -> SumInBins:
         """Mean confidence minus accuracy per bin, in [-1, 1], positive where over-confident; 0 for an empty bin."""
         return (self.confidence_sum - self.correct_sum) / self.count.clamp_min(1)
 
     @property
-    def weight(self) -> PerBin:
+    def weight(self) -> SumInBins:
         """Share of all samples per bin, summing to 1; all zero when there are no samples."""
-        return self.count.to(self.confidence_sum.dtype) / self.count.sum().clamp_min(1)
+        return self.count.to(self.confidence_sum.dtype) / self.count.sum(dim=-1, keepdim=True).clamp_min(1)
 
-    def to(self, device: torch.device | str) -> "BinStats":
-        """Give the same sums on another device, as wide as it has numbers."""
-        if isinstance(device, (torch.dtype, Tensor)):
-            raise InvalidTypeError(f"`device` must be a device, got {device}: sums keep their dtype.")
-        sums = (self.edges, self.count, self.confidence_sum, self.correct_sum)
-        return BinStats(*(keeping_dtype(lambda part: part.to(device))(part) for part in sums))
+    def compute(self, *, norm: str = "l1", debias: bool = False) -> Tensor:
+        """Give the error of :func:`~adafocal.calibration.binned_error`, without reading values; one for each row."""
+        check_choice("norm", norm, NORMS)
+        if debias and norm == "max":
+            raise InvalidValueError("`debias` must be False for norm 'max', got True.")
+        if norm == "max":
+            error = self.gap.abs().amax(dim=-1)
+        elif norm == "l2":
+            plain = (self.weight * self.gap.square()).sum(dim=-1)
+            square = debiased_square(self.accuracy, self.confidence, self.count) if debias else plain
+            error = square.clamp_min(0).sqrt()
+        else:
+            gaps = self.gap.abs()
+            error = (self.weight * (2 * gaps - _mean_redrawn_gap(self) if debias else gaps)).sum(dim=-1).clamp_min(0)
+        return torch.where(self.count.sum(dim=-1) > 0, error, torch.nan)
+
+
+def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tensor:
+    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
+    weight = count.to(accuracy) / count.sum(dim=-1, keepdim=True)
+    variance = accuracy * (1 - accuracy) / (count - 1).clamp_min(1)
+    squares = torch.where(count > 1, (confidence - accuracy).square() - variance, 0.0)
+    return (weight * squares).sum(dim=-1)
+
+
+def _mean_redrawn_gap(stats: BinStats) -> Tensor:
+    """Give E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
+    gap = stats.gap.abs()
+    sd = (stats.accuracy * (1 - stats.accuracy) / stats.count.clamp_min(1)).sqrt()
+    ratio = gap / (sd * math.sqrt(2)).clamp_min(torch.finfo(sd.dtype).tiny)
+    return sd * math.sqrt(2 / math.pi) * (-ratio.square()).exp() + gap * torch.erf(ratio)
 
 
 def bin_stats(confidence: Confidence, correct: Correct, edges: InnerEdges) -> BinStats:
@@ -134,23 +172,8 @@ def merge(first: BinStats, second: BinStats) -> BinStats:
         >>> merge(part, part).count
         tensor([2, 2])
     """
-    for name, stats in (("first", first), ("second", second)):
-        if not isinstance(stats, BinStats):
-            raise InvalidTypeError(f"`{name}` must be BinStats, got {type(stats).__name__}: use bin_stats.")
-    if not torch.equal(first.edges, second.edges):
-        raise InvalidValueError("`second.edges` must equal `first.edges`: sums over different bins cannot be added.")
-    return BinStats(
-        edges=first.edges,
-        count=first.count + second.count,
-        confidence_sum=first.confidence_sum + second.confidence_sum,
-        correct_sum=first.correct_sum + second.correct_sum,
-    )
-
-
-def stats_over_ranks(stats: BinStats) -> BinStats:
-    """Add the sums of all processes of a distributed run, whose edges must be equal; every process must call this."""
-    sums = (stats.count, stats.confidence_sum, stats.correct_sum)
-    return BinStats(stats.edges, *(sum_over_ranks(values) for values in sums))
+    check_sums("first", first, BinStats)
+    return first.merge(second)
 
 
 def check_stats(stats: BinStats) -> None:

@@ -21,15 +21,9 @@ BINNINGS = ("equal_width", "equal_mass")
 
 
 def distinct_cells(confidence: Confidence, correct: Correct) -> BinStats:
-    """Sum events into one cell per distinct confidence.
+    """Sum checked events into one cell per distinct confidence.
 
-    Args:
-        confidence: Checked values in [0, 1] of shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-
-    Returns:
-        The sums per cell. Its edges are the distinct confidences, ascending, so that the last cell is an empty one
-        above them.
+    The edges are these confidences, ascending, so that the last cell is an empty one above them.
     """
     if confidence.numel() == 0:
         raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
@@ -52,12 +46,7 @@ def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def single_cells(confidence: Confidence, correct: Correct) -> BinStats:
-    """Give each sample a cell of its own, in the order of the samples: for what the order of cells does not matter to.
-
-    Args:
-        confidence: Checked values in [0, 1] of shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-    """
+    """Give each checked event a cell of its own, without sorting: for what the order of cells does not matter to."""
     wide = wide_dtype(confidence.device)
     count = torch.ones_like(confidence, dtype=torch.int64)
     return BinStats(confidence, count, confidence.to(wide), correct.to(wide))

@@ -10,7 +10,8 @@ from adafocal._checks import check_choice, check_floating, check_number, check_t
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ClassIndex, ProbMatrix
 from adafocal._values import check_prob_matrix, checked_shares
-from adafocal.calibration.errors import NORMS, event_error
+from adafocal.calibration.bins import NORMS
+from adafocal.calibration.errors import event_error
 from adafocal.errors import InvalidValueError
 
 AVERAGES = ("label", "pooled", "none")
@@ -62,20 +63,6 @@ def classwise_calibration_error(
     check_prob_matrix(probs, labels)
     check_number("threshold", threshold, low=0.0, high=1.0)
     check_choice("norm", norm, NORMS)
-    return classes_error(probs, labels, n_bins=n_bins, binning=binning, norm=norm, debias=debias, threshold=threshold)
-
-
-def classes_error(
-    probs: ProbMatrix,
-    labels: ClassIndex,
-    *,
-    n_bins: int,
-    binning: str = "equal_width",
-    norm: str = "l1",
-    debias: bool = False,
-    threshold: float = 0.0,
-) -> Tensor:
-    """Give what :func:`classwise_calibration_error` gives, without reading values."""
     errors = []
     for index in range(probs.shape[1]):
         confidence, happened = class_event(probs, labels, index)

@@ -7,9 +7,8 @@ from torch import Tensor
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats
+from adafocal.calibration.bins import BinStats, debiased_square
 from adafocal.calibration.cells import distinct_cells, equal_mass_bins
-from adafocal.calibration.errors import debiased_square
 
 CELLS_PER_BIN = 64
 DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more than 8 MiB per tensor for more bins

@@ -1,19 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors between confidence and accuracy, from sums per bin. Lower is better; all are fractions in [0, 1]."""
 
-import math
-
-import torch
-from torch import Tensor
-
 from adafocal._checks import check_choice
-from adafocal._shapes import Confidence, Correct, PerBin, Scalar
+from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.bins import NORMS, BinStats, check_stats
 from adafocal.calibration.cells import sum_binned
-from adafocal.errors import InvalidValueError
-
-NORMS = ("l1", "l2", "max")
 
 
 def expected_calibration_error(
@@ -79,7 +71,7 @@ def event_error(
     confidence: Confidence, correct: Correct, *, n_bins: int, binning: str, norm: str = "l1", debias: bool = False
 ) -> Scalar:
     """Give what :func:`expected_calibration_error` gives, without reading values."""
-    return error_of_bins(sum_binned(confidence, correct, n_bins=n_bins, binning=binning), norm=norm, debias=debias)
+    return sum_binned(confidence, correct, n_bins=n_bins, binning=binning).compute(norm=norm, debias=debias)
 
 
 def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> Scalar:
@@ -106,37 +98,4 @@ def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> 
         tensor(0.3000, dtype=torch.float64)
     """
     check_stats(stats)
-    return error_of_bins(stats, norm=norm, debias=debias)
-
-
-def error_of_bins(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> Scalar:
-    """Give what :func:`binned_error` gives, without reading values."""
-    check_choice("norm", norm, NORMS)
-    if debias and norm == "max":
-        raise InvalidValueError("`debias` must be False for norm 'max', got True.")
-    if norm == "max":
-        error = stats.gap.abs().max()
-    elif norm == "l2":
-        plain = (stats.weight * stats.gap.square()).sum()
-        square = debiased_square(stats.accuracy, stats.confidence, stats.count) if debias else plain
-        error = square.clamp_min(0).sqrt()
-    else:
-        gaps = stats.gap.abs()
-        error = (stats.weight * (2 * gaps - _mean_redrawn_gap(stats) if debias else gaps)).sum().clamp_min(0)
-    return torch.where(stats.count.sum() > 0, error, torch.nan)
-
-
-def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tensor:
-    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
-    weight = count.to(accuracy) / count.sum()
-    variance = accuracy * (1 - accuracy) / (count - 1).clamp_min(1)
-    squares = torch.where(count > 1, (confidence - accuracy).square() - variance, 0.0)
-    return (weight * squares).sum(dim=-1)
-
-
-def _mean_redrawn_gap(stats: BinStats) -> PerBin:
-    """Give E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
-    gap = stats.gap.abs()
-    sd = (stats.accuracy * (1 - stats.accuracy) / stats.count.clamp_min(1)).sqrt()
-    ratio = gap / (sd * math.sqrt(2)).clamp_min(torch.finfo(sd.dtype).tiny)
-    return sd * math.sqrt(2 / math.pi) * (-ratio.square()).exp() + gap * torch.erf(ratio)
+    return stats.compute(norm=norm, debias=debias)

@@ -15,10 +15,9 @@ from adafocal._checks import check_number
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.bins import BinStats, check_stats, debiased_square
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.consistency import resampled_p_value
-from adafocal.calibration.errors import debiased_square
 from adafocal.errors import InvalidValueError
 
 N_RESAMPLES = 999

@@ -14,7 +14,7 @@ from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidValueError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReliabilityData:
     """What a reliability diagram shows, per non-empty bin.
 

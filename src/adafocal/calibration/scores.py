@@ -44,11 +44,6 @@ def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar
         raise InvalidValueError(f"`log_probs` must have shape (N, C), got {tuple(log_probs.shape)}.")
     _check_not_empty("log_probs", log_probs)
     check_log_distributions("log_probs", log_probs)
-    return mean_nll(log_probs, labels)
-
-
-def mean_nll(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar:
-    """Give what :func:`negative_log_likelihood` gives, without its checks."""
     return -log_probs.gather(1, labels.long()[:, None]).to(wide_dtype(log_probs.device)).mean()
 
 
@@ -93,7 +88,7 @@ def mean_square(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
     return (squares - 2 * of_truth + 1).mean()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BrierDecomposition:
     """The Brier score in parts, each summed over the classes: their sum is the score, exactly.
 
@@ -192,11 +187,6 @@ def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     _check_not_empty("confidence", confidence)
-    return mean_gap(confidence, correct)
-
-
-def mean_gap(confidence: Confidence, correct: Correct) -> Scalar:
-    """Give what :func:`overconfidence` gives, without its checks."""
     wide = wide_dtype(confidence.device)
     return confidence.to(wide).mean() - correct.to(wide).mean()
 

@@ -2,6 +2,7 @@
 """The smooth calibration error: gaps smoothed by a kernel instead of cut into bins."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -72,18 +73,23 @@ def sums_on_grid(confidence: Confidence, values: Tensor) -> Tensor:
 
 def smooth_error(residuals: Tensor) -> Scalar:
     """Give the smooth calibration error of mean residuals on the grid."""
-    # Reflection at 0 and 1 makes the signal even and periodic: smoothing is a product with its cosine series.
-    spectrum = torch.fft.rfft(torch.cat([residuals, residuals.flip(0)]))
-    frequency = math.pi * torch.arange(len(spectrum), dtype=residuals.dtype, device=residuals.device)
-
-    def at(bandwidth: Tensor) -> Tensor:
-        decay = (-0.5 * (frequency * bandwidth).square()).exp()
-        smoothed: Tensor = torch.fft.irfft(spectrum * decay, n=2 * GRID)[:GRID]
-        return smoothed.abs().sum()
-
+    smoothed = spread(residuals)
     low, high = residuals.new_tensor(SMALLEST_BANDWIDTH), residuals.new_tensor(1.0)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        too_narrow = at(middle) > middle
+        too_narrow = smoothed(middle).abs().sum() > middle
         low, high = torch.where(too_narrow, middle, low), torch.where(too_narrow, high, middle)
-    return at(high)
+    return smoothed(high).abs().sum()
+
+
+def spread(sums: Tensor) -> Callable[[Tensor | float], Tensor]:
+    """Give the function of a bandwidth that smooths sums on the grid by the reflected kernel."""
+    # Reflection at 0 and 1 makes the signal even and periodic: smoothing is a product with its cosine series.
+    spectrum = torch.fft.rfft(torch.cat([sums, sums.flip(0)]))
+    frequency = math.pi * torch.arange(len(spectrum), dtype=sums.dtype, device=sums.device)
+
+    def at(bandwidth: Tensor | float) -> Tensor:
+        smoothed: Tensor = torch.fft.irfft(spectrum * (-0.5 * (frequency * bandwidth).square()).exp(), n=2 * GRID)
+        return smoothed[:GRID]
+
+    return at

@@ -12,12 +12,12 @@ from adafocal._shapes import Confidence, Correct
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import check_samples, single_cells
-from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smoothed_gap, sums_on_grid
+from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smoothed_gap, spread, sums_on_grid
 
 LARGEST_BANDWIDTH = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SmoothCurve:
     """Accuracy against confidence, smoothed by a kernel.
 
@@ -107,19 +107,10 @@ def _smoothed(cells: BinStats, n_points: int, min_support: float) -> SmoothCurve
     confidence, count = cells.confidence, cells.count.to(cells.confidence_sum)
     place = torch.linspace(0, GRID - 1, n_points, dtype=torch.float64, device=count.device).round().long()
     points = ((place + 0.5) / GRID).to(count)
-    # Both are even around 0 and 1, as reflection demands: the kernel is a factor on their cosine series.
-    of_count, of_correct = (_spread(sums_on_grid(confidence, v), bandwidth)[place] for v in (count, cells.correct_sum))
+    of_count, of_correct = (spread(sums_on_grid(confidence, v))(bandwidth)[place] for v in (count, cells.correct_sum))
     support = 2 * math.sqrt(math.pi) * bandwidth * GRID * of_count
     half = 0.5 / (n_points - 1)
     lowest, highest = confidence[cells.count > 0].aminmax()
     held = (support >= min_support) & (points >= lowest - half) & (points <= highest + half)
     accuracy = (of_correct[held] / of_count[held]).clamp(0.0, 1.0)
     return SmoothCurve(points[held], accuracy, support[held], bandwidth)
-
-
-def _spread(sums: Tensor, bandwidth: float) -> Tensor:
-    spectrum = torch.fft.rfft(torch.cat([sums, sums.flip(0)]))
-    frequency = math.pi * torch.arange(len(spectrum), dtype=sums.dtype, device=sums.device)
-    decay = (-0.5 * (frequency * bandwidth).square()).exp()
-    spread: Tensor = torch.fft.irfft(spectrum * decay, n=2 * GRID)[:GRID]
-    return spread

@@ -13,14 +13,14 @@ from torch import Tensor
 from adafocal._checks import check_integer
 from adafocal._dtypes import at_least_float32, wide_dtype
 from adafocal._shapes import Confidence, Correct
+from adafocal._sums import Sums, check_sums
 from adafocal._values import check_predictions
-from adafocal.calibration.bins import BinStats, merge, sum_bins
+from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.cells import distinct_cells, equal_mass_bins
 from adafocal.calibration.classwise import check_positive_class
 from adafocal.calibration.consistency import cells_test
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
-from adafocal.calibration.errors import error_of_bins
-from adafocal.calibration.grid import sum_cells
+from adafocal.calibration.grid import grid_edges, sum_cells
 from adafocal.calibration.intervals import mean_interval, rms_interval
 from adafocal.calibration.kolmogorov_smirnov import largest_drift
 from adafocal.calibration.reliability import score_interval
@@ -28,7 +28,7 @@ from adafocal.calibration.scores import split_score
 from adafocal.calibration.smooth import smoothed_gap
 from adafocal.calibration.summary import CalibrationSummary
 from adafocal.calibration.sweep import joined_sweep, rising_bins
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
 LEVEL = 0.95
@@ -36,8 +36,8 @@ LEVEL = 0.95
 IN_CACHE = 1 << 16
 
 
-@dataclass(frozen=True)
-class StreamSums:
+@dataclass(frozen=True, eq=False)
+class StreamSums(Sums):
     """Sums over a part of the data; parts merge by adding.
 
     Attributes:
@@ -48,10 +48,25 @@ class StreamSums:
             confidence minus event, shape (4,).
     """
 
+    made_by = "stream_sums"
     cells: BinStats
     bins: BinStats
     class_gaps: Tensor
     totals: Tensor
+
+    @classmethod
+    def empty(cls, *, n_classes: int, n_bins: int = 15, dtype: torch.dtype = torch.float32) -> "StreamSums":
+        """Give the sums of nothing, to which sums of probabilities of this dtype, float32 or float64, can be added."""
+        bins = BinStats.empty(equal_width_edges(n_bins, dtype=dtype))
+        class_gaps, totals = torch.zeros(n_classes, n_bins, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
+        return cls(BinStats.empty(grid_edges(dtype=dtype)), bins, class_gaps, totals)
+
+    def compute(self) -> CalibrationSummary:
+        """Give the numbers of :func:`stream_summary`."""
+        n, gap = self.bins.count.sum(), _mean_gap(self.cells)
+        if int(n) == 0:
+            raise InvalidValueError("`sums` must hold at least one sample, got 0.")
+        return _summary(self, joined_sweep(self.cells), (self.totals[3] - n * gap.square()).clamp_min(0))
 
 
 def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> CalibrationSummary:
@@ -162,19 +177,8 @@ def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
         >>> merge_sums(part, part).totals[0]
         tensor(2., dtype=torch.float64)
     """
-    for name, sums in (("first", first), ("second", second)):
-        _check_sums(name, sums)
-    if first.class_gaps.shape != second.class_gaps.shape:
-        raise InvalidValueError(
-            f"`second` must be sums over the classes and bins of `first`, {tuple(first.class_gaps.shape)}, "
-            f"got {tuple(second.class_gaps.shape)}."
-        )
-    return StreamSums(
-        cells=merge(first.cells, second.cells),
-        bins=merge(first.bins, second.bins),
-        class_gaps=first.class_gaps + second.class_gaps,
-        totals=first.totals + second.totals,
-    )
+    check_sums("first", first, StreamSums)
+    return first.merge(second)
 
 
 def stream_summary(sums: StreamSums) -> CalibrationSummary:
@@ -200,11 +204,8 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
         >>> round(stream_summary(part).overconfidence, 4)
         -0.1
     """
-    _check_sums("sums", sums)
-    if int(sums.bins.count.sum()) == 0:
-        raise InvalidValueError("`sums` must hold at least one sample, got 0.")
-    n, gap = sums.cells.count.sum(), _mean_gap(sums.cells)
-    return _summary(sums, joined_sweep(sums.cells), (sums.totals[3] - n * gap.square()).clamp_min(0))
+    check_sums("sums", sums, StreamSums)
+    return sums.compute()
 
 
 def _mean_gap(cells: BinStats) -> Tensor:
@@ -231,13 +232,13 @@ def _summary(sums: StreamSums, sweep: BinStats, spread: Tensor) -> CalibrationSu
         "brier_calibration": math.nan,
         "brier_refinement": math.nan,
         "overconfidence": overconfidence,
-        "ece": error_of_bins(sums.bins),
-        "ece_equal_mass": error_of_bins(equal_mass),
-        "ece_debiased": error_of_bins(equal_mass, debias=True),
-        "ece_sweep": error_of_bins(sweep),
-        "mce": error_of_bins(sums.bins, norm="max"),
-        "rms": error_of_bins(equal_mass, norm="l2"),
-        "rms_debiased": error_of_bins(equal_mass, norm="l2", debias=True),
+        "ece": sums.bins.compute(),
+        "ece_equal_mass": equal_mass.compute(),
+        "ece_debiased": equal_mass.compute(debias=True),
+        "ece_sweep": sweep.compute(),
+        "mce": sums.bins.compute(norm="max"),
+        "rms": equal_mass.compute(norm="l2"),
+        "rms_debiased": equal_mass.compute(norm="l2", debias=True),
         "p_calibrated": cells_test(sums.cells, n_bins),
         "ks": largest_drift(sums.cells),
         "smooth_ece": smoothed_gap(sums.cells),
@@ -251,11 +252,6 @@ def _summary(sums: StreamSums, sweep: BinStats, spread: Tensor) -> CalibrationSu
     values: dict[str, Any] = {name: float(number) for name, number in numbers.items()}
     values |= {name: (float(low), float(high)) for name, (low, high) in intervals.items()}
     return CalibrationSummary(n=n, n_classes=len(sums.class_gaps), n_bins=n_bins, **values)
-
-
-def _check_sums(name: str, sums: StreamSums) -> None:
-    if not isinstance(sums, StreamSums):
-        raise InvalidTypeError(f"`{name}` must be StreamSums, got {type(sums).__name__}: use stream_sums.")
 
 
 def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:

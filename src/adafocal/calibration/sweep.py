@@ -7,9 +7,8 @@ from torch import Tensor
 from adafocal._checks import check_choice
 from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats
+from adafocal.calibration.bins import NORMS, BinStats
 from adafocal.calibration.cells import check_samples, distinct_cells, equal_mass_bins, equal_mass_cells
-from adafocal.calibration.errors import NORMS, error_of_bins
 
 MAX_BINS = 2_000
 
@@ -47,7 +46,7 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
     """
     check_choice("norm", norm, NORMS)
     confidence, correct = checked_event(confidence, correct, empty=True)
-    return error_of_bins(rising_bins(distinct_cells(confidence, correct), most=len(confidence)), norm=norm)
+    return rising_bins(distinct_cells(confidence, correct), most=len(confidence)).compute(norm=norm)
 
 
 def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
@@ -109,9 +108,7 @@ def joined_sweep(stats: BinStats) -> BinStats:
 def rising_bins(cells: BinStats, *, most: int) -> BinStats:
     """Join cells into the most equal-mass bins whose accuracy does not fall, at most ``most`` and 2,000 of them.
 
-    Args:
-        cells: Sums over fine cells, with at least one sample.
-        most: Samples of data in memory; of a grid, whose cells hold samples that cannot be told apart, occupied cells.
+    That many samples are in memory, or occupied cells in a grid, which cannot tell the samples of one apart.
     """
     cumulative, happened = cells.count.cumsum(0), cells.correct_sum.cumsum(0)
     most, n_bins = min(most, MAX_BINS), 1

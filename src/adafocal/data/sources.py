@@ -29,7 +29,7 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".ti
 MOST_CLASSES = 1_000_000  # larger numbers are identifiers: a network would need an output for each number below them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """One part of a data set as it is stored.
 

@@ -16,7 +16,7 @@ from adafocal.data.stored import StoredImages
 from adafocal.errors import InvalidValueError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Inputs and labels of one part.
 

@@ -22,7 +22,7 @@ from adafocal._text import printable
 from adafocal.errors import InvalidValueError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoredImages:
     """A sequence of encoded images that gives uint8 batches; a peer of a tensor of shape (N, C, H, W).
 

@@ -21,7 +21,7 @@ from adafocal._checks import (
 from adafocal._dtypes import at_least_float32, keeping_dtype
 from adafocal._ranks import from_first_rank
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.calibration.bins import BinStats, bin_stats
+from adafocal.calibration.bins import BinStats
 from adafocal.calibration.edges import equal_width_edges, find_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -29,10 +29,10 @@ from adafocal.losses.base import ClassificationLoss, LossOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.modulate import at_least_zero, modulate
-from adafocal.losses.observed import Observed
 from adafocal.losses.reduction import look_up, weight_of_labels
 from adafocal.losses.targets import class_axis
 from adafocal.losses.update_rule import check_rule, update_gammas
+from adafocal.losses.validation_statistics import ValidationStatistics
 
 __all__ = ["AdaFocalLoss"]
 
@@ -131,7 +131,7 @@ class AdaFocalLoss(ClassificationLoss):
         self.ignore_predicted = ignore_predicted
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
         self.register_buffer("edges", equal_width_edges(n_bins, dtype=torch.float32))
-        self._observed = Observed(streaming=streaming)
+        self._observed = ValidationStatistics.empty()
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
@@ -211,7 +211,7 @@ class AdaFocalLoss(ClassificationLoss):
         if self.ignore_predicted is not None:
             kept = logits.argmax(class_axis(logits))[counted] != self.ignore_predicted
             confidence, correct = confidence[kept], correct[kept]
-        self._observed.add(confidence.to(self.edges), correct.to(self.edges.device))
+        self.observe_top_label(confidence, correct)
 
     @torch.no_grad()
     def observe_top_label(self, confidence: PerSample, correct: PerSample) -> None:
@@ -238,7 +238,8 @@ class AdaFocalLoss(ClassificationLoss):
             raise InvalidValueError(
                 f"`confidence` must be in [0, 1], got {float(confidence[position])} in sample {position}."
             )
-        self._observed.add(confidence.to(self.edges), correct.to(self.edges.device))
+        batch = (confidence.to(self.edges), correct.to(self.edges.device))
+        self._observed = self._observed.merge(ValidationStatistics.of_batch(*batch, streaming=self.streaming))
 
     @torch.no_grad()
     def adapt(self) -> BinStats:
@@ -253,23 +254,22 @@ class AdaFocalLoss(ClassificationLoss):
         Raises:
             ValueError: If nothing was observed on any rank; ``gamma`` and ``edges`` keep their values.
         """
-        stats = self._observed.stats(self.n_bins, like=self.edges)
+        stats = self._observed.compute(self.n_bins, streaming=self.streaming, like=self.edges)
         if stats is None and self.ignore_predicted is not None:
-            return bin_stats(self.edges.new_empty(0), self.edges.new_empty(0), self.edges.clone())
+            return BinStats.empty(self.edges.clone())
         if stats is None:
             raise InvalidValueError(
                 "`adapt` needs at least one observed validation sample, got 0: call `observe` first."
             )
         rule = {name: getattr(self, name) for name in ("rate", "switch_point", "gamma_min", "gamma_max")}
-        gamma = update_gammas(self.gamma, stats.gap, **rule)
-        self.gamma.copy_(from_first_rank(gamma))
+        self.gamma.copy_(from_first_rank(update_gammas(self.gamma, stats.gap, **rule)))
         self.edges.copy_(from_first_rank(stats.edges))
         self.reset()
         return stats
 
     def reset(self) -> None:
         """Forget what was observed since the last :meth:`adapt`; ``gamma`` and ``edges`` stay."""
-        self._observed.clear()
+        self._observed = ValidationStatistics.empty()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AdaFocalLoss":
         # `.half()` and the like would round what was learned.

@@ -6,13 +6,12 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Labels, Logits, Scalar
-from adafocal.calibration.bins import BinStats, sum_bins
+from adafocal.calibration.bins import NORMS, BinStats, sum_bins
 from adafocal.calibration.cells import BINNINGS, joined_equal_mass
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
-from adafocal.calibration.errors import NORMS, error_of_bins
 from adafocal.calibration.grid import N_CELLS, grid_edges, sum_cells
 from adafocal.errors import InvalidValueError
-from adafocal.metrics.inputs import check_settings, counted_samples, counted_top_label
+from adafocal.metrics.inputs import counted_samples, counted_top_label
 from adafocal.metrics.sums import SumMetric
 
 
@@ -59,18 +58,16 @@ class CalibrationError(SumMetric):
         inputs: str = "logits",
         ignore_index: int = -100,
     ) -> None:
-        super().__init__()
+        super().__init__(inputs=inputs, ignore_index=ignore_index)
         check_integer("n_bins", n_bins, minimum=1)
         check_choice("binning", binning, BINNINGS)
         check_choice("norm", norm, NORMS)
-        check_settings(inputs, ignore_index)
         self.n_bins = n_bins
         self.binning = binning
         self.norm = norm
-        self.inputs = inputs
-        self.ignore_index = ignore_index
         cells = n_bins if binning == "equal_width" else N_CELLS  # joined into bins later: their number does not enter
-        self.add_sums(CalibrationError, (binning, cells, inputs, ignore_index), **_no_sums((cells,)))
+        sums = _by_name(BinStats.empty(self._edges()))
+        self.add_sums(CalibrationError, (binning, cells, inputs, ignore_index), **sums)
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -80,21 +77,21 @@ class CalibrationError(SumMetric):
             stats = sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, self.n_bins))
         else:
             stats = sum_cells(confidence, correct)
-        self.count.add_(stats.count)
-        self.confidence_sum.add_(stats.confidence_sum)
-        self.correct_sum.add_(stats.correct_sum)
+        self.add(**_by_name(stats))
+
+    def _edges(self, device: torch.device | None = None) -> Tensor:
+        width = self.binning == "equal_width"
+        return equal_width_edges(self.n_bins, device=device) if width else grid_edges(device=device)
 
     def stats(self) -> BinStats:
         """Give the sums per bin: the data of a reliability diagram."""
-        if self.binning == "equal_width":
-            edges = equal_width_edges(self.n_bins, device=self.count.device)
-            return BinStats(edges, self.count, self.confidence_sum, self.correct_sum)
-        cells = BinStats(grid_edges(device=self.count.device), self.count, self.confidence_sum, self.correct_sum)
-        return joined_equal_mass(cells, self.n_bins) if bool(self.count.any()) else cells
+        sums = BinStats(self._edges(self.count.device), self.count, self.confidence_sum, self.correct_sum)
+        joined = self.binning == "equal_mass" and bool(self.count.any())
+        return joined_equal_mass(sums, self.n_bins) if joined else sums
 
     def compute(self) -> Scalar:
         """Give the error, a fraction in [0, 1]; NaN when nothing was seen."""
-        return error_of_bins(self.stats(), norm=self.norm)
+        return self.stats().compute(norm=self.norm)
 
 
 class ClasswiseCalibrationError(SumMetric):
@@ -132,16 +129,14 @@ class ClasswiseCalibrationError(SumMetric):
     correct_sum: Tensor
 
     def __init__(self, *, n_classes: int, n_bins: int = 15, inputs: str = "logits", ignore_index: int = -100) -> None:
-        super().__init__()
+        super().__init__(inputs=inputs, ignore_index=ignore_index)
         check_integer("n_classes", n_classes, minimum=2)
         check_integer("n_bins", n_bins, minimum=1)
-        check_settings(inputs, ignore_index)
         self.n_classes = n_classes
         self.n_bins = n_bins
-        self.inputs = inputs
-        self.ignore_index = ignore_index
         settings = (n_classes, n_bins, inputs, ignore_index)
-        self.add_sums(ClasswiseCalibrationError, settings, **_no_sums((n_classes, n_bins)))
+        sums = _by_name(BinStats.empty(equal_width_edges(n_bins), n_classes))
+        self.add_sums(ClasswiseCalibrationError, settings, **sums)
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -152,16 +147,17 @@ class ClasswiseCalibrationError(SumMetric):
         index = assign_equal_width_bins(probs, self.n_bins) + self.n_bins * torch.arange(
             self.n_classes, device=probs.device
         )
-        self.count += _per_bin(torch.ones_like(index), index, self.count)
-        self.confidence_sum += _per_bin(probs, index, self.confidence_sum)
         happened = index.gather(1, counted[:, None])
-        self.correct_sum += _per_bin(torch.ones_like(happened), happened, self.correct_sum)
+        self.add(
+            count=_per_bin(torch.ones_like(index), index, self.count),
+            confidence_sum=_per_bin(probs, index, self.confidence_sum),
+            correct_sum=_per_bin(torch.ones_like(happened), happened, self.correct_sum),
+        )
 
     def compute(self) -> Scalar:
         """Give the error, a fraction in [0, 1]; NaN when nothing was seen."""
-        n = self.count[0].sum()
-        gaps = (self.confidence_sum - self.correct_sum).abs().sum(dim=1) / n.clamp_min(1)
-        return torch.where(n > 0, gaps.mean(), torch.nan)
+        edges = equal_width_edges(self.n_bins, device=self.count.device)
+        return BinStats(edges, self.count, self.confidence_sum, self.correct_sum).compute().mean()
 
 
 class Overconfidence(SumMetric):
@@ -189,11 +185,9 @@ class Overconfidence(SumMetric):
     correct_sum: Tensor
 
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
-        super().__init__()
-        check_settings(inputs, ignore_index)
-        self.inputs = inputs
-        self.ignore_index = ignore_index
-        self.add_sums(Overconfidence, (inputs, ignore_index), **_no_sums(()))
+        super().__init__(inputs=inputs, ignore_index=ignore_index)
+        sums = {name: torch.zeros((), dtype=torch.float64) for name in ("confidence_sum", "correct_sum")}
+        self.add_sums(Overconfidence, (inputs, ignore_index), count=torch.zeros((), dtype=torch.int64), **sums)
 
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
@@ -207,12 +201,8 @@ class Overconfidence(SumMetric):
         return (self.confidence_sum - self.correct_sum) / self.count
 
 
-def _no_sums(shape: tuple[int, ...]) -> dict[str, Tensor]:
-    return {
-        "count": torch.zeros(shape, dtype=torch.int64),
-        "confidence_sum": torch.zeros(shape, dtype=torch.float64),
-        "correct_sum": torch.zeros(shape, dtype=torch.float64),
-    }
+def _by_name(sums: BinStats) -> dict[str, Tensor]:
+    return {"count": sums.count, "confidence_sum": sums.confidence_sum, "correct_sum": sums.correct_sum}
 
 
 def _per_bin(values: Tensor, index: Tensor, like: Tensor) -> Tensor:

@@ -1,22 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the metrics share: checked batches of logits or probabilities, with ignored samples left out."""
 
-import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_integer
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits
 from adafocal._values import check_class_indices, check_distributions, check_softmax
 from adafocal.calibration.top_label import class_rows, probs_top_label, softmax_top_label
-
-INPUTS = ("logits", "probs")
-
-
-def check_settings(inputs: str, ignore_index: int) -> None:
-    """Raise unless the settings that all metrics share make sense."""
-    check_choice("inputs", inputs, INPUTS)
-    check_integer("ignore_index", ignore_index, minimum=torch.iinfo(torch.int64).min)
 
 
 def counted_top_label(values: Logits, labels: Labels, *, inputs: str, ignore_index: int) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._shapes import Labels, Logits, Scalar
-from adafocal.metrics.inputs import check_settings, counted_samples
+from adafocal.metrics.inputs import counted_samples
 from adafocal.metrics.sums import SumMetric
 
 
@@ -34,10 +34,7 @@ class NegativeLogLikelihood(SumMetric):
     total: Tensor
 
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
-        super().__init__()
-        check_settings(inputs, ignore_index)
-        self.inputs = inputs
-        self.ignore_index = ignore_index
+        super().__init__(inputs=inputs, ignore_index=ignore_index)
         self.add_sums(NegativeLogLikelihood, (inputs, ignore_index), **_no_sums())
 
     def update(self, values: Logits, labels: Labels) -> None:
@@ -82,10 +79,7 @@ class BrierScore(SumMetric):
     total: Tensor
 
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
-        super().__init__()
-        check_settings(inputs, ignore_index)
-        self.inputs = inputs
-        self.ignore_index = ignore_index
+        super().__init__(inputs=inputs, ignore_index=ignore_index)
         self.add_sums(BrierScore, (inputs, ignore_index), **_no_sums())
 
     def update(self, values: Logits, labels: Labels) -> None:

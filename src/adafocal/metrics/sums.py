@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from adafocal._checks import check_choice, check_integer
 from adafocal._dtypes import keeping_dtype
 from adafocal.errors import InvalidValueError
+
+INPUTS = ("logits", "probs")
 
 
 class SumMetric(Metric):
@@ -23,6 +26,13 @@ class SumMetric(Metric):
 
     is_differentiable = False
     full_state_update = False
+
+    def __init__(self, *, inputs: str, ignore_index: int) -> None:
+        super().__init__()
+        check_choice("inputs", inputs, INPUTS)
+        check_integer("ignore_index", ignore_index, minimum=torch.iinfo(torch.int64).min)
+        self.inputs = inputs
+        self.ignore_index = ignore_index
 
     def add_sums(self, kind: type[Metric], settings: tuple[object, ...], **zeros: Tensor) -> None:
         """Add a state per sum.
@@ -38,6 +48,11 @@ class SumMetric(Metric):
         whose = kind.__qualname__ if type(self) is kind else f"{type(self).__qualname__} {uuid4().hex}"
         self._mark = f"sums of {kind.__module__}: {whose}{settings}"
         self.add_state(self._mark, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def add(self, **sums: Tensor) -> None:
+        """Add sums over a batch to the states of their names."""
+        for name, value in sums.items():
+            getattr(self, name).add_(value)
 
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
         """Add the sums of another metric of the same class and settings, or of its states by name.

@@ -19,7 +19,7 @@ from adafocal.errors import InvalidValueError
 POSITIVES = ("ood", "id")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RocCurve:
     """Points of the curve, from (0, 0) to (1, 1), one per distinct score.
 
@@ -170,7 +170,7 @@ def score_groups(id_scores: Confidence, ood_scores: OtherConfidence) -> tuple[Te
     return index[: id_scores.numel()], index[id_scores.numel() :], values.numel()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreCounts:
     """Both kinds of samples counted per distinct score, from the highest down; float64 holds the counts exactly.
 

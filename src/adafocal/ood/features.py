@@ -27,7 +27,7 @@ class FeatureScore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mahalanobis:
     """A fitted Mahalanobis score.
 
@@ -48,7 +48,7 @@ class Mahalanobis:
         return squared
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearestNeighbour:
     """A fitted nearest-neighbour score.
 
@@ -84,7 +84,7 @@ class NearestNeighbour:
         return (2 - 2 * cosines - (unit == 0).all(dim=1).double()).clamp_min(0).sqrt()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VirtualLogit:
     """A fitted virtual-logit score (ViM).
 

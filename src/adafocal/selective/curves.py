@@ -14,7 +14,7 @@ from adafocal._values import check_vector
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RiskCoverageCurve:
     """Points that thresholds on the confidence can reach, from the strictest threshold to none.
 
@@ -114,7 +114,7 @@ def risk_at_coverage(confidence: Confidence, losses: Correct, *, coverage: float
     return weighted_mean_of_groups(groups.count, groups.loss_sum, weights)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LossGroups:
     """Losses summed over samples of one confidence, in ascending confidence.
 

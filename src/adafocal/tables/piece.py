@@ -41,7 +41,7 @@ class FormatError(InvalidValueError):
         return cls(f"must be a readable {kind} file, got {{file}}: {reason(error)}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
     """Some consecutive rows of a table; values are numbers of the right shapes, and not checked beyond.
 

@@ -28,7 +28,7 @@ Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 Indices: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PersistenceDiagram:
     """When each component, tunnel and cavity of a volume appears and disappears, and at which voxel.
 

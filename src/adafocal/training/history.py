@@ -3,19 +3,20 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from adafocal._checks import require
-from adafocal._dtypes import wide_dtype
 from adafocal._files import write_rows
 from adafocal._ranks import sum_over_ranks
-from adafocal.calibration import equal_width_edges, merge
-from adafocal.calibration.bins import stats_over_ranks, sum_events
-from adafocal.calibration.errors import error_of_bins
+from adafocal._sums import Sums
+from adafocal.calibration import BinStats, equal_width_edges
+from adafocal.calibration.bins import sum_events
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.voxels import counted_rows
@@ -23,6 +24,36 @@ from adafocal.training.voxels import counted_rows
 require("lightning.pytorch", extra="train")
 
 import lightning.pytorch as L  # noqa: E402
+
+
+@dataclass(frozen=True, eq=False)
+class EpochSums(Sums):
+    """Sums over a part of a validation pass: top labels in equal-width bins, and the log-likelihood, nats, shape ()."""
+
+    made_by = "EpochSums.of_batch"
+    bins: BinStats
+    nll: Tensor
+
+    @classmethod
+    def empty(cls, edges: Tensor) -> "EpochSums":
+        """Give the sums of nothing over bins of these edges, on their device."""
+        bins = BinStats.empty(edges)
+        return cls(bins, bins.confidence_sum.new_zeros(()))
+
+    @classmethod
+    def of_batch(cls, logits: Tensor, labels: Tensor, edges: Tensor) -> "EpochSums":
+        """Sum a batch of logits, (M, C), and labels, (M,)."""
+        bins = sum_events(*unread_top_label(logits, labels), edges)
+        return cls(bins, F.cross_entropy(logits, labels, reduction="sum").to(bins.confidence_sum))
+
+    def compute(self) -> dict[str, float]:
+        """Give error, negative log-likelihood and calibration error by their columns."""
+        n = float(self.bins.count.sum())
+        return {
+            "val_error": 1.0 - float(self.bins.correct_sum.sum()) / n,
+            "val_nll": float(self.nll) / n,
+            "val_ece": float(self.bins.compute()),
+        }
 
 
 class History(L.Callback):
@@ -63,27 +94,18 @@ class History(L.Callback):
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the validation sums."""
         self.edges = self.edges.to(pl_module.device)
-        self._nll = torch.zeros((), dtype=wide_dtype(pl_module.device), device=pl_module.device)
-        nothing = torch.zeros(0, device=pl_module.device)
-        self._stats = sum_events(nothing, nothing, self.edges)
+        self._sums = EpochSums.empty(self.edges)
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Add the batch."""
         logits, labels = counted_rows(outputs["logits"].float(), outputs["labels"])
-        self._nll += F.cross_entropy(logits, labels, reduction="sum")
-        self._stats = merge(self._stats, sum_events(*unread_top_label(logits, labels), self.edges))
+        self._sums = self._sums.merge(EpochSums.of_batch(logits, labels, self.edges))
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add the processes' sums, and let checkpoints and early stopping see what they give."""
-        stats = stats_over_ranks(self._stats)
-        n = float(stats.count.sum())
-        self.measured = {
-            "val_error": 1.0 - float(stats.correct_sum.sum()) / n,
-            "val_nll": float(sum_over_ranks(self._nll)) / n,
-            "val_ece": float(error_of_bins(stats)),
-        }
+        self.measured = self._sums.over_ranks().compute()
         pl_module.log_dict(self.measured, logger=False, sync_dist=False)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

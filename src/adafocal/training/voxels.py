@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dense predictions as rows: every voxel that counts is a sample."""
 
-import math
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from adafocal._sums import Sums
 from adafocal.calibration import (
     BinStats,
     StreamSums,
     bin_stats,
     binned_error,
     equal_width_edges,
-    merge,
-    merge_sums,
-    stream_summary,
     stream_sums,
 )
 from adafocal.data.volumes import IGNORED
@@ -58,6 +57,34 @@ class VoxelSample:
         return drawn.sort().values
 
 
+@dataclass(frozen=True, eq=False)
+class VoxelSums(Sums):
+    """Sums over all voxels, and over those that are predicted to be of any class but 0, in equal-width bins."""
+
+    made_by = "VoxelSums.of_part"
+    all: StreamSums
+    foreground: BinStats
+
+    @classmethod
+    def empty(cls, *, n_classes: int, n_bins: int, dtype: torch.dtype = torch.float32) -> "VoxelSums":
+        """Give the sums of nothing, to which those of logits of this dtype can be added."""
+        edges = equal_width_edges(n_bins, dtype=dtype)
+        return cls(StreamSums.empty(n_classes=n_classes, n_bins=n_bins, dtype=dtype), BinStats.empty(edges))
+
+    @classmethod
+    def of_part(cls, logits: Tensor, labels: Tensor, *, n_bins: int) -> "VoxelSums":
+        """Sum logits, (M, C), and labels, (M,)."""
+        predictions = Predictions(logits=logits, labels=labels)
+        edges, found = equal_width_edges(n_bins, dtype=logits.dtype), predictions.predicted > 0
+        foreground = bin_stats(predictions.confidence[found], predictions.correct[found], edges)
+        return cls(stream_sums(predictions, n_bins=n_bins), foreground)
+
+    def compute(self) -> dict[str, float]:
+        """Give error, negative log-likelihood and ECE."""
+        right, nll = (self.all.totals[:2] / self.all.bins.count.sum()).tolist()
+        return {"error": 1.0 - right, "nll": nll, "ece": float(binned_error(self.all.bins))}
+
+
 class PooledVoxels:
     """Sums over the voxels of all cases; those of each case give its own numbers on the way.
 
@@ -69,36 +96,26 @@ class PooledVoxels:
     def __init__(self, *, n_bins: int, temperature: float = 1.0) -> None:
         self.n_bins = n_bins
         self.temperature = temperature
-        self._sums: StreamSums | None = None
-        self._foreground: BinStats | None = None
+        self._sums: VoxelSums | None = None
 
     def add(self, rows: Tensor, labels: Tensor) -> dict[str, float]:
         """Add the voxels of a case, logits (M, C) and labels (M,); gives error, NLL and ECE of the case."""
-        edges = equal_width_edges(self.n_bins, dtype=rows.dtype)
-        case: StreamSums | None = None
-        for part, part_labels in zip(
-            torch.split(rows / self.temperature, ROWS), torch.split(labels, ROWS), strict=True
-        ):
-            predictions = Predictions(logits=part, labels=part_labels)
-            sums = stream_sums(predictions, n_bins=self.n_bins)
-            case = sums if case is None else merge_sums(case, sums)
-            found = predictions.predicted > 0
-            stats = bin_stats(predictions.confidence[found], predictions.correct[found], edges)
-            self._foreground = stats if self._foreground is None else merge(self._foreground, stats)
-        if case is None:
+        if len(labels) == 0:
             raise InvalidValueError("Every case must have at least one voxel that counts, got 0.")
-        self._sums = case if self._sums is None else merge_sums(self._sums, case)
-        right, nll = (case.totals[:2] / len(labels)).tolist()
-        return {"error": 1.0 - right, "nll": nll, "ece": float(binned_error(case.bins))}
+        parts = zip(torch.split(rows / self.temperature, ROWS), torch.split(labels, ROWS), strict=True)
+        case = reduce(VoxelSums.merge, (VoxelSums.of_part(*part, n_bins=self.n_bins) for part in parts))
+        self._sums = case if self._sums is None else self._sums.merge(case)
+        return case.compute()
 
     def summary(self) -> dict[str, Any]:
         """Give every number of a calibration summary that has a meaning for voxels (else None), and the error."""
         if self._sums is None:
             raise InvalidValueError("A part must have at least one case, got 0.")
-        summary = stream_summary(self._sums)
+        summary = self._sums.all.compute()
         return {"error": 1.0 - summary.accuracy, **summary.to_dict(), **dict.fromkeys(OF_INDEPENDENT_SAMPLES)}
 
     def foreground_ece(self) -> float | None:
         """Give the ECE of the voxels that are predicted to be of any class but 0; None without such voxels."""
-        error = math.nan if self._foreground is None else float(binned_error(self._foreground))
-        return error if self._foreground is not None and self._foreground.count.any() else None
+        if self._sums is None or not self._sums.foreground.count.any():
+            return None
+        return float(binned_error(self._sums.foreground))
