@@ -9,8 +9,8 @@ import sys
 import matplotlib.figure
 
 from adafocal.calibration import binned_error, reliability_from_bins
-from adafocal.report.contents import pooled_stats, read_contents
 from adafocal.report.figures import draw_counts, draw_reliability
+from adafocal.results.contents import pooled_stats, read_contents
 
 COLORS = ("#c2410c", "#2563eb", "#15803d")
 

@@ -17,6 +17,7 @@ from statistics import mean, stdev
 import torch
 
 from adafocal.losses import LOSSES
+from adafocal.measures import MEASURES
 from adafocal.models import MODELS
 from adafocal.models.catalogue import GIVEN, ModelSpec
 from adafocal.recipes import RECIPES
@@ -48,7 +49,8 @@ def main() -> int:
 
 def generated() -> dict[Path, str]:
     """Give every file that holds generated parts, as it should be."""
-    pages = {"losses.md": {"losses": losses()}, "models.md": {"models": models(), "recipes": recipes()}}
+    pages = {"losses.md": {"losses": losses()}, "measuring.md": {"measures": measures()}}
+    pages |= {"models.md": {"models": models(), "recipes": recipes()}}
     found = {}
     for page, tables in pages.items():
         path = ROOT / "docs" / page
@@ -76,6 +78,15 @@ def losses() -> str:
     """Give the table of losses."""
     rows = [(f"`{loss.name}`", loss.formula, loss.use, loss.paper) for loss in LOSSES.values()]
     return table(("name", "loss of one sample", "when to use it", "paper"), rows)
+
+
+def measures() -> str:
+    """Give the table of measures."""
+    rows = [
+        (f"`{one.name}`", one.title or one.label, one.unit, one.better, "" if one.streams else "nearly")
+        for one in MEASURES.values()
+    ]
+    return table(("name", "what it is", "unit", "better", "where rows are too many for memory"), rows)
 
 
 def models() -> str:

@@ -16,11 +16,13 @@ from rich.table import Table
 
 from adafocal import AdafocalError, Predictions
 from adafocal._files import LONGEST_NAME, below, child, safe_name
+from adafocal._records import as_record
 from adafocal._text import listed, printable, shown
 from adafocal.cli import main
 from adafocal.cli.console import PlainConsole
 from adafocal.errors import FileError, InvalidValueError, MissingFileError
 from adafocal.report import write_figures, write_page
+from adafocal.results.comparison import Comparison
 from adafocal.study.tables import TABLES, as_latex, as_markdown, make_table
 from report.folders import write_run, write_study
 
@@ -242,7 +244,7 @@ def test_tables_of_hostile_names_keep_their_columns(tmp_path):
         experiment["dataset"] = experiment["model"] = "a&b_c%d\\e|f\n\n\x1b[2J"
         for entry in experiment["losses"]:
             entry["title"] = "x & \\input{y}\n\n| z"
-    made = make_table(comparison, TABLES["ece"])
+    made = make_table(as_record(comparison, Comparison, "must fit, got"), TABLES["ece"])
     rows = [line for line in as_latex(made).splitlines() if line.endswith(r"\\")]
     columns = len(made.labels) + len(made.losses)
 

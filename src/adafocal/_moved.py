@@ -18,7 +18,11 @@ MOVED = {
     "adafocal.metrics.segmentation": "adafocal.topology.masks",
     "adafocal.report.evaluation": "adafocal.evaluation.measure",
     "adafocal.report.evaluation_tasks": "adafocal.evaluation.tasks",
+    "adafocal.report.contents": "adafocal.results.contents",
+    "adafocal.report.outcome": "adafocal.results.outcome",
+    "adafocal.report.records": "adafocal.results.comparison",
     "adafocal.study.executor": "adafocal.workers.local",
+    "adafocal.study.metrics": "adafocal.measures",
     "adafocal.study.on_ray": "adafocal.workers.on_ray",
 }
 

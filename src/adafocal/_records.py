@@ -1,142 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the YAML, JSON and CSV files of run and study folders, and says in one sentence what is wrong with one.
+"""Reads the YAML, JSON and CSV files of run and study folders as records, and says in one sentence what is wrong.
 
-A shape says what a file must hold, as far as a reader relies on it: a type or a tuple of them; ``[shape]`` for a list;
-``{name: shape}`` for a mapping, whose other names are free and where ``name?`` may be missing; ``{str: shape}`` for a
-mapping from any names. ``[shape, ...]`` is a list of at least one.
+A record is a frozen dataclass, and its annotations say what a file must hold, as far as a reader relies on it: what has
+a default may be missing, other names are free, and ``object`` is anything. ``Unsure`` is a number that may be null,
+which is read as NaN; ``Some`` is a list of at least one; ``Whole`` is the mapping itself, as it was read. A mapping
+marked with dotted names holds such a number at each.
 """
 
 import csv
 import json
-from contextlib import suppress
-from math import nan
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from math import isnan, nan
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from adafocal._locks import is_ours
-from adafocal.errors import AdafocalError, InvalidValueError, MissingFileError
+from adafocal.errors import InvalidValueError, MissingFileError
 
-SETTINGS_FILE, BEGINNING = "config.yaml", "provenance.json"
-EVENTS = "events.out.tfevents.*"  # TensorBoard's
-# What a run writes besides these two, in the order in which it is removed: what says that it is finished goes first.
-WRITTEN = (
-    "summary.json",
-    "checkpoints/last.ckpt",
-    "checkpoints/best.ckpt",
-    "hpc_ckpt_*.ckpt",
-    f"tensorboard/{EVENTS}",
-    "tensorboard/hparams.yaml",
-    "metrics.csv",
-    "splits.npz",
-    "validation.parquet",
-    "scaling.parquet",
-    "test.parquet",
-    "examples.json",
-    "cases.csv",
-    "cases.npz",
-    "report.html",
-    "ood/*.json",
-)
-FOLDERS = ("checkpoints", "tensorboard", "ood")
-STUDY_FILES = ("study.yaml", "provenance.json", "comparison.json", "results.csv")
-
-NUMBER = (int, float)
-UNSURE = (int, float, type(None))  # null where a number is not defined
-PART = dict.fromkeys(("error", "ece", "ece_equal_mass", "nll", "overconfidence"), UNSURE)
-MEAN = {"mean": UNSURE}
-SEGMENTATION = {
-    **dict.fromkeys(("dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error"), MEAN),
-    "voxels_pooled": {"ece": UNSURE, "ece_predicted_foreground": UNSURE},
-    "voxels_per_case": {"ece": UNSURE},
-}
-ESTIMATE = {"value": UNSURE, "low": UNSURE, "high": UNSURE}
-
-SETTINGS = {
-    "loss": str,
-    "loss_args?": (dict, type(None)),
-    "model": str,
-    "seed": int,
-    "epochs": int,
-    "n_bins": int,
-    "data": {"name": str, "noise?": NUMBER},
-    "optimizer?": dict,
-}
-# What readers do without, but every run has written: only a folder with it is taken for a run of ours to be removed.
-OWN_SETTINGS = SETTINGS | {"data": {"name": str, "noise": NUMBER}, "optimizer": dict}
-PROVENANCE = {"date": str, "command": [str], "versions?": dict, "hardware?": dict}
-SUMMARY = {
-    "loss": str,
-    "seed": int,
-    "class_names": [str, ...],
-    "sizes": {"train": int, "validation": int, "test": int},
-    "temperature": NUMBER,
-    "validation?": PART,
-    "test": PART,
-    "test_scaled": {"ece": UNSURE, "nll": UNSURE},
-    "segmentation?": SEGMENTATION,
-}
-EXAMPLES = {
-    "n": int,
-    "mistakes": int,
-    "examples": [{"row": int, "label": int, "predicted": int, "confidence": NUMBER, "text?": str}],
-}
-ROC = {"false_positive_rate": [NUMBER], "true_positive_rate": [NUMBER]}
-HISTOGRAM = {"edges": [NUMBER], "id": [NUMBER], "ood": [NUMBER]}
-MEASURES = ("auroc", "aupr_out", "aupr_in", "fpr95")
-DETECTION = {"ood": str, "score": str, "n_ood": int, "roc?": ROC, "histogram?": HISTOGRAM} | dict.fromkeys(
-    MEASURES, ESTIMATE
-)
-DETECTIONS = {"level?": NUMBER, "results": [DETECTION]}
-COMPARED = {
-    "loss": str,
-    "title": str,
-    "runs": [{"seed": int, "folder": str}, ...],
-    "metrics": {str: {"mean": UNSURE, "std": UNSURE}},
-    "versus_baseline": {str: {"mean": UNSURE, "low": UNSURE, "high": UNSURE, "verdict": str}},
-}
-COMPARISON = {
-    "baseline": str,
-    "experiments": [{"name": str, "title": str, "varied": dict, "settings": dict, "losses": [COMPARED, ...]}, ...],
-    "failures?": [{"experiment": str, "loss": str, "seed": int, "reason": str}],
-    "notes?": [str],
-    "ranks?": (dict, type(None)),
-}
-STUDY = {"losses": [str], "seeds": [int], "baseline": str, "experiments": {str: dict}}
+Record = TypeVar("Record")
+Item = TypeVar("Item")
+NULL, SOME, WHOLE = "null", "some", "whole"
+Unsure: TypeAlias = Annotated[float, NULL]
+Some: TypeAlias = Annotated[tuple[Item, ...], SOME]
+Whole: TypeAlias = Annotated[Mapping[str, object], WHOLE]
 
 
-def is_beginning(entry: Path) -> bool:
-    """Whether this is what a run or study that was killed before it wrote its settings may have left."""
-    if entry.name == BEGINNING:
-        with suppress(AdafocalError):
-            return bool(read_provenance(entry.parent))
-    return is_ours(entry.name)
+class _MisfitError(Exception):
+    """Says where a value is not of its type."""
 
 
-def own_files(folder: Path) -> list[Path]:
-    """Give the files of a run, or of a study and its runs, that nothing else may write; pages are not among them."""
-    patterns = [SETTINGS_FILE, *STUDY_FILES, *(pattern for pattern in WRITTEN if pattern != "report.html")]
-    places = [folder, *folder.glob("runs/*/*")]
-    return [path for place in places for pattern in patterns for path in place.glob(pattern)]
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Read a JSON or YAML file that holds a mapping.
+
+    Args:
+        path: The file; its suffix says which.
+        kind: A dataclass, what it must hold.
+
+    Returns:
+        The record.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, or what it holds does not fit.
+    """
+    try:
+        held = _parse(path, path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise MissingFileError(f"{str(path)!r} must be there, got no such file.") from None
+    except (ValueError, RecursionError) as error:
+        reason = "nesting without end" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise InvalidValueError(f"{str(path)!r} must be a whole {_kind(path)} file, got one with {reason}.") from error
+    return as_record(held, kind, f"{str(path)!r} must be a file that adafocal wrote, got one")
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Read ``config.yaml`` of a run."""
-    return read_record(folder / "config.yaml", SETTINGS)
+def as_record(value: object, kind: type[Record], rule: str) -> Record:
+    """Give plain values as a record.
+
+    Raises:
+        ValueError: If they do not fit; the sentence begins with ``rule``.
+    """
+    try:
+        record: Record = _fitted(value, kind, "")
+    except _MisfitError as wrong:
+        raise InvalidValueError(f"{rule} {wrong}.") from None
+    return record
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """Read ``summary.json`` of a finished run."""
-    return read_record(folder / "summary.json", SUMMARY)
+def to_plain(value: object) -> Any:
+    """Give a record as JSON holds it: fields by name, lists, and null for NaN."""
+    if is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: to_plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(one) for one in value]
+    return None if isinstance(value, float) and isnan(value) else value
 
 
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """Read ``provenance.json`` of a run or study."""
-    return read_record(folder / "provenance.json", PROVENANCE)
-
-
-def read_history(folder: Path) -> list[dict[str, float]]:
-    """Read ``metrics.csv`` of a run: one mapping per epoch from column to number, NaN where there is none."""
-    path = folder / "metrics.csv"
+def read_columns(path: Path) -> list[dict[str, float]]:
+    """Read a CSV file of numbers: one mapping per row from column to number, NaN where there is none."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = list(csv.reader(file, strict=True)) or [[]]
@@ -153,57 +97,68 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     return [{name: _float(value) for name, value in zip(header, row, strict=True)} for row in rows]
 
 
-def read_record(path: Path, shape: Any) -> dict[str, Any]:
-    """Read a JSON or YAML file that holds a mapping.
-
-    Args:
-        path: The file; its suffix says which.
-        shape: What it must hold.
-
-    Returns:
-        The mapping.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or what it holds has another shape.
-    """
-    try:
-        record = _parse(path, path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError(f"{str(path)!r} must be there, got no such file.") from None
-    except (ValueError, RecursionError) as error:
-        reason = "nesting without end" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise InvalidValueError(f"{str(path)!r} must be a whole {_kind(path)} file, got one with {reason}.") from error
-    wrong = misfit(record, shape)
-    if wrong is not None:
-        raise InvalidValueError(f"{str(path)!r} must be a file that adafocal wrote, got one {wrong}.")
-    found: dict[str, Any] = record
-    return found
+def _fitted(value: Any, hint: Any, name: str) -> Any:
+    """Give a value as its type wants it."""
+    marks, hint = (hint.__metadata__, hint.__origin__) if get_origin(hint) is Annotated else ((), hint)
+    origin, of = get_origin(hint), get_args(hint)
+    if value is None and (NULL in marks or type(None) in of):
+        return nan if NULL in marks else None
+    if origin in (Union, UnionType):
+        return _fitted(value, of[0], name)
+    if is_dataclass(hint):
+        return _fields(_expected(value, dict, name), hint, name)
+    if origin is tuple:
+        if SOME in marks and _expected(value, list, name) == []:
+            raise _MisfitError(f"with nothing as `{name}`")
+        return tuple(_fitted(one, of[0], f"{name}[{i}]") for i, one in enumerate(_expected(value, list, name)))
+    if origin is Mapping:
+        for place in sorted(name for mark in marks if isinstance(mark, frozenset) for name in mark):
+            _number(_expected(value, dict, name), place, name)
+        return {key: _fitted(one, of[1], f"{name}.{key}") for key, one in _expected(value, dict, name).items()}
+    return value if hint is object else _expected(value, (int, float) if hint is float else hint, name)
 
 
-def misfit(value: Any, shape: Any, name: str = "") -> str | None:
-    """Say where a value is not of a shape; None if it is."""
-    types = shape if isinstance(shape, tuple) else (shape if isinstance(shape, type) else type(shape),)
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
-        return f"with {f'{value!r:.40} as `{name}`' if name else f'{type(value).__name__} in place of names'}"
-    if isinstance(shape, list):
-        if shape[1:] and not value:
-            return f"with nothing as `{name}`"
-        inner = [(one, shape[0], f"{name}[{place}]") for place, one in enumerate(value)]
-    elif isinstance(shape, dict) and str in shape:
-        inner = [(one, shape[str], f"{name}.{key}".lstrip(".")) for key, one in value.items()]
-    elif isinstance(shape, dict):
-        named = {key.rstrip("?"): (f"{name}.{key}".strip(".?"), of) for key, of in shape.items()}
-        missing = next((named[key][0] for key in shape if key in named and key not in value), None)
-        if missing is not None:
-            return f"without `{missing}`"
-        inner = [(value[key], of, inside) for key, (inside, of) in named.items() if key in value]
-    else:
-        return None
-    return next((wrong for part in inner if (wrong := misfit(*part)) is not None), None)
+def _number(value: Any, place: str, name: str) -> float:
+    """Give the number at a dotted name."""
+    first, _, rest = place.partition(".")
+    inner = f"{name}.{first}".lstrip(".")
+    if first not in _expected(value, dict, name):
+        raise _MisfitError(f"without `{inner}`")
+    return _number(value[first], rest, inner) if rest else _fitted(value[first], Unsure, inner)
 
 
-def _parse(path: Path, text: str) -> Any:
+def _fields(value: dict[str, Any], kind: Any, name: str) -> Any:
+    known = {field: (f"{name}.{field.name}".lstrip("."), _hints(kind)[field.name]) for field in fields(kind)}
+    whole = {field.name: value for field, (_, hint) in known.items() if WHOLE in getattr(hint, "__metadata__", ())}
+    for field, (place, _) in known.items():
+        needed = field.default is MISSING and field.default_factory is MISSING and field.name not in whole
+        if needed and field.name not in value:
+            raise _MisfitError(f"without `{place}`")
+    held = {
+        field.name: (place, hint) for field, (place, hint) in known.items() if field.name in value.keys() - whole.keys()
+    }
+    return kind(**{key: _fitted(value[key], hint, place) for key, (place, hint) in held.items()} | whole)
+
+
+@lru_cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _expected(value: Any, types: type | tuple[type, ...], name: str) -> Any:
+    if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
+        raise _MisfitError(
+            f"with {f'{value!r:.40} as `{name}`' if name else f'{type(value).__name__} in place of names'}"
+        )
+    return value
+
+
+def number_at(value: Mapping[str, object], place: str) -> float:
+    """Give the number at a dotted name of a mapping that was checked; NaN for null."""
+    return _number(value, place, "")
+
+
+def _parse(path: Path, text: str) -> object:
     if path.suffix == ".json":
         return json.loads(text)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 # Joiners are part of some scripts and emoji; the other invisible characters can reorder, hide or command.
 JOINERS = ("\u200c", "\u200d")
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-LONGEST_VALUE, LONGEST_LIST = 100, 20
+LONGEST_VALUE, LONGEST_LIST, LONGEST_NAME = 100, 20, 80
+PAGE_KEEPS = "\n\t"
 
 
 def is_hidden(sign: str) -> bool:
@@ -58,3 +59,26 @@ def listed(names: Iterable[object]) -> str:
     names = list(names)
     texts = [printable(name, longest=LONGEST_VALUE) for name in names[:LONGEST_LIST]]
     return ", ".join([*texts, *([f"… ({len(names):,} in all)"] if len(names) > LONGEST_LIST else [])])
+
+
+def cleaned(text: str) -> str:
+    """Replace what is invisible in a text, such as marks that reverse the reading direction, by ``�``.
+
+    Example:
+        >>> cleaned("a\\u202eb")
+        'a�b'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("\ufffd" if sign not in PAGE_KEEPS and is_hidden(sign) else sign for sign in text)
+
+
+def short(text: object, longest: int = LONGEST_NAME) -> str:
+    """Put a name from data on one line and cut it.
+
+    Example:
+        >>> short("a  b\\nc"), short("abcdef", 4)
+        ('a b c', 'abc…')
+    """
+    line = " ".join(cleaned(str(text)).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

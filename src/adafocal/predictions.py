@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record that training writes once and everything after it reads: predictions and labels of a data set."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -90,7 +91,7 @@ class Predictions:
         """Number of classes C."""
         return self._values.shape[1]
 
-    @property
+    @cached_property
     def probs(self) -> Tensor:
         """Class probabilities of shape (N, C): as given, or the softmax of the logits, in float32 or wider."""
         values = at_least_float32(self._values)
@@ -102,7 +103,7 @@ class Predictions:
         values = at_least_float32(self._values)
         return values.log() if self.logits is None else values.log_softmax(dim=1)
 
-    @property
+    @cached_property
     def confidence(self) -> Tensor:
         """Probability of the predicted class, shape (N,), in [0, 1]."""
         return self.probs.amax(dim=1)

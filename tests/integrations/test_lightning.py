@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import lightning.pytorch as L
 import pytest
@@ -74,7 +75,7 @@ def test_gammas_follow_one_update_per_validation_epoch_and_none_from_sanity_chec
 def fitting(loaders):
     """What the callback asks of a trainer in the middle of ``fit``."""
     state = SimpleNamespace(fn="fit")
-    return SimpleNamespace(state=state, sanity_checking=False, num_val_batches=[1], val_dataloaders=loaders)
+    return Mock(spec=L.Trainer, state=state, sanity_checking=False, num_val_batches=[1], val_dataloaders=loaders)
 
 
 def test_validation_starts_from_nothing_after_one_that_was_cut_short():

@@ -16,7 +16,9 @@ from adafocal._files import write_rows
 from adafocal.calibration import expected_calibration_error
 from adafocal.ood import compare_scores, comparison_record
 from adafocal.predictions import Predictions
-from adafocal.study.results import compare, read_result, write_comparison
+from adafocal.results.comparison import FailedRun
+from adafocal.results.folder import RunFolder
+from adafocal.study.results import Said, compare, read_result, write_comparison
 
 N_BINS = 15
 
@@ -116,12 +118,10 @@ def write_study(folder, *, losses, seeds=(0, 1), experiments=("made",), titles=N
             for seed in seeds:
                 run = folder / "runs" / experiment / f"{index}-s{seed}"
                 write_run(run, loss=loss, seed=seed, sharpness=1 + 0.3 * index + 0.1 * place, **settings)
-                results.append(read_result(run, experiment=experiment))
-    said = {
-        name: {"title": title, "varied": {}} for name, title in zip(experiments, titles or experiments, strict=True)
-    }
-    comparison = compare(results, baseline=losses[0], said=said, folder=folder)
-    comparison["failures"] = list(failures)
+                results.append(read_result(RunFolder(run), experiment=experiment))
+    said = {name: Said(title, {}) for name, title in zip(experiments, titles or experiments, strict=True)}
+    failed = [FailedRun(**failure) for failure in failures]
+    comparison = compare(results, baseline=losses[0], said=said, folder=folder, failures=failed)
     write_comparison(folder, comparison, [{"loss": result.loss, "seed": result.seed} for result in results])
     (folder / "provenance.json").write_text(json.dumps({"command": ["adafocal", "study"], "date": "2026-11-23"}))
     return folder

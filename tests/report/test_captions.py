@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from adafocal.predictions import Predictions
-from adafocal.report.contents import read_contents
 from adafocal.report.evaluation_page import _risk as risk_panel
-from adafocal.report.outcome import outcome_of
 from adafocal.report.panels import class_panel, curve_panels, gamma_panels, reliability_panel, risk_coverage_panel
+from adafocal.results.contents import read_contents
+from adafocal.results.outcome import outcome_of
 from report.folders import write_run, write_study
 
 
@@ -26,7 +26,7 @@ def single(tmp_path_factory):
 
 
 def saved(run):
-    return Predictions.load(run.folder / "test.parquet")
+    return Predictions.load(run / "test.parquet")
 
 
 def area_in_percent(predictions):
@@ -88,7 +88,7 @@ def test_the_gammas_are_those_of_the_last_epoch_of_the_first_seed(losses):
     run = losses[1].runs[0]
     last = [run.history[-1][f"gamma_{b}"] for b in range(15)]
 
-    assert panel.title == f"{losses[1].title}: gamma per bin over epochs (seed {run.summary['seed']})"
+    assert panel.title == f"{losses[1].title}: gamma per bin over epochs (seed {run.summary.seed})"
     assert panel.alt.endswith(f"from the lowest to the highest bin: {', '.join(f'{gamma:.2f}' for gamma in last)}.")
 
 

@@ -7,7 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from adafocal.report.html import clean, is_base64, short
+from adafocal._text import short
+from adafocal.report.html import clean, is_base64
 from adafocal.report.svg import VARIABLES, drawn, series, themed
 
 CSS = files("adafocal.report").joinpath("page.css").read_text(encoding="utf-8")

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from adafocal._records import as_record
 from adafocal.report.segmentation_figures import case_panels, draw_diagram, draw_slice, draw_surface
-from adafocal.report.segmentation_table import HEADINGS, segmentation_table
+from adafocal.report.segmentation_table import segmentation_table
 from adafocal.report.svg import SERIES
+from adafocal.results.run import Summary
 
 
 @pytest.fixture
@@ -126,17 +128,33 @@ def test_rows_of_the_table_are_means_over_runs_and_a_missing_number_is_a_dash():
         pooled = {"ece": ece, "ece_predicted_foreground": None}
         betti = {f"betti{dim}_error": {"mean": float(dim)} for dim in range(3)}
         scores = {"dice": {"mean": dice}, "hausdorff95": {"mean": 2.0}, **betti}
-        return {"segmentation": {**scores, "voxels_pooled": pooled, "voxels_per_case": {"ece": 0.02}}}
+        return result(segmentation={**scores, "voxels_pooled": pooled, "voxels_per_case": {"ece": 0.02}})
 
-    runs = {"Focal": [summary(0.8, 0.01), summary(0.9, 0.03)], "Other": [{"test": {}}]}
+    def result(**more):
+        test = dict.fromkeys(("error", "ece", "ece_equal_mass", "nll", "overconfidence"), 0.1)
+        about = {"loss": "focal", "seed": 0, "class_names": ["a", "b"], "temperature": 1.0}
+        sizes = {"train": 1, "validation": 1, "test": 1}
+        return as_record({**about, "sizes": sizes, "test": test, "test_scaled": test, **more}, Summary, "must fit, got")
+
+    runs = {"Focal": [summary(0.8, 0.01), summary(0.9, 0.03)], "Other": [result()]}
     table = segmentation_table(runs, name="scores")
 
     assert [row.title for row in table.rows] == ["Focal"]
     assert [cell.text for cell in table.rows[0].cells] == [
         "0.850 ± 0.071", "2.00 ± 0.00", "0.00 ± 0.00", "1.00 ± 0.00", "2.00 ± 0.00", "2.00 ± 1.41", "2.00 ± 0.00", "–",
     ]  # fmt: skip
-    assert table.headings == ["Loss", *HEADINGS]
-    assert segmentation_table({"Other": [{"test": {}}]}, name="scores") is None
+    assert table.headings == [
+        "Loss",
+        "Dice",
+        "HD95",
+        "Components",
+        "Tunnels",
+        "Cavities",
+        "ECE % pooled",
+        "per case",
+        "foreground",
+    ]
+    assert segmentation_table({"Other": [result()]}, name="scores") is None
 
 
 def test_figures_of_several_runs_on_one_page_do_not_share_identifiers(tmp_path):

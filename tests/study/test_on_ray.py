@@ -134,5 +134,5 @@ def test_a_study_survives_a_killed_worker_and_resumes_its_run(tmp_path):
 
     assert failures == []
     assert (study.runs[0].folder / "log.txt").read_text().count("process") == 2
-    assert [entry["seeds"] for entry in write_results(study)["experiments"][0]["losses"]] == [[0, 1], [0, 1]]
+    assert [entry.seeds for entry in write_results(study).experiments[0].losses] == [(0, 1), (0, 1)]
     assert len(Path(study.runs[0].folder / "metrics.csv").read_text().splitlines()) == 41

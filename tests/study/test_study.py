@@ -166,15 +166,15 @@ def test_a_failed_run_is_told_with_its_reason_and_does_not_stop_the_others(tmp_p
     broken.write()
     out = console()
     failures = execute(broken.runs, executor=LocalExecutor(1), console=out)
-    comparison = write_results(broken, [failure.plain() for failure in failures])
+    comparison = write_results(broken, [failure.record for failure in failures])
 
     assert [failure.run.config.loss for failure in failures] == ["adafocal"]
     assert "`loss_args` of adafocal must be among" in failures[0].reason
     assert "failed: `loss_args` of adafocal must be among" in out.file.getvalue()
     assert "time to go" in out.file.getvalue() or "to go)" in out.file.getvalue()
     assert "Traceback" in (tmp_path / "study/runs/digits/adafocal-s0/log.txt").read_text()
-    assert [entry["loss"] for entry in comparison["experiments"][0]["losses"]] == ["cross_entropy"]
-    assert [(f["experiment"], f["loss"], f["seed"]) for f in comparison["failures"]] == [("digits", "adafocal", 0)]
+    assert [entry.loss for entry in comparison.experiments[0].losses] == ["cross_entropy"]
+    assert [(f.experiment, f.loss, f.seed) for f in comparison.failures] == [("digits", "adafocal", 0)]
 
 
 def test_a_killed_run_is_begun_again_at_its_last_checkpoint(tmp_path):

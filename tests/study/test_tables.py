@@ -5,24 +5,26 @@ from dataclasses import replace
 
 import pytest
 
+from adafocal.results.comparison import ComparedExperiment, ComparedLoss, ComparedRun, Comparison, Spread
 from adafocal.study.tables import TABLES, as_csv, as_latex, as_markdown, latex, make_table, markdown, write_tables
 
 
 def entry(loss, title, *, error, ece, ece_scaled, temperature):
     values = {"error": error, "ece": ece, "ece_scaled": ece_scaled, "temperature": temperature}
-    return {"loss": loss, "title": title, "metrics": {name: {"mean": value} for name, value in values.items()}}
+    metrics = {name: Spread(value, 0.0) for name, value in values.items()}
+    return ComparedLoss(loss=loss, title=title, runs=(ComparedRun(0, "."),), metrics=metrics, versus_baseline={})
 
 
-def comparison(*, varied=({"data.noise": 0.1}, {"data.noise": 0.3}), second_model="mlp"):
+def experiment(**more):
+    return ComparedExperiment(title="", settings={}, **more)
+
+
+def comparison(*, varied=({"data.noise": 0.1}, {"data.noise": 0.3}), second_data="my_data", second_model="mlp"):
     ce = entry("cross_entropy", "Cross-entropy", error=0.05, ece=0.0435, ece_scaled=0.0135, temperature=2.5)
     ada = entry("adafocal", "Ada_Focal & co", error=0.0539, ece=0.0051, ece_scaled=0.01351, temperature=1.0)
-    return {
-        "baseline": "adafocal",
-        "experiments": [
-            {"name": "first", "varied": varied[0], "dataset": "digits", "model": "mlp", "losses": [ce, ada]},
-            {"name": "second", "varied": varied[1], "dataset": "my_data", "model": second_model, "losses": [ada]},
-        ],
-    }
+    first = experiment(name="first", varied=varied[0], dataset="digits", model="mlp", losses=(ce, ada))
+    second = experiment(name="second", varied=varied[1], dataset=second_data, model=second_model, losses=(ada,))
+    return Comparison("adafocal", (first, second))
 
 
 def test_cells_show_before_after_and_temperature_with_the_best_of_each_in_bold():
@@ -64,9 +66,7 @@ def test_csv_holds_plain_numbers():
 
 
 def test_rows_of_one_data_set_and_network_are_told_apart_by_their_settings():
-    same = comparison()
-    same["experiments"][1]["dataset"] = "digits"
-    table = make_table(same, TABLES["error"])
+    table = make_table(comparison(second_data="digits"), TABLES["error"])
 
     assert table.labels == ["data", "network", "setting"]
     assert [labels[2] for labels, _ in table.rows] == ["data.noise 0.1", "data.noise 0.3"]

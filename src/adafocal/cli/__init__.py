@@ -13,7 +13,6 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import adafocal
 from adafocal._text import printable, shown
@@ -98,7 +97,7 @@ def _terminable() -> Iterator[None]:
         yield
         return
 
-    def stop(*_: Any) -> None:
+    def stop(*_: object) -> None:
         raise _TerminatedError
 
     earlier = signal.signal(signal.SIGTERM, stop)

@@ -2,8 +2,9 @@
 """``adafocal evaluate``: calibration of predictions in files, whoever made them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
@@ -73,7 +74,9 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _elsewhere(options: Namespace, files: Any, names: Any, event: dict[str, Any], advance: Any) -> Any:
+def _elsewhere(
+    options: Namespace, files: Sequence[Path], names: Any, event: dict[str, Any], advance: Callable[[int], None]
+) -> Any:
     """Build what sums the rows on Ray; None where that is not wanted."""
     if options.executor == "local":
         return None
@@ -95,7 +98,7 @@ def _event(options: Namespace) -> str:
 
 
 @contextmanager
-def _progress(total: int | None) -> Iterator[Any]:
+def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
     """Show the rows read so far on standard error, where that is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

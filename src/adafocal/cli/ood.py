@@ -15,15 +15,14 @@ from rich.text import Text
 from adafocal._checks import check_choice
 from adafocal._estimate import Estimate
 from adafocal._files import check_output, child, write_text
-from adafocal._records import read_settings
 from adafocal._text import printable
 from adafocal.cli.console import PlainConsole, say
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
+from adafocal.measures import OF_DETECTION
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
 from adafocal.predictions import load_predictions
-
-COLUMNS = (("auroc", "AUROC %"), ("aupr_out", "AUPR-out %"), ("aupr_in", "AUPR-in %"), ("fpr95", "FPR95 %"))
+from adafocal.results.folder import RunFolder
 
 
 def main(arguments: list[str]) -> int:
@@ -74,7 +73,6 @@ def _check_together(options: Namespace) -> None:
 def compare_runs(options: Namespace) -> int:
     """Compare the test part of finished runs with other data; each run keeps its numbers in ``ood/``."""
     from adafocal.recipes.ood import OOD_PAIRS
-    from adafocal.training.folder import is_finished, read_summary
     from adafocal.training.ood import compare_run
 
     if options.pair is not None:
@@ -83,7 +81,7 @@ def compare_runs(options: Namespace) -> int:
     settings = {name: getattr(options, name) for name in ("root", "scores", "k", "level", "n_resamples")}
     console, values = PlainConsole(), []
     for run in options.run:  # all of them, before the first is worked on
-        if not is_finished(Path(run)):
+        if not RunFolder(Path(run)).finished:
             raise InvalidValueError(f"`run` must hold finished runs, got {run!r}.")
         if options.pair is not None:
             check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
@@ -93,7 +91,7 @@ def compare_runs(options: Namespace) -> int:
         console.print(f"\n{run}")
         show(rows, options.level, console)
         write_record(_record_of(run, options), rows, options, run=str(run))
-        loss = read_summary(Path(run))["loss"]
+        loss = RunFolder(Path(run)).summary.loss
         values += [(loss, row.ood_name, row.score_name, row.detection.auroc.value) for row in rows]
     if len(options.run) > 1:
         show_spread(values, console)
@@ -106,11 +104,9 @@ def _record_of(run: str, options: Namespace) -> Path:
 
 def check_trained_on(run: str, name: str) -> None:
     """Raise unless a run was trained on the data set that a pair is for."""
-    settings = read_settings(Path(run))
-    if settings["data"]["name"] != name:
-        raise InvalidValueError(
-            f"`pair` must be for the data of the run, {settings['data']['name']}, got one for {name}."
-        )
+    data = RunFolder(Path(run)).settings.data
+    if data.name != name:
+        raise InvalidValueError(f"`pair` must be for the data of the run, {data.name}, got one for {name}.")
 
 
 def write_record(path: str | Path, rows: Sequence[ComparisonRow], options: Namespace, **about: object) -> None:
@@ -123,7 +119,7 @@ def write_record(path: str | Path, rows: Sequence[ComparisonRow], options: Names
 def show_spread(values: Sequence[tuple[str, str, str, float]], console: Console) -> None:
     """Print AUROC per loss, set and score: mean and standard deviation over the runs of the loss."""
     scores = list(dict.fromkeys(score for _, _, score, _ in values))
-    table = Table(title="AUROC %, mean ± standard deviation over runs", title_justify="left")
+    table = Table(title=f"{OF_DETECTION['auroc'].heading}, mean ± standard deviation over runs", title_justify="left")
     for heading in ("loss", "set", "runs"):
         table.add_column(heading, no_wrap=True)
     for score in scores:
@@ -143,10 +139,10 @@ def show(rows: Sequence[ComparisonRow], level: float, console: Console) -> None:
         title = f"{name} ({sizes.n_ood}) against in-distribution ({sizes.n_id}), [{100 * level:g} % intervals]"
         table = Table(title=Text(printable(title)), title_justify="left")
         table.add_column("score", no_wrap=True)
-        for _, heading in COLUMNS:
-            table.add_column(heading, justify="right", no_wrap=True)
+        for measure in OF_DETECTION.values():
+            table.add_column(measure.heading, justify="right", no_wrap=True)
         for row in of_set:
-            table.add_row(row.score_name, *(_cell(getattr(row.detection, measure)) for measure, _ in COLUMNS))
+            table.add_row(row.score_name, *(_cell(getattr(row.detection, measure)) for measure in OF_DETECTION))
         console.print(table)
 
 

@@ -24,8 +24,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     from adafocal._files import check_output
-    from adafocal._records import own_files
     from adafocal.data import DataConfig
+    from adafocal.results.folder import own_files
     from adafocal.tables.read import known_suffix
     from adafocal.training.predict import predict_with
 

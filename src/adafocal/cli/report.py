@@ -20,10 +20,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     from adafocal._files import check_output, check_output_folder
-    from adafocal._records import own_files
     from adafocal.report import write_figures, write_page
+    from adafocal.results.folder import PAGE, own_files
 
-    page = options.output or (None if options.figures is not None else Path(options.folder) / "report.html")
+    page = options.output or (None if options.figures is not None else Path(options.folder) / PAGE)
     check_output("output", page, reads=own_files(Path(options.folder)))
     check_output_folder("figures", options.figures)
     if options.figures is not None:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal scale``: fit a scaling on validation predictions, apply it to others."""
 
-from typing import Any
-
+from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from adafocal.calibration import evaluate
 from adafocal.cli.console import PlainConsole
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
+from adafocal.measures import MEASURES
 from adafocal.predictions import Predictions, load_predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
 from adafocal.scaling.files import check_suffix
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _fit(options: Any, console: Console) -> None:
+def _fit(options: Namespace, console: Console) -> None:
     given = {name: options[name] for name in TAKEN_BY if options[name] is not None}
     for name in given:
         if options.method not in TAKEN_BY[name]:
@@ -62,7 +62,7 @@ def _fit(options: Any, console: Console) -> None:
     console.print(f"scaling {options.output}")
 
 
-def _apply(options: Any, console: Console) -> None:
+def _apply(options: Namespace, console: Console) -> None:
     known_suffix(options.output)
     check_output("output", options.output, reads=[options.scaling, options.predictions])
     fitted, predictions = load_scaling(options.scaling), load_predictions(options.predictions)
@@ -76,8 +76,8 @@ def show(before: Predictions, after: Predictions, title: str, console: Console) 
     """Print error, calibration error, likelihood and over-confidence before and after."""
     table = Table(title=Text(printable(f"{title}, {before.n} samples")), title_justify="left")
     table.add_column("")
-    for heading in ("error %", "ECE %", "NLL", "confidence - accuracy %"):
-        table.add_column(heading, justify="right")
+    for measure in ("error", "ece", "nll", "overconfidence"):
+        table.add_column(MEASURES[measure].heading, justify="right")
     for name, predictions in (("before", before), ("after", after)):
         summary = evaluate(predictions)
         table.add_row(

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from rich.console import Console
 
 from adafocal.cli.options import early_options, flat_settings, parse, train_parser
 from adafocal.cli.parser import CommandParser, first_word
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
+from adafocal.results.comparison import Comparison
+from adafocal.results.folder import TABLES, StudyFolder
+from adafocal.study.plan import Experiment, Run, Study, grid_points
 from adafocal.training.config import TrainConfig, from_options, plain
+from adafocal.workers.executor import Executor
 
 DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare the losses, and write tables and one page.
 
@@ -46,7 +51,7 @@ def main(arguments: list[str]) -> int:
     return _run(study, executor, console)
 
 
-def _run(study: Any, executor: Any, console: Any) -> int:
+def _run(study: Study, executor: Executor, console: Console) -> int:
     from adafocal._locks import working_on
     from adafocal.study.execute import execute
     from adafocal.study.results import write_results
@@ -55,31 +60,32 @@ def _run(study: Any, executor: Any, console: Any) -> int:
         study.write()
         failures = execute(study.runs, executor=executor, console=console)
         if any(run.finished for run in study.runs):
-            _show(study.folder, write_results(study, [failure.plain() for failure in failures]), console)
+            folder = StudyFolder(study.folder)
+            _show(folder, write_results(study, [failure.record for failure in failures], folder=folder), console)
     for failure in failures:
         console.print(f"failed: {failure.run.folder}: {failure.reason}")
     return 1 if failures else 0
 
 
-def _compare(options: Namespace, console: Any) -> int:
+def _compare(options: Namespace, console: Console) -> int:
     from adafocal._locks import working_on
     from adafocal.study.compare import compare_folders
 
     names = "-".join(Path(folder).resolve().name for folder in options.compare)
-    folder = Path(options.study_dir or Path("runs") / f"compare-{_short(names)}")
-    with working_on(folder, "study_dir", inside=["tables"]):
+    folder = StudyFolder(Path(options.study_dir or Path("runs") / f"compare-{_short(names)}"))
+    with working_on(folder.path, "study_dir", inside=[TABLES]):
         _show(folder, compare_folders(options.compare, folder, baseline=options.baseline), console)
     return 0
 
 
-def _show(folder: Path, comparison: dict[str, Any], console: Any) -> None:
+def _show(folder: StudyFolder, comparison: Comparison, console: Console) -> None:
     from adafocal.report import write_page
     from adafocal.study.tables import write_tables
     from adafocal.study.terminal import print_comparison
 
-    write_tables(folder / "tables", comparison)
+    write_tables(folder / TABLES, comparison)
     print_comparison(comparison, console)
-    console.print(f"tables {folder / 'tables'}")
+    console.print(f"tables {folder / TABLES}")
     console.print(f"page {write_page(folder)}")
 
 
@@ -102,9 +108,7 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> Any:
-    from adafocal.study.plan import Experiment, Study, grid_points
-
+def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> Study:
     recipes, points = options.recipes or [options.recipe], grid_points(options.grid)
     # One loss alone is the one that --loss_args mean.
     loss = options.losses[0] if len(options.losses) == 1 and early_options(arguments)["loss"] is None else None
@@ -125,7 +129,7 @@ def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> A
     )
 
 
-def _executor(options: Namespace, runs: Sequence[Any]) -> Any:
+def _executor(options: Namespace, runs: Sequence[Run]) -> Executor:
     from adafocal._checks import check_choice, check_integer
     from adafocal.study.execute import local_executor, wants_accelerator
     from adafocal.workers.on_ray import RayExecutor
@@ -139,7 +143,7 @@ def _executor(options: Namespace, runs: Sequence[Any]) -> Any:
     return RayExecutor(options.workers, options.ray_address, options.cores or 1, wants_accelerator(runs))
 
 
-def _check_names(point: dict[str, Any], config: TrainConfig) -> None:
+def _check_names(point: dict[str, object], config: TrainConfig) -> None:
     settings = flat_settings(plain(config))
     # What these hold depends on something else, the loss or the model.
     free = tuple(f"{name}." for name, value in settings.items() if isinstance(value, dict))
@@ -156,7 +160,7 @@ def _check_loss_args(config: TrainConfig, recipe: str, losses: Sequence[str]) ->
         )
 
 
-def _flag(value: Any) -> str:
+def _flag(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ IN_MEMORY = 10_000_000
 MAX_GROUPS = 1000
 WORKERS = 2
 ALL = ""
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 Rows = tuple[Predictions, list[tuple[str, np.ndarray]]]
 
@@ -198,9 +200,9 @@ def _check_groups(n_groups: int) -> None:
         raise InvalidValueError(f"`by` must name a column of at most {MAX_GROUPS} different values, got more.")
 
 
-def _in_order(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+def _in_order(work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
     """Work on items in threads, few at a time, and give the results in the order of the items."""
-    waiting: deque[Future[Any]] = deque()
+    waiting: deque[Future[Value]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
@@ -222,7 +224,7 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def to_json(measured: dict[str, Measured]) -> dict[str, Any]:
+def to_json(measured: dict[str, Measured]) -> dict[str, object]:
     """Give everything as plain values: the summary of all rows, its bins, and the summary of each group."""
     whole = measured[ALL]
     groups = {name: part.summary.to_dict() for name, part in measured.items() if name != ALL}

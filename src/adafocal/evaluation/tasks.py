@@ -4,12 +4,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from adafocal.calibration import StreamSums
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.measure import ALL, add_sums, of_one_width, one_torch_thread, sum_rows
 from adafocal.tables.scan import Names, Piece, row_groups, scan
+from adafocal.workers.executor import Outcome
 
 # Bytes of row groups in one task: a second or so of work, so that starting it costs little.
 TASK_BYTES = 1 << 25
@@ -89,7 +89,7 @@ def sum_task(task: Task) -> TaskSums:
 
 
 def in_tasks(
-    outcomes: Callable[[Callable[[Task], TaskSums], Sequence[Task]], Iterable[Any]], tasks: Sequence[Task]
+    outcomes: Callable[[Callable[[Task], TaskSums], Sequence[Task]], Iterable[Outcome | None]], tasks: Sequence[Task]
 ) -> Iterable[tuple[int, TaskSums]]:
     """Give place and sums of each task as an executor works on them; at the end the error of the first bad rows.
 

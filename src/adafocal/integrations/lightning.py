@@ -72,13 +72,13 @@ class AdaFocalCallback(L.Callback):
         self.log_prefix = log_prefix
         self._n_seen = 0
 
-    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Find the loss before anything runs, so that a mistake shows at once."""
         self._find(pl_module).reset()
         if stage == "fit" and self.update_every_n_steps is not None:
             _validate_every(trainer, self.update_every_n_steps)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Give the state of a loss that the module does not hold."""
         return {"loss": self.loss.state_dict()} if isinstance(self.loss, AdaFocalLoss) else {}
 
@@ -87,11 +87,11 @@ class AdaFocalCallback(L.Callback):
         if isinstance(self.loss, AdaFocalLoss):
             self.loss.load_state_dict(state_dict["loss"])
 
-    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Bring a loss that the module does not hold to the module's device."""
         self._find(pl_module).to(pl_module.device)
 
-    def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start from nothing, also after a validation pass that was cut short."""
         self._find(pl_module).reset()
         self._n_seen = 0
@@ -102,7 +102,13 @@ class AdaFocalCallback(L.Callback):
             )
 
     def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Hand the batch to the loss, without what the sampler repeats."""
         if _adapting(trainer) and dataloader_idx == (self.loader or 0):
@@ -112,7 +118,7 @@ class AdaFocalCallback(L.Callback):
             if len(labels) > 0:
                 self._find(pl_module).observe(logits, labels)
 
-    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Move the gammas, and log them with the calibration they follow."""
         if _adapting(trainer):
             criterion = self._find(pl_module)
@@ -122,7 +128,7 @@ class AdaFocalCallback(L.Callback):
                 # The values are the same on every rank; Lightning asks to have that said.
                 pl_module.log_dict(named, sync_dist=trainer.world_size > 1)
 
-    def _logits_and_labels(self, step_output: Any, batch: Any) -> tuple[Tensor, Tensor]:
+    def _logits_and_labels(self, step_output: object, batch: object) -> tuple[Tensor, Tensor]:
         if self.outputs is not None:
             return self.outputs(step_output, batch)
         if not isinstance(step_output, Mapping) or not {"logits", "labels"} <= step_output.keys():
@@ -146,7 +152,7 @@ class AdaFocalCallback(L.Callback):
         self._n_seen += n_samples
         return min(n_samples, max(0, left))
 
-    def _find(self, pl_module: Any) -> AdaFocalLoss:
+    def _find(self, pl_module: L.LightningModule) -> AdaFocalLoss:
         if isinstance(self.loss, AdaFocalLoss):
             return self.loss
         found = {name: module for name, module in pl_module.named_modules() if isinstance(module, AdaFocalLoss)}
@@ -167,18 +173,18 @@ class LossEpochCallback(L.Callback):
         >>> callback = LossEpochCallback()
     """
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Pass the number of the epoch on."""
         for module in pl_module.modules():
             if isinstance(module, (ScheduledFocalLoss, SelectiveAULoss)):
                 module.set_epoch(trainer.current_epoch)
 
 
-def _adapting(trainer: Any) -> bool:
+def _adapting(trainer: L.Trainer) -> bool:
     return trainer.state.fn == "fit" and not trainer.sanity_checking
 
 
-def _validate_every(trainer: Any, n_steps: int) -> None:
+def _validate_every(trainer: L.Trainer, n_steps: int) -> None:
     """Set the trainer's validation schedule; it reads it when the training loop starts, after ``setup``."""
     wanted = (n_steps * trainer.accumulate_grad_batches, None)
     schedule = (trainer.val_check_interval, trainer.check_val_every_n_epoch)
@@ -190,20 +196,20 @@ def _validate_every(trainer: Any, n_steps: int) -> None:
     trainer.val_check_interval, trainer.check_val_every_n_epoch = wanted
 
 
-def _loader(trainer: Any, index: int) -> Any:
+def _loader(trainer: L.Trainer, index: int) -> Any:
     loaders = trainer.val_dataloaders
     if isinstance(loaders, Mapping):
         loaders = list(loaders.values())
     return loaders[index] if isinstance(loaders, (list, tuple)) else loaders
 
 
-def _distributed_sampler(loader: Any) -> DistributedSampler[Any] | None:
+def _distributed_sampler(loader: object) -> DistributedSampler[object] | None:
     """Give the sampler that shards the loader over the ranks, if there is one."""
     batches = getattr(loader, "batch_sampler", None)
     sampler = getattr(loader if batches is None else batches, "sampler", None)
     return sampler if isinstance(sampler, DistributedSampler) else None
 
 
-def _own_samples(sampler: DistributedSampler[Any]) -> int:
+def _own_samples(sampler: DistributedSampler[object]) -> int:
     """Count this rank's share of the samples, without those that the sampler repeats."""
     return len(range(sampler.rank, len(sampler.dataset), sampler.num_replicas))  # type: ignore[arg-type]

@@ -69,7 +69,9 @@ class AdaFocalTrainerCallback(TrainerCallback):
         self._training = False
         self._adapted: dict[str, float] = {}  # what the evaluation that is just logged has led to
 
-    def compute_loss_func(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Tensor:
+    def compute_loss_func(
+        self, outputs: object, labels: object, num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
         """Give the loss as the Trainer wants it: over all items of an optimiser step where it says how many there are.
 
         Args:
@@ -90,11 +92,11 @@ class AdaFocalTrainerCallback(TrainerCallback):
         total: Tensor = losses.sum(dtype=torch.float32) / num_items_in_batch
         return total
 
-    def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_init_end(self, args: object, state: object, control: object, **kwargs: object) -> None:
         """Ask the model's own loss whether it shifts labels."""
         self._ask(kwargs.get("model"))
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, args: object, state: Any, control: object, **kwargs: object) -> None:
         """Take up the gammas of the checkpoint that training continues from."""
         self._training = False
         self._ask(kwargs.get("model"))  # again where it was not ready when the Trainer was made
@@ -111,38 +113,38 @@ class AdaFocalTrainerCallback(TrainerCallback):
             warnings.warn("The checkpoint holds no AdaFocal gammas: training goes on with those given.", stacklevel=2)
         self._keep(state)
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_begin(self, args: object, state: object, control: object, **kwargs: object) -> None:
         """From the first step on, evaluations are observed."""
         self._training = True
 
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_log(self, args: object, state: Any, control: object, **kwargs: Any) -> None:
         """Move the gammas once an evaluation is logged.
 
         All callbacks are told of that before any is told of the evaluation: what stops early by these metrics finds
         them whatever the order of the callbacks.
         """
-        logs: dict[str, float] = kwargs.get("logs") or {}
+        logs = kwargs.get("logs") or {}
         if self._training and any(name.startswith("eval_") and name.endswith("_runtime") for name in logs):
             self._adapt(logs, state)
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_evaluate(self, args: object, state: Any, control: object, **kwargs: Any) -> None:
         """Give the evaluation's metrics what it has led to."""
-        metrics: dict[str, float] = kwargs.get("metrics") or {}
+        metrics = kwargs.get("metrics") or {}
         if self._training and not self._adapted:  # a Trainer whose `log` tells nobody
             self._adapt(metrics, state)
         metrics.update(self._adapted)
         self._adapted = {}
         self.criterion.reset()
 
-    def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any) -> None:
+    def on_predict(self, args: object, state: object, control: object, metrics: object, **kwargs: object) -> None:
         """Forget what prediction within training showed."""
         self.criterion.reset()
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_end(self, args: object, state: object, control: object, **kwargs: object) -> None:
         """From here on, evaluation leaves the loss alone."""
         self._training = False
 
-    def _ask(self, model: Any) -> None:
+    def _ask(self, model: object) -> None:
         if self.shift_labels is None and isinstance(model, nn.Module):
             self.shift_labels = shifts_labels(model)
 
@@ -174,7 +176,7 @@ class AdaFocalTrainerCallback(TrainerCallback):
             )
         return True
 
-    def _aligned(self, logits: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+    def _aligned(self, logits: Tensor, labels: object) -> tuple[Tensor, Tensor]:
         if not isinstance(labels, Tensor):
             raise InvalidValueError(f"`labels` must be part of every batch for AdaFocal, got {type(labels).__name__}.")
         labels = labels.to(logits.device)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What files keep of a comparison: the numbers, and curves of a size that does not grow with the data."""
 
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +11,77 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer
-from adafocal.errors import InvalidTypeError
+from adafocal._estimate import Estimate
+from adafocal._records import read_record, to_plain
+from adafocal._text import shown
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.ood.comparison import ComparisonRow
 from adafocal.ood.detection import check_scores, roc_curve
 
 MEASURES = ("auroc", "aupr_out", "aupr_in", "fpr95")
 ROC_POINTS = 200
 HISTOGRAM_BINS = 40
+
+
+@dataclass(frozen=True)
+class Roc:
+    """Points of a curve."""
+
+    false_positive_rate: tuple[float, ...]
+    true_positive_rate: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Shares of both kinds of samples over the bins between edges."""
+
+    edges: tuple[float, ...]
+    id: tuple[float, ...]
+    ood: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionRecord:
+    """One score on one out-of-distribution set, as files keep it."""
+
+    ood: str
+    score: str
+    n_id: int = 0
+    n_ood: int
+    auroc: Estimate
+    aupr_out: Estimate
+    aupr_in: Estimate
+    fpr95: Estimate
+    roc: Roc | None = None
+    histogram: Histogram | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detections:
+    """What ``adafocal ood`` writes of a run: each score on each set, with intervals of one level."""
+
+    level: float = 0.95
+    results: tuple[DetectionRecord, ...]
+
+
+def read_detections(path: Path) -> Detections:
+    """Read what ``adafocal ood --json`` wrote.
+
+    Raises:
+        ValueError: With the file, if it is damaged, or curves or histograms do not fit together.
+    """
+    record = read_record(path, Detections)
+    for one in record.results:
+        roc, bins = one.roc or Roc((0.0,), (0.0,)), one.histogram or Histogram((0.0, 1.0), (1.0,), (1.0,))
+        parts = (roc.false_positive_rate, roc.true_positive_rate, bins.edges, bins.id, bins.ood)
+        for fits, what in (
+            (len(parts[0]) == len(parts[1]), "curves of two rates per point"),
+            (len(bins.id) == len(bins.ood) == len(bins.edges) - 1 > 0, "histograms of two shares per bin"),
+            (all(isfinite(number) for numbers in parts for number in numbers), "finite numbers"),
+        ):
+            if not fits:
+                raise InvalidValueError(f"{shown(str(path))} must hold {what}, got others.")
+    return record
 
 
 def comparison_record(row: ComparisonRow) -> dict[str, Any]:
@@ -41,20 +108,21 @@ def comparison_record(row: ComparisonRow) -> dict[str, Any]:
     """
     if not isinstance(row, ComparisonRow):
         raise InvalidTypeError(f"`row` must be a ComparisonRow, got {type(row).__name__}: use compare_scores.")
-    measures = {measure: getattr(row.detection, measure).as_dict() for measure in MEASURES}
-    edges, id_shares, ood_shares = score_histogram(row.id_scores, row.ood_scores)
-    return {
-        "ood": row.ood_name,
-        "score": row.score_name,
-        "n_id": row.detection.n_id,
-        "n_ood": row.detection.n_ood,
-        **measures,
-        "roc": _thinned_roc(row.id_scores, row.ood_scores),
-        "histogram": {
-            name: [float(f"{value:.6g}") for value in values.tolist()]
-            for name, values in (("edges", edges), ("id", id_shares), ("ood", ood_shares))
-        },
-    }
+    return {name: value for name, value in to_plain(detection_record(row)).items() if value is not None}
+
+
+def detection_record(row: ComparisonRow) -> DetectionRecord:
+    """Give one score on one set as the page shows it."""
+    shares = score_histogram(row.id_scores, row.ood_scores)
+    return DetectionRecord(
+        ood=row.ood_name,
+        score=row.score_name,
+        n_id=row.detection.n_id,
+        n_ood=row.detection.n_ood,
+        **{measure: getattr(row.detection, measure) for measure in MEASURES},
+        roc=_thinned_roc(row.id_scores, row.ood_scores),
+        histogram=Histogram(*(tuple(float(f"{value:.6g}") for value in values.tolist()) for values in shares)),
+    )
 
 
 def score_histogram(
@@ -94,14 +162,12 @@ def score_histogram(
     return edges, shares[0], shares[1]
 
 
-def _thinned_roc(id_scores: Tensor, ood_scores: Tensor) -> dict[str, list[float]]:
+def _thinned_roc(id_scores: Tensor, ood_scores: Tensor) -> Roc:
     """Give points of the curve that lie evenly along it, the first and the last among them."""
     curve = roc_curve(id_scores, ood_scores)
     way = curve.false_positive_rate + curve.true_positive_rate
     steps = torch.linspace(0, 2, ROC_POINTS, dtype=way.dtype, device=way.device)
     # All points of a short curve; of a long one the first at or after each step.
     held = torch.arange(len(way)) if len(way) <= ROC_POINTS else torch.searchsorted(way, steps)
-    return {
-        name: [round(value, 6) for value in getattr(curve, name)[torch.unique(held)].tolist()]
-        for name in ("false_positive_rate", "true_positive_rate")
-    }
+    rates = (curve.false_positive_rate, curve.true_positive_rate)
+    return Roc(*(tuple(round(value, 6) for value in rate[torch.unique(held)].tolist()) for rate in rates))

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a run or study, made from its files alone; and of what was measured.
+"""The page of a run or study, made from its files alone; and of what was measured: only lays out and draws.
 
 ===========================  ==========================================================
-contents.py                  reads run and study folders
-records.py                   what their JSON files must hold
-outcome.py                   what is shown of test predictions; pools over runs
 figures.py                   drawing functions: data and an axis in, nothing out
 ood_figures.py               drawing functions for out-of-distribution detection
 ranks_figure.py              the critical-difference diagram

@@ -3,18 +3,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from adafocal._files import write_text
+from adafocal._text import short
 from adafocal.calibration import reliability_from_bins
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.report.figures import draw_counts, draw_reliability, draw_risk_coverage
-from adafocal.report.html import render_page, short
-from adafocal.report.outcome import SMALL_MULTIPLES, Outcome, outcome_of
+from adafocal.report.html import render_page
 from adafocal.report.panels import Panel, class_panel, points_in_words
 from adafocal.report.svg import SERIES, svg_figure
 from adafocal.report.tables import Cell, Row, Table, run_classes
 from adafocal.report.terminal import STREAM_NOTE, group_rows, group_values, headline, measure_rows
+from adafocal.results.outcome import SMALL_MULTIPLES, Outcome, outcome_of
 
 
 def write_evaluation(
@@ -54,7 +54,7 @@ def _measures(whole: Measured) -> Table:
     return Table("measures", "Measures", "", ["Measure", "Value", "95 % interval"], rows, sortable=False)
 
 
-def _beyond_the_sums(whole: Measured) -> dict[str, Any]:
+def _beyond_the_sums(whole: Measured) -> dict[str, object]:
     """Give what needs the predictions themselves: classes, and the error of the surest."""
     if whole.predictions is None:
         return {"classes": [], "class_table": None, "risk": []}

@@ -3,12 +3,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from adafocal._text import short
 from adafocal.errors import InvalidValueError
-from adafocal.report.contents import LossContents, RunContents
-from adafocal.report.html import is_base64, short
+from adafocal.report.html import is_base64
 from adafocal.report.tables import number
+from adafocal.results.contents import LossContents
+from adafocal.results.folder import RunFolder
+from adafocal.results.run import Mistakes, WrongPrediction
 
 PER_RUN, PER_LOSS = 24, 8
 LONGEST_TEXT = 300
@@ -55,37 +57,37 @@ class Examples:
 
 def worst_of(losses: Sequence[LossContents], *, max_bytes: int = MAX_BYTES) -> list[Examples]:
     """Give the most confident mistakes of the first run of each loss that kept some, within a share of the bytes."""
-    kept = [(loss, loss.runs[0]) for loss in losses if loss.runs[0].examples]
+    kept = [(loss.title, run, run.mistakes) for loss in losses for run in loss.runs[:1] if run.mistakes is not None]
     most = PER_RUN if len(kept) == 1 else PER_LOSS
-    return [_of_run(loss.title, run, most=most, max_bytes=max_bytes // len(kept)) for loss, run in kept]
+    return [_of_run(*one, most=most, max_bytes=max_bytes // len(kept)) for one in kept]
 
 
-def _of_run(title: str, run: RunContents, *, most: int, max_bytes: int) -> Examples:
-    record, names, shown = run.examples, run.class_names, []
-    for one in record["examples"][:most]:
+def _of_run(title: str, run: RunFolder, record: Mistakes, *, most: int, max_bytes: int) -> Examples:
+    names, shown = run.class_names, []
+    for one in record.examples[:most]:
         example = _example(one, names)
         max_bytes -= len(example.image) + len(example.text)
         if max_bytes < 0:
             break
         shown.append(example)
-    mistakes = f"{record['mistakes']:,} mistakes in {record['n']:,} predictions"
+    mistakes = f"{record.mistakes:,} mistakes in {record.n:,} predictions"
     caption = f"The {len(shown)} surest of {mistakes}." if shown else f"{mistakes}."
-    return Examples(f"{title} (seed {run.summary['seed']})", caption[0].upper() + caption[1:], shown)
+    return Examples(f"{title} (seed {run.summary.seed})", caption[0].upper() + caption[1:], shown)
 
 
-def _example(one: dict[str, Any], names: Sequence[str]) -> Example:
+def _example(one: WrongPrediction, names: Sequence[str]) -> Example:
     known = range(len(names))
-    if one["predicted"] not in known or one["label"] not in known:
-        found = f"{one['predicted']!r} and {one['label']!r}"
+    if one.predicted not in known or one.label not in known:
+        found = f"{one.predicted!r} and {one.label!r}"
         raise InvalidValueError(f"`examples.json` must name classes of the run, 0 to {known[-1]}, got {found}.")
-    predicted, label = names[one["predicted"]], names[one["label"]]
-    confidence = f"{number(one['confidence'], 1, scale=100)} %"
+    predicted, label = names[one.predicted], names[one.label]
+    confidence = f"{number(one.confidence, 1, scale=100)} %"
     return Example(
-        row=int(one["row"]),
+        row=one.row,
         predicted=predicted,
         label=label,
         confidence=confidence,
-        image=one["image"] if is_base64(one.get("image")) else "",
-        text=short(one.get("text", ""), LONGEST_TEXT),
-        alt=f"Test sample of row {int(one['row'])}: a {label}, taken for a {predicted}.",
+        image=str(one.image) if is_base64(one.image) else "",
+        text=short(one.text, LONGEST_TEXT),
+        alt=f"Test sample of row {one.row}: a {label}, taken for a {predicted}.",
     )

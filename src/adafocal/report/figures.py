@@ -2,21 +2,21 @@
 """Drawing functions: each takes data and a matplotlib axis, and draws."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from adafocal._checks import require
 from adafocal.calibration import ReliabilityData, SmoothCurve
-from adafocal.report.svg import GRID, INK
+from adafocal.measures import MEASURES
+from adafocal.report.svg import GRID, INK, Axes, LineStyle
 from adafocal.selective import RiskCoverageCurve
 
 MAX_POINTS = 200  # of a drawn curve: more would only make the file larger
-DIAGONAL = {"linewidth": 0.8, "linestyle": (0, (4, 3))}
+DASHED: LineStyle = (0, (4, 3))
 
 
 def draw_reliability(
-    ax: Any, data: ReliabilityData, *, curve: SmoothCurve | None = None, color: str = INK, event: str = "accuracy"
+    ax: Axes, data: ReliabilityData, *, curve: SmoothCurve | None = None, color: str = INK, event: str = "accuracy"
 ) -> None:
     """Draw accuracy against confidence per bin with intervals, beside the diagonal of perfect calibration.
 
@@ -30,7 +30,7 @@ def draw_reliability(
     lower, upper, confidence, accuracy = (
         part.numpy() for part in (data.lower, data.upper, data.confidence, data.accuracy)
     )
-    ax.plot([0, 1], [0, 1], color=INK, **DIAGONAL)
+    ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=DASHED)
     ax.bar(lower, confidence - accuracy, upper - lower, accuracy, align="edge", color=color, alpha=0.22, linewidth=0)
     if curve is not None:
         ax.plot(*_with_gaps(curve), color=color, linewidth=1.2, alpha=0.75)
@@ -38,7 +38,7 @@ def draw_reliability(
     ax.set(xlim=(0, 1), ylim=(0, 1), ylabel=event)
 
 
-def draw_counts(ax: Any, data: ReliabilityData, *, color: str = INK) -> None:
+def draw_counts(ax: Axes, data: ReliabilityData, *, color: str = INK) -> None:
     """Draw how many samples each bin holds.
 
     Args:
@@ -53,7 +53,7 @@ def draw_counts(ax: Any, data: ReliabilityData, *, color: str = INK) -> None:
 
 
 def draw_class_reliability(
-    ax: Any, data: ReliabilityData, *, label: str = "", color: str = INK, linestyle: Any = "-"
+    ax: Axes, data: ReliabilityData, *, label: str = "", color: str = INK, linestyle: LineStyle = "-"
 ) -> None:
     """Draw how often a class occurs against its probability as a line with intervals, for small diagrams.
 
@@ -65,7 +65,7 @@ def draw_class_reliability(
         linestyle: A matplotlib line style.
     """
     if not ax.lines:
-        ax.plot([0, 1], [0, 1], color=INK, **DIAGONAL)
+        ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=DASHED)
     confidence, accuracy = data.confidence.numpy(), data.accuracy.numpy()
     ax.vlines(confidence, data.accuracy_low.numpy(), data.accuracy_high.numpy(), color=color, alpha=0.35, linewidth=1.0)
     ax.plot(confidence, accuracy, color=color, linewidth=1.2, linestyle=linestyle, marker="o", ms=2, label=label)
@@ -73,7 +73,7 @@ def draw_class_reliability(
 
 
 def draw_risk_coverage(
-    ax: Any, curves: Sequence[RiskCoverageCurve], *, label: str = "", color: str = INK, linestyle: Any = "-"
+    ax: Axes, curves: Sequence[RiskCoverageCurve], *, label: str = "", color: str = INK, linestyle: LineStyle = "-"
 ) -> None:
     """Draw the error of the most confident predictions against their share: the mean of several runs, and their range.
 
@@ -89,17 +89,17 @@ def draw_risk_coverage(
     risks = [np.interp(coverage, curve.coverage.numpy(), curve.risk.numpy()) for curve in curves]
     percent = [(100 * risk).tolist() for risk in risks]
     draw_curves(ax, (100 * coverage).tolist(), percent, label=label, color=color, linestyle=linestyle)
-    ax.set(xlim=(0, 100), ylim=(0, None), xlabel="coverage %, surest first", ylabel="error %")
+    ax.set(xlim=(0, 100), ylim=(0, None), xlabel="coverage %, surest first", ylabel=MEASURES["error"].heading)
 
 
 def draw_curves(
-    ax: Any,
+    ax: Axes,
     epochs: Sequence[float],
     values: Sequence[Sequence[float]],
     *,
     label: str = "",
     color: str = INK,
-    linestyle: Any = "-",
+    linestyle: LineStyle = "-",
 ) -> None:
     """Draw a metric over epochs: the mean of several runs, and their range as a band.
 
@@ -121,7 +121,7 @@ def draw_curves(
         ax.fill_between(x, known.min(axis=0), known.max(axis=0), color=color, alpha=0.18, linewidth=0)
 
 
-def draw_gammas(ax: Any, epochs: Sequence[float], gammas: Sequence[Sequence[float]]) -> None:
+def draw_gammas(ax: Axes, epochs: Sequence[float], gammas: Sequence[Sequence[float]]) -> None:
     """Draw gamma per bin over epochs as a map: above zero focal, below zero inverse focal.
 
     Args:

@@ -6,17 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
 
 from adafocal._checks import require
-from adafocal._text import is_hidden
+from adafocal._text import cleaned
 
-LONGEST_NAME = 80
-ALLOWED = {"\n", "\t"}
 BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
-def render_page(template: str, values: Mapping[str, Any]) -> str:
+def render_page(template: str, values: Mapping[str, object]) -> str:
     """Fill a template of this folder.
 
     Args:
@@ -51,29 +48,9 @@ def render_page(template: str, values: Mapping[str, Any]) -> str:
     return page
 
 
-def clean(value: Any) -> Any:
-    """Replace what is invisible in a text, such as marks that reverse the reading direction, by ``�``.
-
-    Example:
-        >>> clean("a\\u202eb")
-        'a�b'
-    """
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    if value.isascii() and value.isprintable():
-        return value
-    return "".join("\ufffd" if sign not in ALLOWED and is_hidden(sign) else sign for sign in value)
-
-
-def short(text: object, longest: int = LONGEST_NAME) -> str:
-    """Put a name from data on one line and cut it.
-
-    Example:
-        >>> short("a  b\\nc"), short("abcdef", 4)
-        ('a b c', 'abc…')
-    """
-    line = " ".join(clean(str(text)).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+def clean(value: object) -> object:
+    """Clean a text by :func:`~adafocal._text.cleaned`; markup of ours and all else stays as it is."""
+    return cleaned(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def is_base64(text: object) -> bool:

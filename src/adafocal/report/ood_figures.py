@@ -2,19 +2,18 @@
 """Drawing functions for out-of-distribution detection: each takes data and a matplotlib axis, and draws."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from adafocal.report.svg import INK, SERIES
+from adafocal.report.svg import INK, SERIES, Axes, LineStyle
 
 
 def draw_roc(
-    ax: Any,
+    ax: Axes,
     false_positive_rate: Sequence[float],
     true_positive_rate: Sequence[float],
     *,
     label: str = "",
     color: str = INK,
-    linestyle: Any = "-",
+    linestyle: LineStyle = "-",
 ) -> None:
     """Draw true against false positive rate, beside the diagonal of a guess.
 
@@ -33,7 +32,7 @@ def draw_roc(
 
 
 def draw_score_histograms(
-    ax: Any, edges: Sequence[float], id_shares: Sequence[float], ood_shares: Sequence[float]
+    ax: Axes, edges: Sequence[float], id_shares: Sequence[float], ood_shares: Sequence[float]
 ) -> None:
     """Draw the shares of both kinds of samples over bins, from :func:`adafocal.ood.score_histogram`.
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adafocal._files import write_text
-from adafocal.ood import ComparisonRow, comparison_record
+from adafocal.ood import ComparisonRow
+from adafocal.ood.records import detection_record
 from adafocal.report.html import render_page
 from adafocal.report.ood_panels import detection_sections
 
@@ -28,7 +29,7 @@ def write_ood_page(
     values = {
         "title": f"Out-of-distribution detection: {id_name}",
         "lead": f"{rows[0].detection.n_id} in-distribution samples of {id_name}; the positive kind is the other.",
-        "sections": detection_sections([comparison_record(row) for row in rows], name="ood", level=level),
+        "sections": detection_sections([detection_record(row) for row in rows], name="ood", level=level),
         "command": command,
     }
     write_text(path, render_page("ood.html", values))

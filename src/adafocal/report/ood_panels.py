@@ -1,27 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Out-of-distribution detection on the page: tables and curves from what ``adafocal ood --json`` wrote."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
-from adafocal.report.contents import LossContents
-from adafocal.report.html import short
+from adafocal._estimate import Estimate
+from adafocal._text import short
+from adafocal.measures import OF_DETECTION, Measure
+from adafocal.ood.records import DetectionRecord, Histogram
 from adafocal.report.ood_figures import draw_roc, draw_score_histograms
 from adafocal.report.panels import Panel
 from adafocal.report.svg import drawn, series, svg_figure
-from adafocal.report.tables import Cell, Row, Table, number
+from adafocal.report.tables import Cell, Row, Table
+from adafocal.results.contents import LossContents
 
-HEADINGS = {
-    "auroc": "AUROC %",
-    "aupr_out": "AUPR-out %",
-    "aupr_in": "AUPR-in %",
-    "fpr95": "FPR at 95 % TPR, %",
-}
+HEADINGS = [measure.on_page for measure in OF_DETECTION.values()]
 ORIENTATION = "AUROC of a guess is 50; FPR is best at 0, the others at 100."
-
-Results = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ class OodSection:
     panels: list[Panel]
 
 
-def detection_sections(results: Results, *, name: str, level: float) -> list[OodSection]:
+def detection_sections(results: Sequence[DetectionRecord], *, name: str, level: float) -> list[OodSection]:
     """Show each set of one run: a table, ROC curves, and a histogram of each score.
 
     Args:
@@ -51,17 +46,17 @@ def detection_sections(results: Results, *, name: str, level: float) -> list[Ood
     for index, (ood_name, part) in enumerate(_by_set(results).items()):
         caption = f"With {100 * level:g} % intervals. {ORIENTATION}"
         rows = [
-            Row(short(one["score"]), [_estimate_cell(one[measure]) for measure in HEADINGS], place)
+            Row(short(one.score), [_estimate_cell(one, measure) for measure in OF_DETECTION.values()], place)
             for place, one in enumerate(part)
         ]
-        title = f"{short(ood_name)} ({part[0]['n_ood']:,} samples)"
-        table = Table(f"{name}-{index}", f"Results on {title}", caption, ["Score", *HEADINGS.values()], rows)
-        curves = [(short(one["score"]), one) for one in part if "roc" in one]
-        panels = [roc_panel("ROC curves", curves, name=f"{name}-roc-{index}")] if curves else []
+        title = f"{short(ood_name)} ({part[0].n_ood:,} samples)"
+        table = Table(f"{name}-{index}", f"Results on {title}", caption, ["Score", *HEADINGS], rows)
+        curves = [(short(one.score), one) for one in part]
+        panels = roc_panels("ROC curves", curves, name=f"{name}-roc-{index}")
         panels += [
-            _histogram_panel(one, f"{name}-scores-{index}-{place}")
+            _histogram_panel(one.score, one.histogram, f"{name}-scores-{index}-{place}")
             for place, one in enumerate(part)
-            if "histogram" in one
+            if one.histogram is not None
         ]
         sections.append(OodSection(title, table, panels))
     return sections
@@ -69,52 +64,53 @@ def detection_sections(results: Results, *, name: str, level: float) -> list[Ood
 
 def study_sections(losses: Sequence[LossContents], *, name: str) -> list[OodSection]:
     """Show each set that runs of an experiment were tested on: mean and spread over seeds, curves of the first seed."""
-    found: dict[str, dict[tuple[int, str], list[Mapping[str, Any]]]] = {}
+    found: dict[str, dict[tuple[int, str], list[DetectionRecord]]] = {}
     for index, loss in enumerate(losses):
         for run in loss.runs:
-            for one in (one for record in run.ood.values() for one in record["results"]):
-                found.setdefault(one["ood"], {}).setdefault((index, one["score"]), []).append(one)
+            for one in (one for record in run.detections.values() for one in record.results):
+                found.setdefault(one.ood, {}).setdefault((index, one.score), []).append(one)
     sections = []
     for place, (ood_name, by_loss) in enumerate(found.items()):
         rows = [
             Row(
                 losses[index].title,
-                [Cell(short(score)), *(_spread_cell([one[measure]["value"] for one in ones]) for measure in HEADINGS)],
+                [Cell(short(score)), *(_spread_cell(ones, measure) for measure in OF_DETECTION.values())],
                 index,
             )
             for (index, score), ones in by_loss.items()
         ]
         caption = f"Mean ± standard deviation over seeds. {ORIENTATION}"
-        headings = ["Loss", "Score", *HEADINGS.values()]
-        n_ood = next(iter(by_loss.values()))[0]["n_ood"]
+        headings = ["Loss", "Score", *HEADINGS]
+        n_ood = next(iter(by_loss.values()))[0].n_ood
         title = f"{short(ood_name)} ({n_ood:,} samples)"
         score = next(iter(by_loss))[1]
-        curves = [
-            (losses[index].title, ones[0]) for (index, of), ones in by_loss.items() if of == score and "roc" in ones[0]
-        ]
-        panels = [roc_panel(f"ROC curves of {short(score)}, first seed", curves, name=f"{name}-roc-{place}")]
+        curves = [(losses[index].title, ones[0]) for (index, of), ones in by_loss.items() if of == score]
+        panels = roc_panels(f"ROC curves of {short(score)}, first seed", curves, name=f"{name}-roc-{place}")
         table = Table(f"{name}-{place}", f"Results on {title}", caption, headings, rows)
-        sections.append(OodSection(title, table, panels if curves else []))
+        sections.append(OodSection(title, table, panels))
     return sections
 
 
-def roc_panel(title: str, curves: Sequence[tuple[str, Mapping[str, Any]]], *, name: str) -> Panel:
-    """Show ROC curves by name."""
+def roc_panels(title: str, records: Sequence[tuple[str, DetectionRecord]], *, name: str) -> list[Panel]:
+    """Show ROC curves by name, of the records that hold some."""
+    curves = [(label, one.auroc, one.roc) for label, one in records if one.roc is not None]
+    if not curves:
+        return []
     with svg_figure(name, width=3.6, height=3.6) as drawing:
-        for place, (label, one) in enumerate(curves):
-            rates = one["roc"]["false_positive_rate"], one["roc"]["true_positive_rate"]
+        for place, (label, _, roc) in enumerate(curves):
+            rates = roc.false_positive_rate, roc.true_positive_rate
             draw_roc(drawing.axes[0], *rates, label=drawn(label), **series(place))
         drawing.axes[0].legend(loc="lower right", fontsize=9)
-    areas = ", ".join(f"{label} {100 * one['auroc']['value']:.1f} %" for label, one in curves)
-    return Panel(title, drawing.svg, "", f"ROC curves; area under each: {areas}.")
+    areas = ", ".join(f"{label} {100 * auroc.value:.1f} %" for label, auroc, _ in curves)
+    return [Panel(title, drawing.svg, "", f"ROC curves; area under each: {areas}.")]
 
 
-def _histogram_panel(one: Mapping[str, Any], name: str) -> Panel:
-    bins, score = one["histogram"], short(one["score"])
+def _histogram_panel(score: str, bins: Histogram, name: str) -> Panel:
+    score = short(score)
     with svg_figure(name, width=3.6, height=2.8) as drawing:
-        draw_score_histograms(drawing.axes[0], bins["edges"], bins["id"], bins["ood"])
+        draw_score_histograms(drawing.axes[0], bins.edges, bins.id, bins.ood)
         drawing.axes[0].legend(fontsize=9)
-    medians = [_median(bins["edges"], bins[kind]) for kind in ("id", "ood")]
+    medians = [_median(bins.edges, shares) for shares in (bins.id, bins.ood)]
     said = [f"{median:.3g}".replace("-", "−") for median in medians]
     caption = f"Medians about {said[0]} in, {said[1]} out of distribution."
     return Panel(f"Scores: {score}", drawing.svg, caption, f"Histograms of the {score} score of both kinds. {caption}")
@@ -130,21 +126,21 @@ def _median(edges: Sequence[float], shares: Sequence[float]) -> float:
     return edges[-1]
 
 
-def _by_set(results: Results) -> dict[str, list[Mapping[str, Any]]]:
-    sets: dict[str, list[Mapping[str, Any]]] = {}
+def _by_set(results: Sequence[DetectionRecord]) -> dict[str, list[DetectionRecord]]:
+    sets: dict[str, list[DetectionRecord]] = {}
     for one in results:
-        sets.setdefault(one["ood"], []).append(one)
+        sets.setdefault(one.ood, []).append(one)
     return sets
 
 
-def _estimate_cell(estimate: Mapping[str, float | None]) -> Cell:
-    ends = [number(estimate[end], 2, scale=100) for end in ("low", "high")]
-    interval = "" if estimate["low"] is None else f"[{', '.join(ends)}]"  # none where none is known to hold
-    return Cell(number(estimate["value"], 2, scale=100), estimate["value"], interval)
+def _estimate_cell(record: DetectionRecord, measure: Measure) -> Cell:
+    found: Estimate = getattr(record, measure.name)
+    ends = [measure.page_text(end) for end in (found.low, found.high) if end is not None]
+    interval = f"[{', '.join(ends)}]" if ends else ""  # none where none is known to hold
+    return Cell(measure.page_text(found.value), found.value, interval)
 
 
-def _spread_cell(values: Sequence[float]) -> Cell:
-    text = number(mean(values), 2, scale=100)
-    if len(values) > 1:
-        text = f"{text} ± {number(stdev(values), 2, scale=100)}"
-    return Cell(text, mean(values))
+def _spread_cell(records: Sequence[DetectionRecord], measure: Measure) -> Cell:
+    values = [getattr(record, measure.name).value for record in records]
+    spread = f" ± {measure.page_text(stdev(values))}" if len(values) > 1 else ""
+    return Cell(measure.page_text(mean(values)) + spread, mean(values))

@@ -2,18 +2,17 @@
 """One self-contained HTML file for a run or a study."""
 
 import json
+import os
 import shlex
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from adafocal._files import write_text
-from adafocal.report.contents import Contents, Experiment, read_contents
+from adafocal._text import short
 from adafocal.report.examples import worst_of
-from adafocal.report.html import render_page, short
+from adafocal.report.html import render_page
 from adafocal.report.ood_panels import OodSection, detection_sections, study_sections
-from adafocal.report.outcome import SMALL_MULTIPLES, Outcome
 from adafocal.report.panels import (
     Panel,
     class_panel,
@@ -26,13 +25,16 @@ from adafocal.report.panels import (
 from adafocal.report.segmentation_figures import case_panels
 from adafocal.report.segmentation_table import segmentation_table
 from adafocal.report.tables import Table, differences, run_classes, run_results, study_classes, study_results
+from adafocal.results.contents import Contents, Experiment, read_contents
+from adafocal.results.folder import PAGE
+from adafocal.results.outcome import SMALL_MULTIPLES, Outcome
 
 # Drawings are what a page's size is made of: beyond so many losses in all, each gets no diagram of its own.
 MAX_DIAGRAMS = 48
 MAX_SMALL_MULTIPLES = 120  # lines in diagrams of single classes
 
 
-def write_page(folder: str | Path, output: str | Path | None = None) -> Path:
+def write_page(folder: str | os.PathLike[str], output: str | Path | None = None) -> Path:
     """Write the page of a run or study folder, from its files alone.
 
     Args:
@@ -47,16 +49,15 @@ def write_page(folder: str | Path, output: str | Path | None = None) -> Path:
         ModuleNotFoundError: Without matplotlib or jinja2, with the command that installs them.
     """
     contents = read_contents(folder)
-    path = Path(output) if output is not None else Path(folder) / "report.html"
+    path = Path(output) if output is not None else Path(folder) / PAGE
     write_text(path, render(contents))
     return path
 
 
 def render(contents: Contents) -> str:
     """Give the page as a string; everything from files is escaped."""
-    comparison = contents.comparison or {}
+    comparison, provenance = contents.comparison, contents.provenance
     n_losses = sum(len(experiment.losses) for experiment in contents.experiments)
-    command = contents.provenance.get("command", [])
     return render_page(
         "study.html",
         {
@@ -66,32 +67,32 @@ def render(contents: Contents) -> str:
                 _experiment(experiment, place, n_losses, len(contents.experiments))
                 for place, experiment in enumerate(contents.experiments)
             ],
-            "ranks": rank_panels(comparison.get("ranks") or {}),
-            "failures": comparison.get("failures", []),
-            "notes": comparison.get("notes", []),
+            "ranks": rank_panels(comparison.rank_tables) if comparison else [],
+            "failures": comparison.failures if comparison else [],
+            "notes": comparison.notes if comparison else [],
             "settings": yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
-            "command": shlex.join(map(str, command)),
-            "provenance": json.dumps({k: v for k, v in contents.provenance.items() if k != "command"}, indent=2),
+            "command": shlex.join(provenance.command),
+            "provenance": json.dumps({k: v for k, v in provenance.everything.items() if k != "command"}, indent=2),
         },
     )
 
 
 def _lead(contents: Contents) -> str:
-    runs = [run for loss in contents.losses.values() for run in loss]
-    n_seeds = len({run.summary["seed"] for run in runs})
+    runs = [run for experiment in contents.experiments for run in experiment.runs]
+    n_seeds = len({run.summary.seed for run in runs})
     seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
     if len(contents.experiments) > 1:
         return f"{len(runs)} runs, {seeds}. All numbers below are on the test parts."
     first = runs[0]
-    sizes = first.summary["sizes"]
+    settings, sizes = first.settings, first.summary.sizes
     return (
-        f"{short(first.settings['model'])} on {short(first.settings['data']['name'])}: {sizes['train']:,} training, "
-        f"{sizes['validation']:,} validation and {sizes['test']:,} test samples, {first.settings['epochs']} epochs, "
+        f"{short(settings.model)} on {short(settings.data.name)}: {sizes.train:,} training, {sizes.validation:,} "
+        f"validation and {sizes.test:,} test samples, {settings.epochs} epochs, "
         f"{seeds}. All numbers below are on the test part."
     )
 
 
-def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments: int) -> dict[str, Any]:
+def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments: int) -> dict[str, object]:
     mark = "" if n_experiments == 1 else f"-{place}"
     losses, outcomes = experiment.losses, [(loss.title, loss.outcome) for loss in experiment.losses]
     return {
@@ -105,7 +106,7 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
         "segmentation": segmentation_table(
             {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
         ),
-        "cases": case_panels(losses[0].runs[0].folder, mark=mark),
+        "cases": case_panels(losses[0].runs[0], mark=mark),
         "risk": [risk_coverage_panel(losses, name=f"risk{mark}")],
         "training": curve_panels(losses, name=f"curve{mark}") + gamma_panels(losses, name=f"gammas{mark}"),
         "ood": _ood(experiment, mark),
@@ -126,8 +127,8 @@ def _reliability(experiment: Experiment, outcomes: list[tuple[str, Outcome]], ma
     ]
     if experiment.comparison is None:
         run = experiment.losses[0].runs[0]
-        title = f"{run.title} after temperature scaling, T = {run.summary['temperature']:.2f}"
-        panels.append(reliability_panel(title, run.scaled_outcome(), name="reliability-scaled", index=1, n_runs=1))
+        title = f"{run.title} after temperature scaling, T = {run.summary.temperature:.2f}"
+        panels.append(reliability_panel(title, run.scaled_outcome, name="reliability-scaled", index=1, n_runs=1))
     return panels
 
 
@@ -139,11 +140,10 @@ def _results(experiment: Experiment, mark: str) -> Table:
 
 
 def _same_classes(experiment: Experiment) -> bool:
-    runs = [run for loss in experiment.losses for run in loss.runs]
-    return len({run.outcome.n_classes for run in runs}) == 1
+    return len({run.outcome.n_classes for run in experiment.runs}) == 1
 
 
-def _classes(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str, n_experiments: int) -> list[Any]:
+def _classes(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str, n_experiments: int) -> list[Panel]:
     n_classes = outcomes[0][1].n_classes
     n_lines = n_classes * len(outcomes) * n_experiments
     if not _same_classes(experiment) or n_classes > SMALL_MULTIPLES or n_lines > MAX_SMALL_MULTIPLES:
@@ -166,6 +166,6 @@ def _ood(experiment: Experiment, mark: str) -> list[OodSection]:
         return study_sections(experiment.losses, name=f"ood{mark}")
     return [
         section
-        for place, record in enumerate(experiment.losses[0].runs[0].ood.values())
-        for section in detection_sections(record["results"], name=f"ood-{place}", level=record.get("level", 0.95))
+        for place, record in enumerate(experiment.losses[0].runs[0].detections.values())
+        for section in detection_sections(record.results, name=f"ood-{place}", level=record.level)
     ]

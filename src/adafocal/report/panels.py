@@ -3,18 +3,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
-from typing import Any
+from math import ceil, isnan
+from statistics import fmean as mean
 
+from adafocal._text import short
 from adafocal.calibration import ReliabilityData, reliability_from_bins
-from adafocal.report.contents import LossContents, RunContents
-from adafocal.report.html import short
-from adafocal.report.outcome import Outcome
+from adafocal.measures import OF_RUNS
 from adafocal.report.plots import (
     adaptive_runs,
     curves_of,
     gammas_of,
-    last_value,
     plot_classes,
     plot_curve,
     plot_gammas,
@@ -24,10 +22,13 @@ from adafocal.report.plots import (
     reliability_summary,
 )
 from adafocal.report.svg import svg_figure
-from adafocal.report.tables import COLUMNS
+from adafocal.results.comparison import RankTable
+from adafocal.results.contents import LossContents
+from adafocal.results.folder import RunFolder
+from adafocal.results.outcome import Outcome
+from adafocal.results.run import last_value
 
 CLASS_COLUMNS = 5
-RANKED = {metric: heading.replace(" %", "") for metric, heading, _, _ in COLUMNS} | {"nll_scaled": "NLL after T"}
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,7 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
     columns = min(CLASS_COLUMNS, len(class_names))
     rows = ceil(len(class_names) / columns)
     with svg_figure(name, width=2.0 * columns, height=1.75 * rows + 0.5, rows=[]) as drawing:
-        grid = list(drawing.figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten())
-        for ax in grid[len(class_names) :]:
-            ax.set_visible(False)
-        plot_classes(grid[: len(class_names)], losses, class_names)
-        for ax in grid[max(0, len(class_names) - columns) : len(class_names)]:
-            ax.xaxis.set_tick_params(labelbottom=True)
-        drawing.figure.supxlabel("probability of the class", fontsize=10)
-        drawing.figure.supylabel("share of the class", fontsize=10)
-        if len(losses) > 1:
-            handles, labels = grid[0].get_legend_handles_labels()
-            drawing.figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
+        plot_classes(drawing.figure, losses, class_names, columns, size=10)
     errors = [
         f"{title}: "
         + ", ".join(f"{n} {e:.2f}" for n, e in zip(class_names, (100 * o.class_error).tolist(), strict=True))
@@ -117,7 +108,7 @@ def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
             if len(losses) > 1:
                 drawing.axes[0].legend(ncols=1 if len(losses) <= 5 else 2, fontsize=9)
         ends = [
-            f"{loss.title} ends at {scale * sum(last_value(run, column) for run in loss.runs) / len(loss.runs):.3g}"
+            f"{loss.title} ends at {scale * mean(last_value(run.history, column) for run in loss.runs):.3g}"
             for loss in losses
         ]
         panels.append(Panel(title, drawing.svg, _over_seeds(losses).strip(), f"{title}: {'; '.join(ends)}."))
@@ -129,32 +120,31 @@ def gamma_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     return [_gamma_panel(loss, run, f"{name}-{index}") for index, (loss, run) in enumerate(adaptive_runs(losses))]
 
 
-def _gamma_panel(loss: LossContents, run: RunContents, name: str) -> Panel:
+def _gamma_panel(loss: LossContents, run: RunFolder, name: str) -> Panel:
     with svg_figure(name, width=3.6, height=2.8) as drawing:
         plot_gammas(drawing.axes[0], run)
     last = ", ".join(f"{gamma:.2f}" for gamma in gammas_of(run)[-1][1:])
     return Panel(
-        title=f"{loss.title}: gamma per bin over epochs (seed {run.summary['seed']})",
+        title=f"{loss.title}: gamma per bin over epochs (seed {run.summary.seed})",
         svg=drawing.svg,
         caption="Orange is inverse focal (γ < 0), which raises confidence; purple is focal, which lowers it.",
         alt=f"Gamma per bin over epochs; after the last epoch from the lowest to the highest bin: {last}.",
     )
 
 
-def rank_panels(ranks: Mapping[str, Any]) -> list[Panel]:
+def rank_panels(ranks: Mapping[str, RankTable]) -> list[Panel]:
     """Show average ranks over experiments with the critical difference, for each metric that has some."""
     panels = []
     for metric, of_metric in ranks.items():
-        if of_metric is None:
-            continue
-        with svg_figure(f"ranks-{metric}", width=4.5, height=0.9 + 0.15 * len(of_metric["losses"])) as drawing:
+        with svg_figure(f"ranks-{metric}", width=4.5, height=0.9 + 0.15 * len(of_metric.losses)) as drawing:
             plot_ranks(drawing.axes[0], of_metric)
-        places = ", ".join(f"{short(entry['title'])} {entry['rank']:.2f}" for entry in of_metric["losses"])
-        p_value = "not defined" if of_metric["p_value"] is None else f"{of_metric['p_value']:.3g}"
-        caption = f"{of_metric['n_experiments']} experiments; p-value of the Friedman test: {p_value}."
-        difference = f"Critical difference {of_metric['critical_difference']:.2f}."
+        places = ", ".join(f"{short(entry.title)} {entry.rank:.2f}" for entry in of_metric.losses)
+        p_value = "not defined" if isnan(of_metric.p_value) else f"{of_metric.p_value:.3g}"
+        caption = f"{of_metric.n_experiments} experiments; p-value of the Friedman test: {p_value}."
+        difference = f"Critical difference {of_metric.critical_difference:.2f}."
         alt = f"Average ranks, best first: {places}. {difference} {caption}"
-        panels.append(Panel(f"Ranks by {RANKED.get(metric, short(metric))}", drawing.svg, caption, alt))
+        by = OF_RUNS[metric].on_page.replace(" %", "") if metric in OF_RUNS else short(metric)
+        panels.append(Panel(f"Ranks by {by}", drawing.svg, caption, alt))
     return panels
 
 

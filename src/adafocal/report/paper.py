@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of a run or study as files that fit a two-column paper."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 from adafocal._checks import check_choice, require
 from adafocal._files import atomic_path, child
-from adafocal.report.contents import Contents, Experiment, RunContents, read_contents
-from adafocal.report.outcome import SMALL_MULTIPLES
 from adafocal.report.plots import (
     adaptive_runs,
     curves_of,
@@ -23,7 +20,11 @@ from adafocal.report.plots import (
     plot_risk_coverage,
     reliability_summary,
 )
-from adafocal.report.svg import STYLE, drawn
+from adafocal.report.svg import STYLE, Axes, Figure, drawn
+from adafocal.results.comparison import RankTable
+from adafocal.results.contents import Contents, Experiment, read_contents
+from adafocal.results.folder import RunFolder
+from adafocal.results.outcome import SMALL_MULTIPLES
 
 FORMATS = ("pdf", "svg", "png")
 WIDTHS = {"single": 3.25, "double": 6.75}  # inches: one column of a two-column page, and both
@@ -62,7 +63,7 @@ class PaperFigure:
 
     name: str
     height: float
-    draw: Callable[[Any], None]
+    draw: Callable[[Figure], None]
 
 
 def write_figures(
@@ -101,16 +102,15 @@ def paper_figures(contents: Contents, column: str) -> list[PaperFigure]:
     for experiment in contents.experiments:
         prefix = f"{experiment.name}-" if len(contents.experiments) > 1 else ""
         figures += _of_experiment(experiment, prefix, column)
-    for metric, ranks in ((contents.comparison or {}).get("ranks") or {}).items():
-        if ranks is not None:
-            height = 0.7 + 0.14 * len(ranks["losses"])
-            figures.append(PaperFigure(f"ranks-{metric}", height, partial(_ranks, ranks=ranks)))
+    for metric, ranks in contents.comparison.rank_tables.items() if contents.comparison else ():
+        height = 0.7 + 0.14 * len(ranks.losses)
+        figures.append(PaperFigure(f"ranks-{metric}", height, partial(_ranks, ranks=ranks)))
     return figures
 
 
 def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[PaperFigure]:
     losses, per_row = experiment.losses, PER_ROW[column]
-    n_curves, n_classes = len(curves_of(losses)), {run.outcome.n_classes for loss in losses for run in loss.runs}
+    n_curves, n_classes = len(curves_of(losses)), {run.outcome.n_classes for run in experiment.runs}
     figures = [
         PaperFigure(
             "reliability", 2.3 * ceil(len(losses) / per_row), partial(_reliability, of=experiment, per_row=per_row)
@@ -121,7 +121,7 @@ def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[Pap
         height = (2.0 if column == "double" else 1.7 * n_curves) + 0.3
         figures.append(PaperFigure("training", height, partial(_training, of=experiment, column=column)))
     for loss, run in adaptive_runs(losses):
-        name = f"gammas-{run.loss}" if loss.title == run.title else f"gammas-{run.folder.name}"
+        name = f"gammas-{run.loss}" if loss.title == run.title else f"gammas-{run.path.name}"
         figures.append(PaperFigure(name, 2.3, partial(_gammas, run=run)))
     if len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES:
         height = 1.25 * ceil(max(n_classes) / (per_row + 1)) + 0.5
@@ -129,15 +129,15 @@ def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[Pap
     return [replace(figure, name=prefix + figure.name) for figure in figures]
 
 
-def _ranks(figure: Any, ranks: Mapping[str, Any]) -> None:
+def _ranks(figure: Figure, ranks: RankTable) -> None:
     plot_ranks(figure.subplots(), ranks)
 
 
-def _gammas(figure: Any, run: RunContents) -> None:
+def _gammas(figure: Figure, run: RunFolder) -> None:
     plot_gammas(figure.subplots(), run)
 
 
-def _reliability(figure: Any, of: Experiment, per_row: int) -> None:
+def _reliability(figure: Figure, of: Experiment, per_row: int) -> None:
     losses = of.losses
     columns, rows = min(per_row, len(losses)), ceil(len(losses) / per_row)
     grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False, height_ratios=[3, 1] * rows)
@@ -158,13 +158,13 @@ def _reliability(figure: Any, of: Experiment, per_row: int) -> None:
             axes[1].set_ylabel("")
 
 
-def _risk_coverage(figure: Any, of: Experiment) -> None:
+def _risk_coverage(figure: Figure, of: Experiment) -> None:
     ax = figure.subplots()
     plot_risk_coverage(ax, of.losses)
     _legend(ax, len(of.losses))
 
 
-def _training(figure: Any, of: Experiment, column: str) -> None:
+def _training(figure: Figure, of: Experiment, column: str) -> None:
     curves = curves_of(of.losses)
     shape = (1, len(curves)) if column == "double" else (len(curves), 1)
     axes = figure.subplots(*shape, squeeze=False).flatten()
@@ -178,24 +178,14 @@ def _training(figure: Any, of: Experiment, column: str) -> None:
         figure.legend(handles, labels, loc="outside upper center", ncols=2 if column == "single" else 5)
 
 
-def _classes(figure: Any, of: Experiment, columns: int) -> None:
+def _classes(figure: Figure, of: Experiment, columns: int) -> None:
     names = of.losses[0].runs[0].class_names
+    outcomes = [(loss.title, loss.outcome) for loss in of.losses]
     columns = min(columns, len(names))
-    shape = (ceil(len(names) / columns), columns)
-    axes = list(figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).flatten())
-    for ax in axes[len(names) :]:
-        ax.set_visible(False)
-    plot_classes(axes[: len(names)], [(loss.title, loss.outcome) for loss in of.losses], names, longest=14)
-    for ax in axes[max(0, len(names) - columns) : len(names)]:
-        ax.xaxis.set_tick_params(labelbottom=True)
-    figure.supxlabel("probability of the class", fontsize=8)
-    figure.supylabel("share of the class", fontsize=8)
-    if len(of.losses) > 1:
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns - 1, len(labels)))
+    plot_classes(figure, outcomes, names, columns, size=8, longest=14, legend=columns - 1)
 
 
-def _legend(ax: Any, n: int) -> None:
+def _legend(ax: Axes, n: int) -> None:
     if n > 1:
         ax.legend(ncols=1 if n <= 5 else 2)
 

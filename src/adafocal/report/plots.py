@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run or an experiment looks like: contents onto axes, for the page and for papers alike."""
 
-from collections.abc import Mapping, Sequence
-from math import isfinite, nan
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil, isfinite, nan
 
 from adafocal.calibration import binned_error, reliability_from_bins
-from adafocal.report.contents import LossContents, RunContents
+from adafocal.measures import IN_SHORT
 from adafocal.report.figures import (
     draw_class_reliability,
     draw_counts,
@@ -15,21 +15,24 @@ from adafocal.report.figures import (
     draw_reliability,
     draw_risk_coverage,
 )
-from adafocal.report.outcome import Outcome
 from adafocal.report.ranks_figure import draw_critical_difference
-from adafocal.report.svg import drawn, series
+from adafocal.report.svg import Axes, Figure, drawn, series
+from adafocal.results.comparison import RankTable
+from adafocal.results.contents import LossContents
+from adafocal.results.folder import RunFolder
+from adafocal.results.outcome import Outcome
+from adafocal.results.run import column
 
 # Column of the history, title, factor, unit, whether the axis starts at zero.
-CURVES = (
-    ("val_error", "Validation error over epochs", 100, "error %", True),
-    ("val_ece", "Validation ECE over epochs", 100, "ECE %", True),
-    ("val_nll", "Validation NLL over epochs", 1, "NLL", False),
+CURVES = tuple(
+    (f"val_{name}", f"Validation {measure.label} over epochs", measure.scale, measure.heading, measure.unit == "%")
+    for name, measure in IN_SHORT.items()
 )
 # The losses of different kinds have different units, so this one is drawn for one loss alone.
-TRAIN_CURVE = ("train_loss", "Training loss over epochs", 1, "training loss", False)
+TRAIN_CURVE = ("train_loss", "Training loss over epochs", 1.0, "training loss", False)
 
 
-def plot_reliability(axes: Sequence[Any], outcome: Outcome, index: int) -> None:
+def plot_reliability(axes: Sequence[Axes], outcome: Outcome, index: int) -> None:
     """Draw the reliability diagram on the first axis and the counts on the second."""
     data, color = reliability_from_bins(outcome.stats), series(index)["color"]
     draw_reliability(axes[0], data, curve=outcome.curve, color=color)
@@ -42,18 +45,36 @@ def reliability_summary(outcome: Outcome) -> str:
 
 
 def plot_classes(
-    axes: Sequence[Any], losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str], *, longest: int = 26
+    figure: Figure,
+    losses: Sequence[tuple[str, Outcome]],
+    names: Sequence[str],
+    columns: int,
+    *,
+    size: int,
+    longest: int = 26,
+    legend: int = 4,
 ) -> None:
-    """Draw one small diagram per class, with a line per loss; names are cut to ``longest`` letters."""
-    for c, (ax, name) in enumerate(zip(axes, class_names, strict=True)):
+    """Draw a small diagram per class with a line per loss; names have at most ``longest`` letters."""
+    shape = (ceil(len(names) / columns), columns)
+    grid = list(figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).flatten())
+    for c, ax in enumerate(grid):
+        ax.set_visible(c < len(names))
+    for c, (ax, name) in enumerate(zip(grid, names, strict=False)):
         for index, (title, outcome) in enumerate(losses):
             data = reliability_from_bins(outcome.class_stats[c])
             draw_class_reliability(ax, data, label=drawn(title), **series(index))
         ax.set_title(drawn(name, longest))
         ax.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+        if c >= len(names) - columns:
+            ax.xaxis.set_tick_params(labelbottom=True)
+    figure.supxlabel("probability of the class", fontsize=size)
+    figure.supylabel("share of the class", fontsize=size)
+    if len(losses) > 1:
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(legend, len(labels)))
 
 
-def plot_risk_coverage(ax: Any, losses: Sequence[LossContents]) -> None:
+def plot_risk_coverage(ax: Axes, losses: Sequence[LossContents]) -> None:
     """Draw the risk-coverage curves of all losses."""
     for index, loss in enumerate(losses):
         curves = [run.outcome.risk_coverage for run in loss.runs]
@@ -62,48 +83,43 @@ def plot_risk_coverage(ax: Any, losses: Sequence[LossContents]) -> None:
 
 def curves_of(losses: Sequence[LossContents]) -> list[tuple[str, str, float, str, bool]]:
     """Give the curves that every run of the losses has."""
-    columns = (*CURVES, TRAIN_CURVE) if len(losses) == 1 else CURVES
+    curves = (*CURVES, TRAIN_CURVE) if len(losses) == 1 else CURVES
     runs = [run for loss in losses for run in loss.runs]
-    return [column for column in columns if all(any(map(isfinite, run.column(column[0]))) for run in runs)]
+    return [curve for curve in curves if all(any(map(isfinite, column(run.history, curve[0]))) for run in runs)]
 
 
-def plot_curve(ax: Any, losses: Sequence[LossContents], column: str, scale: float, unit: str, from_zero: bool) -> None:
+def plot_curve(ax: Axes, losses: Sequence[LossContents], name: str, scale: float, unit: str, from_zero: bool) -> None:
     """Draw a column of the history over epochs, with a line per loss."""
     for index, loss in enumerate(losses):
-        values = [[scale * value for value in run.column(column)] for run in loss.runs]
+        values = [[scale * value for value in column(run.history, name)] for run in loss.runs]
         epochs = [epoch + 1.0 for epoch in range(max(map(len, values)))]
         draw_curves(ax, epochs, values, label=drawn(loss.title), **series(index))
     ax.set(xlabel="epoch", ylabel=unit)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     if from_zero:
         ax.set_ylim(0, None)
 
 
-def last_value(run: RunContents, column: str) -> float:
-    """Give the last number of a column of the history."""
-    return next((value for value in reversed(run.column(column)) if isfinite(value)), nan)
-
-
-def gammas_of(run: RunContents) -> list[list[float]]:
+def gammas_of(run: RunFolder) -> list[list[float]]:
     """Give the gammas of each epoch that has all of them, after its number; empty for losses without gammas."""
     names = [name for name in (run.history[0] if run.history else {}) if name.startswith("gamma_")]
     rows = [[row.get("epoch", nan) + 1, *(row[name] for name in names)] for row in run.history]
     return [row for row in rows if names and all(map(isfinite, row))]
 
 
-def adaptive_runs(losses: Sequence[LossContents]) -> list[tuple[LossContents, RunContents]]:
+def adaptive_runs(losses: Sequence[LossContents]) -> list[tuple[LossContents, RunFolder]]:
     """Give the first run of each loss that has gammas."""
     return [(loss, loss.runs[0]) for loss in losses if gammas_of(loss.runs[0])]
 
 
-def plot_ranks(ax: Any, ranks: Mapping[str, Any]) -> None:
+def plot_ranks(ax: Axes, ranks: RankTable) -> None:
     """Draw average ranks and the critical difference of one metric."""
-    losses = [{**entry, "title": drawn(entry["title"])} for entry in ranks["losses"]]
-    draw_critical_difference(ax, {**ranks, "losses": losses})
+    losses = tuple(replace(entry, title=drawn(entry.title)) for entry in ranks.losses)
+    draw_critical_difference(ax, replace(ranks, losses=losses))
 
 
-def plot_gammas(ax: Any, run: RunContents) -> None:
+def plot_gammas(ax: Axes, run: RunFolder) -> None:
     """Draw the gammas of a run over epochs."""
     rows = gammas_of(run)
     draw_gammas(ax, [row[0] for row in rows], [row[1:] for row in rows])
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)

@@ -4,6 +4,7 @@
 ``case_panels`` makes all panels of a run from its ``cases.npz``; the drawing functions take data and axes.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,8 +13,10 @@ import numpy as np
 
 from adafocal._checks import require
 from adafocal.errors import InvalidValueError
+from adafocal.measures import OF_MASKS
 from adafocal.report.panels import Panel
-from adafocal.report.svg import INK, SERIES, drawn, svg_figure
+from adafocal.report.svg import INK, SERIES, Artist, Axes, drawn, svg_figure
+from adafocal.results.folder import CASES
 from adafocal.tables.npz import open_npz
 from adafocal.tables.piece import reason
 
@@ -26,7 +29,7 @@ PAINT = ((0.86, 0.33, 0.1), (0.2, 0.45, 0.95), (0.12, 0.58, 0.3), (0.6, 0.28, 0.
 SIDE = 100  # pixels of a surface's picture, and samples along each of its rays
 
 
-def case_panels(folder: str | Path, *, mark: str = "") -> list[Panel]:
+def case_panels(folder: str | os.PathLike[str], *, mark: str = "") -> list[Panel]:
     """Make the panels of a run's best and worst case: slices, surfaces and, where there are any, diagrams.
 
     Args:
@@ -39,7 +42,7 @@ def case_panels(folder: str | Path, *, mark: str = "") -> list[Panel]:
     Raises:
         ValueError: If that file is damaged.
     """
-    path = Path(folder) / "cases.npz"
+    path = Path(folder) / CASES
     if not path.exists():
         return []
     try:
@@ -58,7 +61,7 @@ def case_panels(folder: str | Path, *, mark: str = "") -> list[Panel]:
     return panels
 
 
-def draw_slice(ax: Any, image: Array, true: Array, predicted: Array, *, n_classes: int) -> None:
+def draw_slice(ax: Axes, image: Array, true: Array, predicted: Array, *, n_classes: int) -> None:
     """Draw a slice of a volume with the contours of every foreground class: solid is true, dashed is predicted.
 
     Args:
@@ -78,7 +81,7 @@ def draw_slice(ax: Any, image: Array, true: Array, predicted: Array, *, n_classe
     ax.set_axis_off()
 
 
-def draw_surface(ax: Any, mask: Array, frame: Array, *, n_classes: int) -> None:
+def draw_surface(ax: Axes, mask: Array, frame: Array, *, n_classes: int) -> None:
     """Draw the surfaces of all foreground classes, seen at an angle and lit from the upper left.
 
     Each ray of an orthographic view ends where it meets the first foreground voxel; the slope of the surface there
@@ -111,7 +114,7 @@ def draw_surface(ax: Any, mask: Array, frame: Array, *, n_classes: int) -> None:
     ax.set_axis_off()
 
 
-def draw_diagram(ax: Any, points: Array, *, color: str = INK) -> None:
+def draw_diagram(ax: Axes, points: Array, *, color: str = INK) -> None:
     """Draw birth and death of the features of a probability map; far from the diagonal are those that last.
 
     Args:
@@ -128,7 +131,7 @@ def draw_diagram(ax: Any, points: Array, *, color: str = INK) -> None:
 
 
 def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
-    places = _middle(case["label"])
+    places, dice = _middle(case["label"]), f"{OF_MASKS['dice'].heading} {float(case['dice']):.3f}"
     with svg_figure(f"slices-{mark}", rows=[], width=6.4, height=3.4) as drawing:
         for axis, (ax, place) in enumerate(zip(drawing.figure.subplots(1, 3), places, strict=True)):
             cut = [case[name].take(place, axis) for name in ("image", "label", "predicted")]
@@ -138,9 +141,8 @@ def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str
     return Panel(
         title=f"{KINDS[kind]}, {case['name']}",
         svg=drawing.svg,
-        caption=f"Dice {float(case['dice']):.3f}. Solid lines are the true mask, dashed lines the predicted one.",
-        alt=f"{KINDS[kind]}, {case['name']}, Dice {float(case['dice']):.3f}: slices {places} with contours of "
-        f"{', '.join(names[1:])}.",
+        caption=f"{dice}. Solid lines are the true mask, dashed lines the predicted one.",
+        alt=f"{KINDS[kind]}, {case['name']}, {dice}: slices {places} with contours of {', '.join(names[1:])}.",
     )
 
 
@@ -182,7 +184,7 @@ def _diagrams(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[s
     )
 
 
-def _handles(names: Sequence[str]) -> list[Any]:
+def _handles(names: Sequence[str]) -> list[Artist]:
     patch = require("matplotlib.patches", extra="report").Patch
     return [patch(color=SERIES[place % len(SERIES)], label=drawn(name)) for place, name in enumerate(names[1:])]
 

@@ -6,15 +6,23 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from adafocal._checks import require
-from adafocal.report.html import short
+from adafocal._text import short
 
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist as Artist
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
+else:  # an extra, loaded when something is drawn; tests that read annotations see any object
+    Artist = Axes = Figure = object
+
+LineStyle: TypeAlias = str | tuple[float, tuple[float, ...]]
 # The colours of figures on white paper. On the page each stands for a CSS variable; nothing else draws in them.
 INK, GRID = "#1c2026", "#dfe3e8"
 SERIES = ("#c2410c", "#2563eb", "#15803d", "#9333ea", "#6b5b00", "#0e7490", "#be185d", "#57534e")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+DASHES: tuple[LineStyle, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 VARIABLES = {INK: "--ink", GRID: "--grid"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
 LONGEST_LABEL = 32
 
@@ -46,7 +54,14 @@ STYLE = {
 }
 
 
-def series(index: int) -> dict[str, Any]:
+class Series(TypedDict):
+    """How a line looks."""
+
+    color: str
+    linestyle: LineStyle
+
+
+def series(index: int) -> Series:
     """Give colour and line style of the index-th of several lines; 24 differ, and neighbours in both."""
     return {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
 
@@ -63,7 +78,7 @@ def drawn(text: object, longest: int = LONGEST_LABEL) -> str:
 
 
 @contextmanager
-def svg_figure(name: str, *, width: float, height: float, rows: list[float] | None = None) -> Iterator[Any]:
+def svg_figure(name: str, *, width: float, height: float, rows: list[float] | None = None) -> Iterator["Drawing"]:
     """Open a themed figure; its ``.svg`` is there once the block ends.
 
     Args:
@@ -82,7 +97,7 @@ def svg_figure(name: str, *, width: float, height: float, rows: list[float] | No
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = figure_module.Figure(figsize=(width, height), layout="constrained")
         ratios = [1.0] if rows is None else rows
-        axes: list[Any] = []
+        axes: list[Axes] = []
         if ratios:
             grid = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": ratios})
             axes = list(grid[:, 0])
@@ -96,7 +111,7 @@ def svg_figure(name: str, *, width: float, height: float, rows: list[float] | No
 class Drawing:
     """A figure under construction, and its SVG when it is finished."""
 
-    def __init__(self, figure: Any, axes: list[Any]) -> None:
+    def __init__(self, figure: Figure, axes: list[Axes]) -> None:
         self.figure = figure
         self.axes = axes
         self.svg = ""

@@ -4,23 +4,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 import torch
 
-from adafocal.report.outcome import Outcome
+from adafocal.measures import DIFFERENCES, ON_PAGES, Measure
+from adafocal.results.comparison import ComparedExperiment, Difference, Spread
+from adafocal.results.outcome import Outcome
+from adafocal.results.run import Summary
 
-# Metric, heading, factor, digits.
-COLUMNS = (
-    ("error", "Error %", 100, 2),
-    ("ece", "ECE %", 100, 2),
-    ("ece_equal_mass", "ECE, equal mass %", 100, 2),
-    ("nll", "NLL", 1, 3),
-    ("overconfidence", "Conf. − acc. %", 100, 2),
-    ("ece_scaled", "ECE % after T", 100, 2),
-    ("temperature", "T", 1, 2),
-)
-COMPARED = COLUMNS[:4]
 MAX_CLASSES = 1000  # rows of a table of classes
 
 
@@ -94,60 +85,65 @@ def number_cell(value: float | None, digits: int, *, scale: float = 1.0) -> Cell
     return Cell(number(value, digits, scale=scale), value if value is not None and isfinite(value) else None)
 
 
-def run_results(title: str, summary: Mapping[str, Any]) -> Table:
+def run_results(title: str, summary: Summary) -> Table:
     """Give the table of one run's results."""
-    test = {**summary["test"], "ece_scaled": summary["test_scaled"]["ece"], "temperature": summary["temperature"]}
-    cells = [number_cell(test[metric], digits, scale=scale) for metric, _, scale, digits in COLUMNS]
+    cells = [_cell(summary.value(measure), measure) for measure in ON_PAGES.values()]
     caption = (
         "Lower is better, and confidence − accuracy is best at zero. T is the temperature fitted on validation data."
     )
-    headings = ["Loss", *(heading for _, heading, _, _ in COLUMNS)]
-    return Table("results", "Results", caption, headings, [Row(title, cells, 0)])
+    return Table("results", "Results", caption, _headings(ON_PAGES), [Row(title, cells, 0)])
 
 
-def study_results(experiment: Mapping[str, Any], name: str) -> Table:
+def study_results(experiment: ComparedExperiment, name: str) -> Table:
     """Give the table of an experiment's results: a row per loss."""
-    held = [column for column in COLUMNS if all(column[0] in entry["metrics"] for entry in experiment["losses"])]
+    held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in experiment.losses)}
     rows = [
-        Row(entry["title"], [_spread_cell(entry["metrics"][metric], s, digits) for metric, _, s, digits in held], index)
-        for index, entry in enumerate(experiment["losses"])
+        Row(entry.title, [_spread_cell(entry.metrics[key], one) for key, one in held.items()], index)
+        for index, entry in enumerate(experiment.losses)
     ]
     caption = (
         "Mean ± standard deviation over seeds; lower is better, and confidence − accuracy is best at zero. "
         "T is the temperature fitted on validation data."
     )
-    return Table(name, "Results", caption, ["Loss", *(heading for _, heading, _, _ in held)], rows)
+    return Table(name, "Results", caption, _headings(held), rows)
 
 
-def differences(experiment: Mapping[str, Any], name: str) -> Table | None:
+def differences(experiment: ComparedExperiment, name: str) -> Table | None:
     """Give the table of differences to the baseline; None where nothing was compared."""
-    compared = [entry for entry in experiment["losses"] if entry["versus_baseline"]]
+    compared = [entry for entry in experiment.losses if entry.versus_baseline]
     if not compared:
         return None
-    held = [column for column in COMPARED if all(column[0] in entry["versus_baseline"] for entry in compared)]
+    held = {key: one for key, one in DIFFERENCES.items() if all(key in entry.versus_baseline for entry in compared)}
     rows = [
-        Row(entry["title"], [_difference_cell(entry["versus_baseline"][m], s, digits) for m, _, s, digits in held])
+        Row(entry.title, [_difference_cell(entry.versus_baseline[key], one) for key, one in held.items()])
         for entry in compared
     ]
-    baseline = next((entry["title"] for entry in experiment["losses"] if not entry["versus_baseline"]), "the baseline")
+    baseline = next((entry.title for entry in experiment.losses if not entry.versus_baseline), "the baseline")
     caption = (
         f"Difference to {baseline}, paired over seeds, with its 95 % interval. Verdicts at the 5 % level, corrected "
         "for the number of losses."
     )
-    return Table(name, "Differences", caption, ["Loss", *(heading for _, heading, _, _ in held)], rows)
+    return Table(name, "Differences", caption, _headings(held), rows)
 
 
-def _spread_cell(value: Mapping[str, Any], scale: float, digits: int) -> Cell:
-    text = number(value["mean"], digits, scale=scale)
-    if value["std"] is not None and isfinite(value["std"]):
-        text = f"{text} ± {number(value['std'], digits, scale=scale)}"
-    return Cell(text, value["mean"])
+def _headings(measures: Mapping[str, Measure]) -> list[str]:
+    return ["Loss", *(measure.on_page for measure in measures.values())]
 
 
-def _difference_cell(value: Mapping[str, Any], scale: float, digits: int) -> Cell:
-    low, high = (number(value[end], digits, scale=scale, sign="+") for end in ("low", "high"))
+def _cell(value: float, measure: Measure) -> Cell:
+    return Cell(measure.page_text(value), value if isfinite(value) else None)
+
+
+def _spread_cell(value: Spread, measure: Measure) -> Cell:
+    spread = f" ± {measure.page_text(value.std)}" if isfinite(value.std) else ""
+    return Cell(measure.page_text(value.mean) + spread, value.mean if isfinite(value.mean) else None)
+
+
+def _difference_cell(value: Difference, measure: Measure) -> Cell:
+    low, high = (measure.page_text(end, sign="+") for end in (value.low, value.high))
     interval = "one seed: no interval" if low == "–" else f"[{low}, {high}]"
-    return Cell(number(value["mean"], digits, scale=scale, sign="+"), value["mean"], interval, value["verdict"])
+    centre = value.mean if isfinite(value.mean) else None
+    return Cell(measure.page_text(value.mean, sign="+"), centre, interval, value.verdict)
 
 
 def run_classes(outcome: Outcome, class_names: Sequence[str]) -> Table:

@@ -1,42 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``adafocal evaluate`` prints: a table of measures, a reliability diagram, a table of groups."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from adafocal._checks import require
 from adafocal._text import printable
 from adafocal.calibration import BinStats, CalibrationSummary
 from adafocal.evaluation.measure import ALL, Measured
+from adafocal.measures import OF_GROUPS, OF_PREDICTIONS
 
-# Field, title, whether a fraction shown in percent, whether exact in a stream.
-MEASURES = (
-    ("accuracy", "accuracy", True, True),
-    ("nll", "negative log-likelihood (nats)", False, True),
-    ("brier", "Brier score", False, True),
-    ("overconfidence", "over-confidence (confidence - accuracy)", True, True),
-    ("ece", "ECE, equal-width bins", True, True),
-    ("ece_equal_mass", "ECE, equal-mass bins", True, False),
-    ("ece_debiased", "ECE, equal-mass bins, debiased", True, False),
-    ("ece_sweep", "ECE, monotonic sweep", True, False),
-    ("smooth_ece", "smooth ECE", True, False),
-    ("ks", "KS calibration error", True, False),
-    ("rms", "RMS calibration error", True, False),
-    ("rms_debiased", "RMS calibration error, debiased", True, False),
-    ("mce", "maximum calibration error", True, True),
-    ("classwise_ece", "classwise ECE", True, True),
-)
-# Only what has an interval of known coverage: an error above zero by noise alone has none.
-INTERVALS = {
-    "accuracy": "accuracy_interval",
-    "overconfidence": "overconfidence_interval",
-    "rms_debiased": "rms_interval",
-}
-GROUP_COLUMNS = ("accuracy", "overconfidence", "ece", "ece_equal_mass", "nll", "brier")
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+else:  # an extra, loaded when something is printed
+    Console = Table = object
+
 STREAM_NOTE = "~ too many rows for memory: from sums over a fine grid of confidences, with edges at most one cell off."
 WIDTH = 40
 
 
-def print_measured(measured: dict[str, Measured], console: Any, *, event: str) -> None:
+def print_measured(measured: dict[str, Measured], console: Console, *, event: str) -> None:
     """Print everything that was measured to a rich console.
 
     Args:
@@ -57,7 +40,7 @@ def print_measured(measured: dict[str, Measured], console: Any, *, event: str) -
         console.print(_group_table(groups))
 
 
-def _measure_table(whole: Measured, event: str) -> Any:
+def _measure_table(whole: Measured, event: str) -> Table:
     table = _table(headline(whole, event))
     table.add_column("measure")
     table.add_column("value", justify="right")
@@ -74,39 +57,32 @@ def headline(whole: Measured, event: str) -> str:
 
 def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
     """Give title, value and interval of every measure as text; ``~`` marks what comes from the fine grid."""
-    summary, rows = whole.summary, []
-    for name, title, percent, streams in MEASURES:
-        mark = "" if streams or whole.exact else "~ "
+    rows = []
+    for name, measure in OF_PREDICTIONS.items():
+        mark = "" if measure.streams or whole.exact else "~ "
         interval = ""
-        if name in INTERVALS:
-            low, high = getattr(summary, INTERVALS[name])
+        if measure.interval:
+            low, high = getattr(whole.summary, measure.interval)
             interval = f"{mark}{100 * low:.2f} to {100 * high:.2f} %"
-        rows.append((title, mark + _shown(getattr(summary, name), percent), interval))
-    mark = "" if whole.exact else "~ "
-    rows.append(("p-value of the test: is it calibrated?", f"{mark}{summary.p_calibrated:.3f}", ""))
+        rows.append((measure.title, mark + measure.alone(getattr(whole.summary, name)), interval))
     return rows
 
 
 def group_rows(groups: dict[str, CalibrationSummary]) -> tuple[list[str], list[list[str]]]:
     """Give the titles and the rows of the table of groups as text."""
-    titles = {name: (title.partition(" (")[0], percent) for name, title, percent, _ in MEASURES}
     rows = [
-        [group, f"{summary.n:,}", *(_shown(getattr(summary, name), titles[name][1]) for name in GROUP_COLUMNS)]
+        [group, f"{summary.n:,}", *(one.alone(getattr(summary, name)) for name, one in OF_GROUPS.items())]
         for group, summary in groups.items()
     ]
-    return ["group", "samples", *(titles[name][0] for name in GROUP_COLUMNS)], rows
+    return ["group", "samples", *(measure.title.partition(" (")[0] for measure in OF_GROUPS.values())], rows
 
 
 def group_values(groups: dict[str, CalibrationSummary]) -> list[list[float]]:
     """Give the numbers behind :func:`group_rows`, without the titles of the rows."""
-    return [[float(part.n), *(float(getattr(part, name)) for name in GROUP_COLUMNS)] for part in groups.values()]
+    return [[float(part.n), *(float(getattr(part, name)) for name in OF_GROUPS)] for part in groups.values()]
 
 
-def _shown(value: float, percent: bool) -> str:
-    return f"{100 * value:.2f} %" if percent else f"{value:.4f}"
-
-
-def _group_table(groups: dict[str, CalibrationSummary]) -> Any:
+def _group_table(groups: dict[str, CalibrationSummary]) -> Table:
     text = require("rich.text", extra="report").Text
     titles, rows = group_rows(groups)
     table = _table(f"{len(groups)} groups")
@@ -118,9 +94,10 @@ def _group_table(groups: dict[str, CalibrationSummary]) -> Any:
     return table
 
 
-def _table(title: str) -> Any:
+def _table(title: str) -> Table:
     rich_table, box = require("rich.table", extra="report"), require("rich.box", extra="report")
-    return rich_table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    table: Table = rich_table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    return table
 
 
 def diagram_lines(bins: BinStats, *, ascii_only: bool = False) -> list[str]:

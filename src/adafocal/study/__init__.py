@@ -5,7 +5,6 @@
 plan.py                      Study: which experiments and runs, and where each lives
 execute.py                   run what is missing, resume what was cut
 overview.py                  what a terminal shows meanwhile: runs that ended, time to go
-metrics.py                   METRICS: what is compared
 statistics.py                mean, spread, and paired differences with a verdict
 ranks.py                     average ranks across experiments, critical difference
 results.py                   results.csv and comparison.json

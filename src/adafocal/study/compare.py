@@ -2,29 +2,34 @@
 """Compares finished studies and runs with one another, where their data allow it."""
 
 import json
-import zipfile
-import zlib
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from adafocal._files import write_text
-from adafocal._records import COMPARISON, read_record
 from adafocal.errors import InvalidValueError
-from adafocal.predictions import Predictions
+from adafocal.results.comparison import Comparison
+from adafocal.results.folder import COMPARISON, PLAN, PROVENANCE, StudyFolder, study_folder
 from adafocal.study.plan import check_own
-from adafocal.study.results import Result, compare, read_result, write_comparison
+from adafocal.study.results import Result, Said, compare, read_result, write_comparison
 from adafocal.training.provenance import provenance
 
-Said: TypeAlias = dict[str, dict[str, Any]]  # title and varied settings of each experiment
+
+@dataclass(frozen=True)
+class _Compared:
+    """One of the folders that are compared: its baseline, what is said of its experiments, and its finished runs."""
+
+    baseline: str
+    said: Mapping[str, Said]
+    results: Sequence[Result]
 
 
 def compare_folders(
-    folders: Sequence[str | Path], output: str | Path, *, baseline: str | None = None
-) -> dict[str, Any]:
+    folders: Sequence[str | Path], output: str | os.PathLike[str], *, baseline: str | None = None
+) -> Comparison:
     """Compare the losses of several study or run folders, paired over the seeds that they have in common.
 
     Experiments are matched by name; where each folder has only one, whatever their names. A loss of one folder is
@@ -32,38 +37,38 @@ def compare_folders(
 
     Args:
         folders: Finished run folders, study folders, or folders of earlier comparisons.
-        output: Where ``comparison.json``, ``results.csv`` and ``provenance.json`` are written.
+        output: Where ``comparison.json``, ``results.csv`` and ``provenance.json`` are written; a
+            :class:`~adafocal.results.folder.StudyFolder` keeps what is read of the runs.
         baseline: A loss, as the first folder that has it calls it; None takes the first folder's baseline.
 
     Returns:
-        What ``comparison.json`` holds; its notes say what is not comparable, and why.
+        The comparison; its notes say what is not comparable, and why.
 
     Raises:
         ValueError: If there are fewer than two folders, one is not finished, or nothing can be compared.
     """
-    output = Path(output)
+    study = study_folder(output)
     places = _distinct([Path(folder) for folder in folders])
-    if (output / "study.yaml").exists():
-        raise InvalidValueError(f"`study_dir` must not be a study folder, got {str(output)!r}: choose another folder.")
-    check_own(output, "comparison.json", COMPARISON, "hold a comparison")
-    read = [_read(place) for place in places]
-    own_baseline, said = read[0][0], {name: value for _, part, _ in read[::-1] for name, value in part.items()}
-    labels = _labels(places)
+    if (study / PLAN).exists():
+        raise InvalidValueError(
+            f"`study_dir` must not be a study folder, got {str(study.path)!r}: choose another folder."
+        )
+    check_own(study.path, COMPARISON, Comparison, "hold a comparison")
+    read = [_read(place, study) for place in places]
     results = [
         replace(result, loss=f"{label}/{result.loss}", title=f"{result.title} ({label})")
-        for label, (_, _, part) in zip(labels, read, strict=True)
-        for result in part
+        for label, part in zip(_labels(places), read, strict=True)
+        for result in part.results
     ]
-    reference = _baseline(results, baseline or own_baseline)
-    results, said = _matched(results, said, read)
+    reference = _baseline(results, baseline or read[0].baseline)
+    results, said = _matched(results, read)
     kept, notes = _comparable(results, reference)
-    comparison = compare(kept, baseline=reference, said=said, folder=output)
-    comparison["notes"] = notes
+    comparison = compare(kept, baseline=reference, said=said, folder=study.path, notes=notes)
     rows = [
         {"experiment": result.experiment, "loss": result.loss, "seed": result.seed, **result.metrics} for result in kept
     ]
-    write_text(output / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
-    write_comparison(output, comparison, rows)
+    write_text(study / PROVENANCE, json.dumps(provenance(), indent=2) + "\n")
+    write_comparison(study.path, comparison, rows)
     return comparison
 
 
@@ -75,32 +80,34 @@ def _distinct(places: list[Path]) -> list[Path]:
     return places
 
 
-def _read(folder: Path) -> tuple[str, Said, list[Result]]:
-    """Give the baseline, what is said of each experiment, and the finished runs of a folder."""
-    if (folder / "summary.json").exists():
-        result = read_result(folder, experiment="")
-        name = _experiment_of(folder) or f"{result.settings['data']['name']}, {result.settings['model']}"
-        return result.loss, {name: {"title": name, "varied": {}}}, [replace(result, experiment=name)]
-    path = folder / "comparison.json"
-    if not path.exists():
+def _read(folder: Path, study: StudyFolder) -> _Compared:
+    """Read a folder that is to be compared; its runs are those of the comparison's folder, read once for all."""
+    run, other = study.run(folder), StudyFolder(folder)
+    if run.finished:
+        result = read_result(run, experiment="")
+        name = _experiment_of(folder) or f"{run.settings.data.name}, {run.settings.model}"
+        return _Compared(result.loss, {name: Said(name, {})}, [replace(result, experiment=name)])
+    if not (other / COMPARISON).exists():
         raise InvalidValueError(f"`compare` must name finished run or study folders, got {str(folder)!r}.")
-    held = read_record(path, COMPARISON)
+    held = other.comparison
     results = [
         replace(
-            read_result(folder / run["folder"], experiment=experiment["name"]), loss=entry["loss"], title=entry["title"]
+            read_result(study.run(other / run.folder), experiment=experiment.name),
+            loss=entry.loss,
+            title=entry.title,
         )
-        for experiment in held["experiments"]
-        for entry in experiment["losses"]
-        for run in entry["runs"]
+        for experiment in held.experiments
+        for entry in experiment.losses
+        for run in entry.runs
     ]
-    said = {entry["name"]: {key: entry[key] for key in ("title", "varied")} for entry in held["experiments"]}
-    return held["baseline"], said, results
+    said = {entry.name: Said(entry.title, entry.varied) for entry in held.experiments}
+    return _Compared(held.baseline, said, results)
 
 
 def _experiment_of(run: Path) -> str | None:
     """Give the experiment of a run that lies in a study folder."""
     place = run.resolve().parent
-    return place.name if (place.parent.parent / "study.yaml").exists() else None
+    return place.name if (place.parent.parent / PLAN).exists() else None
 
 
 def _labels(places: Sequence[Path]) -> list[str]:
@@ -118,13 +125,11 @@ def _baseline(results: Sequence[Result], name: str) -> str:
     return found
 
 
-def _matched(
-    results: list[Result], said: Said, read: Sequence[tuple[str, Said, list[Result]]]
-) -> tuple[list[Result], Said]:
+def _matched(results: list[Result], read: Sequence[_Compared]) -> tuple[list[Result], Mapping[str, Said]]:
     """Put the only experiments of all folders under one name."""
-    if any(len(part) > 1 for _, part, _ in read):
-        return results, said
-    name, value = next(iter(read[0][1].items()))
+    if any(len(part.said) > 1 for part in read):
+        return results, {name: value for part in read[::-1] for name, value in part.said.items()}
+    name, value = next(iter(read[0].said.items()))
     return [replace(result, experiment=name) for result in results], {name: value}
 
 
@@ -152,32 +157,22 @@ def _comparable(results: Sequence[Result], baseline: str) -> tuple[list[Result],
 
 def _other_task(result: Result, reference: Result) -> str | None:
     """Say why two runs were not given the same task, measured alike; None if they were."""
+    first, second = result.run.settings, reference.run.settings
     pairs = {
-        "data sets": [run.settings["data"]["name"] for run in (result, reference)],
-        "noises": [run.settings["data"].get("noise", 0.0) for run in (result, reference)],
-        "numbers of bins": [run.settings["n_bins"] for run in (result, reference)],
+        "data sets": (first.data.name, second.data.name),
+        "noises": (first.data.noise, second.data.noise),
+        "numbers of bins": (first.n_bins, second.n_bins),
     }
-    unequal = [
-        f"their {title} differ, {first} and {second}" for title, (first, second) in pairs.items() if first != second
-    ]
+    unequal = [f"their {title} differ, {one} and {other}" for title, (one, other) in pairs.items() if one != other]
     return unequal[0] if unequal else None
 
 
 def _other_samples(result: Result, reference: Result) -> str | None:
     """Say why two runs were not tested on the same samples; None if they were."""
-    labels = [Predictions.load(r.folder / "test.parquet").labels for r in (result, reference)]
+    runs = (result.run, reference.run)
+    labels = [run.outcome.labels for run in runs]
     if len(labels[0]) != len(labels[1]):
         return f"their test parts differ, {len(labels[0])} and {len(labels[1])} samples at seed {result.seed}"
-    rows = [_test_rows(r.folder) for r in (result, reference)]
-    if not bool((labels[0] == labels[1]).all()) or not np.array_equal(*rows):
+    if not bool((labels[0] == labels[1]).all()) or not np.array_equal(runs[0].test_rows, runs[1].test_rows):
         return f"their test parts hold different samples at seed {result.seed}"
     return None
-
-
-def _test_rows(folder: Path) -> Any:
-    path = folder / "splits.npz"
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as rows:
-            return rows["test"] if "test" in rows else np.empty(0)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidValueError(f"{str(path)!r} must be a whole npz file of a run, got one with {error}.") from error

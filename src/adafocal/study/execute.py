@@ -9,11 +9,12 @@ import traceback
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 
 from adafocal.errors import AdafocalError
+from adafocal.results.comparison import FailedRun
+from adafocal.results.folder import STUDYS_LOG
 from adafocal.study.overview import overview
 from adafocal.study.plan import Run
 from adafocal.workers.executor import Executor, Outcome
@@ -32,10 +33,10 @@ class Failure:
     run: Run
     reason: str
 
-    def plain(self) -> dict[str, Any]:
-        """Give it as ``comparison.json`` holds it."""
-        config = self.run.config
-        return {"experiment": self.run.experiment, "loss": config.loss, "seed": config.seed, "reason": self.reason}
+    @property
+    def record(self) -> FailedRun:
+        """What ``comparison.json`` keeps of it."""
+        return FailedRun(self.run.experiment, self.run.config.loss, self.run.config.seed, self.reason)
 
 
 def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: Console) -> list[Failure]:
@@ -105,7 +106,7 @@ def _train(run: Run) -> tuple[float, str | None]:
     began = time.monotonic()
     reason = None
     run.folder.mkdir(parents=True, exist_ok=True)
-    with (run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+    with (run.folder / STUDYS_LOG).open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()} on {platform.node()}", flush=True)
         try:
             from adafocal.training.run import run as train

@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from adafocal.study.metrics import METRICS, test_metrics
+from adafocal.measures import IN_SHORT
 from adafocal.study.plan import Run
-
-SHOWN = ("error", "ece", "nll")
 
 
 class Overview:
@@ -28,7 +26,7 @@ class Overview:
         self.workers = workers
         self.bars = bars
         self.began = time.monotonic()
-        self.before = {run.folder: epochs_done(run) for run in runs}
+        self.before = {run.folder: run.results.epochs_done for run in runs}
         self.first_seen: dict[object, float] = {}  # folder to the time at which its first new epoch was seen
         self.lines: dict[object, TaskID] = {}
         self.paces: dict[str, list[float]] = {}  # experiment to seconds per epoch of its ended runs
@@ -39,7 +37,7 @@ class Overview:
     def refresh(self) -> None:
         """Look at the folders and draw."""
         for folder, run in self.left.items():
-            done = epochs_done(run)
+            done = run.results.epochs_done
             if done > self.before[folder]:
                 self.first_seen.setdefault(folder, time.monotonic())
                 if folder not in self.lines:
@@ -70,7 +68,7 @@ class Overview:
         known = {name: sum(paces) / len(paces) for name, paces in self.paces.items()}
         known |= {name: pace for name, pace in self._running_paces().items() if name not in known}
         seconds = [
-            known[run.experiment] * (run.config.epochs - epochs_done(run))
+            known[run.experiment] * (run.config.epochs - run.results.epochs_done)
             for run in self.left.values()
             if run.experiment in known
         ]
@@ -83,12 +81,12 @@ class Overview:
         now, paces = time.monotonic(), {}
         for folder, seen in self.first_seen.items():
             run = self.left.get(folder)  # type: ignore[call-overload]
-            if run is not None and (epochs := epochs_done(run) - self.before[run.folder] - 1) > 0:
+            if run is not None and (epochs := run.results.epochs_done - self.before[run.folder] - 1) > 0:
                 paces[run.experiment] = (now - seen) / epochs
         return paces
 
     def _epochs_left(self) -> int:
-        return sum(run.config.epochs - epochs_done(run) for run in self.left.values())
+        return sum(run.config.epochs - run.results.epochs_done for run in self.left.values())
 
 
 @contextmanager
@@ -113,17 +111,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def epochs_done(run: Run) -> int:
-    """Count the epochs that a run has behind it."""
-    try:
-        with (run.folder / "metrics.csv").open("rb") as file:
-            return max(0, sum(1 for _ in file) - 1)
-    except FileNotFoundError:
-        return 0
-
-
 def _result_line(run: Run) -> str:
-    from adafocal.training.folder import read_summary
-
-    values = test_metrics(read_summary(run.folder))
-    return "  ".join(f"{METRICS[name].heading} {METRICS[name].text(values[name])}" for name in SHOWN)
+    summary = run.results.summary
+    return "  ".join(f"{measure.heading} {measure.text(summary.value(measure))}" for measure in IN_SHORT.values())

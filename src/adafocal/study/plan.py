@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import yaml
 
 from adafocal._checks import check_choice
 from adafocal._files import safe_name, write_text
-from adafocal._records import FOLDERS, STUDY, is_beginning, read_record, read_settings
+from adafocal._records import read_record
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
+from adafocal.results.comparison import Plan
+from adafocal.results.folder import FOLDERS, PLAN, PROVENANCE, TABLES, RunFolder, is_beginning
 from adafocal.training.config import TrainConfig, plain
 from adafocal.training.provenance import provenance
 
@@ -36,7 +37,7 @@ class Experiment:
 
     recipe: str
     config: TrainConfig
-    varied: Mapping[str, Any] = field(default_factory=dict)
+    varied: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -83,9 +84,14 @@ class Run:
         return f"{self.experiment}/{self.folder.name}"
 
     @property
+    def results(self) -> RunFolder:
+        """What it has written so far."""
+        return RunFolder(self.folder)
+
+    @property
     def finished(self) -> bool:
         """Whether its results are there."""
-        return (self.folder / "summary.json").exists()
+        return self.results.finished
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ class Study:
     def places(self) -> list[str]:
         """Give the folders in the study folder that hold files, whether or not they are there."""
         runs = [run.folder.relative_to(self.folder) for run in self.runs]
-        return ["tables", *(str(run / part) for run in runs for part in ("", *FOLDERS))]
+        return [TABLES, *(str(run / part) for run in runs for part in ("", *FOLDERS))]
 
     def check_folder(self) -> None:
         """Refuse a folder that holds runs of other settings, or other files; more of anything else is welcome.
@@ -151,9 +157,9 @@ class Study:
         Raises:
             ValueError: If the folder holds either.
         """
-        check_own(self.folder, "study.yaml", STUDY, "a study folder")
+        check_own(self.folder, PLAN, Plan, "a study folder")
         for run in self.runs:
-            if (run.folder / "config.yaml").exists() and read_settings(run.folder) != plain(run.config):
+            if run.results.begun and run.results.settings.everything != plain(run.config):
                 raise InvalidValueError(
                     f"`study_dir` must be new, or hold runs of the same settings, got {str(self.folder)!r}, whose "
                     f"{run.name} has others: choose another folder."
@@ -175,23 +181,23 @@ class Study:
             for experiment in self.experiments
         }
         grid = {"losses": list(self.losses), "seeds": list(self.seeds), "baseline": self.baseline}
-        write_text(self.folder / "provenance.json", json.dumps(provenance(), indent=2) + "\n")
-        write_text(self.folder / "study.yaml", yaml.safe_dump({**grid, "experiments": experiments}, sort_keys=False))
+        write_text(self.folder / PROVENANCE, json.dumps(provenance(), indent=2) + "\n")
+        write_text(self.folder / PLAN, yaml.safe_dump({**grid, "experiments": experiments}, sort_keys=False))
 
 
-def check_own(folder: Path, mark: str, shape: Any, kind: str) -> None:
+def check_own(folder: Path, mark: str, record: type, kind: str) -> None:
     """Refuse to write into a folder of somebody else's: one with files of which none is our ``mark``.
 
     Raises:
         ValueError: If it is one; a folder whose first writing was cut short is not.
     """
     if (folder / mark).exists():
-        read_record(folder / mark, shape)
+        read_record(folder / mark, record)
     elif folder.exists() and any(not is_beginning(entry) for entry in folder.iterdir()):
         raise InvalidValueError(f"`study_dir` must be new or {kind}, got {str(folder)!r} with other files.")
 
 
-def grid_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+def grid_points(grid: Mapping[str, object]) -> list[dict[str, object]]:
     """Give every combination of the values of a grid: ``{"epochs": [1, 2]}`` has two.
 
     Args:
@@ -203,27 +209,28 @@ def grid_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         ValueError: If values are no list, the list is empty, or it holds a value twice.
     """
-    names = _flat(grid)
-    for name, values in names.items():
+    names: dict[str, list[object]] = {}
+    for name, values in _flat(grid).items():
         if not isinstance(values, list) or not values or any(value in values[:i] for i, value in enumerate(values)):
             raise InvalidValueError(
                 f"`grid.{name}` must be a list of at least one value and none twice, got {values!r}."
             )
+        names[name] = values
     return [dict(zip(names, values, strict=True)) for values in product(*names.values())]
 
 
-def _flat(grid: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(grid: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
     for name, values in grid.items():
         flat |= _flat(values, f"{prefix}{name}.") if isinstance(values, Mapping) else {f"{prefix}{name}": values}
     return flat
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     return quote(_text(value), safe=",+", errors="backslashreplace")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Give a value as a reader writes it; lists by commas."""
     if isinstance(value, str):
         return value

@@ -1,33 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of a study: one row per run in ``results.csv``, the comparison in ``comparison.json``.
-
-``comparison.json``, from which with the run folders alone the page is made; what is not defined is null::
-
-    baseline      the loss that the others are compared with
-    experiments   [{name, title, varied: {setting: value}, dataset, model, settings: those that all runs share,
-                    losses: [
-                    {loss, title, seeds, runs: [{seed, folder: relative}],
-                     metrics: {metric: {mean, std, n, low, high}},
-                     versus_baseline: {metric: {mean, low, high, p_value, verdict}}}]}]
-    failures      [{experiment, loss, seed, reason}]
-    ranks         {metric: {n_experiments, losses: [{loss, title, rank}] best first, p_value, critical_difference,
-                    groups: [[loss, ...]] not told apart}}, or null for too few losses or experiments
-    notes         sentences on what could not be compared
-"""
+"""The results of a study: one row per run in ``results.csv``, the comparison in ``comparison.json``."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isnan
-from os.path import relpath
 from pathlib import Path
-from typing import Any
 
 from adafocal._files import write_rows, write_text
-from adafocal._records import read_settings, read_summary
+from adafocal._records import to_plain
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
-from adafocal.study.metrics import COMPARED, METRICS, test_metrics
+from adafocal.measures import COMPARED, OF_RUNS
+from adafocal.results.comparison import (
+    ComparedExperiment,
+    ComparedLoss,
+    ComparedRun,
+    Comparison,
+    Difference,
+    FailedRun,
+    Ranked,
+    RankTable,
+)
+from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
 from adafocal.study.plan import Study
 from adafocal.study.ranks import average_ranks
 from adafocal.study.statistics import paired_differences, spread
@@ -42,8 +38,7 @@ class Result:
         loss: Name under which it is compared.
         title: The same in tables.
         seed: Its seed.
-        folder: Its run folder.
-        settings: Its settings.
+        run: Its folder.
         metrics: Test metrics by name.
     """
 
@@ -51,38 +46,46 @@ class Result:
     loss: str
     title: str
     seed: int
-    folder: Path
-    settings: dict[str, Any]
-    metrics: dict[str, float]
+    run: RunFolder
+    metrics: Mapping[str, float]
 
 
-def read_result(folder: Path, *, experiment: str) -> Result:
-    """Read a finished run folder."""
-    settings, summary = read_settings(folder), read_summary(folder)
-    loss = settings["loss"]
-    title = loss_title(loss, settings.get("loss_args"))
-    return Result(experiment, loss, title, settings["seed"], folder, settings, test_metrics(summary))
+@dataclass(frozen=True)
+class Said:
+    """What a study says of an experiment: its title, and the settings that set it apart."""
+
+    title: str
+    varied: Mapping[str, object]
 
 
-def write_results(study: Study, failures: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def read_result(run: RunFolder, *, experiment: str) -> Result:
+    """Read a finished run."""
+    metrics = {name: run.summary.value(measure) for name, measure in OF_RUNS.items()}
+    title = loss_title(run.loss, run.settings.loss_args)
+    return Result(experiment, run.loss, title, run.settings.seed, run, metrics)
+
+
+def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: StudyFolder | None = None) -> Comparison:
     """Gather the finished runs of a study, compare them, and write ``results.csv`` and ``comparison.json``.
 
     Args:
         study: A study with at least one finished run.
-        failures: Experiment, loss, seed and reason of each run that failed.
+        failures: Runs that failed.
+        folder: Its folder, which keeps what is read of the runs.
 
     Returns:
-        What ``comparison.json`` holds.
+        The comparison.
 
     Raises:
         ValueError: If no run is finished.
     """
+    folder = folder or StudyFolder(study.folder)
     results = [
-        read_result(folder, experiment=experiment.name)
+        read_result(run, experiment=experiment.name)
         for experiment in study.experiments
         for loss in study.losses
         for seed in study.seeds
-        if ((folder := study.run_folder(experiment.name, loss, seed)) / "summary.json").exists()
+        if (run := folder.run(study.run_folder(experiment.name, loss, seed))).finished
     ]
     if not results:
         raise InvalidValueError(
@@ -101,115 +104,114 @@ def write_results(study: Study, failures: Sequence[Mapping[str, Any]] = ()) -> d
         }
         for result in results
     ]
-    said = {name: {"title": entry.title, "varied": dict(entry.varied)} for name, entry in experiments.items()}
-    comparison = compare(results, baseline=study.baseline, said=said, folder=study.folder)
-    comparison["failures"] = [dict(failure) for failure in failures]
+    said = {name: Said(entry.title, dict(entry.varied)) for name, entry in experiments.items()}
+    comparison = compare(results, baseline=study.baseline, said=said, folder=study.folder, failures=failures)
     write_comparison(study.folder, comparison, rows)
     return comparison
 
 
-def write_comparison(folder: Path, comparison: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+def write_comparison(folder: Path, comparison: Comparison, rows: Sequence[Mapping[str, object]]) -> None:
     """Write ``comparison.json``, by which the folder is known, and ``results.csv``."""
-    write_text(folder / "comparison.json", json.dumps(comparison, indent=2, allow_nan=False) + "\n")
-    write_rows(folder / "results.csv", rows)
+    write_text(folder / COMPARISON, json.dumps(to_plain(comparison), indent=2, allow_nan=False) + "\n")
+    write_rows(folder / TABLE, rows)
 
 
 def compare(
-    results: Sequence[Result], *, baseline: str, said: Mapping[str, Mapping[str, Any]], folder: Path
-) -> dict[str, Any]:
+    results: Sequence[Result],
+    *,
+    baseline: str,
+    said: Mapping[str, Said],
+    folder: Path,
+    failures: Sequence[FailedRun] = (),
+    notes: Sequence[str] = (),
+) -> Comparison:
     """Give spread and paired differences per loss of each experiment.
 
     Args:
         results: Finished runs, in the order in which they are shown.
         baseline: The loss that the others are compared with.
-        said: ``title`` and ``varied`` of each experiment by name.
+        said: Title and varied settings of each experiment by name.
         folder: Where the comparison will lie; run folders are given relative to it.
-
-    Returns:
-        What ``comparison.json`` holds.
+        failures: Runs that failed.
+        notes: What could not be compared.
     """
     by_experiment: dict[str, list[Result]] = {}
     for result in results:
         by_experiment.setdefault(result.experiment, []).append(result)
-    experiments = [
-        {
-            "name": name,
-            **said[name],
-            "dataset": part[0].settings["data"]["name"],
-            "model": part[0].settings["model"],
-            "settings": _shared([result.settings for result in part]),
-            "losses": _compare_losses(part, baseline, folder),
-        }
+    experiments = tuple(
+        ComparedExperiment(
+            name=name,
+            title=said[name].title,
+            varied=said[name].varied,
+            dataset=part[0].run.settings.data.name,
+            model=part[0].run.settings.model,
+            settings=_shared([result.run.settings.everything for result in part]),
+            losses=_compare_losses(part, baseline, folder),
+        )
         for name, part in by_experiment.items()
-    ]
+    )
     ranks = {metric: found for metric in COMPARED if (found := _ranks(experiments, metric)) is not None}
-    return {
-        "baseline": baseline,
-        "experiments": experiments,
-        "failures": [],
-        "ranks": ranks or None,
-        "notes": [],
-    }
+    return Comparison(baseline, experiments, tuple(failures), ranks or None, tuple(notes))
 
 
-def _ranks(experiments: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any] | None:
+def _ranks(experiments: Sequence[ComparedExperiment], metric: str) -> RankTable | None:
     """Rank the losses by their means over the seeds."""
     means = {
-        experiment["name"]: {
-            entry["loss"]: entry["metrics"][metric]["mean"]
-            for entry in experiment["losses"]
-            if entry["metrics"].get(metric, {}).get("mean") is not None
+        experiment.name: {
+            entry.loss: entry.metrics[metric].mean
+            for entry in experiment.losses
+            if metric in entry.metrics and not isnan(entry.metrics[metric].mean)
         }
         for experiment in experiments
     }
-    ranks = average_ranks(means)
-    if ranks is None:
+    found = average_ranks(means)
+    if found is None:
         return None
-    titles = {entry["loss"]: entry["title"] for experiment in experiments for entry in experiment["losses"]}
-    losses = [{"loss": loss, "title": titles[loss], "rank": rank} for loss, rank in ranks.ranks.items()]
-    return {"losses": losses, **{name: value for name, value in _plain(ranks).items() if name != "ranks"}}
+    titles = {entry.loss: entry.title for experiment in experiments for entry in experiment.losses}
+    return RankTable(
+        losses=tuple(Ranked(loss, titles[loss], rank) for loss, rank in found.ranks.items()),
+        n_experiments=found.n_experiments,
+        p_value=found.p_value,
+        critical_difference=found.critical_difference,
+        groups=tuple(map(tuple, found.groups)),
+    )
 
 
-def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> list[dict[str, Any]]:
+def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> tuple[ComparedLoss, ...]:
     by_loss: dict[str, list[Result]] = {}
     for result in results:
         by_loss.setdefault(result.loss, []).append(result)
-    measured = [metric for metric in METRICS if all(metric in result.metrics for result in results)]
-    differences = {metric: _differences(by_loss, metric, baseline) for metric in COMPARED if metric in measured}
-    return [
-        {
-            "loss": loss,
-            "title": runs[0].title,
-            "seeds": [run.seed for run in runs],
-            "runs": [{"seed": run.seed, "folder": Path(relpath(run.folder, folder)).as_posix()} for run in runs],
-            "metrics": {metric: _plain(spread([run.metrics[metric] for run in runs])) for metric in measured},
-            "versus_baseline": {metric: _plain(found[loss]) for metric, found in differences.items() if loss in found},
-        }
+    differences = {metric: _differences(by_loss, metric, baseline) for metric in COMPARED}
+    return tuple(
+        ComparedLoss(
+            loss=loss,
+            title=runs[0].title,
+            seeds=tuple(run.seed for run in runs),
+            runs=tuple(
+                ComparedRun(result.seed, Path(os.path.relpath(result.run, folder)).as_posix()) for result in runs
+            ),
+            metrics={metric: spread([run.metrics[metric] for run in runs]) for metric in OF_RUNS},
+            versus_baseline={metric: found[loss] for metric, found in differences.items() if loss in found},
+        )
         for loss, runs in by_loss.items()
-    ]
+    )
 
 
-def _differences(by_loss: Mapping[str, Sequence[Result]], metric: str, baseline: str) -> dict[str, Any]:
+def _differences(by_loss: Mapping[str, Sequence[Result]], metric: str, baseline: str) -> dict[str, Difference]:
     if baseline not in by_loss:
         return {}
     values = {loss: {run.seed: run.metrics[metric] for run in runs} for loss, runs in by_loss.items()}
     return paired_differences(values, baseline=baseline)
 
 
-def _plain(record: Any) -> dict[str, Any]:
-    """Give a record's fields, with null for what is not defined, as JSON has no NaN."""
-    return {
-        name: None if isinstance(value, float) and isnan(value) else value for name, value in asdict(record).items()
-    }
-
-
-def _shared(settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _shared(settings: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Give the settings that are equal in all runs."""
-    first, shared = settings[0], {}
-    for name, value in first.items():
+    shared: dict[str, object] = {}
+    for name, value in settings[0].items():
         others = [other.get(name) for other in settings]
-        if isinstance(value, dict) and all(isinstance(other, dict) for other in others):
-            shared[name] = _shared([{**other} for other in others if other is not None])
+        parts = [other for other in others if isinstance(other, Mapping)]
+        if isinstance(value, Mapping) and len(parts) == len(others):
+            shared[name] = _shared(parts)
         elif all(other == value for other in others):
             shared[name] = value
     return shared

@@ -2,50 +2,12 @@
 """Mean and spread over seeds, and paired differences that are larger than chance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isnan
 from statistics import mean, stdev
 from warnings import catch_warnings, simplefilter
 
 from adafocal._checks import require
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A metric over seeds.
-
-    Attributes:
-        mean: Mean over seeds.
-        std: Sample standard deviation over seeds; NaN for one seed.
-        n: Number of seeds.
-        low: Lower end of the t interval of the mean; NaN for one seed.
-        high: Upper end of it.
-    """
-
-    mean: float
-    std: float
-    n: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A metric of one loss minus that of the baseline, paired over seeds.
-
-    Attributes:
-        mean: Mean difference; negative is better where lower is better.
-        low: Lower end of the 95 % t interval.
-        high: Upper end of the 95 % t interval.
-        p_value: Two-sided p-value of the paired t test, Holm-corrected over the losses compared; NaN for one seed.
-        verdict: ``better``, ``worse`` or ``not distinguishable`` at the corrected 5 % level.
-    """
-
-    mean: float
-    low: float
-    high: float
-    p_value: float
-    verdict: str
+from adafocal.results.comparison import Difference, Spread
 
 
 def spread(values: Sequence[float], *, level: float = 0.95) -> Spread:
@@ -82,7 +44,7 @@ def paired_differences(
         centre, verdict = mean(pairs[loss]), "not distinguishable"
         if corrected[loss] < 1 - level:
             verdict = "better" if centre < 0 else "worse"
-        result[loss] = Difference(centre, low, high, corrected[loss], verdict)
+        result[loss] = Difference(mean=centre, low=low, high=high, p_value=corrected[loss], verdict=verdict)
     return result
 
 

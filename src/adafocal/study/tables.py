@@ -7,16 +7,21 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from adafocal._files import child, write_text
 from adafocal._text import printable
 from adafocal.data import DATASETS
+from adafocal.measures import COMPARED, OF_RUNS, UNDEFINED
 from adafocal.models import MODELS
-from adafocal.study.metrics import METRICS, UNDEFINED
+from adafocal.results.comparison import ComparedExperiment, Comparison
+
+Values: TypeAlias = dict[str, float]  # by metric
+
 
 # Backslash first: the others bring new ones.
 LATEX = {
@@ -65,36 +70,39 @@ class Table:
     layout: Layout
     labels: list[str]
     losses: list[str]
-    rows: list[tuple[list[str], list[dict[str, float | None] | None]]]
+    rows: list[tuple[list[str], list[Values | None]]]
 
-    def cells(self, row: Sequence[dict[str, float | None] | None], *, bold: Callable[[str], str]) -> list[str]:
+    def cells(self, row: Sequence[Values | None], *, bold: Callable[[str], str]) -> list[str]:
         """Give the texts of a row's losses; equal texts are equally good."""
         texts = {
-            metric: [None if values is None else METRICS[metric].text(values[metric]) for values in row]
+            metric: [None if values is None else OF_RUNS[metric].text(values[metric]) for values in row]
             for metric in self.layout.metrics
         }
         for metric, shown in texts.items():
             held = [text for text in shown if text not in (None, UNDEFINED)]
-            if METRICS[metric].compared and len(held) > 1:
+            if metric in COMPARED and len(held) > 1:
                 best = min(held, key=float)
                 texts[metric] = [bold(text) if text == best else text for text in shown]
         columns = zip(*texts.values(), strict=True)
         return ["" if parts[0] is None else self.layout.joined(*parts) for parts in columns]
 
 
-def make_table(comparison: Mapping[str, Any], layout: Layout) -> Table:
+def make_table(comparison: Comparison, layout: Layout) -> Table:
     """Arrange a comparison in the papers' layout.
 
     Args:
-        comparison: What ``comparison.json`` holds.
+        comparison: What was compared.
         layout: One of ``TABLES``.
 
     Returns:
         One row per experiment; where data set and network do not tell rows apart, a third column does.
     """
-    experiments = comparison["experiments"]
-    titles = {entry["loss"]: _line(entry["title"]) for experiment in experiments for entry in experiment["losses"]}
-    labels = [[_line(_title(DATASETS, e["dataset"])), _line(_title(MODELS, e["model"]))] for e in experiments]
+    experiments = comparison.experiments
+    titles = {loss: _line(title) for loss, title in comparison.titles.items()}
+    labels = [
+        [_line(_title(DATASETS.get(e.dataset), e.dataset)), _line(_title(MODELS.get(e.model), e.model))]
+        for e in experiments
+    ]
     names = ["data", "network"]
     if len({tuple(label) for label in labels}) < len(labels):
         names.append("setting")
@@ -106,7 +114,7 @@ def make_table(comparison: Mapping[str, Any], layout: Layout) -> Table:
     return Table(layout, names, list(titles.values()), rows)
 
 
-def write_tables(folder: Path, comparison: Mapping[str, Any]) -> None:
+def write_tables(folder: Path, comparison: Comparison) -> None:
     """Write every table in every format into a folder."""
     for name, layout in TABLES.items():
         table = make_table(comparison, layout)
@@ -119,10 +127,10 @@ def as_csv(table: Table) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     metrics = [(loss, metric) for loss in table.losses for metric in table.layout.metrics]
-    writer.writerow([*table.labels, *(f"{loss}: {METRICS[metric].heading}" for loss, metric in metrics)])
+    writer.writerow([*table.labels, *(f"{loss}: {OF_RUNS[metric].heading}" for loss, metric in metrics)])
     for labels, row in table.rows:
         numbers = [
-            "" if values is None else _number(METRICS[metric].scale, values[metric])
+            "" if values is None else _number(OF_RUNS[metric].scale, values[metric])
             for values in row
             for metric in table.layout.metrics
         ]
@@ -154,8 +162,8 @@ def as_markdown(table: Table) -> str:
     return f"{table.layout.caption}; means over seeds.\n\n" + "\n".join(lines) + "\n"
 
 
-def _number(scale: float, value: float | None) -> str:
-    return "" if value is None else repr(scale * value)
+def _number(scale: float, value: float) -> str:
+    return "" if isnan(value) else repr(scale * value)
 
 
 def latex(text: str) -> str:
@@ -172,8 +180,8 @@ def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _title(catalogue: Mapping[str, Any], name: str) -> str:
-    return str(catalogue[name].title) if name in catalogue else name
+def _title(known: object, name: str) -> str:
+    return str(getattr(known, "title", name))
 
 
 def _line(text: str) -> str:
@@ -181,10 +189,14 @@ def _line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def _setting(experiment: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in experiment["varied"].items()) or str(experiment["name"])
+def _setting(experiment: ComparedExperiment) -> str:
+    return ", ".join(f"{name} {value}" for name, value in experiment.varied.items()) or experiment.name
 
 
-def _values(experiment: Mapping[str, Any], loss: str, metrics: Sequence[str]) -> dict[str, float | None] | None:
-    entry = next((entry for entry in experiment["losses"] if entry["loss"] == loss), None)
-    return None if entry is None else {name: entry["metrics"].get(name, {}).get("mean") for name in metrics}
+def _values(experiment: ComparedExperiment, loss: str, metrics: Sequence[str]) -> Values | None:
+    entry = next((entry for entry in experiment.losses if entry.loss == loss), None)
+    return (
+        None
+        if entry is None
+        else {name: entry.metrics[name].mean if name in entry.metrics else nan for name in metrics}
+    )

@@ -2,21 +2,23 @@
 """What a terminal shows of a plan and of a comparison."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import isnan
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from adafocal._text import printable
-from adafocal.study.metrics import METRICS, Metric
-from adafocal.study.overview import epochs_done
+from adafocal.measures import IN_SHORT, OF_RUNS, Measure
+from adafocal.results.comparison import ComparedExperiment, ComparedLoss, Comparison, Difference, RankTable, Spread
 from adafocal.study.plan import Study
-from adafocal.study.tables import TABLES, make_table
+from adafocal.study.tables import TABLES, Layout, make_table
 
-PLAIN = {name: METRICS[name] for name in ("error", "ece", "nll")}
-TRAINED = {**PLAIN, "overconfidence": METRICS["overconfidence"]}
-SCALED = {"ece_scaled": Metric("ECE %", 100, 2), "nll_scaled": Metric("NLL"), "temperature": METRICS["temperature"]}
+TRAINED = {**IN_SHORT, "overconfidence": OF_RUNS["overconfidence"]}
+# By their headings as trained: the title of the table says that they are scaled.
+SCALED = {
+    "ece_scaled": OF_RUNS["ece"], "nll_scaled": OF_RUNS["nll"], "temperature": OF_RUNS["temperature"],
+}  # fmt: skip
 
 
 def print_plan(study: Study, console: Console) -> None:
@@ -29,77 +31,75 @@ def print_plan(study: Study, console: Console) -> None:
         table = _table("", ["experiment", "runs", "finished", "epochs to go"])
         for experiment in study.experiments:
             own = [run for run in runs if run.experiment == experiment.name]
-            left = [run.config.epochs - epochs_done(run) for run in own if not run.finished]
+            left = [run.config.epochs - run.results.epochs_done for run in own if not run.finished]
             table.add_row(_plain(experiment.name), str(len(own)), str(len(own) - len(left)), f"{sum(left):,}")
         console.print(table)
-    left = [run.config.epochs - epochs_done(run) for run in runs if not run.finished]
+    left = [run.config.epochs - run.results.epochs_done for run in runs if not run.finished]
     console.print(
         f"{len(runs) - len(left)} finished, {len(left)} missing; {sum(left):,} epochs to go.", highlight=False
     )
 
 
-def print_comparison(comparison: Mapping[str, Any], console: Console) -> None:
+def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print what a study found: each loss on one experiment, or the papers' tables of several."""
-    experiments = comparison["experiments"]
-    if len(experiments) == 1:
-        _print_experiment(experiments[0], comparison["baseline"], console)
+    if len(comparison.experiments) == 1:
+        _print_experiment(comparison.experiments[0], comparison.baseline, console)
     else:
         for layout in TABLES.values():
             console.print(_paper_table(comparison, layout))
         for metric in ("ece", "error"):
             console.print(_verdicts(comparison, metric))
         for metric in ("ece", "error"):
-            _print_ranks(comparison["ranks"], metric, console)
-    for note in comparison["notes"]:
+            if metric in comparison.rank_tables:
+                _print_ranks(comparison.rank_tables[metric], metric, console)
+    for note in comparison.notes:
         console.print(note, markup=False, highlight=False)
 
 
-def _print_experiment(experiment: Mapping[str, Any], baseline: str, console: Console) -> None:
-    losses = experiment["losses"]
+def _print_experiment(experiment: ComparedExperiment, baseline: str, console: Console) -> None:
+    losses = experiment.losses
     console.print(_spreads(losses, "Test results: mean ± standard deviation over seeds", TRAINED))
     console.print(_spreads(losses, "After temperature scaling, T fitted on validation", SCALED))
-    title = next((entry["title"] for entry in losses if entry["loss"] == baseline), None)
-    if not any(entry["versus_baseline"] for entry in losses):
+    title = next((entry.title for entry in losses if entry.loss == baseline), None)
+    if not any(entry.versus_baseline for entry in losses):
         return
     table = _table(
         f"Difference to {title}, paired over seeds [95 % interval]; verdicts at 5 %, Holm-corrected",
-        ["loss", *(metric.heading for metric in PLAIN.values())],
+        ["loss", *(measure.heading for measure in IN_SHORT.values())],
     )
     for entry in losses:
-        if entry["versus_baseline"]:
-            cells = [_difference(entry["versus_baseline"].get(name), metric) for name, metric in PLAIN.items()]
-            table.add_row(_plain(entry["title"]), *cells)
+        if entry.versus_baseline:
+            cells = [_difference(entry.versus_baseline.get(name), measure) for name, measure in IN_SHORT.items()]
+            table.add_row(_plain(entry.title), *cells)
     console.print(table)
 
 
-def _spreads(losses: Sequence[Mapping[str, Any]], title: str, metrics: Mapping[str, Metric]) -> Table:
-    table = _table(title, ["loss", *(metric.heading for metric in metrics.values())])
+def _spreads(losses: Sequence[ComparedLoss], title: str, measures: Mapping[str, Measure]) -> Table:
+    table = _table(title, ["loss", *(measure.heading for measure in measures.values())])
     for entry in losses:
-        cells = [
-            _spread(entry["metrics"].get(name), metric, signed=name == "overconfidence")
-            for name, metric in metrics.items()
-        ]
-        table.add_row(_plain(entry["title"]), *cells)
+        table.add_row(
+            _plain(entry.title), *(_spread(entry.metrics.get(name), measure) for name, measure in measures.items())
+        )
     return table
 
 
-def _spread(value: Mapping[str, Any] | None, metric: Metric, *, signed: bool) -> str:
+def _spread(value: Spread | None, measure: Measure) -> str:
     if value is None:
         return ""
-    mean = metric.text(value["mean"], signed=signed)
-    return mean if value["std"] is None else f"{mean} ± {metric.text(value['std'])}"
+    mean = measure.text(value.mean, signed=measure.better == "zero")
+    return mean if isnan(value.std) else f"{mean} ± {measure.text(value.std)}"
 
 
-def _difference(value: Mapping[str, Any] | None, metric: Metric) -> Text:
+def _difference(value: Difference | None, measure: Measure) -> Text:
     if value is None:
         return Text()
     interval = "one seed: no interval"
-    if value["low"] is not None:
-        interval = f"[{metric.text(value['low'], signed=True)}, {metric.text(value['high'], signed=True)}]"
-    return Text(f"{metric.text(value['mean'], signed=True)}\n{interval}\n{value['verdict']}")
+    if not isnan(value.low):
+        interval = f"[{measure.text(value.low, signed=True)}, {measure.text(value.high, signed=True)}]"
+    return Text(f"{measure.text(value.mean, signed=True)}\n{interval}\n{value.verdict}")
 
 
-def _paper_table(comparison: Mapping[str, Any], layout: Any) -> Table:
+def _paper_table(comparison: Comparison, layout: Layout) -> Table:
     content = make_table(comparison, layout)
     table = _table(f"{layout.caption}, means over seeds", content.labels, content.losses)
     for labels, row in content.rows:
@@ -108,32 +108,27 @@ def _paper_table(comparison: Mapping[str, Any], layout: Any) -> Table:
     return table
 
 
-def _verdicts(comparison: Mapping[str, Any], name: str) -> Table:
-    metric, experiments = METRICS[name], comparison["experiments"]
-    entries = {entry["loss"]: entry for experiment in experiments for entry in experiment["losses"]}
-    title = entries[comparison["baseline"]]["title"] if comparison["baseline"] in entries else comparison["baseline"]
-    others = [loss for loss in entries if loss != comparison["baseline"]]
+def _verdicts(comparison: Comparison, name: str) -> Table:
+    measure, titles, baseline = OF_RUNS[name], comparison.titles, comparison.baseline
+    others = [loss for loss in titles if loss != baseline]
     table = _table(
-        f"{metric.heading}: difference to {title}, paired over seeds; verdicts at 5 %, Holm-corrected over losses",
+        f"{measure.heading}: difference to {titles.get(baseline, baseline)}, paired over seeds; verdicts at 5 %, "
+        "Holm-corrected over losses",
         ["experiment"],
-        [entries[loss]["title"] for loss in others],
+        [titles[loss] for loss in others],
     )
-    for experiment in experiments:
-        held = {entry["loss"]: entry["versus_baseline"].get(name) for entry in experiment["losses"]}
-        cells = [_difference(held.get(loss), metric) for loss in others]
-        table.add_row(_plain(experiment["name"]), *cells)
+    for experiment in comparison.experiments:
+        held = {entry.loss: entry.versus_baseline.get(name) for entry in experiment.losses}
+        table.add_row(_plain(experiment.name), *(_difference(held.get(loss), measure) for loss in others))
     return table
 
 
-def _print_ranks(ranks: Mapping[str, Any] | None, name: str, console: Console) -> None:
-    if ranks is None or name not in ranks:
-        return
-    found = ranks[name]
-    order = ", ".join(f"{entry['title']} {entry['rank']:.2f}" for entry in found["losses"])
-    p_value = "-" if found["p_value"] is None else f"{found['p_value']:.3f}"
+def _print_ranks(found: RankTable, name: str, console: Console) -> None:
+    order = ", ".join(f"{entry.title} {entry.rank:.2f}" for entry in found.losses)
+    p_value = "-" if isnan(found.p_value) else f"{found.p_value:.3f}"
     console.print(
-        f"Average rank by {METRICS[name].heading} over {found['n_experiments']} experiments: {order}; Friedman p = "
-        f"{p_value}, critical difference {found['critical_difference']:.2f} (Nemenyi, 5 %).",
+        f"Average rank by {OF_RUNS[name].heading} over {found.n_experiments} experiments: {order}; Friedman p = "
+        f"{p_value}, critical difference {found.critical_difference:.2f} (Nemenyi, 5 %).",
         markup=False,
         highlight=False,
     )

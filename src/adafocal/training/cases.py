@@ -122,7 +122,7 @@ class Extremes:
             np.savez_compressed(temporary, **arrays)
 
 
-def _arrays(case: Shown) -> dict[str, Any]:
+def _arrays(case: Shown) -> dict[str, np.ndarray]:
     counted = (case.labels != IGNORED).nonzero()
     box = tuple(slice(int(low), int(high) + 1) for low, high in zip(counted.amin(0), counted.amax(0), strict=True))
     arrays = {

@@ -21,10 +21,6 @@ require("lightning.pytorch", extra="train")
 
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO  # noqa: E402
 
-LAST = Path("checkpoints/last.ckpt")
-BEST = Path("checkpoints/best.ckpt")
-
-
 # What a run needs to go on, besides weights.
 TO_GO_ON = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", "global_step")
 
@@ -32,7 +28,7 @@ TO_GO_ON = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint whole, so that a full disk never costs the one before, and verify one before it is used."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Write a checkpoint.
 
         Raises:
@@ -50,7 +46,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 "same command goes on from there."
             ) from error
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         """Read a checkpoint whose every byte is what was written.
 
         Raises:
@@ -91,7 +89,7 @@ def read_checkpoint(path: Path, module: nn.Module, *, to_go_on: bool = False) ->
     return dict(checkpoint)
 
 
-def _check_weight(path: Path, name: str, found: Any, expected: Tensor) -> None:
+def _check_weight(path: Path, name: str, found: object, expected: Tensor) -> None:
     if not isinstance(found, Tensor):
         raise _unfit(path, f", with a tensor {name}", type(found).__name__)
     if found.shape != expected.shape:

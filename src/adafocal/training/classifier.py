@@ -91,7 +91,7 @@ class Classifier(L.LightningModule):
         summed = getattr(self.loss, "reduction", "mean") == "sum"
         return loss * (self.trainer.world_size * (1.0 if summed else share))
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
         """Move the average of the weights."""
         if self.average is not None:
             self.average.update_parameters(self.model)

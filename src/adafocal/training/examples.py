@@ -17,7 +17,6 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +42,7 @@ def worst_examples(
     vocabulary: Sequence[str] | None = None,
     tokenizer: str | None = None,
     n: int = N_EXAMPLES,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Give the wrong predictions of largest confidence, with what they were made from.
 
     Args:

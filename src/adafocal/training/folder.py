@@ -2,30 +2,22 @@
 """The run folder: made once, by the first process, and kept for runs of the same settings."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import yaml
 
 from adafocal._checks import require
 from adafocal._files import write_text
 from adafocal._locks import is_ours
-from adafocal._records import (
-    BEGINNING,
-    DETECTIONS,
-    FOLDERS,
-    OWN_SETTINGS,
-    SETTINGS_FILE,
-    WRITTEN,
-    is_beginning,
-    misfit,
-    read_provenance,
-    read_record,
-    read_settings,
-    read_summary,
-)
+from adafocal._records import read_record
 from adafocal.errors import AdafocalError, InvalidValueError
+from adafocal.ood.records import Detections
+from adafocal.results.folder import FOLDERS, PROVENANCE, SETTINGS, STUDYS_LOG, WRITTEN, RunFolder, is_beginning
+from adafocal.results.run import Provenance, Settings
 from adafocal.training.config import CARRIED_OUT, TrainConfig, from_plain, plain
 from adafocal.training.provenance import provenance
 
@@ -33,19 +25,13 @@ require("lightning.pytorch", extra="train")
 
 from lightning.pytorch.utilities import rank_zero_only  # noqa: E402
 
-__all__ = [
-    "FOLDERS",
-    "begin_folder",
-    "check_folder",
-    "first_process",
-    "is_finished",
-    "is_left_over",
-    "process_rank",
-    "read_config",
-    "read_summary",
-]
 
-STUDYS_LOG = "log.txt"
+@dataclass(frozen=True)
+class _OwnSettings:
+    """What readers do without, but every run has written: only a folder with it is taken for ours to be removed."""
+
+    data: Annotated[Mapping[str, object], frozenset({"noise"})]
+    optimizer: Mapping[str, object]
 
 
 def process_rank() -> int:
@@ -64,14 +50,15 @@ def check_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:
     Raises:
         ValueError: If it does.
     """
-    if not (folder / SETTINGS_FILE).exists():
+    run = RunFolder(folder)
+    if not run.begun:
         if folder.exists() and any(not (entry.name == STUDYS_LOG or is_beginning(entry)) for entry in folder.iterdir()):
             raise InvalidValueError(
                 f"`run_dir` must be new or a run folder, got {str(folder)!r}, which holds other files."
             )
     elif overwrite:
         _check_overwrite(folder)
-    elif _computed(read_settings(folder)) != _computed(plain(config)):
+    elif _computed(run.settings.everything) != _computed(plain(config)):
         raise InvalidValueError(
             f"`run_dir` must be new, or hold a run of the same settings, got {str(folder)!r}: "
             "choose another folder or add --overwrite."
@@ -84,12 +71,12 @@ def begin_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:
     The settings come last of both, and are the last that is left of an earlier run: whenever the process is killed, the
     folder is one that the same command accepts.
     """
-    if (folder / SETTINGS_FILE).exists():
+    if RunFolder(folder).begun:
         if not overwrite:
             return
         _clear(folder)
-    write_text(folder / BEGINNING, json.dumps(provenance(), indent=2) + "\n")
-    write_text(folder / SETTINGS_FILE, yaml.safe_dump(plain(config), sort_keys=False))
+    write_text(folder / PROVENANCE, json.dumps(provenance(), indent=2) + "\n")
+    write_text(folder / SETTINGS, yaml.safe_dump(plain(config), sort_keys=False))
 
 
 def _check_overwrite(folder: Path) -> None:
@@ -100,8 +87,8 @@ def _check_overwrite(folder: Path) -> None:
                 f"{str(place.resolve())!r}."
             )
     try:
-        read_record(folder / SETTINGS_FILE, OWN_SETTINGS)
-        read_provenance(folder)
+        for name, record in ((SETTINGS, Settings), (SETTINGS, _OwnSettings), (PROVENANCE, Provenance)):
+            read_record(folder / name, record)
     except (AdafocalError, OSError) as error:
         raise InvalidValueError(
             f"`run_dir` must hold a run of adafocal to be overwritten, got {str(folder)!r}, which is none that can be "
@@ -122,12 +109,12 @@ def _clear(folder: Path) -> None:
 
 def _is_comparison(path: Path) -> bool:
     try:
-        return misfit(read_record(path, dict), DETECTIONS) is None
+        return bool(read_record(path, Detections))
     except (AdafocalError, OSError):
         return False
 
 
-def _computed(settings: dict[str, Any]) -> dict[str, Any]:
+def _computed(settings: Mapping[str, object]) -> dict[str, object]:
     """Give the settings that say what a run computes, without those of how it is carried out."""
     return {name: value for name, value in settings.items() if name not in CARRIED_OUT}
 
@@ -138,18 +125,13 @@ def read_config(folder: Path) -> TrainConfig:
     Raises:
         ValueError: If ``config.yaml`` is damaged or holds what are no settings.
     """
-    settings = read_settings(folder)
+    settings = RunFolder(folder).settings
     try:
-        return from_plain(settings)
+        return from_plain(settings.everything)
     except InvalidValueError as error:
         reason = str(error).rstrip(".")
-        path = folder / SETTINGS_FILE
+        path = folder / SETTINGS
         raise InvalidValueError(f"{str(path)!r} must hold the settings of a run, got others: {reason}.") from error
-
-
-def is_finished(folder: Path) -> bool:
-    """Say whether a run has ended and written its results."""
-    return (folder / "summary.json").exists()
 
 
 def is_left_over(folder: Path) -> bool:

@@ -73,7 +73,7 @@ class History(L.Callback):
         self.edges = equal_width_edges(n_bins, dtype=torch.float32)
         self.rows: list[dict[str, float]] = []
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Give what a checkpoint keeps."""
         return {"rows": self.rows}
 
@@ -81,34 +81,42 @@ class History(L.Callback):
         """Continue from a checkpoint."""
         self.rows = list(state_dict["rows"])
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's sums."""
         self._start = time.perf_counter()
         self._loss_sum, self._steps = torch.zeros((), device=pl_module.device), 0
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: object, batch_idx: int
+    ) -> None:
         """Add the batch's loss, without waiting for the device."""
         self._loss_sum += outputs["loss"].detach().float()
         self._steps += 1
 
-    def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the validation sums."""
         self.edges = self.edges.to(pl_module.device)
         self._sums = EpochSums.empty(self.edges)
 
     def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Add the batch."""
         logits, labels = counted_rows(outputs["logits"].float(), outputs["labels"])
         self._sums = self._sums.merge(EpochSums.of_batch(logits, labels, self.edges))
 
-    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the processes' sums, and let checkpoints and early stopping see what they give."""
         self.measured = self._sums.over_ranks().compute()
         pl_module.log_dict(self.measured, logger=False, sync_dist=False)
 
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's row; validation, adaptation and this all come before the checkpoint."""
         row = {
             "epoch": trainer.current_epoch,

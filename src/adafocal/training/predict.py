@@ -13,10 +13,11 @@ from adafocal.data.foreign import foreign_split
 from adafocal.data.load import read_sources
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
+from adafocal.results.folder import BEST, LAST, RunFolder
 from adafocal.training.batches import TensorBatches
-from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
+from adafocal.training.checkpoints import read_checkpoint
 from adafocal.training.classifier import Classifier
-from adafocal.training.folder import is_finished, read_config
+from adafocal.training.folder import read_config
 from adafocal.training.run import build
 from adafocal.training.voxels import VoxelSample, counted_rows
 
@@ -86,7 +87,7 @@ def load_classifier(folder: str | Path) -> Classifier:
         FileNotFoundError: If the checkpoint is gone.
     """
     folder = Path(folder)
-    if not is_finished(folder):
+    if not RunFolder(folder).finished:
         raise InvalidValueError(f"`run_dir` must hold a finished run, got {str(folder)!r}.")
     classifier = build(read_config(folder))
     weights = folder / (BEST if classifier.config.select == "best" else LAST)

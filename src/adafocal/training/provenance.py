@@ -8,14 +8,13 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 
 PACKAGES = ("adafocal", "torch", "numpy", "lightning", "torchmetrics", "scikit-learn", "scipy")
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> dict[str, object]:
     """Describe this process: everything a reader needs to make its numbers again."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

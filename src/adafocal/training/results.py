@@ -11,6 +11,7 @@ from adafocal._ranks import over_ranks
 from adafocal.calibration import evaluate
 from adafocal.data import Split
 from adafocal.predictions import Predictions
+from adafocal.results.folder import EXAMPLES
 from adafocal.scaling import fit_temperature
 from adafocal.training.classifier import Classifier
 from adafocal.training.examples import write_examples
@@ -23,7 +24,7 @@ import lightning.pytorch as L  # noqa: E402
 
 def sample_results(
     trainer: L.Trainer, classifier: Classifier, folder: Path, *, checkpoint: Path | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write the predictions of all parts but training, and the worst examples; give temperature and summaries."""
     splits = classifier.splits
     parts = {
@@ -35,9 +36,7 @@ def sample_results(
         for name, predictions in parts.items():
             predictions.save(folder / f"{name}.parquet")
         tokenizer = classifier.config.data.tokenizer
-        write_examples(
-            folder / "examples.json", splits.test, parts["test"], vocabulary=splits.vocabulary, tokenizer=tokenizer
-        )
+        write_examples(folder / EXAMPLES, splits.test, parts["test"], vocabulary=splits.vocabulary, tokenizer=tokenizer)
     temperature = fit_temperature(parts.get("scaling", parts["validation"]))
     parts["test_scaled"] = temperature.apply(parts["test"])
     n_bins = classifier.config.n_bins
@@ -72,7 +71,7 @@ def predict(trainer: L.Trainer, classifier: Classifier, split: Split, *, checkpo
     return Predictions(logits=logits.cpu(), labels=split.labels.cpu())
 
 
-def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, Any]:
+def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, object]:
     """Give every number of :func:`adafocal.calibration.evaluate` and the error; fractions and nats."""
     summary = evaluate(predictions, n_bins=n_bins)
     return {"error": 1.0 - summary.accuracy, **summary.to_dict()}

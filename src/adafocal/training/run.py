@@ -35,19 +35,11 @@ from adafocal.data import load_splits
 from adafocal.errors import LostProcessError
 from adafocal.losses import make_loss
 from adafocal.models import make_model
-from adafocal.training.checkpoints import BEST, LAST, read_checkpoint
+from adafocal.results.folder import BEST, FOLDERS, LAST, ROWS, SUMMARY, RunFolder
+from adafocal.training.checkpoints import read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
-from adafocal.training.folder import (
-    FOLDERS,
-    begin_folder,
-    check_folder,
-    first_process,
-    is_finished,
-    is_left_over,
-    process_rank,
-    read_summary,
-)
+from adafocal.training.folder import begin_folder, check_folder, first_process, is_left_over, process_rank
 from adafocal.training.history import history_of
 from adafocal.training.results import sample_results
 from adafocal.training.segmentation import dense_results
@@ -77,9 +69,9 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
             checkpoint is as it was.
     """
     folder = Path(folder)
-    if not overwrite and is_finished(folder) and not is_left_over(folder):
+    if not overwrite and RunFolder(folder).finished and not is_left_over(folder):
         check_folder(config, folder, overwrite=False)
-        return read_summary(folder)
+        return dict(RunFolder(folder).summary.everything)
     with working_on(folder, "run_dir", inside=FOLDERS) if first_process() else nullcontext():
         return _run(config, folder, overwrite=overwrite, progress=progress)
 
@@ -88,15 +80,15 @@ def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) 
     if first_process():
         check_folder(config, folder, overwrite=overwrite)
     # Where the first process is about to overwrite the folder, what it holds does not count.
-    if not overwrite and is_finished(folder):
-        return read_summary(folder)
+    if not overwrite and RunFolder(folder).finished:
+        return dict(RunFolder(folder).summary.everything)
     classifier = build(config)
     resumed = folder / LAST if not overwrite and (folder / LAST).exists() else None
     held = {} if resumed is None else read_checkpoint(resumed, classifier, to_go_on=True)
     trainer = make_trainer(config, folder, classifier, progress=progress)
     if first_process():  # and not before all of this could be built
         begin_folder(config, folder, overwrite=overwrite)
-        classifier.splits.save_rows(folder / "splits.npz")
+        classifier.splits.save_rows(folder / ROWS)
         restart_events(trainer, folder, history_of(held))
     if config.compile:
         classifier.model.compile()
@@ -113,7 +105,7 @@ def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) 
         **results,
     }
     if first_process():
-        write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
 
 

@@ -19,6 +19,7 @@ from adafocal._checks import require
 from adafocal._files import write_rows
 from adafocal.data import Split
 from adafocal.predictions import Predictions
+from adafocal.results.folder import CASE_TABLE, CASES
 from adafocal.scaling import fit_temperature
 from adafocal.training.batches import TensorBatches
 from adafocal.training.cases import Extremes, Shown, case_scores, mean_scores
@@ -40,14 +41,22 @@ class EachCase(L.Callback):
         self.consume = consume
 
     def on_predict_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Any,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Pass the batch on, case by case."""
         for inputs, logits, labels in zip(batch[0].cpu(), outputs.float().cpu(), batch[1].cpu(), strict=True):
             self.consume(inputs, logits, labels)
 
 
-def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpoint: Path | None) -> dict[str, Any]:
+def dense_results(
+    trainer: L.Trainer, classifier: Classifier, folder: Path, *, checkpoint: Path | None
+) -> dict[str, object]:
     """Run the model over all parts but training; write what the run is to keep and return what it is to report.
 
     Of several processes each predicts all cases, and the first one writes.
@@ -77,8 +86,8 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
     if trainer.is_global_zero:
         for name, predictions in samples.items():
             predictions.save(folder / f"{name}.parquet")
-        write_rows(folder / "cases.csv", table.rows)
-        table.extremes.save(folder / "cases.npz", splits.class_names)
+        write_rows(folder / CASE_TABLE, table.rows)
+        table.extremes.save(folder / CASES, splits.class_names)
     summaries = {name: sums.summary() for name, sums in pooled.items()}
     return {
         "temperature": temperature.temperature,

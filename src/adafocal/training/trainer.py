@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from adafocal._checks import check_choice, require
-from adafocal._records import EVENTS
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss
-from adafocal.training.checkpoints import BEST, LAST, AtomicCheckpointIO
+from adafocal.results.folder import BEST, EVENTS, HISTORY, LAST
+from adafocal.training.checkpoints import AtomicCheckpointIO
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
 from adafocal.training.history import History
@@ -101,7 +101,7 @@ def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> lis
         )
         for path, settings in ((BEST, best), (LAST, last))
     ]
-    history = History(folder / "metrics.csv", n_bins=config.n_bins)
+    history = History(folder / HISTORY, n_bins=config.n_bins)
     return [_SignalOfTheCaller(), *adapting, LossEpochCallback(), history, *stopping, *checkpoints]
 
 
@@ -119,10 +119,10 @@ def restart_events(trainer: L.Trainer, folder: Path, rows: Sequence[Mapping[str,
 class _SignalOfTheCaller(L.Callback):
     """Leave SIGTERM to who called the trainer; Lightning's own handler would end the process with status 0."""
 
-    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         self.handler = signal.getsignal(signal.SIGTERM)
 
-    def _restore(self, trainer: Any, pl_module: Any) -> None:
+    def _restore(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if threading.current_thread() is threading.main_thread() and self.handler is not None:
             signal.signal(signal.SIGTERM, self.handler)
 
@@ -135,7 +135,7 @@ class _EarlyStopping(L.callbacks.EarlyStopping):
     def __init__(self, monitor: str, *, patience: int) -> None:
         super().__init__(monitor, patience=patience, mode="min", check_on_train_epoch_end=True)
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.stopped_epoch > 0:
             trainer.should_stop = True
 

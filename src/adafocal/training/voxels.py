@@ -107,7 +107,7 @@ class PooledVoxels:
         self._sums = case if self._sums is None else self._sums.merge(case)
         return case.compute()
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """Give every number of a calibration summary that has a meaning for voxels (else None), and the error."""
         if self._sums is None:
             raise InvalidValueError("A part must have at least one case, got 0.")

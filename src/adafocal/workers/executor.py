@@ -3,11 +3,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 # A worker that dies may have been in the way of something else; one that dies twice on one item has a reason.
 ATTEMPTS = 2
 TICK = 0.5  # seconds
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Executor(Protocol):
     def workers(self) -> int | None:
         """How many at a time."""
 
-    def outcomes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome | None]:
+    def outcomes(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Outcome | None]:
         """Call a function on every item.
 
         Args:

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from threading import Thread
-from typing import Any
+from typing import TypeAlias
 
-from adafocal.workers.executor import ATTEMPTS, TICK, Outcome, WorkerDiedError
+from adafocal.workers.executor import ATTEMPTS, TICK, Item, Outcome, WorkerDiedError
 
+Pipe: TypeAlias = "connection.Connection[object, tuple[Callable[[object], object], object]]"
 GRACE = 5.0  # seconds that a worker has to clean up when it is told to end
 
 
@@ -31,7 +32,7 @@ class LocalExecutor:
     cores: int | None = None
     n_devices: int = 0
 
-    def outcomes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome | None]:
+    def outcomes(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Outcome | None]:
         """Call a function on every item; see :class:`Executor`."""
         waiting = deque((index, 1) for index in range(len(items)))
         n_workers = min(self.workers, len(items))
@@ -82,7 +83,7 @@ class _Worker:
         self.process.start()
         theirs.close()
 
-    def begin(self, task: tuple[int, int], function: Callable[[Any], Any], items: Sequence[Any]) -> None:
+    def begin(self, task: tuple[int, int], function: Callable[[Item], object], items: Sequence[Item]) -> None:
         self.task = task
         with suppress(BrokenPipeError):  # it died idle; reading says so
             self.pipe.send((function, items[task[0]]))
@@ -107,7 +108,9 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Any, threads: int, device: int | None) -> None:
+def _serve(
+    pipe: "connection.Connection[object, tuple[Callable[[object], object], object]]", threads: int, device: int | None
+) -> None:
     """Work on what the pipe brings until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
     signal.signal(signal.SIGTERM, _exit)
@@ -123,7 +126,7 @@ def _serve(pipe: Any, threads: int, device: int | None) -> None:
         except EOFError:
             return
         try:
-            reply: tuple[Any, Exception | None] = (function(item), None)
+            reply: tuple[object, Exception | None] = (function(item), None)
         except Exception as error:
             reply = (None, error)
         try:
@@ -132,7 +135,7 @@ def _serve(pipe: Any, threads: int, device: int | None) -> None:
             pipe.send((None, RuntimeError(repr(reply[1] or reply[0]))))
 
 
-def _exit(number: int, _: Any) -> None:
+def _exit(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 

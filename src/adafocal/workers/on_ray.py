@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 from adafocal._checks import require
 from adafocal.errors import LostProcessError
-from adafocal.workers.executor import ATTEMPTS, TICK, Outcome, WorkerDiedError
+from adafocal.workers.executor import ATTEMPTS, TICK, Item, Outcome, WorkerDiedError
 
 # What a local Ray keeps in shared memory: results here are small.
 OBJECT_STORE = 1 << 28
@@ -35,11 +35,11 @@ class RayExecutor:
     cores: int = 1
     accelerated: bool = False
 
-    def outcomes(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome | None]:
+    def outcomes(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Outcome | None]:
         """Call a function on every item; see :class:`~adafocal.workers.executor.Executor`."""
         ray = require("ray", extra="ray")
         waiting = deque(range(len(items)))
-        running: dict[Any, int] = {}
+        running: dict[object, int] = {}
         with self._connected(ray):
             devices = 1 if self.accelerated and ray.cluster_resources().get("GPU", 0) >= 1 else 0
             task = ray.remote(num_cpus=self.cores, num_gpus=devices, max_retries=ATTEMPTS - 1)(_call)
@@ -57,7 +57,7 @@ class RayExecutor:
                     ray.cancel(reference, force=True)
 
     @contextmanager
-    def _connected(self, ray: Any) -> Iterator[None]:
+    def _connected(self, ray: ModuleType) -> Iterator[None]:
         if ray.is_initialized():
             yield
             return
@@ -80,7 +80,7 @@ class RayExecutor:
             ray.shutdown()
 
 
-def _outcome(ray: Any, reference: Any, index: int) -> Outcome:
+def _outcome(ray: ModuleType, reference: object, index: int) -> Outcome:
     try:
         return Outcome(index, ray.get(reference))
     except ray.exceptions.RayTaskError as error:
@@ -91,7 +91,7 @@ def _outcome(ray: Any, reference: Any, index: int) -> Outcome:
         return Outcome(index, error=RuntimeError(f"Ray: {' '.join(str(error).split())}"))
 
 
-def _call(function: Callable[[Any], Any], item: Any, cores: int, folder: str) -> Any:
+def _call(function: Callable[[Item], object], item: Item, cores: int, folder: str) -> object:
     import torch
 
     os.chdir(folder)  # so that relative paths mean what they mean to the caller

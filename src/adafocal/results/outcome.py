@@ -32,6 +32,7 @@ class Outcome:
     Attributes:
         confidence: Probability of the predicted class, shape (N,).
         correct: Whether the predicted class is the label, shape (N,).
+        labels: The labels, shape (N,).
         stats: Equal-width bins of both.
         class_count: Samples of each class, shape (C,).
         class_right: Samples of each class that are predicted as it, shape (C,).
@@ -42,6 +43,7 @@ class Outcome:
 
     confidence: Tensor
     correct: Tensor
+    labels: Tensor
     stats: BinStats
     class_count: Tensor
     class_right: Tensor
@@ -93,6 +95,7 @@ def outcome_of(predictions: Predictions, *, n_bins: int) -> Outcome:
     return Outcome(
         confidence=confidence,
         correct=correct,
+        labels=labels,
         stats=bin_stats(confidence, correct, equal_width_edges(n_bins, dtype=confidence.dtype)),
         class_count=torch.bincount(labels, minlength=predictions.n_classes),
         class_right=torch.bincount(labels[correct], minlength=predictions.n_classes),
@@ -114,6 +117,7 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome(
         confidence=torch.cat([outcome.confidence for outcome in outcomes]),
         correct=torch.cat([outcome.correct for outcome in outcomes]),
+        labels=torch.cat([outcome.labels for outcome in outcomes]),
         stats=reduce(merge, [outcome.stats for outcome in outcomes]),
         class_count=total("class_count"),
         class_right=total("class_right"),

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the files of a run hold, as far as readers rely on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite, nan
+from typing import Annotated
+
+from adafocal._records import Some, Whole, number_at
+from adafocal.measures import OF_MASKS, OF_RUNS, Measure
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The data of a run: their name, and the share of labels that are noise."""
+
+    name: str
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """``config.yaml``: the resolved settings; ``everything`` holds all of them by name."""
+
+    loss: str
+    loss_args: Mapping[str, object] | None = None
+    model: str
+    seed: int
+    epochs: int
+    n_bins: int
+    data: DataSettings
+    optimizer: Mapping[str, object] = field(default_factory=dict)
+    everything: Whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """``provenance.json``: where results come from; ``everything`` holds revision and what else there is."""
+
+    date: str
+    command: tuple[str, ...]
+    versions: Mapping[str, object] = field(default_factory=dict)
+    hardware: Mapping[str, object] = field(default_factory=dict)
+    everything: Whole
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of samples of the parts."""
+
+    train: int
+    validation: int
+    test: int
+
+
+def _needed(part: str) -> frozenset[str]:
+    """Give the names of a part that are measures of the catalogue."""
+    places = (measure.place for measure in (*OF_RUNS.values(), *OF_MASKS.values()))
+    return frozenset(place.removeprefix(f"{part}.") for place in places if place.startswith(f"{part}."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """``summary.json``: the results of a finished run, in parts that hold at least the measures of the catalogue."""
+
+    loss: str
+    seed: int
+    class_names: Some[str]
+    sizes: Sizes
+    temperature: float
+    validation: Annotated[Mapping[str, object], _needed("test")] | None = None
+    test: Annotated[Mapping[str, object], _needed("test")]
+    test_scaled: Annotated[Mapping[str, object], _needed("test_scaled")]
+    segmentation: Annotated[Mapping[str, object], _needed("segmentation")] | None = None
+    everything: Whole
+
+    def value(self, measure: Measure) -> float:
+        """Give a measure; NaN where it is not defined."""
+        return number_at(self.everything, measure.place)
+
+
+@dataclass(frozen=True)
+class WrongPrediction:
+    """A mistake, with a picture in base64 or a text where it can be shown."""
+
+    row: int
+    label: int
+    predicted: int
+    confidence: float
+    text: str = ""
+    image: object = None
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """``examples.json``: the most confident of the mistakes in ``n`` predictions."""
+
+    n: int
+    mistakes: int
+    examples: tuple[WrongPrediction, ...]
+
+
+History = list[dict[str, float]]
+
+
+def column(history: History, name: str) -> list[float]:
+    """Give a column of ``metrics.csv``, NaN where it has no number."""
+    return [row.get(name, nan) for row in history]
+
+
+def last_value(history: History, name: str) -> float:
+    """Give the last number of a column."""
+    return next((value for value in reversed(column(history, name)) if isfinite(value)), nan)
