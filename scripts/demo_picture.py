@@ -10,22 +10,22 @@ import matplotlib.figure
 
 from adafocal.calibration import binned_error, reliability_from_bins
 from adafocal.report.figures import draw_counts, draw_reliability
-from adafocal.results.contents import pooled_stats, read_contents
+from adafocal.results.contents import read_contents
 
 COLORS = ("#c2410c", "#2563eb", "#15803d")
 
 
 def main(folder: str, output: str) -> None:
     """Draw one reliability diagram per loss, side by side."""
-    losses = read_contents(folder).losses
+    losses = read_contents(folder).experiments[0].losses
     figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots(2, len(losses), sharex=True, sharey="row", height_ratios=[3, 1])
-    for column, (runs, color) in enumerate(zip(losses.values(), COLORS, strict=True)):
-        stats = pooled_stats(runs)
+    for column, (loss, color) in enumerate(zip(losses, COLORS, strict=True)):
+        stats = loss.outcome.stats
         data = reliability_from_bins(stats)
         draw_reliability(axes[0, column], data, color=color)
         draw_counts(axes[1, column], data, color=color)
-        axes[0, column].set_title(f"{runs[0].title}: ECE {100 * float(binned_error(stats)):.1f} % (pooled)")
+        axes[0, column].set_title(f"{loss.title}: ECE {100 * float(binned_error(stats)):.1f} % (pooled)")
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")
     figure.savefig(output, dpi=110)

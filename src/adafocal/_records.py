@@ -17,6 +17,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from adafocal._text import shown
 from adafocal.errors import InvalidValueError, MissingFileError
 
 Record = TypeVar("Record")
@@ -134,10 +135,8 @@ def _fields(value: dict[str, Any], kind: Any, name: str) -> Any:
         needed = field.default is MISSING and field.default_factory is MISSING and field.name not in whole
         if needed and field.name not in value:
             raise _MisfitError(f"without `{place}`")
-    held = {
-        field.name: (place, hint) for field, (place, hint) in known.items() if field.name in value.keys() - whole.keys()
-    }
-    return kind(**{key: _fitted(value[key], hint, place) for key, (place, hint) in held.items()} | whole)
+    given = {field.name: one for field, one in known.items() if field.name in value and field.name not in whole}
+    return kind(**{key: _fitted(value[key], hint, place) for key, (place, hint) in given.items()} | whole)
 
 
 @lru_cache
@@ -148,7 +147,7 @@ def _hints(kind: type) -> dict[str, Any]:
 def _expected(value: Any, types: type | tuple[type, ...], name: str) -> Any:
     if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
         raise _MisfitError(
-            f"with {f'{value!r:.40} as `{name}`' if name else f'{type(value).__name__} in place of names'}"
+            f"with {f'{shown(value):.40} as `{name}`' if name else f'{type(value).__name__} in place of names'}"
         )
     return value
 

@@ -15,10 +15,10 @@ from adafocal._estimate import Estimate
 from adafocal._records import read_record, to_plain
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.measures import OF_DETECTION
 from adafocal.ood.comparison import ComparisonRow
 from adafocal.ood.detection import check_scores, roc_curve
 
-MEASURES = ("auroc", "aupr_out", "aupr_in", "fpr95")
 ROC_POINTS = 200
 HISTOGRAM_BINS = 40
 
@@ -119,7 +119,7 @@ def detection_record(row: ComparisonRow) -> DetectionRecord:
         score=row.score_name,
         n_id=row.detection.n_id,
         n_ood=row.detection.n_ood,
-        **{measure: getattr(row.detection, measure) for measure in MEASURES},
+        **{measure: getattr(row.detection, measure) for measure in OF_DETECTION},
         roc=_thinned_roc(row.id_scores, row.ood_scores),
         histogram=Histogram(*(tuple(float(f"{value:.6g}") for value in values.tolist()) for values in shares)),
     )

@@ -5,7 +5,6 @@ import os
 from dataclasses import dataclass
 
 from adafocal._text import short
-from adafocal.calibration import BinStats
 from adafocal.errors import InvalidValueError
 from adafocal.results.comparison import ComparedExperiment, Comparison
 from adafocal.results.folder import COMPARISON, RunFolder, StudyFolder, study_folder
@@ -71,15 +70,6 @@ class Contents:
     provenance: Provenance
     comparison: Comparison | None
 
-    @property
-    def losses(self) -> dict[str, list[RunFolder]]:
-        """The runs of each loss of each experiment, in the order of the study."""
-        return {
-            f"{experiment.name}/{loss.title}": loss.runs
-            for experiment in self.experiments
-            for loss in experiment.losses
-        }
-
 
 def read_contents(folder: "str | os.PathLike[str]") -> Contents:
     """Read a finished run folder, or a study folder with at least one finished run.
@@ -125,8 +115,3 @@ def _of_study(study: StudyFolder) -> Contents:
         provenance=study.provenance,
         comparison=comparison,
     )
-
-
-def pooled_stats(runs: list[RunFolder]) -> BinStats:
-    """Add the bins of several runs: merging is adding."""
-    return pooled([run.outcome for run in runs]).stats

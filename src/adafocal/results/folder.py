@@ -193,7 +193,7 @@ def is_beginning(entry: Path) -> bool:
     """Whether this is what a run or study that was killed before it wrote its settings may have left."""
     if entry.name == PROVENANCE:
         with suppress(AdafocalError):
-            return bool(read_record(entry, Provenance).date)
+            return read_record(entry, Provenance) is not None
     return is_ours(entry.name)
 
 

@@ -15,10 +15,11 @@ from torch.nn import functional as F
 
 from adafocal._files import atomic_path
 from adafocal.data.volumes import IGNORED
+from adafocal.measures import OF_MASKS
 from adafocal.topology.masks import betti_numbers, dice_score, hausdorff_distance_95
 from adafocal.topology.persistence import PersistenceDiagram, persistence_diagrams
 
-MEASURES = ("dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error")
+MEASURES = tuple(name for name, measure in OF_MASKS.items() if measure.place == f"segmentation.{name}.mean")
 MOST_PERSISTENT = 200  # points of a diagram that are kept, per class and dimension
 
 
