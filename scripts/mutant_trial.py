@@ -139,8 +139,11 @@ def _tests_for(mutant: Mutant, reach: dict[str, Any], patience: float) -> list[s
     seconds = reach["seconds"]
     if not mutant.in_body:
         here = {test for tests in lines.values() for test in tests} | {test for test in seconds if DEFAULTS in test}
-    # Tests that reach little are about what they reach.
+    # Tests that reach little are about what they reach; cases of one test wait until every other had a turn.
     ordered = sorted(here & seconds.keys(), key=lambda test: (seconds[test] > patience / 4, reach["wide"][test], test))
+    turn: Counter[str] = Counter()
+    turns = {test: turn.update([test.partition("[")[0]]) or turn[test.partition("[")[0]] for test in ordered}
+    ordered.sort(key=lambda test: (seconds[test] > patience / 4, turns[test]))
     spent = list(itertools.accumulate(seconds[test] for test in ordered))
     return [test for test, until in zip(ordered, spent, strict=True) if until <= patience] or ordered[:1]
 
