@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,6 +9,7 @@ import torch
 
 import adafocal
 from adafocal import Predictions
+from adafocal.predictions import load_predictions
 
 SUFFIXES = [".parquet", ".npz", ".csv"]
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, -torch.inf]])
@@ -334,3 +337,59 @@ def test_csv_may_have_other_columns_a_byte_order_mark_and_blank_lines(tmp_path):
 
 def test_the_package_offers_the_record():
     assert adafocal.Predictions is Predictions
+
+
+def test_a_record_says_what_it_holds():
+    logits, labels = torch.zeros(2, 3), torch.tensor([0, 1])
+
+    assert repr(Predictions(logits=logits, labels=labels)) == "Predictions(logits, n=2, n_classes=3)"
+    more = Predictions(probs=logits.softmax(dim=1), labels=labels, features=torch.zeros(2, 5))
+    assert repr(more) == "Predictions(probs, n=2, n_classes=3, features=5)"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            [0.25, 0.25, 0.25, 0.3],
+            "`probs` must sum to 1 within 0.001 in each row, got [0.25, 0.25, 0.25, 0.3] in row 1.",
+        ),
+        ([0.2, 0.2, 0.2, 0.2, 0.3], "sum to 1 within 0.001 in each row, got [0.2, 0.2, 0.2, 0.2, …] in row 1."),
+        ([1.5, 0.2], "`probs` must lie in [0, 1], got [1.5, 0.2] in row 1."),
+        ([-0.5, 1.5], "`probs` must lie in [0, 1], got [-0.5, 1.5] in row 1."),
+        ([float("nan"), 1.0], "`probs` must be finite, got [nan, 1] in row 1."),
+    ],
+)
+def test_the_first_bad_row_is_shown_behind_a_certain_one(row, said):
+    certain = [1.0] + [0.0] * (len(row) - 1)
+    with pytest.raises(ValueError, match=re.escape(said) + "$"):
+        Predictions(probs=torch.tensor([certain, row, row]), labels=torch.zeros(3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.float16, 0.03), (torch.bfloat16, 0.03), (torch.float32, 0.003)])
+def test_rows_that_do_not_sum_to_1_are_refused_in_every_dtype(dtype, off):
+    probs = torch.tensor([[0.5, 0.5 + off]], dtype=dtype)
+    with pytest.raises(ValueError, match="must sum to 1 within"):
+        Predictions(probs=probs, labels=torch.tensor([0]))
+    Predictions(probs=torch.tensor([[0.5, 0.5 + off / 10]], dtype=dtype), labels=torch.tensor([0]))
+
+
+def test_unsigned_labels_are_taken_and_logits_in_half_precision_are_saved_as_they_are(tmp_path):
+    logits = torch.tensor([[2.0, -1.0]], dtype=torch.bfloat16)
+    Predictions(logits=logits, labels=np.array([1], dtype=np.uint32), features=torch.ones(1, 2)).save(
+        tmp_path / "p.npz"
+    )
+    back = Predictions.load(tmp_path / "p.npz")
+
+    assert back.labels.tolist() == [1]
+    assert back.logits.tolist() == [[2.0, -1.0]]
+    assert back.features.tolist() == [[1.0, 1.0]]
+
+
+def test_commands_name_the_file_in_every_sentence_and_load_does_not(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("prob_0,prob_1,label\n0.5,0.5,2\n")
+
+    for load, said in ((load_predictions, f"in row 0 of {str(path)!r}."), (Predictions.load, "in row 0.")):
+        with pytest.raises(ValueError, match=re.escape(said) + "$"):
+            load(path)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the checks of values end: on the bound, just beyond it, and by which sentence."""
 
+import re
+
 import pytest
 import torch
 
@@ -54,7 +56,7 @@ def test_bounds_of_events_are_allowed_and_beyond_them_is_not():
 
 
 def test_shares_are_allowed_unless_it_must_be_yes_or_no():
-    half = numbers(0.0, 0.5, 1.0)
+    half = numbers(1.0, 0.5, 0.0)
 
     assert values.checked_event(half, half)[1] is half
     sentence = r"`correct` must be yes or no, 1 or 0, got 0\.5 at position 1\.$"
@@ -85,13 +87,14 @@ def test_edges_and_confidences_span_0_to_1(check):
     check(numbers(0.0, 0.5, 0.5, 1.0005))
     check(torch.zeros(0))
     for odd in (-1e-6, 1.002, float("nan")):
-        refused(lambda odd=odd: check(numbers(odd)), rf"`{name}s?` must lie in \[0, 1\], got")
+        refused(lambda odd=odd: check(numbers(0.0, odd)), rf"`{name}s?` must lie in \[0, 1\], got .* at position 1")
 
 
 def test_edges_do_not_fall_and_a_few_are_shown():
     falling = numbers(0.1, 0.5, 0.4, 0.6, 0.7)
 
     refused(lambda: values.check_edges(falling), r"`edges` must not fall, got \[0\.1, 0\.5, 0\.4, 0\.6, …\]: use")
+    refused(lambda: values.check_edges(falling[:4]), r"`edges` must not fall, got \[0\.1, 0\.5, 0\.4, 0\.6\]: use")
     refused(lambda: values.check_edges(numbers(0.2, 0.1)), r"`edges` must not fall, got \[0\.2, 0\.1\]: use")
     refused(lambda: values.check_edges(torch.zeros(1, 1)), r"`edges` must have shape \(n_bins - 1,\), got \(1, 1\)")
 
@@ -133,10 +136,55 @@ def test_labels_are_class_indices_or_do_not_count(labels, got):
     refused(lambda: values.check_class_indices(logits, held, name="logits", ignore_index=-7), "`labels` must")
 
 
-def test_a_class_that_does_not_count_counts_nowhere():
-    counted = values.check_class_indices(torch.zeros(3, 3), torch.tensor([0, 1, 2]), name="logits", ignore_index=1)
+def test_classes_are_the_second_axis_or_the_only_one():
+    dense, one = torch.zeros(2, 5, 3), torch.zeros(5)
 
-    assert counted.tolist() == [True, False, True]
+    assert values.check_class_indices(dense, torch.full((2, 3), 4), name="logits") is None
+    assert values.check_class_indices(one, torch.tensor(4), name="logits") is None
+    assert values.check_class_indices(dense[:0], torch.zeros(0, 3, dtype=torch.int64), name="logits") is None
+    refused(lambda: values.check_class_indices(dense, torch.full((2, 3), 5), name="logits"), "`labels` must")
+
+
+@pytest.mark.parametrize("ignore_index", [None, -100, 3])
+def test_where_all_labels_count_nothing_is_said_of_them(ignore_index):
+    labels = torch.tensor([0, 2])
+
+    assert values.check_class_indices(torch.zeros(2, 3), labels, name="logits", ignore_index=ignore_index) is None
+
+
+def test_labels_of_another_dtype_are_told_what_they_are():
+    logits = torch.zeros(2, 3)
+
+    for labels, said in (
+        (torch.zeros(2, 3), "`labels` must be class indices, got class probabilities."),
+        (torch.zeros(2), "`labels` must be integer class indices, got dtype torch.float32: use labels.long()."),
+    ):
+        with pytest.raises(TypeError, match=re.escape(said)):
+            values.check_class_indices(logits, labels, name="logits")
+    values.check_index_labels(torch.zeros(3, 3), torch.zeros(3, dtype=torch.int64), name="logits")
+
+
+def test_dense_rows_are_shown_class_by_class():
+    probs = torch.full((1, 2, 3), 0.5)
+    probs[0, :, 2] = numbers(0.25, 0.5)
+
+    refused(lambda: values.check_distributions("probs", probs, axis=1), r".*got \[0\.25, 0\.5\] at position \(0, 2\)")
+
+
+def test_certain_rows_count_as_any():
+    certain = numbers(1.0, 0.0).view(1, 2)
+
+    values.check_distributions("probs", certain, axis=1, counted=torch.tensor([True]))
+    values.check_distributions("probs", certain, axis=1)
+
+
+@pytest.mark.parametrize("ignored", [0, 1])
+def test_a_class_that_does_not_count_counts_nowhere(ignored):
+    counted = values.check_class_indices(
+        torch.zeros(3, 3), torch.tensor([0, 1, 2]), name="logits", ignore_index=ignored
+    )
+
+    assert counted.tolist() == [place != ignored for place in range(3)]
 
 
 def test_logarithms_of_probabilities_sum_to_1():

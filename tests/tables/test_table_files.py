@@ -2,6 +2,7 @@
 """Which files a command reads, and how long its pieces are."""
 
 import pytest
+import torch
 
 from adafocal.predictions import Predictions
 from adafocal.tables.columns import Names
@@ -55,14 +56,22 @@ def test_rows_count_on_from_piece_to_piece_and_from_0_in_every_file(folder, monk
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".csv"])
-@pytest.mark.parametrize(("numbers", "lengths"), [(6, [2, 2, 1]), (1, [1] * 5), (100, [5])])
+@pytest.mark.parametrize(("numbers", "lengths"), [(7, [2, 2, 1]), (1, [1] * 5), (100, [5])])
 def test_a_piece_holds_about_as_many_numbers_as_asked_for(suffix, numbers, lengths, tmp_path, folder, monkeypatch):
     monkeypatch.setattr("adafocal.tables.scan.PIECE", numbers)
     path = tmp_path / f"p{suffix}"
     Predictions.load(folder / "a.csv").save(path)
     pieces = list(scan([path], Names()))
 
-    if suffix == ".npz" and numbers == 6:  # two probabilities per row; the label does not count
+    if suffix == ".npz" and numbers == 7:  # two probabilities per row; the label does not count
         lengths = [3, 2]
     assert [piece.n for piece in pieces] == lengths
     assert [piece.first_row for piece in pieces] == [sum(lengths[:place]) for place in range(len(lengths))]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet", ".csv"])
+def test_one_row_is_one_piece_without_groups(suffix, tmp_path):
+    Predictions(probs=torch.tensor([[0.5, 0.5]]), labels=torch.tensor([0])).save(tmp_path / f"p{suffix}")
+    (piece,) = scan([tmp_path / f"p{suffix}"], Names())
+
+    assert (piece.n, piece.group, piece.groups()) == (1, None, [])
