@@ -31,6 +31,12 @@ def tolerance(dtype: torch.dtype) -> float:
     return TOLERANCE_HALF if dtype in HALF else TOLERANCE
 
 
+def check_not_empty(name: str, values: Tensor) -> None:
+    """Raise if there is no sample."""
+    if values.numel() == 0:
+        raise InvalidValueError(f"`{name}` must hold at least one sample, got 0.")
+
+
 def check_float_dtype(dtype: torch.dtype) -> None:
     """Raise unless ``dtype`` is one of floating-point numbers."""
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:

@@ -34,11 +34,7 @@ from adafocal.calibration.consistency import calibration_test
 from adafocal.calibration.edges import assign_bins, equal_mass_edges, equal_width_edges
 from adafocal.calibration.errors import binned_error, expected_calibration_error
 from adafocal.calibration.grid import grid_edges, grid_stats
-from adafocal.calibration.intervals import (
-    overconfidence_interval,
-    rms_calibration_interval,
-    rms_interval_from_bins,
-)
+from adafocal.calibration.intervals import overconfidence_interval, rms_calibration_interval, rms_interval_from_bins
 from adafocal.calibration.kolmogorov_smirnov import grid_ks_error, ks_calibration_error
 from adafocal.calibration.linear import top_label_from_features
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval

@@ -12,7 +12,7 @@ from torch import Tensor
 from adafocal._checks import check_choice, check_integer
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, InnerEdges
-from adafocal._values import check_edges
+from adafocal._values import check_edges, check_not_empty
 from adafocal.calibration.bins import BinStats, check_stats, sum_bins, sum_events
 from adafocal.calibration.edges import ascending, assign_equal_width_bins, cut_ranks, equal_width_edges, mass_edges
 from adafocal.errors import InvalidValueError
@@ -25,8 +25,7 @@ def distinct_cells(confidence: Confidence, correct: Correct) -> BinStats:
 
     The edges are these confidences, ascending, so that the last cell is an empty one above them.
     """
-    if confidence.numel() == 0:
-        raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
+    check_not_empty("confidence", confidence)
     values, happened = _sorted(confidence, correct)
     starts = torch.cat([values.new_ones(1, dtype=torch.bool), values[1:] != values[:-1]])
     edges, wide = values[starts], wide_dtype(values.device)
@@ -55,11 +54,15 @@ def single_cells(confidence: Confidence, correct: Correct) -> BinStats:
 def sum_binned(confidence: Confidence, correct: Correct, *, n_bins: int, binning: str) -> BinStats:
     """Sum checked events into bins of equal width or of equal mass."""
     check_choice("binning", binning, BINNINGS)
-    if confidence.numel() == 0:
-        raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
+    check_not_empty("confidence", confidence)
     check_integer("n_bins", n_bins, minimum=1)
     if binning == "equal_mass":
         return sum_events(confidence, correct, mass_edges(confidence, n_bins))
+    return equal_width_bins(confidence, correct, n_bins)
+
+
+def equal_width_bins(confidence: Confidence, correct: Correct, n_bins: int) -> BinStats:
+    """Sum checked events, also none, into bins of equal width with edges of their dtype."""
     edges = equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device)
     return sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, n_bins))
 

@@ -11,7 +11,7 @@ from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ClassIndex, ProbMatrix
 from adafocal._values import check_prob_matrix, checked_shares
 from adafocal.calibration.bins import NORMS
-from adafocal.calibration.errors import event_error
+from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidValueError
 
 AVERAGES = ("label", "pooled", "none")
@@ -71,7 +71,8 @@ def classwise_calibration_error(
             confidence, happened = confidence[counted], happened[counted]
             if confidence.numel() == 0:
                 continue
-        errors.append(event_error(confidence, happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias))
+        stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning)
+        errors.append(stats.compute(norm=norm, debias=debias))
     return torch.stack(errors).mean() if errors else torch.tensor(torch.nan, dtype=torch.float64, device=probs.device)
 
 
@@ -162,10 +163,6 @@ def multilabel_calibration_error(
         raise InvalidValueError(f"`probs` must have shape (N, L) with L >= 1, got {tuple(probs.shape)}.")
     wide, labels = checked_shares(probs, labels, names=("probs", "labels"), yes_or_no=True)
     columns = [(wide.flatten(), labels.flatten())] if average == "pooled" else zip(wide.T, labels.T, strict=True)
-    errors = torch.stack(
-        [
-            event_error(confidence.contiguous(), happened, n_bins=n_bins, binning=binning, norm=norm, debias=debias)
-            for confidence, happened in columns
-        ]
-    )
+    stats = (sum_binned(confidence.contiguous(), y, n_bins=n_bins, binning=binning) for confidence, y in columns)
+    errors = torch.stack([of_label.compute(norm=norm, debias=debias) for of_label in stats])
     return errors if average == "none" else errors.mean()

@@ -64,13 +64,6 @@ def expected_calibration_error(
     """
     check_choice("norm", norm, NORMS)
     confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=debias)
-    return event_error(confidence, correct, n_bins=n_bins, binning=binning, norm=norm, debias=debias)
-
-
-def event_error(
-    confidence: Confidence, correct: Correct, *, n_bins: int, binning: str, norm: str = "l1", debias: bool = False
-) -> Scalar:
-    """Give what :func:`expected_calibration_error` gives, without reading values."""
     return sum_binned(confidence, correct, n_bins=n_bins, binning=binning).compute(norm=norm, debias=debias)
 
 

@@ -14,11 +14,10 @@ from torch import Tensor
 from adafocal._checks import check_number
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal._values import checked_event
+from adafocal._values import check_not_empty, checked_event
 from adafocal.calibration.bins import BinStats, check_stats, debiased_square
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.consistency import resampled_p_value
-from adafocal.errors import InvalidValueError
 
 N_RESAMPLES = 999
 GRID = 33
@@ -229,8 +228,7 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
     """
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     confidence, correct = checked_event(confidence, correct, empty=True)
-    if confidence.numel() == 0:
-        raise InvalidValueError("`confidence` must hold at least one sample, got 0.")
+    check_not_empty("confidence", confidence)
     wide = wide_dtype(confidence.device)
     gap = confidence.to(wide) - correct.to(wide)
     return mean_interval(gap.mean(), (gap - gap.mean()).square().sum(), len(gap), level=level)

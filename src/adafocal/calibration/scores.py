@@ -8,7 +8,13 @@ from torch import Tensor
 
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, Scalar
-from adafocal._values import check_class_indices, check_log_distributions, check_prob_matrix, checked_event
+from adafocal._values import (
+    check_class_indices,
+    check_log_distributions,
+    check_not_empty,
+    check_prob_matrix,
+    checked_event,
+)
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.classwise import class_event
 from adafocal.errors import InvalidValueError
@@ -42,7 +48,7 @@ def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar
     check_class_indices(log_probs, labels, name="log_probs")
     if log_probs.ndim != 2:
         raise InvalidValueError(f"`log_probs` must have shape (N, C), got {tuple(log_probs.shape)}.")
-    _check_not_empty("log_probs", log_probs)
+    check_not_empty("log_probs", log_probs)
     check_log_distributions("log_probs", log_probs)
     return -log_probs.gather(1, labels.long()[:, None]).to(wide_dtype(log_probs.device)).mean()
 
@@ -75,7 +81,7 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
         Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
     """
     check_prob_matrix(probs, labels)
-    _check_not_empty("probs", probs)
+    check_not_empty("probs", probs)
     return mean_square(probs, labels)
 
 
@@ -141,7 +147,7 @@ def brier_decomposition(
         Forecasting 23(4), 2008 (within bins).
     """
     check_prob_matrix(probs, labels)
-    _check_not_empty("probs", probs)
+    check_not_empty("probs", probs)
     return split_score(probs, labels, n_bins=n_bins, binning=binning)
 
 
@@ -186,11 +192,6 @@ def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
         Murphy, "A new vector partition of the probability score", Journal of Applied Meteorology 12(4), 1973 (bias).
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
-    _check_not_empty("confidence", confidence)
+    check_not_empty("confidence", confidence)
     wide = wide_dtype(confidence.device)
     return confidence.to(wide).mean() - correct.to(wide).mean()
-
-
-def _check_not_empty(name: str, values: Tensor) -> None:
-    if values.numel() == 0:
-        raise InvalidValueError(f"`{name}` must hold at least one sample, got 0.")

@@ -15,8 +15,8 @@ from adafocal._dtypes import at_least_float32, wide_dtype
 from adafocal._shapes import Confidence, Correct
 from adafocal._sums import Sums, check_sums
 from adafocal._values import check_predictions
-from adafocal.calibration.bins import BinStats, sum_bins
-from adafocal.calibration.cells import distinct_cells, equal_mass_bins
+from adafocal.calibration.bins import BinStats
+from adafocal.calibration.cells import distinct_cells, equal_mass_bins, equal_width_bins
 from adafocal.calibration.classwise import check_positive_class
 from adafocal.calibration.consistency import cells_test
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
@@ -138,7 +138,7 @@ def _sums(
     probs = predictions.probs.t().contiguous()
     top, of_label = probs.amax(dim=0), probs.gather(0, labels[None])[0]
     # Equal probabilities are rare, and only they need to know which class comes first.
-    tied = int((probs == top).sum()) > len(top)
+    tied = int(torch.count_nonzero(probs == top)) > len(top)
     right = predictions.correct if tied else of_label == top
     confidence, happened = top, right
     if positive_class is not None:
@@ -147,12 +147,11 @@ def _sums(
     logits, wide = predictions.logits, wide_dtype(probs.device)
     nll = -of_label.log() if logits is None else F.cross_entropy(at_least_float32(logits), labels, reduction="none")
     confidence = confidence.clamp(max=1.0)
-    gaps_per_class, squares = _class_sums(probs, of_label, labels, n_bins)
+    gaps_per_class, squares = _class_sums(probs, of_label, labels, n_bins, above=bool(top.max() > 1))
     gaps = (confidence.to(wide) - happened.to(wide)).square().sum()
-    edges = equal_width_edges(n_bins, dtype=probs.dtype, device=probs.device)
     return StreamSums(
         cells=make_cells(confidence, happened),
-        bins=sum_bins(confidence, happened, edges, assign_equal_width_bins(confidence, n_bins)),
+        bins=equal_width_bins(confidence, happened, n_bins),
         class_gaps=gaps_per_class,
         totals=torch.stack([right.sum().to(wide), nll.sum(dtype=wide), squares, gaps]),
     )
@@ -254,7 +253,7 @@ def _summary(sums: StreamSums, sweep: BinStats, spread: Tensor) -> CalibrationSu
     return CalibrationSummary(n=n, n_classes=len(sums.class_gaps), n_bins=n_bins, **values)
 
 
-def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
+def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int, *, above: bool) -> tuple[Tensor, Tensor]:
     """Give the gaps per class and bin, and the squared distance to the one-hot label, of probabilities (C, N)."""
     (n_classes, n), device, dtype = probs.shape, probs.device, wide_dtype(probs.device)
     happened = torch.bincount(assign_equal_width_bins(of_label, n_bins) + n_bins * labels, minlength=n_bins * n_classes)
@@ -266,6 +265,7 @@ def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int) ->
         squares += wide.dot(wide)
         first = 4 * n_bins * torch.arange(len(classes), dtype=torch.int32, device=device)
         place = assign_equal_width_bins(classes, n_bins).int().add_(turn).add_(first[:, None])
-        expected.append(torch.bincount(place.view(-1), wide.clamp(max=1.0), 4 * n_bins * len(classes)))
+        shares = wide.clamp(max=1.0) if above else wide
+        expected.append(torch.bincount(place.view(-1), shares, 4 * n_bins * len(classes)))
     gaps = torch.cat(expected).view(n_classes, 4, n_bins).sum(dim=1) - happened.view(n_classes, n_bins)
     return gaps, squares

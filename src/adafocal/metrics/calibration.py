@@ -6,8 +6,8 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Labels, Logits, Scalar
-from adafocal.calibration.bins import NORMS, BinStats, sum_bins
-from adafocal.calibration.cells import BINNINGS, joined_equal_mass
+from adafocal.calibration.bins import NORMS, BinStats
+from adafocal.calibration.cells import BINNINGS, equal_width_bins, joined_equal_mass
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.grid import N_CELLS, grid_edges, sum_cells
 from adafocal.errors import InvalidValueError
@@ -72,11 +72,8 @@ class CalibrationError(SumMetric):
     def update(self, values: Logits, labels: Labels) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
         confidence, correct = counted_top_label(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
-        if self.binning == "equal_width":
-            edges = equal_width_edges(self.n_bins, dtype=confidence.dtype, device=confidence.device)
-            stats = sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, self.n_bins))
-        else:
-            stats = sum_cells(confidence, correct)
+        width = self.binning == "equal_width"
+        stats = equal_width_bins(confidence, correct, self.n_bins) if width else sum_cells(confidence, correct)
         self.add(**_by_name(stats))
 
     def _edges(self, device: torch.device | None = None) -> Tensor:

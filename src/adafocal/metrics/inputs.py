@@ -6,24 +6,17 @@ from torch import Tensor
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits
 from adafocal._values import check_class_indices, check_distributions, check_softmax
-from adafocal.calibration.top_label import class_rows, probs_top_label, softmax_top_label
+from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 
 
 def counted_top_label(values: Logits, labels: Labels, *, inputs: str, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Give confidence and correctness of the samples that count, both of shape (n,)."""
-    counted = check_class_indices(values, labels, name=inputs, ignore_index=ignore_index)
-    axis = min(1, values.ndim - 1)
-    if inputs == "logits":
-        confidence, correct = softmax_top_label(at_least_float32(values), labels, axis)
-    else:
-        wide = class_rows(values, axis)
-        check_distributions(inputs, wide, axis=axis, counted=counted, dtype=values.dtype)
-        confidence, correct = probs_top_label(wide, labels, axis)
-    if counted is not None:
-        confidence, correct = confidence[counted], correct[counted]
-    if inputs == "logits":
-        check_softmax(inputs, confidence)
-    return confidence.flatten(), correct.flatten()
+    top_label = top_label_from_logits if inputs == "logits" else top_label_from_probs
+    confidence, correct = top_label(values, labels, ignore_index=ignore_index)
+    counted = labels != ignore_index
+    if counted.all():
+        return confidence.flatten(), correct.flatten()
+    return confidence[counted], correct[counted]
 
 
 def counted_samples(values: Logits, labels: Labels, *, inputs: str, ignore_index: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,19 @@ from adafocal.metrics.inputs import counted_samples
 from adafocal.metrics.sums import SumMetric
 
 
-class NegativeLogLikelihood(SumMetric):
+class MeanScore(SumMetric):
+    """The mean of a score over all that was seen."""
+
+    higher_is_better = False
+    count: Tensor
+    total: Tensor
+
+    def compute(self) -> Scalar:
+        """Give the mean, at least 0; NaN when nothing was seen."""
+        return self.total / self.count
+
+
+class NegativeLogLikelihood(MeanScore):
     """Mean negative logarithm of the probability of the label, in nats: a proper score, lower is better.
 
     Infinite when a label has probability 0.
@@ -29,10 +41,6 @@ class NegativeLogLikelihood(SumMetric):
         tensor(0.6931, dtype=torch.float64)
     """
 
-    higher_is_better = False
-    count: Tensor
-    total: Tensor
-
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
         super().__init__(inputs=inputs, ignore_index=ignore_index)
         self.add_sums(NegativeLogLikelihood, (inputs, ignore_index), **_no_sums())
@@ -47,12 +55,8 @@ class NegativeLogLikelihood(SumMetric):
         self.count += counted.numel()
         self.total += nats.sum(dtype=self.total.dtype)
 
-    def compute(self) -> Scalar:
-        """Give the mean in nats, >= 0; NaN when nothing was seen."""
-        return self.total / self.count
 
-
-class BrierScore(SumMetric):
+class BrierScore(MeanScore):
     """Mean squared distance between the probabilities and the one-hot label: a proper score, lower is better.
 
     Formula: ``1/N sum_n sum_k (p_nk - [label_n = k])^2``.
@@ -74,10 +78,6 @@ class BrierScore(SumMetric):
         Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
     """
 
-    higher_is_better = False
-    count: Tensor
-    total: Tensor
-
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
         super().__init__(inputs=inputs, ignore_index=ignore_index)
         self.add_sums(BrierScore, (inputs, ignore_index), **_no_sums())
@@ -89,10 +89,6 @@ class BrierScore(SumMetric):
         residual = probs.scatter_add(1, counted[:, None], probs.new_full((counted.numel(), 1), -1.0))
         self.count += counted.numel()
         self.total += residual.square_().sum(dim=1).sum(dtype=self.total.dtype)
-
-    def compute(self) -> Scalar:
-        """Give the mean, in [0, 2]; NaN when nothing was seen."""
-        return self.total / self.count
 
 
 def _no_sums() -> dict[str, Tensor]:

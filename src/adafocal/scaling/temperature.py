@@ -13,7 +13,7 @@ from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ProbMatrix
 from adafocal._text import shown
 from adafocal._values import check_predictions
-from adafocal.calibration.errors import event_error
+from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
@@ -192,5 +192,6 @@ def _grid_minimum(predictions: Predictions, n_bins: int) -> float:
     errors = []
     for temperature in GRID:
         confidence = (shifted / temperature).exp().sum(dim=1).reciprocal()
-        errors.append(float(event_error(confidence, predictions.correct, n_bins=n_bins, binning="equal_width")))
+        stats = sum_binned(confidence, predictions.correct, n_bins=n_bins, binning="equal_width")
+        errors.append(float(stats.compute()))
     return GRID[errors.index(min(errors))]

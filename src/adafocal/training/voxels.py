@@ -8,14 +8,8 @@ import torch
 from torch import Tensor
 
 from adafocal._sums import Sums
-from adafocal.calibration import (
-    BinStats,
-    StreamSums,
-    bin_stats,
-    binned_error,
-    equal_width_edges,
-    stream_sums,
-)
+from adafocal.calibration import BinStats, StreamSums, equal_width_edges, stream_sums
+from adafocal.calibration.cells import equal_width_bins
 from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
 from adafocal.losses.cross_entropy import as_rows
@@ -74,14 +68,14 @@ class VoxelSums(Sums):
     def of_part(cls, logits: Tensor, labels: Tensor, *, n_bins: int) -> "VoxelSums":
         """Sum logits, (M, C), and labels, (M,)."""
         predictions = Predictions(logits=logits, labels=labels)
-        edges, found = equal_width_edges(n_bins, dtype=logits.dtype), predictions.predicted > 0
-        foreground = bin_stats(predictions.confidence[found], predictions.correct[found], edges)
+        found = predictions.predicted > 0
+        foreground = equal_width_bins(predictions.confidence[found], predictions.correct[found], n_bins)
         return cls(stream_sums(predictions, n_bins=n_bins), foreground)
 
     def compute(self) -> dict[str, float]:
         """Give error, negative log-likelihood and ECE."""
         right, nll = (self.all.totals[:2] / self.all.bins.count.sum()).tolist()
-        return {"error": 1.0 - right, "nll": nll, "ece": float(binned_error(self.all.bins))}
+        return {"error": 1.0 - right, "nll": nll, "ece": float(self.all.bins.compute())}
 
 
 class PooledVoxels:
@@ -117,4 +111,4 @@ class PooledVoxels:
         """Give the ECE of the voxels that are predicted to be of any class but 0; None without such voxels."""
         if self._sums is None or not self._sums.foreground.count.any():
             return None
-        return float(binned_error(self._sums.foreground))
+        return float(self._sums.foreground.compute())
