@@ -15,8 +15,12 @@ from adafocal import Predictions
 from adafocal.cli import main
 from adafocal.data import DATASETS, DatasetSpec
 from adafocal.models import MLP, MODELS, ModelSpec
+from adafocal.report import write_page
+from adafocal.report.page import FIGURES
+from adafocal.report.panels import Panel
 from adafocal.scaling import catalogue as scalings
 from adafocal.scaling.files import write_fitted
+from report.folders import write_run
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "adafocal"
@@ -52,7 +56,7 @@ def trained(tmp_path, *options):
 def test_the_page_names_as_many_places_as_it_counts(what):
     count, where = edits(what)
 
-    assert count == len(where) <= 4
+    assert count == len(where) <= 5
     named = re.findall(r"`(\w+(?:/\w+)*(?:\.py|/))`", " ".join(where))
     assert named
     assert [
@@ -72,6 +76,29 @@ def test_a_data_set_is_one_entry(tmp_path, monkeypatch, capsys):
     sizes = ["--data.train_size", "50", "--data.validation_size", "20", "--data.noise", "0"]
     predictions = trained(tmp_path, "--data.name", "spots", "--data.root", str(tmp_path), *sizes)
     assert predictions.n_classes == 3
+
+
+def test_a_metric_is_named_in_three_files_beside_its_own():
+    assert edits("a metric")[0] == 5
+    listed = {"measures.py", "calibration/summary.py", "calibration/stream.py"}
+    for name in ("ece_sweep", "smooth_ece", "ks", "mce", "rms_debiased", "ece_debiased", "classwise_ece"):
+        files = [path for path in PACKAGE.rglob("*.*") if path.suffix in (".py", ".html", ".js")]
+        assert len(files) > 180
+        named = {path.relative_to(PACKAGE).as_posix() for path in files if re.search(rf"\b{name}\b", path.read_text())}
+        assert named == listed, name
+
+
+def test_a_figure_is_a_panel_and_a_line(tmp_path, monkeypatch):
+    assert edits("a figure")[0] == 4
+
+    def panels(losses, *, name):
+        return [Panel("Throw-away", f"<svg id='{name}'></svg>", "A caption.", f"{len(losses)} losses")]
+
+    monkeypatch.setitem(FIGURES["training"], "dots", panels)
+    page = write_page(write_run(tmp_path / "run"), tmp_path / "page.html").read_text(encoding="utf-8")
+
+    assert "<svg id='dots'></svg>" in page
+    assert page.index("section-training") < page.index("Throw-away") < page.index("A caption.")
 
 
 class Wide(MLP):

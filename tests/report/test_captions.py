@@ -8,7 +8,7 @@ import torch
 
 from adafocal.predictions import Predictions
 from adafocal.report.evaluation_page import _risk as risk_panel
-from adafocal.report.panels import class_panel, curve_panels, gamma_panels, reliability_panel, risk_coverage_panel
+from adafocal.report.panels import class_panel, curve_panels, gamma_panels, reliability_panel, risk_coverage_panels
 from adafocal.results.contents import read_contents
 from adafocal.results.outcome import outcome_of
 from report.folders import write_run, write_study
@@ -38,7 +38,7 @@ def area_in_percent(predictions):
 
 
 def test_the_areas_of_the_risk_coverage_curves_are_means_over_seeds_in_percent(losses):
-    caption = risk_coverage_panel(losses, name="risk").caption
+    caption = risk_coverage_panels(losses, name="risk")[0].caption
     areas = [sum(area_in_percent(saved(run)) for run in loss.runs) / len(loss.runs) for loss in losses]
     said = ", ".join(f"{loss.title} {area:.2f}\u00a0%" for loss, area in zip(losses, areas, strict=True))
 
@@ -47,7 +47,7 @@ def test_the_areas_of_the_risk_coverage_curves_are_means_over_seeds_in_percent(l
 
 
 def test_of_a_single_run_nothing_is_said_of_seeds(single):
-    panel = risk_coverage_panel(single, name="risk")
+    panel = risk_coverage_panels(single, name="risk")[0]
     area = area_in_percent(saved(single[0].runs[0]))
 
     assert panel.caption == f"Area under the curve (AURC; lower is better): {single[0].title} {area:.2f}\u00a0%."

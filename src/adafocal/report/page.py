@@ -4,6 +4,7 @@
 import json
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -20,7 +21,7 @@ from adafocal.report.panels import (
     gamma_panels,
     rank_panels,
     reliability_panel,
-    risk_coverage_panel,
+    risk_coverage_panels,
 )
 from adafocal.report.segmentation_figures import case_panels
 from adafocal.report.segmentation_table import segmentation_table
@@ -29,6 +30,11 @@ from adafocal.results.contents import Contents, Experiment, read_contents
 from adafocal.results.folder import PAGE
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome
 
+# By section of the page and name of the drawing: functions of an experiment's losses.
+FIGURES: dict[str, dict[str, Callable[..., list[Panel]]]] = {
+    "risk": {"risk": risk_coverage_panels},
+    "training": {"curve": curve_panels, "gammas": gamma_panels},
+}
 # Drawings are what a page's size is made of: beyond so many losses in all, each gets no diagram of its own.
 MAX_DIAGRAMS = 48
 MAX_SMALL_MULTIPLES = 120  # lines in diagrams of single classes
@@ -107,8 +113,10 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
             {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
         ),
         "cases": case_panels(losses[0].runs[0], mark=mark),
-        "risk": [risk_coverage_panel(losses, name=f"risk{mark}")],
-        "training": curve_panels(losses, name=f"curve{mark}") + gamma_panels(losses, name=f"gammas{mark}"),
+        **{
+            section: [panel for name, draw in of_section.items() for panel in draw(losses, name=f"{name}{mark}")]
+            for section, of_section in FIGURES.items()
+        },
         "ood": _ood(experiment, mark),
         "examples": worst_of(losses) if n_experiments == 1 else [],
     }

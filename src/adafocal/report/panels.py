@@ -85,7 +85,7 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
     return Panel("Each class for itself", drawing.svg, "", alt, wide=True)
 
 
-def risk_coverage_panel(losses: Sequence[LossContents], *, name: str) -> Panel:
+def risk_coverage_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     """Show which error is left when only the surest predictions are answered."""
     with svg_figure(name, width=3.6, height=2.9) as drawing:
         plot_risk_coverage(drawing.axes[0], losses)
@@ -96,7 +96,7 @@ def risk_coverage_panel(losses: Sequence[LossContents], *, name: str) -> Panel:
         values = [run.outcome.aurc for run in loss.runs]
         areas.append(f"{loss.title} {100 * sum(values) / len(values):.2f}\u00a0%")
     caption = f"Area under the curve (AURC; lower is better): {', '.join(areas)}." + _over_seeds(losses)
-    return Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curves. {caption}")
+    return [Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curves. {caption}")]
 
 
 def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
