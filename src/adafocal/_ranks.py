@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collecting tensors over the processes of a distributed run; with one process they stay as they are."""
 
+from operator import itemgetter
+from typing import Any, TypeVar
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def _ranks() -> int:
@@ -24,6 +29,14 @@ def over_ranks(values: Tensor) -> Tensor:
     parts = [torch.empty_like(padded) for _ in lengths]
     dist.all_gather(parts, padded)
     return torch.cat([part[: int(n)] for part, n in zip(parts, lengths, strict=True)]).to(values.dtype)
+
+
+def join_over_ranks(by_place: dict[int, T]) -> dict[int, T]:
+    """Join what the ranks found at their places, in the order of the places; values may be anything that pickles."""
+    found: list[Any] = [by_place] * _ranks()
+    if _ranks() > 1:
+        dist.all_gather_object(found, by_place)
+    return dict(sorted((item for part in found for item in part.items()), key=itemgetter(0)))
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:

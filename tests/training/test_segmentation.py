@@ -2,7 +2,11 @@
 import csv
 import json
 import math
+import os
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +20,7 @@ from adafocal.predictions import Predictions
 from adafocal.recipes import get_recipe
 from adafocal.report import write_page
 from adafocal.training.cases import case_scores, mean_scores
+from adafocal.training.config import plain
 from adafocal.training.history import History
 from adafocal.training.predict import predict_with
 from adafocal.training.run import run
@@ -236,3 +241,59 @@ def test_the_settings_of_a_run_of_volumes_survive_their_file(finished, config):
 
     assert stored["data"]["name"] == config.data.name
     assert stored["loss_args"] == {"streaming": True, "ignore_predicted": 0}
+
+
+COUNTING = """
+import os, sys
+import adafocal.training.segmentation as segmentation
+from adafocal.cli import main
+scores = segmentation.case_scores
+def counted(*given):
+    with open(os.environ["COUNTS"] + os.environ.get("RANK", "0"), "a") as file:
+        file.write("case\\n")
+    return scores(*given)
+segmentation.case_scores = counted
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_ranks", "n_test", "shares"), [(2, 3, [2, 1]), (2, 1, [1, 1])])
+def test_two_processes_predict_a_share_each_and_give_what_one_does(config, tmp_path, n_ranks, n_test, shares):
+    data = replace(config.data, test_size=n_test, augment=False)
+    (tmp_path / "own.yaml").write_text(
+        yaml.safe_dump(plain(replace(config, data=data, precision="64-true", epochs=1, batch_size=2)))
+    )
+    script = tmp_path / "counting.py"
+    script.write_text(COUNTING)
+    launch = ["-m", "torch.distributed.run", f"--nproc-per-node={n_ranks}", "--rdzv-backend=c10d"]
+    summaries, samples = [], []
+    for name, start, options in (
+        ("alone", [], []),
+        ("shared", [*launch, "--rdzv-endpoint=localhost:0"], ["--devices", str(n_ranks), "--strategy", "ddp"]),
+    ):
+        if name == "shared":  # the same weights: all that is left to do is to measure
+            shutil.copytree(tmp_path / "alone", tmp_path / name)
+            (tmp_path / name / "summary.json").unlink()
+        given = ["--config", str(tmp_path / "own.yaml"), "--progress", "false", "--run_dir", str(tmp_path / name)]
+        done = subprocess.run(
+            [sys.executable, *start, str(script), "train", *given, *options],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COUNTS": str(tmp_path / f"{name}-")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        summaries.append(json.loads((tmp_path / name / "summary.json").read_text()))
+        samples.append(Predictions.load(tmp_path / name / "test.parquet"))
+        summaries[-1]["cases"] = cases_of(tmp_path / name)
+
+    counts = [len((tmp_path / f"shared-{rank}").read_text().split()) for rank in range(n_ranks)]
+    assert counts == shares
+    assert torch.equal(samples[0].labels, samples[1].labels)
+    torch.testing.assert_close(samples[0].logits, samples[1].logits, rtol=1e-4, atol=1e-6)
+    assert [row["case"] for row in summaries[0]["cases"]] == [row["case"] for row in summaries[1]["cases"]]
+    for part in ("test", "test_scaled", "validation"):
+        assert summaries[1][part]["nll"] == pytest.approx(summaries[0][part]["nll"], rel=1e-5)
+        assert summaries[1][part]["ece"] == pytest.approx(summaries[0][part]["ece"], abs=1e-5)
+    assert summaries[1]["segmentation"]["dice"] == pytest.approx(summaries[0]["segmentation"]["dice"], abs=1e-6)

@@ -37,9 +37,8 @@ def entries(catalogue: str) -> Iterable[list[str]]:
     if catalogue == "ood_pairs":
         from adafocal.recipes.ood import OOD_PAIRS
 
-        return [
-            [pair.name, f"  {pair.title}: {', '.join(pair.against)}", f"  {pair.source}"] for pair in OOD_PAIRS.values()
-        ]
+        pairs = OOD_PAIRS.values()
+        return [[pair.name, f"  {pair.title}: {', '.join(pair.against)}", f"  {pair.source}"] for pair in pairs]
     from adafocal.recipes import RECIPES
 
     return [[recipe.name, f"  {recipe.title}", f"  {recipe.source}"] for recipe in RECIPES.values()]

@@ -17,15 +17,7 @@ DEFAULT_RECIPE = "digits"
 
 
 def train_parser(command: str, description: str) -> CommandParser:
-    """Build a parser that has every setting of a training run as a flag.
-
-    Args:
-        command: Name of the sub-command.
-        description: What it does.
-
-    Returns:
-        A parser with ``--config``, ``--print_config``, ``--recipe`` and the fields of ``TrainConfig``.
-    """
+    """Build a parser with ``--config``, ``--recipe`` and every setting of a training run as a flag."""
     parser = CommandParser(command, description)
     parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win.")
     parser.add_argument("--recipe", default=DEFAULT_RECIPE, help=f"Where the defaults come from: {', '.join(RECIPES)}.")
@@ -36,17 +28,7 @@ def train_parser(command: str, description: str) -> CommandParser:
 def parse(
     parser: CommandParser, arguments: Sequence[str], *, recipe: str | None = None, loss: str | None = None
 ) -> Namespace:
-    """Parse a command line whose defaults are those of a recipe: its own, unless ``recipe`` is given.
-
-    Args:
-        parser: What :func:`train_parser` built.
-        arguments: The command line.
-        recipe: Sets the defaults in place of the command line's.
-        loss: The loss whose settings are the defaults, in place of the command line's.
-
-    Returns:
-        The options.
-    """
+    """Parse a command line whose defaults are those of its recipe and loss, or of those given in their place."""
     early = early_options(arguments)
     recipe = recipe or early["recipe"] or DEFAULT_RECIPE
     settings = plain(get_recipe(recipe).settings(loss or early["loss"]))

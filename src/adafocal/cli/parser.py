@@ -26,12 +26,8 @@ class CommandParser(ArgumentParser):
 def underscored(arguments: Sequence[str]) -> list[str]:
     """Write ``_`` for ``-`` in the names of flags, as they are declared; no value changes."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    flags = [re.sub(r"^--[^-=][^=]*", _with_underscores, argument) for argument in arguments[:end]]
-    return [*flags, *arguments[end:]]
-
-
-def _with_underscores(flag: re.Match[str]) -> str:
-    return "--" + flag[0][2:].replace("-", "_")
+    inner = re.compile(r"(?<=^--)[^-=][^=]*")
+    return [*(inner.sub(lambda name: name[0].replace("-", "_"), given) for given in arguments[:end]), *arguments[end:]]
 
 
 def first_word(arguments: Sequence[str]) -> str | None:

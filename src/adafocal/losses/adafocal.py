@@ -64,10 +64,6 @@ class AdaFocalLoss(ClassificationLoss):
         ignore_predicted: Class whose predictions stay out of the statistics, such as a background that would fill
             every bin. It goes by the prediction, because leaving samples out by their label makes a calibrated model
             look over-confident. A pass without any other prediction changes nothing.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count, in training and in :meth:`observe`.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Attributes:
         gamma: Gamma per bin, float32, shape (n_bins,).

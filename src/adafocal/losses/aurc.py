@@ -79,7 +79,7 @@ class AURCLoss(ClassificationLoss):
     """Cross-entropy mixed with its confidence-ranked form: errors of confident samples cost most (regularized AURC).
 
     It resembles inverse focal loss. Ranks are taken within the batch, all pixels of a dense batch together, so small
-    batches give coarse weights.
+    batches give coarse weights. Ignored samples take no rank.
 
     Formula: ``(1 - mixing + mixing alpha_i) ce_i``, alpha_i the weight of the rank of sample i's confidence; see
     :func:`~adafocal.selective.rank_weights`.
@@ -90,10 +90,6 @@ class AURCLoss(ClassificationLoss):
             ``harmonic``, ``ln`` or ``sele`` weights of the exact rank, constant to the gradient.
         temperature: Scale of the soft rank, > 0, in the unit of the score.
         score: How confidence is scored; see :func:`confidence_score`.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count, nor take a rank.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Raises:
         TypeError: If a setting is of the wrong type.

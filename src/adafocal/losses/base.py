@@ -3,6 +3,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from typing_extensions import TypedDict
@@ -11,14 +12,6 @@ from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.cross_entropy import modulated_cross_entropy, wide_cross_entropy
 from adafocal.losses.options import check_options
 from adafocal.losses.reduction import reduce_losses, sample_weights
-
-
-class SampleOptions(TypedDict):
-    """Options that change the loss of a sample."""
-
-    weight: Tensor | None
-    ignore_index: int
-    label_smoothing: float
 
 
 class LossOptions(TypedDict, total=False):
@@ -72,13 +65,9 @@ class ClassificationLoss(nn.Module):
             cls.__doc__ = text.replace(own, own + OPTION_DOCS, 1)
 
     @property
-    def options(self) -> SampleOptions:
+    def options(self) -> dict[str, Any]:
         """The options that a function of single samples takes."""
-        return {
-            "weight": self.weight,
-            "ignore_index": self.ignore_index,
-            "label_smoothing": self.label_smoothing,
-        }
+        return {"weight": self.weight, "ignore_index": self.ignore_index, "label_smoothing": self.label_smoothing}
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

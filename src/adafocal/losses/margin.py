@@ -33,10 +33,6 @@ class MarginSmoothingLoss(ClassificationLoss):
     Args:
         margin: Distance of logits that costs nothing, >= 0.
         penalty_weight: Factor of the penalty, >= 0; 0 is cross-entropy.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes in the cross-entropy, in [0, 1].
 
     Raises:
         TypeError: If ``margin`` or ``penalty_weight`` is not a number.

@@ -119,10 +119,6 @@ class MMCELoss(ClassificationLoss):
         weighted: Whether correct and wrong samples weigh the same (MMCE_w) or each sample does (MMCE_m). From scratch
             MMCE_w can keep a network from training, as it asks for confidence near 0.5 while most samples are wrong.
         width: Width of the kernel, a difference of confidences, at least 0.005.
-        weight: Weight per class, shape (C,), for the cross-entropy and the mean.
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes in the cross-entropy, in [0, 1].
 
     Raises:
         TypeError: If a setting is of the wrong type, or labels are class probabilities, for which correctness has no

@@ -53,8 +53,8 @@ class SelectiveAULoss(ClassificationLoss):
     """Weight cross-entropy by confidence rank among the unsure samples, and evenly above a quantile of confidence.
 
     Ranks come from a histogram of the confidences seen in training since the last :meth:`reset`, so they grow steadier
-    than a batch allows, in O(n_bins) memory. Call :meth:`reset` when an epoch starts. In ``eval`` mode the histogram is
-    read, together with the batch, and not changed.
+    than a batch allows, in O(n_bins) memory; ignored samples do not enter it. Call :meth:`reset` when an epoch starts.
+    In ``eval`` mode the histogram is read, together with the batch, and not changed.
 
     Formula: ``alpha_i ce_i`` with ``alpha_i = -ln(1 - G(min(c_i, tau)))``, c_i the confidence in [0, 1], tau its batch
     quantile and ``G(c) = sum_k n_k sigmoid((c - m_k) / smoothing) / sum_k n_k`` over bins with centres m_k and counts
@@ -66,10 +66,6 @@ class SelectiveAULoss(ClassificationLoss):
         n_bins: Number of histogram bins.
         score: How confidence is scored: ``msp``, ``neg_entropy``, ``margin``, ``l2_norm`` or ``neg_gini``, moved to
             [0, 1].
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count, nor enter the histogram.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Attributes:
         count: Confidences per bin since the last reset, int64, shape (n_bins,).

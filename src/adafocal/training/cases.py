@@ -84,6 +84,7 @@ class Shown:
         image: First channel, shape (D, H, W).
         labels: True classes.
         probs: Class probabilities, shape (C, D, H, W).
+        place: Its place among the cases; of equals the first is shown.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Shown:
     image: Tensor
     labels: Tensor
     probs: Tensor
+    place: int
 
 
 class Extremes:

@@ -3,7 +3,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,15 +10,15 @@ from torch import Tensor
 from adafocal.data import DataConfig, Split, corrupt
 from adafocal.data.foreign import foreign_split
 from adafocal.data.load import read_sources
+from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.results.folder import BEST, LAST, RunFolder
-from adafocal.training.batches import TensorBatches
 from adafocal.training.checkpoints import read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.folder import read_config
+from adafocal.training.inference import predict_samples, predict_voxels
 from adafocal.training.run import build
-from adafocal.training.voxels import VoxelSample, counted_rows
 
 
 def predict_with(
@@ -73,10 +72,9 @@ def predict_part(
         raise InvalidValueError(f"`part` must be one of {', '.join(splits.parts)}, got {part!r}.")
     if corruption is not None:
         split = _corrupted(split, corruption, severity, seed=classifier.config.seed)
-    logits, labels, penultimate = (_forward_voxels if splits.dense else _forward)(classifier, split, features=features)
-    if not bool((labels < splits.n_classes).all()):
-        labels = torch.zeros_like(labels)
-    return Predictions(logits=logits, labels=labels, features=penultimate)
+    if not bool((split.labels < splits.n_classes).all()):
+        split = replace(split, labels=split.labels.masked_fill(split.labels != IGNORED, 0))
+    return (predict_voxels if splits.dense else predict_samples)(classifier, split, features=features)
 
 
 def load_classifier(folder: str | Path) -> Classifier:
@@ -93,35 +91,6 @@ def load_classifier(folder: str | Path) -> Classifier:
     weights = folder / (BEST if classifier.config.select == "best" else LAST)
     classifier.load_state_dict(read_checkpoint(weights, classifier)["state_dict"])
     return classifier.eval()
-
-
-@torch.no_grad()
-def _forward(classifier: Classifier, split: Split, *, features: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    logits, penultimate = [], []
-    model: Any = classifier.network  # every model of the catalogue has features()
-    for inputs, _ in TensorBatches(split, classifier.config.evaluation_batch_size):
-        ready = classifier.prepared(inputs, training=False)
-        logits.append(classifier(ready).float())
-        if features:
-            penultimate.append(model.features(ready).flatten(1).float())
-    return torch.cat(logits), split.labels, torch.cat(penultimate) if features else None
-
-
-@torch.no_grad()
-def _forward_voxels(classifier: Classifier, split: Split, *, features: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    kept: list[tuple[Tensor, ...]] = []
-    model: Any = classifier.network
-    sample = VoxelSample(split.labels, seed=classifier.config.seed)
-    for inputs, labels in TensorBatches(split, 1):
-        ready = classifier.prepared(inputs, training=False)
-        rows, flat = counted_rows(classifier(ready).float(), labels)
-        chosen = sample.choose(len(flat))
-        case = [rows[chosen], flat[chosen]]
-        if features:
-            case.append(counted_rows(model.features(ready).float(), labels)[0][chosen])
-        kept.append(tuple(case))
-    logits, labels, *penultimate = (torch.cat(parts) for parts in zip(*kept, strict=True))
-    return logits, labels, penultimate[0] if features else None
 
 
 def _corrupted(split: Split, name: str, severity: int, *, seed: int) -> Split:

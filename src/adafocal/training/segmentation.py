@@ -8,58 +8,28 @@ Written into the run folder beside the rest::
     cases.npz                          the best and the worst test case, for the page
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from adafocal._checks import require
 from adafocal._files import write_rows
-from adafocal.data import Split
+from adafocal._ranks import join_over_ranks
 from adafocal.predictions import Predictions
 from adafocal.results.folder import CASE_TABLE, CASES
 from adafocal.scaling import fit_temperature
-from adafocal.training.batches import TensorBatches
 from adafocal.training.cases import Extremes, Shown, case_scores, mean_scores
 from adafocal.training.classifier import Classifier
-from adafocal.training.voxels import PooledVoxels, VoxelSample, counted_rows
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
+from adafocal.training.inference import predict_voxels
+from adafocal.training.voxels import PooledVoxels
 
 CALIBRATION = ("error", "nll", "ece")
-Consumer = Callable[[Tensor, Tensor, Tensor], None]
 
 
-class EachCase(L.Callback):
-    """Hand inputs, logits and labels of each case to a function while ``Trainer.predict`` runs, and keep none."""
-
-    def __init__(self, consume: Consumer) -> None:
-        self.consume = consume
-
-    def on_predict_batch_end(
-        self,
-        trainer: Any,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Pass the batch on, case by case."""
-        for inputs, logits, labels in zip(batch[0].cpu(), outputs.float().cpu(), batch[1].cpu(), strict=True):
-            self.consume(inputs, logits, labels)
-
-
-def dense_results(
-    trainer: L.Trainer, classifier: Classifier, folder: Path, *, checkpoint: Path | None
-) -> dict[str, object]:
+def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpoint: Path | None) -> dict[str, object]:
     """Run the model over all parts but training; write what the run is to keep and return what it is to report.
 
-    Of several processes each predicts all cases, and the first one writes.
+    Of several processes each predicts its share of the cases, all know the results, and the first one writes.
 
     Args:
         trainer: Lightning's trainer that fitted the model.
@@ -73,16 +43,23 @@ def dense_results(
         ``voxels_pooled`` and ``voxels_per_case``.
     """
     splits, n_bins = classifier.splits, classifier.config.n_bins
-    pooled = {name: PooledVoxels(n_bins=n_bins) for name in splits.parts if name != "train"}
-    samples = {
-        name: _predict(trainer, classifier, splits.parts[name], pooled[name], checkpoint)
-        for name in pooled
-        if name != "test"
-    }
+    pooled: dict[str, PooledVoxels] = {}
+    samples: dict[str, Predictions] = {}
+
+    def predict(name: str, table: CaseTable) -> None:
+        samples[name] = predict_voxels(
+            classifier, splits.parts[name], each=table.add, trainer=trainer, checkpoint=checkpoint
+        )
+        table.join()
+        pooled[name] = table.pooled
+
+    for name in splits.parts:
+        if name not in ("train", "test"):
+            predict(name, CaseTable(n_bins))
     temperature = fit_temperature(samples.get("scaling", samples["validation"]))
-    pooled["test_scaled"] = PooledVoxels(n_bins=n_bins, temperature=temperature.temperature)
-    table = CaseTable(classifier, pooled["test_scaled"])
-    samples["test"] = _predict(trainer, classifier, splits.test, pooled["test"], checkpoint, table.add)
+    table = ScoreTable(classifier, temperature.temperature)
+    predict("test", table)
+    pooled["test_scaled"] = table.scaled
     if trainer.is_global_zero:
         for name, predictions in samples.items():
             predictions.save(folder / f"{name}.parquet")
@@ -112,49 +89,56 @@ def dense_results(
 
 
 class CaseTable:
+    """Sums over the voxels of each case that this process predicts; after :meth:`join`, over those of all cases."""
+
+    def __init__(self, n_bins: int) -> None:
+        self.n_bins = n_bins
+        self.pooled = PooledVoxels(n_bins=n_bins)
+        self.cases: dict[int, Any] = {}
+
+    def add(self, place: int, inputs: Tensor, logits: Tensor, labels: Tensor, rows: Tensor, flat: Tensor) -> None:
+        """Add a case: what :func:`~adafocal.training.inference.predict_voxels` hands on."""
+        case = PooledVoxels(n_bins=self.n_bins)
+        case.add(rows, flat)
+        self.cases[place] = case
+
+    def join(self) -> None:
+        """Pool the cases of all processes in their order, so that sums are those of one process."""
+        for case in join_over_ranks(self.cases).values():
+            self.pooled.include(case)
+
+
+class ScoreTable(CaseTable):
     """One row of scores per test case, with calibration before and after scaling, and the best and worst case."""
 
-    def __init__(self, classifier: Classifier, scaled: PooledVoxels) -> None:
+    def __init__(self, classifier: Classifier, temperature: float) -> None:
+        super().__init__(classifier.config.n_bins)
         self.splits = classifier.splits
-        self.scaled = scaled
+        self.scaled = PooledVoxels(n_bins=self.n_bins, temperature=temperature)
         self.rows: list[dict[str, Any]] = []
         self.extremes = Extremes()
 
-    def add(self, inputs: Tensor, logits: Tensor, labels: Tensor, own: dict[str, float]) -> None:
-        """Add the next case of the test part; ``own`` is its calibration before scaling."""
-        place = int(self.splits.test.index[len(self.rows)])
-        name = str(place) if self.splits.case_names is None else self.splits.case_names[place]
+    def add(self, place: int, inputs: Tensor, logits: Tensor, labels: Tensor, rows: Tensor, flat: Tensor) -> None:
+        """Add a case with its scores."""
+        before, after = (
+            PooledVoxels(n_bins=self.n_bins),
+            PooledVoxels(n_bins=self.n_bins, temperature=self.scaled.temperature),
+        )
+        own, scaled = before.add(rows, flat), after.add(rows, flat)
+        source = int(self.splits.test.index[place])
+        name = str(source) if self.splits.case_names is None else self.splits.case_names[source]
         scores = case_scores(logits.argmax(0), labels, self.splits.class_names)
-        after = self.scaled.add(*counted_rows(logits[None], labels))
-        self.rows.append({"case": name, **scores, **own, **{f"{key}_scaled": value for key, value in after.items()}})
-        self.extremes.add(Shown(name, scores["dice"], inputs[0], labels, logits.softmax(0)))
+        row = {"case": name, **scores, **own, **{f"{key}_scaled": value for key, value in scaled.items()}}
+        self.cases[place] = (before, after, row)
+        self.extremes.add(Shown(name, scores["dice"], inputs[0], labels, logits.softmax(0), place))
 
-
-def _predict(
-    trainer: Any,
-    classifier: Classifier,
-    split: Split,
-    pooled: PooledVoxels,
-    checkpoint: Path | None,
-    consume: Callable[[Tensor, Tensor, Tensor, dict[str, float]], None] | None = None,
-) -> Predictions:
-    """Predict a part case by case: pool its voxels, hand each case on, and give a sample of the voxels."""
-    sample = VoxelSample(split.labels, seed=classifier.config.seed)
-    kept: list[tuple[Tensor, Tensor]] = []
-
-    def each(inputs: Tensor, logits: Tensor, labels: Tensor) -> None:
-        rows, flat = counted_rows(logits[None], labels)
-        own, chosen = pooled.add(rows, flat), sample.choose(len(flat))
-        kept.append((rows[chosen], flat[chosen]))
-        if consume is not None:
-            consume(inputs, logits, labels, own)
-
-    recorder = EachCase(each)
-    trainer.callbacks.append(recorder)
-    try:
-        batches = TensorBatches(split, classifier.config.batch_size)
-        trainer.predict(classifier, batches, return_predictions=False, ckpt_path=checkpoint, weights_only=True)
-    finally:
-        trainer.callbacks.remove(recorder)
-    rows, labels = (torch.cat(parts) for parts in zip(*kept, strict=True))
-    return Predictions(logits=rows, labels=labels)
+    def join(self) -> None:
+        """Pool the cases of all processes, and find the best and the worst of them."""
+        for before, after, row in join_over_ranks(self.cases).values():
+            self.pooled.include(before)
+            self.scaled.include(after)
+            self.rows.append(row)
+        found = [case for case in (self.extremes.best, self.extremes.worst) if case is not None]
+        self.extremes = Extremes()
+        for case in join_over_ranks({case.place: case for case in found}).values():
+            self.extremes.add(case)

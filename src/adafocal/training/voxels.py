@@ -38,14 +38,21 @@ class VoxelSample:
     """
 
     def __init__(self, labels: Tensor, *, seed: int, limit: int = MAX_VOXELS) -> None:
-        total = sum(int((case != IGNORED).sum()) for case in labels)
-        self.share = min(1.0, limit / max(1, total))
+        self.sizes = [int((case != IGNORED).sum()) for case in labels]
+        self.share = min(1.0, limit / max(1, sum(self.sizes)))
         self.generator = torch.Generator().manual_seed(seed)
+        self.place = 0
 
-    def choose(self, n: int) -> Tensor:
-        """Draw which of the ``n`` counted voxels of the next case to keep, in order; at least one."""
+    def choose(self, n: int, place: int | None = None) -> Tensor:
+        """Draw which of the ``n`` voxels of the next case, or that at ``place``, to keep, in order; at least 1.
+
+        Cases that are passed over draw as well, so that each process of a run chooses what one alone would.
+        """
         if self.share == 1.0:
             return torch.arange(n)
+        for size in self.sizes[self.place : self.place if place is None else place]:
+            torch.randperm(size, generator=self.generator)
+        self.place = self.place + 1 if place is None else place + 1
         drawn = torch.randperm(n, generator=self.generator)[: max(1, round(self.share * n))]
         return drawn.sort().values
 
@@ -99,6 +106,11 @@ class PooledVoxels:
         case = reduce(VoxelSums.merge, (VoxelSums.of_part(*part, n_bins=self.n_bins) for part in parts))
         self._sums = case if self._sums is None else self._sums.merge(case)
         return case.compute()
+
+    def include(self, other: "PooledVoxels") -> None:
+        """Add the cases of another such pool."""
+        if other._sums is not None:
+            self._sums = other._sums if self._sums is None else self._sums.merge(other._sums)
 
     def summary(self) -> dict[str, object]:
         """Give every number of a calibration summary that has a meaning for voxels (else None), and the error."""
