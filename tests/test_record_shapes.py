@@ -138,3 +138,11 @@ def test_pages_are_not_among_the_files_that_are_a_runs_own(tmp_path):
         "runs/digits/adafocal-s0/summary.json",
         "summary.json",
     ]
+
+
+def test_what_is_null_is_nan_only_where_a_number_may_be_undefined():
+    record = make_dataclass("Record", [("a", int | None), ("b", Unsure)])
+    found = as_record({"a": None, "b": None}, record, "x")
+
+    assert found.a is None
+    assert math.isnan(found.b)

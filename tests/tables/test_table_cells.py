@@ -16,7 +16,7 @@ from adafocal.tables.csv import LONGEST_FIELD, Lines, read_csv, write_csv
 from adafocal.tables.npz import open_npz, read_npz
 from adafocal.tables.parquet import read_parquet, write_parquet
 from adafocal.tables.piece import EXACT, RowError, class_indices, coded, floats, group_name, make_piece, reason
-from adafocal.tables.read import read_table
+from adafocal.tables.read import named, read_table
 
 PROBS = Columns("probs", ("probs",), "label")
 
@@ -221,3 +221,8 @@ def test_rows_of_other_widths_of_features_are_refused_across_pieces(tmp_path):
     with pytest.raises(RowError, match="`features` must have") as caught:
         list(read_table(tmp_path / "p.parquet", Names(features=True), 4))
     assert caught.value.row == 2
+
+
+def test_the_row_of_a_fault_comes_with_its_file():
+    with pytest.raises(AdafocalError, match=r"^`x` is odd in row 3 of 'f\.csv'\.$"), named("f.csv", "FILE"):
+        raise RowError("`x` is odd", 3)
