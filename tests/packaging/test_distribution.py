@@ -101,6 +101,7 @@ def test_the_metadata_are_valid(built):
     assert sorted(str(requirement) for requirement in metadata.requires_dist if not requirement.marker) == [
         "numpy>=1.26",
         "torch>=2.6",
+        "typing-extensions>=4.10",  # torch brings it, too
     ]
 
 
