@@ -126,3 +126,22 @@ def _alive(process):
         os.kill(process, 0)
         return True
     return False
+
+
+ENDING = """
+import atexit, time
+from adafocal.workers.local import LocalExecutor
+
+def work(item):
+    atexit.register(time.sleep, 0.5)
+
+if __name__ == "__main__":
+    print(len([outcome for outcome in LocalExecutor(2).outcomes(work, [1, 2]) if outcome]))
+"""
+
+
+def test_workers_that_are_told_to_end_while_they_end_say_nothing(tmp_path):
+    (tmp_path / "ending.py").write_text(ENDING)
+    ended = subprocess.run([sys.executable, tmp_path / "ending.py"], capture_output=True, text=True, check=True)
+
+    assert (ended.stdout, ended.stderr) == ("2\n", "")

@@ -136,6 +136,7 @@ def _serve(
 
 
 def _exit(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would break into what runs at exit, and show a traceback
     raise SystemExit(128 + number)
 
 
