@@ -135,3 +135,11 @@ def test_precisions_have_intervals_from_a_hundred_samples_of_each_kind(n, m):
     for estimate in (found.aupr_out, found.aupr_in):
         assert (estimate.low is None) == (min(n, m) < 100)
         assert (estimate.high is None) == (min(n, m) < 100)
+
+
+def test_an_out_of_distribution_sample_below_all_others_opens_the_upper_end():
+    id_scores, ood_scores = kinds(80, 60, 0.3, None)
+    ood_scores[0] = -5.0
+    found = detection(id_scores, ood_scores, n_resamples=2).fpr95
+
+    assert (found.value, found.low, found.high) == pytest.approx((0.65, 0.5338867256584822, 1.0), rel=1e-9)

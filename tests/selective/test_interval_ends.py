@@ -166,3 +166,20 @@ def test_with_every_sample_answered_the_risk_has_its_binomial_interval():
     found = selective_summary(torch.arange(50.0), errors, coverage=1.0).risk_at_coverage
 
     assert (found.low, found.high) == pytest.approx(binomial_interval(8, 50, level=0.95), abs=1e-9)
+
+
+def test_the_surest_samples_count_among_those_near_the_threshold():
+    errors = torch.zeros(30)
+    errors[[29, 20]] = 1
+    found = selective_summary(torch.arange(30.0), errors, coverage=0.1).risk_at_coverage
+    moving = (1 / 8 - 1 / 3) ** 2 * (1 - 3 / 30)  # one error among the eight samples within five of the third
+    size = 3 * (2 / 9) / (2 / 9 + moving)
+
+    assert (found.low, found.high) == pytest.approx(binomial_interval(size / 3, size, level=0.95), abs=1e-9)
+
+
+def test_areas_of_losses_above_1_may_be_above_1():
+    losses = 10 * scattered(320, 53, 199)
+    found = selective_summary(scattered(320, 37, 1009), losses).aurc
+
+    assert 1 < found.low < found.value < found.high

@@ -157,7 +157,7 @@ def score_histogram(
     both = np.concatenate(scores)
     finite = both[np.isfinite(both)]
     low, high = np.quantile(finite, [0.005, 0.995]) if finite.size else (0.0, 0.0)
-    edges = np.histogram_bin_edges([], bins=n_bins, range=(low, high) if low < high else (low - 0.5, low + 0.5))
+    edges = np.histogram_bin_edges([], bins=n_bins, range=(low, high))  # one value gets 0.5 on either side
     shares = [np.histogram(kind.clip(edges[0], edges[-1]), edges)[0] / len(kind) for kind in scores]
     return edges, shares[0], shares[1]
 
