@@ -17,6 +17,7 @@ exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 
 nitpicky = True
+nitpick_ignore = [("py:class", "adafocal.results.outcome.Outcome")]  # what pages draw, of no use to others
 nitpick_ignore_regex = [("py:.*", r"(?!adafocal\b).*")]  # names of other libraries are not linked, ours must resolve
 
 autodoc_typehints_format = "short"
