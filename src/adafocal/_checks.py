@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 
 LARGEST_INTEGER = 2**63 - 1  # of those that tensors take
 LARGEST = sys.float_info.max
-SHOWN = 100  # characters of a value in a sentence
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
-def shown(value: object) -> str:
-    """Give a value as a sentence shows it: on one line, and no longer than a line."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+def shown_row(row: Tensor, *, most: int = 4) -> str:
+    """Give the first numbers of a row as a sentence shows them."""
+    numbers = [*(f"{value:.6g}" for value in row[:most].tolist()), *(["…"] if len(row) > most else [])]
+    return f"[{', '.join(numbers)}]"
 
 
 def check_integer(name: str, value: object, *, minimum: int) -> None:
@@ -55,9 +55,9 @@ def check_number(
         raise InvalidTypeError(f"`{name}` must be {rule}, got {shown(value)}.")
     inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
     if not (abs(value) <= LARGEST and inside):  # an integer may be larger than any float
-        raise InvalidValueError(f"`{name}` must be {rule}, got {value}.")
+        raise InvalidValueError(f"`{name}` must be {rule}, got {shown(value)}.")
     if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        raise InvalidValueError(f"`{name}` must be a float where it takes more than 64 bits, got {value}.")
+        raise InvalidValueError(f"`{name}` must be a float where it takes more than 64 bits, got {shown(value)}.")
 
 
 def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) -> str:

@@ -7,11 +7,17 @@ import torch
 from torch import Tensor
 
 HALF = (torch.float16, torch.bfloat16)
+TOLERANCE, TOLERANCE_HALF = 1e-3, 1e-2
 
 
 def at_least_float32(values: Tensor) -> Tensor:
     """Widen half precision to float32; leave float32 and float64 as they are."""
     return values.float() if values.dtype in HALF else values
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """Give how far rounding may take probabilities of this dtype above 1, and their sum from 1."""
+    return TOLERANCE_HALF if dtype in HALF else TOLERANCE
 
 
 def wide_dtype(device: torch.device) -> torch.dtype:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What text from data becomes on its way to a person: everything visible, nothing that a terminal obeys."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -9,6 +10,7 @@ JOINERS = ("\u200c", "\u200d")
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 LONGEST_VALUE, LONGEST_LIST, LONGEST_NAME = 100, 20, 80
 PAGE_KEEPS = "\n\t"
+LINE_END = re.compile(r"\s*\n\s*")  # as tensors have; texts show theirs as escapes
 
 
 def is_hidden(sign: str) -> bool:
@@ -44,7 +46,7 @@ def _escape(sign: str) -> str:
 def shown(value: object) -> str:
     """Give the ``repr`` of a value from data as sentences quote it: visible and not too long."""
     try:
-        return printable(repr(value), longest=LONGEST_VALUE)
+        return printable(LINE_END.sub(" ", repr(value)), longest=LONGEST_VALUE)
     except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists
         return f"a {type(value).__name__} too long to show"
 

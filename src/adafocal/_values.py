@@ -15,20 +15,12 @@ from adafocal._checks import (
     check_labels_match,
     check_same_shape,
     check_tensor,
+    shown_row,
     traced,
 )
-from adafocal._dtypes import HALF, at_least_float32
+from adafocal._dtypes import at_least_float32, tolerance
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
-
-# How far rounding may take probabilities and their sums, as where predictions are read.
-TOLERANCE, TOLERANCE_HALF = 1e-3, 1e-2
-SHOWN = 4
-
-
-def tolerance(dtype: torch.dtype) -> float:
-    """Give how far probabilities of this dtype, or their sum, may exceed 1 by rounding."""
-    return TOLERANCE_HALF if dtype in HALF else TOLERANCE
 
 
 def check_not_empty(name: str, values: Tensor) -> None:
@@ -116,7 +108,7 @@ def check_edges(edges: Tensor) -> None:
     upper = 1 + tolerance(edges.dtype)
     if not bool(((edges >= 0) & (edges <= upper)).all() & (edges.diff() >= 0).all()):
         _check_range("edges", edges, upper)
-        raise InvalidValueError(f"`edges` must not fall, got {_shown(edges)}: use edges.sort().values.")
+        raise InvalidValueError(f"`edges` must not fall, got {shown_row(edges)}: use edges.sort().values.")
 
 
 def check_confidences(confidence: Tensor) -> None:
@@ -203,7 +195,7 @@ def check_distributions(
     row = wide.movedim(axis, -1)[tuple(position)]
     raise InvalidValueError(
         f"`{name}` must be class probabilities, not negative and with a sum of 1 within {allowed:g}, "
-        f"got {_shown(row)}{_at(position)}."
+        f"got {shown_row(row)}{_at(position)}."
     )
 
 
@@ -216,7 +208,7 @@ def check_log_distributions(name: str, log_probs: Tensor) -> None:
         row = int((~good).nonzero()[0])
         raise InvalidValueError(
             f"`{name}` must be logarithms of class probabilities whose sum is 1 within {allowed:g}, "
-            f"got {_shown(log_probs[row])} at position {row}: use log_softmax for logits."
+            f"got {shown_row(log_probs[row])} at position {row}: use log_softmax for logits."
         )
 
 
@@ -255,7 +247,3 @@ def _at(position: list[int]) -> str:
     if not position:
         return ""
     return f" at position {position[0] if len(position) == 1 else tuple(position)}"
-
-
-def _shown(row: Tensor) -> str:
-    return "[" + ", ".join(f"{value:.6g}" for value in row[:SHOWN].tolist()) + (", …]" if len(row) > SHOWN else "]")

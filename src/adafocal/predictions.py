@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._dtypes import at_least_float32
+from adafocal._checks import shown_row
+from adafocal._dtypes import at_least_float32, tolerance
 from adafocal._files import atomic_path
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
@@ -243,8 +244,7 @@ def _check_labels(labels: Tensor, n_classes: int) -> None:
 def _check_rows(name: str, good: Tensor, rule: str, values: Tensor) -> None:
     if not good.all():
         row = int((~good).nonzero()[0])
-        shown = ", ".join(f"{value:.6g}" for value in values[row, :4].tolist()) + (", …" if values.shape[1] > 4 else "")
-        raise RowError(f"`{name}` must {rule}, got [{shown}]", row)
+        raise RowError(f"`{name}` must {rule}, got {shown_row(values[row])}", row)
 
 
 def _check_logits(logits: Tensor) -> None:
@@ -253,15 +253,15 @@ def _check_logits(logits: Tensor) -> None:
 
 
 def _check_probs(probs: Tensor) -> None:
-    tolerance = 1e-2 if probs.dtype in (torch.float16, torch.bfloat16) else 1e-3
+    allowed = tolerance(probs.dtype)
     wide = at_least_float32(probs)
     # A NaN fails both comparisons; what is not negative and sums to 1 exceeds 1 nowhere.
-    summed = (wide @ wide.new_ones(wide.shape[1]) - 1).abs() <= tolerance
+    summed = (wide @ wide.new_ones(wide.shape[1]) - 1).abs() <= allowed
     if bool(summed.all()) and bool(wide.amin() >= 0):
         return
     _check_rows("probs", wide.isfinite().all(dim=1), "be finite", probs)
-    _check_rows("probs", ((wide >= 0) & (wide <= 1 + tolerance)).all(dim=1), "lie in [0, 1]", probs)
-    _check_rows("probs", summed, f"sum to 1 within {tolerance:g} in each row", probs)
+    _check_rows("probs", ((wide >= 0) & (wide <= 1 + allowed)).all(dim=1), "lie in [0, 1]", probs)
+    _check_rows("probs", summed, f"sum to 1 within {allowed:g} in each row", probs)
 
 
 def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:

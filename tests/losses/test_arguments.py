@@ -31,6 +31,7 @@ HALF = torch.full((1, 1, 3), 0.5)
 REFUSED = [
     (lambda: focal_loss(Z, Y, gamma=math.nan), "`gamma` must be a finite number, got nan."),
     (lambda: focal_loss(Z, Y, gamma="x"), "`gamma` must be a finite number, got 'x'."),
+    (lambda: FocalLoss(gamma=10**5000), "`gamma` must be a finite number, got a int too long to show."),
     (lambda: FocalLoss(gamma=2**63), f"`gamma` must be a float where it takes more than 64 bits, got {2**63}."),
     (
         lambda: focal_loss(Z, Y, gamma=torch.ones(3, 1)),

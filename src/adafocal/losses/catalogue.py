@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 from torch import nn
 
-from adafocal._checks import shown
+from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.options import check_options
 

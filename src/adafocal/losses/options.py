@@ -3,7 +3,8 @@
 
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_floating, check_number, shown
+from adafocal._checks import check_choice, check_floating, check_number
+from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.targets import class_axis
 

@@ -4,8 +4,8 @@
 import torch
 from torch import Tensor
 
-from adafocal._checks import can_read, check_label_values
-from adafocal._dtypes import HALF, at_least_float32
+from adafocal._checks import can_read, check_label_values, shown_row
+from adafocal._dtypes import at_least_float32, tolerance
 from adafocal._shapes import Labels, Logits
 from adafocal.errors import InvalidValueError
 
@@ -32,23 +32,19 @@ def distributions(logits: Logits, labels: Labels, *, ignore_index: int) -> Label
         )
     axis = class_axis(logits)
     wide = at_least_float32(labels.detach())
-    tolerance = 1e-2 if labels.dtype in HALF else 1e-3
+    allowed = tolerance(labels.dtype)
     off, lowest = (wide.sum(dim=axis) - 1).abs(), wide.amin(dim=axis)
     # A NaN fails every comparison.
-    if can_read(off) and (off.numel() == 0 or (off.amax().item() <= tolerance and lowest.amin().item() >= 0)):
+    if can_read(off) and (off.numel() == 0 or (off.amax().item() <= allowed and lowest.amin().item() >= 0)):
         return labels
-    good = (off <= tolerance) & (lowest >= 0)
+    good = (off <= allowed) & (lowest >= 0)
     if not can_read(good):
         return torch.where(good.unsqueeze(axis), labels, torch.nan)
     raise InvalidValueError(
         "`labels` given as class probabilities must be at least 0 and sum to 1 for each sample, "
-        f"got [{_shown(labels.detach().movedim(axis, -1)[~good][0])}]: for several labels per sample use "
+        f"got {shown_row(labels.detach().movedim(axis, -1)[~good][0], most=6)}: for several labels per sample use "
         "nn.BCEWithLogitsLoss, and to leave samples out, class indices with `ignore_index`."
     )
-
-
-def _shown(row: Tensor) -> str:
-    return ", ".join(f"{value:.6g}" for value in row[:6].tolist()) + (", …" if len(row) > 6 else "")
 
 
 def soft_target(logits: Logits, labels: Labels, *, label_smoothing: float, ignore_index: int) -> Tensor:
