@@ -39,11 +39,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
-    old = [path for path, text in generated().items() if path.read_text("utf-8") != text]
-    for path in old:
+    old = {path: text for path, text in generated().items() if path.read_text("utf-8") != text}
+    for path, text in old.items():
         print(f"{path.relative_to(ROOT)} {'is out of date: python scripts/generated.py' if check else 'written'}")
         if not check:
-            path.write_text(generated()[path], encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
     return int(check and bool(old))
 
 

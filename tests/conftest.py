@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that every test may use."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import jaxtyping
 import numpy as np
@@ -29,6 +31,18 @@ def reference() -> Callable[[str], dict[str, np.ndarray]]:
             return dict(arrays)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def generated() -> ModuleType:
+    """Load the script that writes generated tables."""
+    path = Path(__file__).parents[1] / "scripts" / "generated.py"
+    spec = importlib.util.spec_from_file_location("generated", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adding things takes the edits that docs/architecture.md counts: each test adds a throw-away one by them alone."""
 
-import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +30,6 @@ def edits(what):
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     count, where = re.findall(rf"^\| {what} \| (\d+) \| (.+) \|$", page, re.MULTILINE)[0]
     return int(count), where.split("; ")
-
-
-@pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("generated", ROOT / "scripts" / "generated.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def listed(catalogue, capsys):
@@ -105,12 +96,12 @@ class Wide(MLP):
     """A throw-away model."""
 
 
-def test_a_model_is_one_entry_and_its_row_is_generated(tmp_path, monkeypatch, capsys, script):
+def test_a_model_is_one_entry_and_its_row_is_generated(tmp_path, monkeypatch, capsys, generated):
     assert edits("a model")[0] == 4
     monkeypatch.setitem(MODELS, "wide", ModelSpec("wide", "Wide one", Wide, {"width": 32}))
 
     assert "wide" in listed("models", capsys)
-    assert "| `wide` | Wide one | `width`, `depth` | 99,722 |" in script.models()
+    assert "| `wide` | Wide one | `width`, `depth` | 99,722 |" in generated.models()
     assert trained(tmp_path, "--model", "wide", "--model_args.depth", "1").n_classes == 10
 
 

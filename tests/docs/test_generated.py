@@ -1,39 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pages and recipes copy from catalogues and results is what these say."""
 
-import importlib.util
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("generated", ROOT / "scripts" / "generated.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_every_generated_part_is_up_to_date(script):
-    files = script.generated()
+def test_every_generated_part_is_up_to_date(generated):
+    files = generated.generated()
 
     assert len(files) == 6
     stale = [path.name for path, text in files.items() if path.read_text("utf-8") != text]
     assert stale == [], "run `python scripts/generated.py`"
 
 
-def test_a_loss_that_a_page_lacks_is_noticed(script, monkeypatch):
-    monkeypatch.setattr(script, "LOSSES", dict(list(script.LOSSES.items())[:-1]))
+def test_a_loss_that_a_page_lacks_is_noticed(generated, monkeypatch):
+    monkeypatch.setattr(generated, "LOSSES", dict(list(generated.LOSSES.items())[:-1]))
 
     page = ROOT / "docs" / "losses.md"
-    assert script.generated()[page] != page.read_text("utf-8")
+    assert generated.generated()[page] != page.read_text("utf-8")
 
 
-def test_the_numbers_of_a_recipe_are_those_of_its_runs(script):
-    text = script.measured("cifar10.csv", "ResNet-18")
+def test_the_numbers_of_a_recipe_are_those_of_its_runs(generated):
+    text = generated.measured("cifar10.csv", "ResNet-18")
 
     rows = (ROOT / "docs" / "results" / "cifar10.csv").read_text("utf-8").splitlines()
     errors = [100 * float(row.split(",")[4]) for row in rows if ",cross_entropy," in row]

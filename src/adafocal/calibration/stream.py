@@ -94,11 +94,19 @@ def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int 
         >>> summary.accuracy, round(summary.overconfidence, 4)
         (0.5, 0.35)
     """
+    return evaluated(predictions, n_bins=n_bins, positive_class=positive_class)[0]
+
+
+def evaluated(
+    predictions: Predictions, *, n_bins: int, positive_class: int | None = None
+) -> tuple[CalibrationSummary, BinStats]:
+    """Give the summary of :func:`evaluate`, and the equal-width bins of the event that it comes from."""
     sums = _sums(predictions, n_bins, positive_class, distinct_cells)
     # At most one bin per sample where every sample can be told apart.
     summary = _summary(sums, rising_bins(sums.cells, most=predictions.n), _spread(sums.cells))
     parts = split_score(predictions.probs, predictions.labels, n_bins=n_bins)
-    return replace(summary, brier_calibration=float(parts.calibration), brier_refinement=float(parts.refinement))
+    calibration, refinement = float(parts.calibration), float(parts.refinement)
+    return replace(summary, brier_calibration=calibration, brier_refinement=refinement), sums.bins
 
 
 def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> StreamSums:

@@ -17,9 +17,6 @@ from adafocal.calibration import (
     CalibrationSummary,
     SmoothCurve,
     StreamSums,
-    bin_stats,
-    equal_width_edges,
-    evaluate,
     merge_sums,
     one_class_from_probs,
     smooth_reliability,
@@ -27,6 +24,7 @@ from adafocal.calibration import (
     stream_summary,
     stream_sums,
 )
+from adafocal.calibration.stream import evaluated
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions, checked
 from adafocal.tables.piece import Piece
@@ -144,14 +142,14 @@ def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
 
 
 def _exact(predictions: Predictions, n_bins: int, positive_class: int | None, *, whole: bool) -> Measured:
-    confidence, correct = predictions.confidence, predictions.correct
-    if positive_class is not None:
-        confidence, correct = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
-    bins = bin_stats(confidence, correct, equal_width_edges(n_bins, dtype=confidence.dtype))
-    curve = smooth_reliability(confidence, correct) if whole else None
-    summary = evaluate(predictions, n_bins=n_bins, positive_class=positive_class)
-    kept = predictions if whole and positive_class is None else None
-    return Measured(summary, bins, exact=True, curve=curve, predictions=kept)
+    summary, bins = evaluated(predictions, n_bins=n_bins, positive_class=positive_class)
+    if not whole:
+        return Measured(summary, bins, exact=True)
+    if positive_class is None:
+        curve = smooth_reliability(predictions.confidence, predictions.correct)
+        return Measured(summary, bins, exact=True, curve=curve, predictions=predictions)
+    event = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
+    return Measured(summary, bins, exact=True, curve=smooth_reliability(*event))
 
 
 def sum_rows(

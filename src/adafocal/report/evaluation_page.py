@@ -10,7 +10,7 @@ from adafocal.calibration import reliability_from_bins
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.report.figures import draw_counts, draw_reliability, draw_risk_coverage
 from adafocal.report.html import render_page
-from adafocal.report.panels import Panel, class_panel, points_in_words
+from adafocal.report.panels import Panel, area_in_words, class_panel, points_in_words
 from adafocal.report.svg import SERIES, svg_figure
 from adafocal.report.tables import Cell, Row, Table, run_classes
 from adafocal.report.terminal import STREAM_NOTE, group_rows, group_values, headline, measure_rows
@@ -71,7 +71,7 @@ def _beyond_the_sums(whole: Measured) -> dict[str, object]:
 def _risk(outcome: Outcome) -> Panel:
     with svg_figure("risk", width=3.6, height=2.9) as drawing:
         draw_risk_coverage(drawing.axes[0], [outcome.risk_coverage], color=SERIES[0])
-    caption = f"Area under the curve (AURC; lower is better): {100 * outcome.aurc:.2f}\u00a0%."
+    caption = area_in_words(f"{100 * outcome.aurc:.2f}\u00a0%")
     return Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curve. {caption}")
 
 

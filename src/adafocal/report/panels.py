@@ -95,8 +95,13 @@ def risk_coverage_panels(losses: Sequence[LossContents], *, name: str) -> list[P
     for loss in losses:
         values = [run.outcome.aurc for run in loss.runs]
         areas.append(f"{loss.title} {100 * sum(values) / len(values):.2f}\u00a0%")
-    caption = f"Area under the curve (AURC; lower is better): {', '.join(areas)}." + _over_seeds(losses)
+    caption = area_in_words(", ".join(areas)) + _over_seeds(losses)
     return [Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curves. {caption}")]
+
+
+def area_in_words(percent: str) -> str:
+    """Say the area under a risk-coverage curve, or several by name."""
+    return f"Area under the curve (AURC; lower is better): {percent}."
 
 
 def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
