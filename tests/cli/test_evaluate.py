@@ -440,3 +440,11 @@ def test_a_large_file_is_read_without_pandas(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "p.parquet"], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_the_address_of_a_cluster_is_not_left_aside(tmp_path, capsys):
+    predictions().save(tmp_path / "p.parquet")
+
+    assert main(["evaluate", str(tmp_path / "p.parquet"), "--ray-address", "auto"]) == 2
+    sentence = "adafocal evaluate: `ray_address` must be given with `--executor ray`, got 'auto' with local.\n"
+    assert capsys.readouterr().err == sentence

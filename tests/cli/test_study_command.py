@@ -65,6 +65,7 @@ def test_a_dry_run_counts_what_is_finished(study_folder, capsys):
         (["--grid.data.noise", "[loud]"], "Parser key \"data.noise\": Expected a <class 'float'>. Got value: loud"),
         (["--grid.epochs", "[0]"], "`epochs` must be an integer >= 1, got 0."),
         (["--executor", "dask"], "`executor` must be one of 'local', 'ray', got 'dask'."),
+        (["--ray_address", "auto"], "`ray_address` must be given with `--executor ray`, got 'auto' with local."),
         (["--workers", "0"], "`workers` must be an integer >= 1, got 0."),
         (
             ["--losses", "brier", "cross_entropy", "--loss_args.rate", "2"],

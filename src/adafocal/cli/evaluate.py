@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from adafocal.cli.parser import CommandParser
+from adafocal.cli.parser import CommandParser, check_executor
 
 DESCRIPTION = """Measure the calibration of predictions in Parquet, CSV or npz files.
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Measure and print; see ``adafocal evaluate --help``."""
     options = _parser().parse_args(arguments)
 
-    from adafocal._checks import check_choice, check_integer
+    from adafocal._checks import check_integer
     from adafocal._files import check_output, write_text
     from adafocal.cli.console import PlainConsole
     from adafocal.evaluation.measure import measure, to_json
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
     bins = "n_bins" if options.bins is None else "bins"
     check_integer(bins, options[bins], minimum=1)
-    check_choice("executor", options.executor, ("local", "ray"))
+    check_executor(options)
     if options.positive_class is not None:
         check_integer("positive-class", options.positive_class, minimum=0)
     files = find_files(options.files)

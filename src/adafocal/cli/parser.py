@@ -8,6 +8,10 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from adafocal.errors import InvalidValueError
+
+EXECUTORS = ("local", "ray")
+
 
 class CommandParser(ArgumentParser):
     """The parser of every command: the words of a flag may be joined by ``-`` or ``_``.
@@ -36,3 +40,14 @@ def first_word(arguments: Sequence[str]) -> str | None:
     parser.add_argument("word", nargs="?")
     word: str | None = parser.parse_known_args(arguments[:1])[0].word
     return word
+
+
+def check_executor(options: Namespace) -> None:
+    """Raise unless ``--executor`` names one, and ``--ray_address`` is given for Ray alone."""
+    from adafocal._checks import check_choice
+
+    check_choice("executor", options.executor, EXECUTORS)
+    if options.ray_address is not None and options.executor != "ray":
+        raise InvalidValueError(
+            f"`ray_address` must be given with `--executor ray`, got {options.ray_address!r} with {options.executor}."
+        )

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from rich.console import Console
 
 from adafocal.cli.options import early_options, flat_settings, parse, train_parser
-from adafocal.cli.parser import CommandParser, first_word
+from adafocal.cli.parser import CommandParser, check_executor, first_word
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Comparison
@@ -24,7 +24,6 @@ DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare th
 adafocal study PLAN.yaml takes all options from a file; flags after it win. What is finished is not run again, and what
 was cut is resumed, by the same command. --compare FOLDER FOLDER ... trains nothing and compares what is finished."""
 LOSSES = ["cross_entropy", "flsd53", "adafocal"]
-EXECUTORS = ("local", "ray")
 LONGEST = 60  # characters of a folder's name
 
 
@@ -130,11 +129,11 @@ def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> S
 
 
 def _executor(options: Namespace, runs: Sequence[Run]) -> Executor:
-    from adafocal._checks import check_choice, check_integer
+    from adafocal._checks import check_integer
     from adafocal.study.execute import local_executor, wants_accelerator
     from adafocal.workers.on_ray import RayExecutor
 
-    check_choice("executor", options.executor, EXECUTORS)
+    check_executor(options)
     for name in ("workers", "cores"):
         if options[name] is not None:
             check_integer(name, options[name], minimum=1)
