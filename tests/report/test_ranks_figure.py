@@ -4,7 +4,7 @@ import pytest
 pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
-from adafocal.report.ranks_figure import draw_critical_difference
+from adafocal.report.figures import draw_critical_difference
 
 RANKS = {
     "losses": [

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from adafocal._records import as_record
 from adafocal.report.segmentation_figures import case_panels, draw_diagram, draw_slice, draw_surface
-from adafocal.report.segmentation_table import segmentation_table
 from adafocal.report.svg import SERIES
+from adafocal.report.tables import segmentation_table
 from adafocal.results.run import Summary
 
 

@@ -3,11 +3,8 @@
 
 ===========================  ==========================================================
 figures.py                   drawing functions: data and an axis in, nothing out
-ood_figures.py               drawing functions for out-of-distribution detection
-ranks_figure.py              the critical-difference diagram
 plots.py                     the contents of a run or experiment onto axes
 segmentation_figures.py      slices, surfaces and persistence diagrams of a segmentation's cases
-segmentation_table.py        overlap, distance, topology and voxel calibration as a table
 svg.py                       a matplotlib figure as SVG that follows light and dark
 panels.py                    figures of the page, with their numbers in words
 ood_panels.py                the same for out-of-distribution detection
@@ -25,15 +22,16 @@ terminal.py                  tables and reliability diagram as text
 from adafocal.report.figures import (
     draw_class_reliability,
     draw_counts,
+    draw_critical_difference,
     draw_curves,
     draw_gammas,
     draw_reliability,
     draw_risk_coverage,
+    draw_roc,
+    draw_score_histograms,
 )
-from adafocal.report.ood_figures import draw_roc, draw_score_histograms
 from adafocal.report.page import write_page
 from adafocal.report.paper import write_figures
-from adafocal.report.ranks_figure import draw_critical_difference
 
 __all__ = [
     "draw_class_reliability",

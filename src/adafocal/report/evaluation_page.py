@@ -6,14 +6,13 @@ from pathlib import Path
 
 from adafocal._files import write_text
 from adafocal._text import short
-from adafocal.calibration import reliability_from_bins
 from adafocal.evaluation.measure import ALL, Measured
-from adafocal.report.figures import draw_counts, draw_reliability, draw_risk_coverage
+from adafocal.report.figures import draw_risk_coverage
 from adafocal.report.html import render_page
-from adafocal.report.panels import Panel, area_in_words, class_panel, points_in_words
+from adafocal.report.panels import Panel, area_in_words, class_panel, diagram_panel
 from adafocal.report.svg import SERIES, svg_figure
 from adafocal.report.tables import Cell, Row, Table, run_classes
-from adafocal.report.terminal import STREAM_NOTE, group_rows, group_values, headline, measure_rows
+from adafocal.report.terminal import STREAM_NOTE, group_rows, headline, measure_rows
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome, outcome_of
 
 
@@ -38,7 +37,14 @@ def write_evaluation(
         "measures": _measures(whole),
         "note": "" if whole.exact else STREAM_NOTE,
         "event": event,
-        "reliability": _diagram(whole, event),
+        "reliability": diagram_panel(
+            f"Calibrated event: {short(event)}",
+            whole.bins,
+            whole.curve,
+            name="reliability",
+            caption=f"{whole.summary.n:,} predictions.",
+            event="share that happened",
+        ),
         **_beyond_the_sums(whole),
         "groups": _groups(measured),
         "files": "\n".join(map(str, files)),
@@ -80,22 +86,5 @@ def _groups(measured: dict[str, Measured]) -> Table | None:
     if not groups:
         return None
     titles, rows = group_rows(groups)
-    values = group_values(groups)
-    cells = [
-        [Cell(*pair) for pair in zip(row[1:], numbers, strict=True)] for row, numbers in zip(rows, values, strict=True)
-    ]
-    named = [Row(short(row[0]), of_group) for row, of_group in zip(rows, cells, strict=True)]
+    named = [Row(short(name), [Cell(*cell) for cell in cells]) for name, cells in rows]
     return Table("groups", "Groups", "", [title.capitalize() if title.islower() else title for title in titles], named)
-
-
-def _diagram(whole: Measured, event: str) -> Panel:
-    data = reliability_from_bins(whole.bins)
-    with svg_figure("reliability", width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
-        draw_reliability(drawing.axes[0], data, curve=whole.curve, color=SERIES[0], event="share that happened")
-        draw_counts(drawing.axes[1], data, color=SERIES[0])
-    return Panel(
-        title=f"Calibrated event: {short(event)}",
-        svg=drawing.svg,
-        caption=f"{whole.summary.n:,} predictions.",
-        alt=f"Reliability diagram: {points_in_words(data)}.",
-    )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from adafocal._text import short
 from adafocal.errors import InvalidValueError
+from adafocal.measures import Measure
 from adafocal.report.html import is_base64
-from adafocal.report.tables import number
 from adafocal.results.contents import LossContents
 from adafocal.results.folder import RunFolder
 from adafocal.results.run import Mistakes, WrongPrediction
@@ -15,6 +15,7 @@ from adafocal.results.run import Mistakes, WrongPrediction
 PER_RUN, PER_LOSS = 24, 8
 LONGEST_TEXT = 300
 MAX_BYTES = 500_000  # of pictures and texts on one page
+CONFIDENCE = Measure(name="confidence", heading="confidence %", unit="%", digits=1)
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,11 @@ def _example(one: WrongPrediction, names: Sequence[str]) -> Example:
         found = f"{one.predicted!r} and {one.label!r}"
         raise InvalidValueError(f"`examples.json` must name classes of the run, 0 to {known[-1]}, got {found}.")
     predicted, label = names[one.predicted], names[one.label]
-    confidence = f"{number(one.confidence, 1, scale=100)} %"
     return Example(
         row=one.row,
         predicted=predicted,
         label=label,
-        confidence=confidence,
+        confidence=f"{CONFIDENCE.page_text(one.confidence)} %",
         image=str(one.image) if is_base64(one.image) else "",
         text=short(one.text, LONGEST_TEXT),
         alt=f"Test sample of row {one.row}: a {label}, taken for a {predicted}.",

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawing functions: each takes data and a matplotlib axis, and draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from adafocal._checks import require
+from adafocal._records import as_record
 from adafocal.calibration import ReliabilityData, SmoothCurve
 from adafocal.measures import MEASURES
-from adafocal.report.svg import GRID, INK, Axes, LineStyle
+from adafocal.report.svg import GRID, INK, SERIES, Axes, LineStyle
+from adafocal.results.comparison import RankTable
 from adafocal.selective import RiskCoverageCurve
 
 MAX_POINTS = 200  # of a drawn curve: more would only make the file larger
@@ -30,7 +32,7 @@ def draw_reliability(
     lower, upper, confidence, accuracy = (
         part.numpy() for part in (data.lower, data.upper, data.confidence, data.accuracy)
     )
-    ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=DASHED)
+    draw_diagonal(ax)
     ax.bar(lower, confidence - accuracy, upper - lower, accuracy, align="edge", color=color, alpha=0.22, linewidth=0)
     if curve is not None:
         ax.plot(*_with_gaps(curve), color=color, linewidth=1.2, alpha=0.75)
@@ -65,7 +67,7 @@ def draw_class_reliability(
         linestyle: A matplotlib line style.
     """
     if not ax.lines:
-        ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=DASHED)
+        draw_diagonal(ax)
     confidence, accuracy = data.confidence.numpy(), data.accuracy.numpy()
     ax.vlines(confidence, data.accuracy_low.numpy(), data.accuracy_high.numpy(), color=color, alpha=0.35, linewidth=1.0)
     ax.plot(confidence, accuracy, color=color, linewidth=1.2, linestyle=linestyle, marker="o", ms=2, label=label)
@@ -143,6 +145,105 @@ def draw_gammas(ax: Axes, epochs: Sequence[float], gammas: Sequence[Sequence[flo
     bar.ax.set_yticklabels([f"{t:g}".replace("-", "−") for t in bar.get_ticks()])
     bar.set_label("γ")
     bar.outline.set_edgecolor(GRID)
+
+
+def draw_roc(
+    ax: Axes,
+    false_positive_rate: Sequence[float],
+    true_positive_rate: Sequence[float],
+    *,
+    label: str = "",
+    color: str = INK,
+    linestyle: LineStyle = "-",
+) -> None:
+    """Draw true against false positive rate, beside the diagonal of a guess.
+
+    Args:
+        ax: A matplotlib axis; several curves may share it.
+        false_positive_rate: Share of in-distribution samples flagged, k points.
+        true_positive_rate: Share of out-of-distribution samples flagged, k points.
+        label: Entry in the legend.
+        color: Colour of the curve.
+        linestyle: A matplotlib line style.
+    """
+    if not ax.lines:
+        draw_diagonal(ax)
+    ax.plot(false_positive_rate, true_positive_rate, color=color, linewidth=1.6, linestyle=linestyle, label=label)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="false positive rate", ylabel="true positive rate")
+
+
+def draw_score_histograms(
+    ax: Axes, edges: Sequence[float], id_shares: Sequence[float], ood_shares: Sequence[float]
+) -> None:
+    """Draw the shares of both kinds of samples over bins, from :func:`adafocal.ood.score_histogram`.
+
+    Args:
+        ax: A matplotlib axis.
+        edges: Edges of the bins, b + 1 of them.
+        id_shares: Share of the in-distribution samples in each of b bins.
+        ood_shares: Share of the out-of-distribution samples in each of b bins.
+    """
+    for shares, label, color in (
+        (id_shares, "in-distribution", SERIES[1]),
+        (ood_shares, "out-of-distribution", SERIES[0]),
+    ):
+        ax.stairs(shares, edges, color=color, fill=True, alpha=0.3)
+        ax.stairs(shares, edges, color=color, linewidth=1.2, label=label)
+    ax.set(xlabel="score, higher is more out-of-distribution", ylabel="share of samples", ylim=(0, None))
+
+
+def draw_critical_difference(ax: Axes, ranks: RankTable | Mapping[str, object], *, color: str = INK) -> None:
+    """Draw average ranks on a line, best to the left; a bar joins losses that cannot be told apart.
+
+    Args:
+        ax: A matplotlib axis; a fifth of an inch of height per two losses, and half an inch more, are enough.
+        ranks: What ``comparison.json`` holds under ``ranks`` for one metric, as a record or as it is.
+        color: Colour of lines and text.
+
+    Reference:
+        Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7, 2006,
+        https://jmlr.org/papers/v7/demsar06a.html, section 3.2.4 and figure 1.
+    """
+    if not isinstance(ranks, RankTable):
+        ranks = as_record(ranks, RankTable, "`ranks` must be average ranks of `comparison.json`, got some")
+    losses = ranks.losses
+    n, place = len(losses), {entry.loss: entry.rank for entry in losses}
+    bars = len(ranks.groups)
+    _axis_line(ax, n, color)
+    _difference_bar(ax, min(ranks.critical_difference, n - 1.0), ranks.critical_difference, color)
+    for level, group in enumerate(ranks.groups):
+        y = -0.35 - 0.3 * level
+        ends = [place[group[0]] - 0.03, place[group[-1]] + 0.03]
+        ax.plot(ends, [y, y], color=color, linewidth=3.5, solid_capstyle="butt", gid="group")
+    half = (n + 1) // 2
+    for index, entry in enumerate(losses):
+        left = index < half
+        # The first on either side is the outermost, so that no line crosses another.
+        y = -0.7 - 0.3 * bars - 0.6 * (index if left else n - 1 - index)
+        x = 0.9 if left else n + 0.1
+        ax.plot([entry.rank, entry.rank, x], [0, y, y], color=color, linewidth=0.8)
+        text = f"{entry.title}  {entry.rank:.2f}" if left else f"{entry.rank:.2f}  {entry.title}"
+        ax.text(x - 0.03 if left else x + 0.03, y, text, color=color, ha="right" if left else "left", va="center")
+    ax.set(xlim=(0.9, n + 0.1), ylim=(-0.9 - 0.3 * bars - 0.6 * (half - 1), 1.45))
+    ax.set_axis_off()
+
+
+def draw_diagonal(ax: Axes) -> None:
+    """Draw the diagonal of perfect calibration, of a guess, or of what vanishes as it is born."""
+    ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=DASHED)
+
+
+def _axis_line(ax: Axes, n: int, color: str) -> None:
+    ax.plot([1, n], [0, 0], color=color, linewidth=0.8)
+    for rank in range(1, n + 1):
+        ax.plot([rank, rank], [0, 0.12], color=color, linewidth=0.8)
+        ax.text(rank, 0.2, str(rank), color=color, ha="center", va="bottom")
+
+
+def _difference_bar(ax: Axes, drawn: float, value: float, color: str) -> None:
+    # As long as the line of ranks at most: a larger difference than that separates nothing.
+    ax.plot([1, 1 + drawn], [0.75, 0.75], color=color, linewidth=1.2, marker="|", markersize=7, gid="difference")
+    ax.text(1 + drawn / 2, 0.95, f"critical difference {value:.2f}", color=color, ha="center", va="bottom")
 
 
 def _with_gaps(curve: SmoothCurve) -> tuple[np.ndarray, np.ndarray]:

@@ -3,19 +3,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
 
 from adafocal._estimate import Estimate
 from adafocal._text import short
 from adafocal.measures import OF_DETECTION, Measure
 from adafocal.ood.records import DetectionRecord, Histogram
-from adafocal.report.ood_figures import draw_roc, draw_score_histograms
+from adafocal.report.figures import draw_roc, draw_score_histograms
 from adafocal.report.panels import Panel
 from adafocal.report.svg import drawn, series, svg_figure
-from adafocal.report.tables import Cell, Row, Table
+from adafocal.report.tables import Cell, Row, Table, spread_cell
 from adafocal.results.contents import LossContents
 
-HEADINGS = [measure.on_page for measure in OF_DETECTION.values()]
 ORIENTATION = "AUROC of a guess is 50; FPR is best at 0, the others at 100."
 
 
@@ -42,23 +40,24 @@ def detection_sections(results: Sequence[DetectionRecord], *, name: str, level: 
         name: Start of identifiers on the page.
         level: Coverage of the intervals.
     """
+    sets: dict[str, list[DetectionRecord]] = {}
+    for one in results:
+        sets.setdefault(one.ood, []).append(one)
     sections = []
-    for index, (ood_name, part) in enumerate(_by_set(results).items()):
-        caption = f"With {100 * level:g} % intervals. {ORIENTATION}"
+    for index, part in enumerate(sets.values()):
         rows = [
             Row(short(one.score), [_estimate_cell(one, measure) for measure in OF_DETECTION.values()], place)
             for place, one in enumerate(part)
         ]
-        title = f"{short(ood_name)} ({part[0].n_ood:,} samples)"
-        table = Table(f"{name}-{index}", f"Results on {title}", caption, ["Score", *HEADINGS], rows)
-        curves = [(short(one.score), one) for one in part]
-        panels = roc_panels("ROC curves", curves, name=f"{name}-roc-{index}")
+        panels = roc_panels("ROC curves", [(short(one.score), one) for one in part], name=f"{name}-roc-{index}")
         panels += [
             _histogram_panel(one.score, one.histogram, f"{name}-scores-{index}-{place}")
             for place, one in enumerate(part)
             if one.histogram is not None
         ]
-        sections.append(OodSection(title, table, panels))
+        sections.append(
+            _section(part[0], f"{name}-{index}", f"With {100 * level:g} % intervals.", ["Score"], rows, panels)
+        )
     return sections
 
 
@@ -70,7 +69,7 @@ def study_sections(losses: Sequence[LossContents], *, name: str) -> list[OodSect
             for one in (one for record in run.detections.values() for one in record.results):
                 found.setdefault(one.ood, {}).setdefault((index, one.score), []).append(one)
     sections = []
-    for place, (ood_name, by_loss) in enumerate(found.items()):
+    for place, by_loss in enumerate(found.values()):
         rows = [
             Row(
                 losses[index].title,
@@ -79,16 +78,20 @@ def study_sections(losses: Sequence[LossContents], *, name: str) -> list[OodSect
             )
             for (index, score), ones in by_loss.items()
         ]
-        caption = f"Mean ± standard deviation over seeds. {ORIENTATION}"
-        headings = ["Loss", "Score", *HEADINGS]
-        n_ood = next(iter(by_loss.values()))[0].n_ood
-        title = f"{short(ood_name)} ({n_ood:,} samples)"
-        score = next(iter(by_loss))[1]
-        curves = [(losses[index].title, ones[0]) for (index, of), ones in by_loss.items() if of == score]
-        panels = roc_panels(f"ROC curves of {short(score)}, first seed", curves, name=f"{name}-roc-{place}")
-        table = Table(f"{name}-{place}", f"Results on {title}", caption, headings, rows)
-        sections.append(OodSection(title, table, panels))
+        first = next(iter(by_loss.values()))[0]
+        curves = [(losses[index].title, ones[0]) for (index, score), ones in by_loss.items() if score == first.score]
+        panels = roc_panels(f"ROC curves of {short(first.score)}, first seed", curves, name=f"{name}-roc-{place}")
+        caption = "Mean ± standard deviation over seeds."
+        sections.append(_section(first, f"{name}-{place}", caption, ["Loss", "Score"], rows, panels))
     return sections
+
+
+def _section(
+    of: DetectionRecord, name: str, caption: str, headings: list[str], rows: list[Row], panels: list[Panel]
+) -> OodSection:
+    title = f"{short(of.ood)} ({of.n_ood:,} samples)"
+    headings += [measure.on_page for measure in OF_DETECTION.values()]
+    return OodSection(title, Table(name, f"Results on {title}", f"{caption} {ORIENTATION}", headings, rows), panels)
 
 
 def roc_panels(title: str, records: Sequence[tuple[str, DetectionRecord]], *, name: str) -> list[Panel]:
@@ -126,13 +129,6 @@ def _median(edges: Sequence[float], shares: Sequence[float]) -> float:
     return edges[-1]
 
 
-def _by_set(results: Sequence[DetectionRecord]) -> dict[str, list[DetectionRecord]]:
-    sets: dict[str, list[DetectionRecord]] = {}
-    for one in results:
-        sets.setdefault(one.ood, []).append(one)
-    return sets
-
-
 def _estimate_cell(record: DetectionRecord, measure: Measure) -> Cell:
     found: Estimate = getattr(record, measure.name)
     ends = [measure.page_text(end) for end in (found.low, found.high) if end is not None]
@@ -141,6 +137,4 @@ def _estimate_cell(record: DetectionRecord, measure: Measure) -> Cell:
 
 
 def _spread_cell(records: Sequence[DetectionRecord], measure: Measure) -> Cell:
-    values = [getattr(record, measure.name).value for record in records]
-    spread = f" ± {measure.page_text(stdev(values))}" if len(values) > 1 else ""
-    return Cell(measure.page_text(mean(values)) + spread, mean(values))
+    return spread_cell([getattr(record, measure.name).value for record in records], measure)

@@ -13,7 +13,7 @@ from adafocal._files import write_text
 from adafocal._text import short
 from adafocal.report.examples import worst_of
 from adafocal.report.html import render_page
-from adafocal.report.ood_panels import OodSection, detection_sections, study_sections
+from adafocal.report.ood_panels import detection_sections, study_sections
 from adafocal.report.panels import (
     Panel,
     class_panel,
@@ -24,9 +24,16 @@ from adafocal.report.panels import (
     risk_coverage_panels,
 )
 from adafocal.report.segmentation_figures import case_panels
-from adafocal.report.segmentation_table import segmentation_table
-from adafocal.report.tables import Table, differences, run_classes, run_results, study_classes, study_results
-from adafocal.results.contents import Contents, Experiment, read_contents
+from adafocal.report.tables import (
+    differences,
+    run_classes,
+    run_results,
+    segmentation_table,
+    study_classes,
+    study_results,
+)
+from adafocal.results.comparison import ComparedExperiment
+from adafocal.results.contents import Contents, Experiment, LossContents, read_contents
 from adafocal.results.folder import PAGE
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome
 
@@ -101,14 +108,14 @@ def _lead(contents: Contents) -> str:
 def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments: int) -> dict[str, object]:
     mark = "" if n_experiments == 1 else f"-{place}"
     losses, outcomes = experiment.losses, [(loss.title, loss.outcome) for loss in experiment.losses]
+    names, n_classes = losses[0].runs[0].class_names, {run.outcome.n_classes for run in experiment.runs}
+    n_lines = sum(n_classes) * len(outcomes) * n_experiments
+    small = len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES and n_lines <= MAX_SMALL_MULTIPLES
     return {
         "title": experiment.title,
         "mark": mark,
-        "results": _results(experiment, mark),
-        "differences": differences(experiment.comparison, f"differences{mark}") if experiment.comparison else None,
         "reliability": _reliability(experiment, outcomes, mark) if n_losses <= MAX_DIAGRAMS else [],
-        "classes": _classes(experiment, outcomes, mark, n_experiments),
-        "class_table": _class_table(experiment, outcomes, mark),
+        "classes": [class_panel(outcomes, names, name=f"classes{mark}")] if small else [],
         "segmentation": segmentation_table(
             {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
         ),
@@ -117,20 +124,45 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
             section: [panel for name, draw in of_section.items() for panel in draw(losses, name=f"{name}{mark}")]
             for section, of_section in FIGURES.items()
         },
-        "ood": _ood(experiment, mark),
         "examples": worst_of(losses) if n_experiments == 1 else [],
+        **(_of_study(experiment.comparison, losses, outcomes, mark) if experiment.comparison else _of_run(losses[0])),
+    }
+
+
+def _of_run(loss: LossContents) -> dict[str, object]:
+    """Lay out what a run shows in its own way."""
+    run = loss.runs[0]
+    return {
+        "results": run_results(loss.title, run.summary),
+        "differences": None,
+        "class_table": run_classes(run.outcome, run.class_names),
+        "ood": [
+            section
+            for place, record in enumerate(run.detections.values())
+            for section in detection_sections(record.results, name=f"ood-{place}", level=record.level)
+        ],
+    }
+
+
+def _of_study(
+    compared: ComparedExperiment, losses: list[LossContents], outcomes: list[tuple[str, Outcome]], mark: str
+) -> dict[str, object]:
+    """Lay out what an experiment of a study shows in its own way."""
+    runs = losses[0].runs
+    alike = len({outcome.n_classes for _, outcome in outcomes}) == 1
+    classes = study_classes(outcomes, runs[0].class_names, name=f"classes{mark}", n_runs=len(runs)) if alike else None
+    return {
+        "results": study_results(compared, f"results{mark}"),
+        "differences": differences(compared, f"differences{mark}"),
+        "class_table": classes,
+        "ood": study_sections(losses, name=f"ood{mark}"),
     }
 
 
 def _reliability(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str) -> list[Panel]:
+    n_runs = [len(loss.runs) for loss in experiment.losses]
     panels = [
-        reliability_panel(
-            title,
-            outcome,
-            name=f"reliability{mark}-{index}",
-            index=index,
-            n_runs=len(experiment.losses[index].runs),
-        )
+        reliability_panel(title, outcome, name=f"reliability{mark}-{index}", index=index, n_runs=n_runs[index])
         for index, (title, outcome) in enumerate(outcomes)
     ]
     if experiment.comparison is None:
@@ -138,42 +170,3 @@ def _reliability(experiment: Experiment, outcomes: list[tuple[str, Outcome]], ma
         title = f"{run.title} after temperature scaling, T = {run.summary.temperature:.2f}"
         panels.append(reliability_panel(title, run.scaled_outcome, name="reliability-scaled", index=1, n_runs=1))
     return panels
-
-
-def _results(experiment: Experiment, mark: str) -> Table:
-    if experiment.comparison is None:
-        loss = experiment.losses[0]
-        return run_results(loss.title, loss.runs[0].summary)
-    return study_results(experiment.comparison, f"results{mark}")
-
-
-def _same_classes(experiment: Experiment) -> bool:
-    return len({run.outcome.n_classes for run in experiment.runs}) == 1
-
-
-def _classes(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str, n_experiments: int) -> list[Panel]:
-    n_classes = outcomes[0][1].n_classes
-    n_lines = n_classes * len(outcomes) * n_experiments
-    if not _same_classes(experiment) or n_classes > SMALL_MULTIPLES or n_lines > MAX_SMALL_MULTIPLES:
-        return []
-    return [class_panel(outcomes, experiment.losses[0].runs[0].class_names, name=f"classes{mark}")]
-
-
-def _class_table(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str) -> Table | None:
-    if not _same_classes(experiment):
-        return None
-    first = experiment.losses[0].runs[0]
-    if experiment.comparison is None:
-        return run_classes(first.outcome, first.class_names)
-    n_runs = len(experiment.losses[0].runs)
-    return study_classes(outcomes, first.class_names, name=f"classes{mark}", n_runs=n_runs)
-
-
-def _ood(experiment: Experiment, mark: str) -> list[OodSection]:
-    if experiment.comparison is not None:
-        return study_sections(experiment.losses, name=f"ood{mark}")
-    return [
-        section
-        for place, record in enumerate(experiment.losses[0].runs[0].detections.values())
-        for section in detection_sections(record.results, name=f"ood-{place}", level=record.level)
-    ]

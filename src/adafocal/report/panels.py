@@ -7,10 +7,11 @@ from math import ceil, isnan
 from statistics import fmean as mean
 
 from adafocal._text import short
-from adafocal.calibration import ReliabilityData, reliability_from_bins
+from adafocal.calibration import BinStats, SmoothCurve, reliability_from_bins
 from adafocal.measures import OF_RUNS
 from adafocal.report.plots import (
     adaptive_runs,
+    add_legend,
     curves_of,
     gammas_of,
     plot_classes,
@@ -24,11 +25,11 @@ from adafocal.report.plots import (
 from adafocal.report.svg import svg_figure
 from adafocal.results.comparison import RankTable
 from adafocal.results.contents import LossContents
-from adafocal.results.folder import RunFolder
 from adafocal.results.outcome import Outcome
 from adafocal.results.run import last_value
 
 CLASS_COLUMNS = 5
+LEGEND = 9  # points
 
 
 @dataclass(frozen=True)
@@ -52,22 +53,31 @@ class Panel:
 
 def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_runs: int) -> Panel:
     """Show the reliability diagram of one loss."""
-    with svg_figure(name, width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
-        plot_reliability(drawing.axes, outcome, index)
     runs = f", pooled over {n_runs} runs" if n_runs > 1 else ""
     caption = f"{outcome.n:,} predictions{runs}; {reliability_summary(outcome)}."
-    return Panel(
-        title,
-        drawing.svg,
-        caption,
-        f"Reliability diagram of {title}: {points_in_words(reliability_from_bins(outcome.stats))}.",
+    return diagram_panel(
+        title, outcome.stats, outcome.curve, name=name, index=index, caption=caption, of=f" of {title}"
     )
 
 
-def points_in_words(data: ReliabilityData) -> str:
-    """Say the points of a reliability diagram."""
-    table = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
-    return "; ".join(f"confidence {c:.2f}, accuracy {a:.2f}, {n} samples" for c, a, n in table)
+def diagram_panel(
+    title: str,
+    stats: BinStats,
+    curve: SmoothCurve | None,
+    *,
+    name: str,
+    caption: str,
+    index: int = 0,
+    of: str = "",
+    event: str = "accuracy",
+) -> Panel:
+    """Show a reliability diagram over the counts of its bins, and say its points."""
+    with svg_figure(name, width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
+        plot_reliability(drawing.axes, stats, curve, index, event=event)
+    data = reliability_from_bins(stats)
+    points = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
+    said = "; ".join(f"confidence {c:.2f}, accuracy {a:.2f}, {n} samples" for c, a, n in points)
+    return Panel(title, drawing.svg, caption, f"Reliability diagram{of}: {said}.")
 
 
 def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str], *, name: str) -> Panel:
@@ -88,9 +98,7 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
 def risk_coverage_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     """Show which error is left when only the surest predictions are answered."""
     with svg_figure(name, width=3.6, height=2.9) as drawing:
-        plot_risk_coverage(drawing.axes[0], losses)
-        if len(losses) > 1:
-            drawing.axes[0].legend(ncols=1 if len(losses) <= 5 else 2, fontsize=9)
+        plot_risk_coverage(drawing.axes[0], losses, size=LEGEND)
     areas = []
     for loss in losses:
         values = [run.outcome.aurc for run in loss.runs]
@@ -110,8 +118,7 @@ def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     for column, title, scale, unit, from_zero in curves_of(losses):
         with svg_figure(f"{name}-{column}", width=3.6, height=2.8) as drawing:
             plot_curve(drawing.axes[0], losses, column, scale, unit, from_zero)
-            if len(losses) > 1:
-                drawing.axes[0].legend(ncols=1 if len(losses) <= 5 else 2, fontsize=9)
+            add_legend(drawing.axes[0], len(losses), LEGEND)
         ends = [
             f"{loss.title} ends at {scale * mean(last_value(run.history, column) for run in loss.runs):.3g}"
             for loss in losses
@@ -122,19 +129,16 @@ def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
 
 def gamma_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     """Show the gammas of the first run of each loss that has some."""
-    return [_gamma_panel(loss, run, f"{name}-{index}") for index, (loss, run) in enumerate(adaptive_runs(losses))]
-
-
-def _gamma_panel(loss: LossContents, run: RunFolder, name: str) -> Panel:
-    with svg_figure(name, width=3.6, height=2.8) as drawing:
-        plot_gammas(drawing.axes[0], run)
-    last = ", ".join(f"{gamma:.2f}" for gamma in gammas_of(run)[-1][1:])
-    return Panel(
-        title=f"{loss.title}: gamma per bin over epochs (seed {run.summary.seed})",
-        svg=drawing.svg,
-        caption="Orange is inverse focal (γ < 0), which raises confidence; purple is focal, which lowers it.",
-        alt=f"Gamma per bin over epochs; after the last epoch from the lowest to the highest bin: {last}.",
-    )
+    panels = []
+    for index, (loss, run) in enumerate(adaptive_runs(losses)):
+        with svg_figure(f"{name}-{index}", width=3.6, height=2.8) as drawing:
+            plot_gammas(drawing.axes[0], run)
+        title = f"{loss.title}: gamma per bin over epochs (seed {run.summary.seed})"
+        caption = "Orange is inverse focal (γ < 0), which raises confidence; purple is focal, which lowers it."
+        last = ", ".join(f"{gamma:.2f}" for gamma in gammas_of(run)[-1][1:])
+        alt = f"Gamma per bin over epochs; after the last epoch from the lowest to the highest bin: {last}."
+        panels.append(Panel(title, drawing.svg, caption, alt))
+    return panels
 
 
 def rank_panels(ranks: Mapping[str, RankTable]) -> list[Panel]:

@@ -20,10 +20,8 @@ from adafocal.report.plots import (
     plot_risk_coverage,
     reliability_summary,
 )
-from adafocal.report.svg import STYLE, Axes, Figure, drawn
-from adafocal.results.comparison import RankTable
+from adafocal.report.svg import STYLE, Figure, drawn
 from adafocal.results.contents import Contents, Experiment, read_contents
-from adafocal.results.folder import RunFolder
 from adafocal.results.outcome import SMALL_MULTIPLES
 
 FORMATS = ("pdf", "svg", "png")
@@ -104,7 +102,7 @@ def paper_figures(contents: Contents, column: str) -> list[PaperFigure]:
         figures += _of_experiment(experiment, prefix, column)
     for metric, ranks in contents.comparison.rank_tables.items() if contents.comparison else ():
         height = 0.7 + 0.14 * len(ranks.losses)
-        figures.append(PaperFigure(f"ranks-{metric}", height, partial(_ranks, ranks=ranks)))
+        figures.append(PaperFigure(f"ranks-{metric}", height, _alone(plot_ranks, ranks)))
     return figures
 
 
@@ -115,26 +113,23 @@ def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[Pap
         PaperFigure(
             "reliability", 2.3 * ceil(len(losses) / per_row), partial(_reliability, of=experiment, per_row=per_row)
         ),
-        PaperFigure("risk_coverage", 2.3, partial(_risk_coverage, of=experiment)),
+        PaperFigure("risk_coverage", 2.3, _alone(plot_risk_coverage, losses)),
     ]
     if n_curves:
         height = (2.0 if column == "double" else 1.7 * n_curves) + 0.3
         figures.append(PaperFigure("training", height, partial(_training, of=experiment, column=column)))
     for loss, run in adaptive_runs(losses):
         name = f"gammas-{run.loss}" if loss.title == run.title else f"gammas-{run.path.name}"
-        figures.append(PaperFigure(name, 2.3, partial(_gammas, run=run)))
+        figures.append(PaperFigure(name, 2.3, _alone(plot_gammas, run)))
     if len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES:
         height = 1.25 * ceil(max(n_classes) / (per_row + 1)) + 0.5
         figures.append(PaperFigure("classes", height, partial(_classes, of=experiment, columns=per_row + 1)))
     return [replace(figure, name=prefix + figure.name) for figure in figures]
 
 
-def _ranks(figure: Figure, ranks: RankTable) -> None:
-    plot_ranks(figure.subplots(), ranks)
-
-
-def _gammas(figure: Figure, run: RunFolder) -> None:
-    plot_gammas(figure.subplots(), run)
+def _alone(plot: Callable[..., None], of: object) -> Callable[[Figure], None]:
+    """Let one diagram fill the figure."""
+    return lambda figure: plot(figure.subplots(), of)
 
 
 def _reliability(figure: Figure, of: Experiment, per_row: int) -> None:
@@ -149,19 +144,13 @@ def _reliability(figure: Figure, of: Experiment, per_row: int) -> None:
                 ax.set_visible(False)
             continue
         outcome = losses[index].outcome
-        plot_reliability(axes, outcome, index)
+        plot_reliability(axes, outcome.stats, outcome.curve, index)
         axes[0].set_title(f"{drawn(losses[index].title)}\n{reliability_summary(outcome)}")
         axes[0].set(yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
         axes[1].xaxis.set_tick_params(labelbottom=True)
         if column > 0:
             axes[0].set(ylabel="", yticklabels=[])
             axes[1].set_ylabel("")
-
-
-def _risk_coverage(figure: Figure, of: Experiment) -> None:
-    ax = figure.subplots()
-    plot_risk_coverage(ax, of.losses)
-    _legend(ax, len(of.losses))
 
 
 def _training(figure: Figure, of: Experiment, column: str) -> None:
@@ -183,11 +172,6 @@ def _classes(figure: Figure, of: Experiment, columns: int) -> None:
     outcomes = [(loss.title, loss.outcome) for loss in of.losses]
     columns = min(columns, len(names))
     plot_classes(figure, outcomes, names, columns, size=8, longest=14, legend=columns - 1)
-
-
-def _legend(ax: Axes, n: int) -> None:
-    if n > 1:
-        ax.legend(ncols=1 if n <= 5 else 2)
 
 
 def _write(drawing: PaperFigure, path: Path, column: str) -> Path:

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, isfinite, nan
 
-from adafocal.calibration import binned_error, reliability_from_bins
+from adafocal.calibration import BinStats, SmoothCurve, binned_error, reliability_from_bins
 from adafocal.measures import IN_SHORT
 from adafocal.report.figures import (
     draw_class_reliability,
     draw_counts,
+    draw_critical_difference,
     draw_curves,
     draw_gammas,
     draw_reliability,
     draw_risk_coverage,
 )
-from adafocal.report.ranks_figure import draw_critical_difference
 from adafocal.report.svg import Axes, Figure, drawn, series
 from adafocal.results.comparison import RankTable
 from adafocal.results.contents import LossContents
@@ -32,10 +32,12 @@ CURVES = tuple(
 TRAIN_CURVE = ("train_loss", "Training loss over epochs", 1.0, "training loss", False)
 
 
-def plot_reliability(axes: Sequence[Axes], outcome: Outcome, index: int) -> None:
+def plot_reliability(
+    axes: Sequence[Axes], stats: BinStats, curve: SmoothCurve | None, index: int, *, event: str = "accuracy"
+) -> None:
     """Draw the reliability diagram on the first axis and the counts on the second."""
-    data, color = reliability_from_bins(outcome.stats), series(index)["color"]
-    draw_reliability(axes[0], data, curve=outcome.curve, color=color)
+    data, color = reliability_from_bins(stats), series(index)["color"]
+    draw_reliability(axes[0], data, curve=curve, color=color, event=event)
     draw_counts(axes[1], data, color=color)
 
 
@@ -74,11 +76,18 @@ def plot_classes(
         figure.legend(handles, labels, loc="outside upper center", ncols=min(legend, len(labels)))
 
 
-def plot_risk_coverage(ax: Axes, losses: Sequence[LossContents]) -> None:
-    """Draw the risk-coverage curves of all losses."""
+def plot_risk_coverage(ax: Axes, losses: Sequence[LossContents], *, size: float | None = None) -> None:
+    """Draw the risk-coverage curves of all losses; their names have this size, or that of the style."""
     for index, loss in enumerate(losses):
         curves = [run.outcome.risk_coverage for run in loss.runs]
         draw_risk_coverage(ax, curves, label=drawn(loss.title), **series(index))
+    add_legend(ax, len(losses), size)
+
+
+def add_legend(ax: Axes, n: int, size: float | None) -> None:
+    """Name the lines of an axis where there are several."""
+    if n > 1:
+        ax.legend(ncols=1 if n <= 5 else 2, fontsize=size)
 
 
 def curves_of(losses: Sequence[LossContents]) -> list[tuple[str, str, float, str, bool]]:

@@ -14,8 +14,9 @@ import numpy as np
 from adafocal._checks import require
 from adafocal.errors import InvalidValueError
 from adafocal.measures import OF_MASKS
+from adafocal.report.figures import draw_diagonal
 from adafocal.report.panels import Panel
-from adafocal.report.svg import INK, SERIES, Artist, Axes, drawn, svg_figure
+from adafocal.report.svg import INK, SERIES, Axes, drawn, svg_figure
 from adafocal.results.folder import CASES
 from adafocal.tables.npz import open_npz
 from adafocal.tables.piece import reason
@@ -122,7 +123,7 @@ def draw_diagram(ax: Axes, points: Array, *, color: str = INK) -> None:
         points: Rows (dimension, birth, death).
         color: Colour of the points; their shape tells the dimension.
     """
-    ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    draw_diagonal(ax)
     for dim, marker in enumerate(MARKERS):
         chosen = points[points[:, 0] == dim]
         ax.scatter(chosen[:, 1], chosen[:, 2], marker=marker, s=16, color=color, alpha=0.6, linewidths=0)
@@ -137,33 +138,27 @@ def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str
             cut = [case[name].take(place, axis) for name in ("image", "label", "predicted")]
             draw_slice(ax, *cut, n_classes=len(names))
             ax.set_title(f"{PLANES[axis]}, slice {place}")
-        drawing.figure.legend(handles=_handles(names), loc="outside lower center", ncols=len(names))
-    return Panel(
-        title=f"{KINDS[kind]}, {case['name']}",
-        svg=drawing.svg,
-        caption=f"{dice}. Solid lines are the true mask, dashed lines the predicted one.",
-        alt=f"{KINDS[kind]}, {case['name']}, {dice}: slices {places} with contours of {', '.join(names[1:])}.",
-    )
+        patch = require("matplotlib.patches", extra="report").Patch
+        handles = [patch(color=SERIES[place % len(SERIES)], label=drawn(name)) for place, name in enumerate(names[1:])]
+        drawing.figure.legend(handles=handles, loc="outside lower center", ncols=len(names))
+    title = f"{KINDS[kind]}, {case['name']}"
+    caption = f"{dice}. Solid lines are the true mask, dashed lines the predicted one."
+    alt = f"{title}, {dice}: slices {places} with contours of {', '.join(names[1:])}."
+    return Panel(title, drawing.svg, caption, alt)
 
 
 def _surfaces(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
     frame = (case["label"] > 0) | (case["predicted"] > 0)
     with svg_figure(f"surfaces-{mark}", rows=[], width=6.4, height=3.0) as drawing:
-        for ax, (part, heading) in zip(
-            drawing.figure.subplots(1, 2), (("label", "true"), ("predicted", "predicted")), strict=True
-        ):
+        for ax, part in zip(drawing.figure.subplots(1, 2), ("label", "predicted"), strict=True):
             draw_surface(ax, case[part], frame, n_classes=len(names))
-            ax.set_title(heading)
+            ax.set_title("true" if part == "label" else part)
     voxels = ", ".join(
         f"{name} {int((case['label'] == number).sum())} true and {int((case['predicted'] == number).sum())} predicted"
         for number, name in enumerate(names[1:], start=1)
     )
-    return Panel(
-        title=f"{KINDS[kind]}: surfaces",
-        svg=drawing.svg,
-        caption=f"Voxels: {voxels}.",
-        alt=f"{KINDS[kind]}: surfaces of the true and the predicted mask. Voxels: {voxels}.",
-    )
+    title, caption = f"{KINDS[kind]}: surfaces", f"Voxels: {voxels}."
+    return Panel(title, drawing.svg, caption, f"{title} of the true and the predicted mask. {caption}")
 
 
 def _diagrams(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
@@ -175,18 +170,12 @@ def _diagrams(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[s
             ax.set_title(drawn(names[number]))
             counts = ", ".join(f"{what} {n}" for n, what in zip(case["alive"][number - 1], DIMENSIONS, strict=True))
             told.append(f"{names[number]}: {counts}")
-    return Panel(
-        title=f"{KINDS[kind]}: persistence",
-        svg=drawing.svg,
-        caption="Birth and death of components (circles), tunnels (triangles) and cavities (squares) of the "
-        f"predicted mask as its threshold falls from 1 to 0; those that last longest. At 0.5: {'; '.join(told)}.",
-        alt=f"{KINDS[kind]}: persistence diagrams. At probability 0.5: {'; '.join(told)}.",
+    caption = (
+        "Birth and death of components (circles), tunnels (triangles) and cavities (squares) of the predicted mask as "
+        f"its threshold falls from 1 to 0; those that last longest. At 0.5: {'; '.join(told)}."
     )
-
-
-def _handles(names: Sequence[str]) -> list[Artist]:
-    patch = require("matplotlib.patches", extra="report").Patch
-    return [patch(color=SERIES[place % len(SERIES)], label=drawn(name)) for place, name in enumerate(names[1:])]
+    title = f"{KINDS[kind]}: persistence"
+    return Panel(title, drawing.svg, caption, f"{title} diagrams. At probability 0.5: {'; '.join(told)}.")
 
 
 def _middle(mask: Array) -> list[int]:

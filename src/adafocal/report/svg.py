@@ -6,17 +6,17 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from adafocal._checks import require
 from adafocal._text import short
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist as Artist
     from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure as Figure
 else:  # an extra, loaded when something is drawn; tests that read annotations see any object
-    Artist = Axes = Figure = object
+    Axes = Figure = object
 
 LineStyle: TypeAlias = str | tuple[float, tuple[float, ...]]
 # The colours of figures on white paper. On the page each stands for a CSS variable; nothing else draws in them.
@@ -108,13 +108,13 @@ def svg_figure(name: str, *, width: float, height: float, rows: list[float] | No
     drawing.svg = themed(file.getvalue())
 
 
+@dataclass
 class Drawing:
     """A figure under construction, and its SVG when it is finished."""
 
-    def __init__(self, figure: Figure, axes: list[Axes]) -> None:
-        self.figure = figure
-        self.axes = axes
-        self.svg = ""
+    figure: Figure
+    axes: list[Axes]
+    svg: str = ""
 
 
 def themed(svg: str) -> str:

@@ -3,16 +3,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan, nan
+from statistics import mean, stdev
 
 import torch
+from torch import Tensor
 
-from adafocal.measures import DIFFERENCES, ON_PAGES, Measure
-from adafocal.results.comparison import ComparedExperiment, Difference, Spread
+from adafocal.measures import DIFFERENCES, OF_MASKS, ON_PAGES, Measure
+from adafocal.results.comparison import ComparedExperiment, Difference
 from adafocal.results.outcome import Outcome
 from adafocal.results.run import Summary
 
 MAX_CLASSES = 1000  # rows of a table of classes
+# Of single classes; the catalogue holds measures of all predictions.
+FOUND = Measure(name="found", heading="Found %", unit="%", digits=1)
+SURPLUS = Measure(name="surplus", heading="Mean prob. − share %", unit="%")
+CLASS_ECE = Measure(name="class_ece", heading="ECE of the class %", unit="%")
+BEST = "lower is better, and confidence − accuracy is best at zero. T is the temperature fitted on validation data."
+OF_SEGMENTATION = (
+    "Mean over test cases and classes, ± standard deviation over seeds where there are several. Dice is overlap, "
+    "higher is better. HD95 is the distance of the surfaces in voxels. Components, tunnels and cavities: by how "
+    "many the predicted mask has too many or too few. Calibration of voxels is pooled over all cases, or the mean "
+    "of the cases' own errors; predicted foreground leaves out voxels that are called background."
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,7 @@ class Cell:
 
     Attributes:
         text: What is shown.
-        value: What the column is sorted by; None comes last.
+        value: What the column is sorted by; None, and what is not finite, come last.
         note: A second, softer line.
         verdict: ``better``, ``worse``, ``not distinguishable`` or nothing, as a third line.
     """
@@ -30,6 +43,11 @@ class Cell:
     value: float | None = None
     note: str = ""
     verdict: str = ""
+
+    @property
+    def key(self) -> float | None:
+        """The value, where it has a place in an order."""
+        return None if self.value is None or not isfinite(self.value) else self.value
 
 
 @dataclass(frozen=True)
@@ -68,48 +86,34 @@ class Table:
     sortable: bool = True
 
 
-def number(value: float | None, digits: int, *, scale: float = 1.0, sign: str = "-") -> str:
-    """Format with a true minus sign; a dash for what is not defined.
-
-    Example:
-        >>> number(-0.0625, 1, scale=100), number(None, 2)
-        ('−6.2', '–')
-    """
-    if value is None or not isfinite(value):
-        return "–"
-    return f"{scale * value:{sign}.{digits}f}".replace("-", "−")
-
-
-def number_cell(value: float | None, digits: int, *, scale: float = 1.0) -> Cell:
-    """Give a cell that shows a number and is sorted by it."""
-    return Cell(number(value, digits, scale=scale), value if value is not None and isfinite(value) else None)
+def spread_cell(values: Sequence[float], measure: Measure) -> Cell:
+    """Show mean and standard deviation of the values that are defined, of one alone the value."""
+    known = [value for value in values if not isnan(value)]
+    return _cell(mean(known) if known else nan, measure, stdev(known) if len(known) > 1 else nan)
 
 
 def run_results(title: str, summary: Summary) -> Table:
-    """Give the table of one run's results."""
+    """Lay out one run's results."""
     cells = [_cell(summary.value(measure), measure) for measure in ON_PAGES.values()]
-    caption = (
-        "Lower is better, and confidence − accuracy is best at zero. T is the temperature fitted on validation data."
-    )
-    return Table("results", "Results", caption, _headings(ON_PAGES), [Row(title, cells, 0)])
+    return Table("results", "Results", BEST[0].upper() + BEST[1:], _headings(ON_PAGES), [Row(title, cells, 0)])
 
 
 def study_results(experiment: ComparedExperiment, name: str) -> Table:
-    """Give the table of an experiment's results: a row per loss."""
+    """Lay out an experiment's results, a row per loss."""
     held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in experiment.losses)}
     rows = [
-        Row(entry.title, [_spread_cell(entry.metrics[key], one) for key, one in held.items()], index)
+        Row(
+            entry.title,
+            [_cell(entry.metrics[key].mean, one, entry.metrics[key].std) for key, one in held.items()],
+            index,
+        )
         for index, entry in enumerate(experiment.losses)
     ]
-    caption = (
-        "Mean ± standard deviation over seeds; lower is better, and confidence − accuracy is best at zero. "
-        "T is the temperature fitted on validation data."
-    )
-    return Table(name, "Results", caption, _headings(held), rows)
+    return Table(name, "Results", f"Mean ± standard deviation over seeds; {BEST}", _headings(held), rows)
 
 
 def differences(experiment: ComparedExperiment, name: str) -> Table | None:
-    """Give the table of differences to the baseline; None where nothing was compared."""
+    """Lay out the differences to the baseline; None where nothing was compared."""
     compared = [entry for entry in experiment.losses if entry.versus_baseline]
     if not compared:
         return None
@@ -126,75 +130,81 @@ def differences(experiment: ComparedExperiment, name: str) -> Table | None:
     return Table(name, "Differences", caption, _headings(held), rows)
 
 
+def segmentation_table(summaries: Mapping[str, Sequence[Summary]], *, name: str) -> Table | None:
+    """Lay out overlap, distance, topology and voxel calibration, one row per loss, over its runs.
+
+    Args:
+        summaries: The results of each run, under the title of the loss.
+        name: Identifier of the table on the page.
+
+    Returns:
+        The table; None where no run labels voxels.
+    """
+    rows = []
+    for index, (title, runs) in enumerate(summaries.items()):
+        found = [run for run in runs if run.segmentation is not None]
+        if found:
+            cells = [spread_cell([run.value(measure) for run in found], measure) for measure in OF_MASKS.values()]
+            rows.append(Row(title, cells, index))
+    return Table(name, "Segmentation", OF_SEGMENTATION, _headings(OF_MASKS), rows) if rows else None
+
+
 def _headings(measures: Mapping[str, Measure]) -> list[str]:
     return ["Loss", *(measure.on_page for measure in measures.values())]
 
 
-def _cell(value: float, measure: Measure) -> Cell:
-    return Cell(measure.page_text(value), value if isfinite(value) else None)
-
-
-def _spread_cell(value: Spread, measure: Measure) -> Cell:
-    spread = f" ± {measure.page_text(value.std)}" if isfinite(value.std) else ""
-    return Cell(measure.page_text(value.mean) + spread, value.mean if isfinite(value.mean) else None)
+def _cell(value: float, measure: Measure, std: float = nan) -> Cell:
+    spread = f" ± {measure.page_text(std)}" if isfinite(std) else ""
+    return Cell(measure.page_text(value) + spread, value)
 
 
 def _difference_cell(value: Difference, measure: Measure) -> Cell:
     low, high = (measure.page_text(end, sign="+") for end in (value.low, value.high))
     interval = "one seed: no interval" if low == "–" else f"[{low}, {high}]"
-    centre = value.mean if isfinite(value.mean) else None
-    return Cell(measure.page_text(value.mean, sign="+"), centre, interval, value.verdict)
+    return Cell(measure.page_text(value.mean, sign="+"), value.mean, interval, value.verdict)
 
 
 def run_classes(outcome: Outcome, class_names: Sequence[str]) -> Table:
-    """Give the table of one run's classes."""
-    n, counted = outcome.n, outcome.class_count
-    shown = _shown_classes(outcome.class_error)
-    rows = [
-        Row(
-            class_names[c],
-            [
-                Cell(f"{int(counted[c]):,}", float(counted[c])),
-                number_cell(float(outcome.class_right[c] / counted[c]), 1, scale=100),
-                number_cell(float((outcome.class_expected[c] - counted[c]) / n), 2, scale=100),
-                number_cell(float(outcome.class_error[c]), 2, scale=100),
-            ],
-        )
-        for c in shown
-    ]
-    headings = ["Class", "Samples", "Found %", "Mean prob. − share %", "ECE of the class %"]
-    caption = "Found: share of the class's samples that are predicted as it." + _cut(shown, class_names)
-    return Table("classes", "Classes", caption, headings, rows)
+    """Lay out one run's classes."""
+    found, surplus = outcome.class_right / outcome.class_count, outcome.class_expected - outcome.class_count
+    columns = [(FOUND, found), (SURPLUS, surplus / outcome.n), (CLASS_ECE, outcome.class_error)]
+    caption = "Found: share of the class's samples that are predicted as it."
+    headings = [measure.heading for measure, _ in columns]
+    return _classes("classes", caption, outcome.class_count, headings, columns, class_names)
 
 
 def study_classes(
     losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str], *, name: str, n_runs: int
 ) -> Table:
-    """Give the table of the classes of several losses: the calibration error of each class's probability."""
-    errors = torch.stack([outcome.class_error for _, outcome in losses])
-    shown = _shown_classes(errors.amax(dim=0))
-    count = losses[0][1].class_count
+    """Lay out the classes of several losses: the calibration error of each class's probability."""
+    caption = (
+        f"ECE of each class's probability in percent, predictions of {n_runs} run{'s' if n_runs > 1 else ''} pooled."
+    )
+    columns = [(CLASS_ECE, outcome.class_error) for _, outcome in losses]
+    return _classes(name, caption, losses[0][1].class_count, [title for title, _ in losses], columns, class_names)
+
+
+def _classes(
+    name: str,
+    caption: str,
+    count: Tensor,
+    headings: Sequence[str],
+    columns: Sequence[tuple[Measure, Tensor]],
+    class_names: Sequence[str],
+) -> Table:
+    """Lay out a row per class, of very many those with the largest calibration errors."""
+    errors = torch.stack([values for measure, values in columns if measure is CLASS_ECE]).amax(dim=0)
+    shown = torch.argsort(errors, descending=True, stable=True)[:MAX_CLASSES].sort().values.tolist()
+    if len(shown) < len(class_names):
+        caption += f" The {len(shown):,} worst of {len(class_names):,} classes."
     rows = [
         Row(
             class_names[c],
             [
                 Cell(f"{int(count[c]):,}", float(count[c])),
-                *(number_cell(float(of_loss), 2, scale=100) for of_loss in errors[:, c]),
+                *(_cell(float(values[c]), measure) for measure, values in columns),
             ],
         )
         for c in shown
     ]
-    caption = (
-        f"ECE of each class's probability in percent, predictions of {n_runs} run{'s' if n_runs > 1 else ''} pooled."
-    )
-    headings = ["Class", "Samples", *(title for title, _ in losses)]
-    return Table(name, "Classes", caption + _cut(shown, class_names), headings, rows)
-
-
-def _shown_classes(error: torch.Tensor) -> list[int]:
-    worst: list[int] = torch.argsort(error, descending=True, stable=True)[:MAX_CLASSES].sort().values.tolist()
-    return worst
-
-
-def _cut(shown: Sequence[int], class_names: Sequence[str]) -> str:
-    return "" if len(shown) == len(class_names) else f" The {len(shown):,} worst of {len(class_names):,} classes."
+    return Table(name, "Classes", caption, ["Class", "Samples", *headings], rows)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``adafocal evaluate`` prints: a table of measures, a reliability diagram, a table of groups."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from adafocal._checks import require
@@ -28,7 +29,10 @@ def print_measured(measured: dict[str, Measured], console: Console, *, event: st
         event: What is calibrated, in words.
     """
     whole = measured[ALL]
-    console.print(_measure_table(whole, event))
+    table = _table(headline(whole, event), ["measure", "value", "95 % interval"])
+    for row in measure_rows(whole):
+        table.add_row(*row)
+    console.print(table)
     if not whole.exact:
         console.print(STREAM_NOTE)
     console.print()
@@ -36,18 +40,14 @@ def print_measured(measured: dict[str, Measured], console: Console, *, event: st
         console.print(line, markup=False, highlight=False)
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
     if groups:
+        titles, rows = group_rows(groups)
+        table = _table(f"{len(groups)} groups", titles)
+        text = require("rich.text", extra="report").Text
+        for name, cells in rows:
+            # A group's name comes from data: plain text, whatever it looks like.
+            table.add_row(text(printable(name, longest=80)), *(shown for shown, _ in cells))
         console.print()
-        console.print(_group_table(groups))
-
-
-def _measure_table(whole: Measured, event: str) -> Table:
-    table = _table(headline(whole, event))
-    table.add_column("measure")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
-    for row in measure_rows(whole):
-        table.add_row(*row)
-    return table
+        console.print(table)
 
 
 def headline(whole: Measured, event: str) -> str:
@@ -68,35 +68,22 @@ def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
     return rows
 
 
-def group_rows(groups: dict[str, CalibrationSummary]) -> tuple[list[str], list[list[str]]]:
-    """Give the titles and the rows of the table of groups as text."""
-    rows = [
-        [group, f"{summary.n:,}", *(one.alone(getattr(summary, name)) for name, one in OF_GROUPS.items())]
-        for group, summary in groups.items()
-    ]
+def group_rows(groups: dict[str, CalibrationSummary]) -> tuple[list[str], list[tuple[str, list[tuple[str, float]]]]]:
+    """Give the titles of the table of groups, and the name of each with its numbers, as text and as they are."""
+    rows = []
+    for group, summary in groups.items():
+        numbers = [(one, float(getattr(summary, name))) for name, one in OF_GROUPS.items()]
+        rows.append(
+            (group, [(f"{summary.n:,}", float(summary.n)), *((one.alone(held), held) for one, held in numbers)])
+        )
     return ["group", "samples", *(measure.title.partition(" (")[0] for measure in OF_GROUPS.values())], rows
 
 
-def group_values(groups: dict[str, CalibrationSummary]) -> list[list[float]]:
-    """Give the numbers behind :func:`group_rows`, without the titles of the rows."""
-    return [[float(part.n), *(float(getattr(part, name)) for name in OF_GROUPS)] for part in groups.values()]
-
-
-def _group_table(groups: dict[str, CalibrationSummary]) -> Table:
-    text = require("rich.text", extra="report").Text
-    titles, rows = group_rows(groups)
-    table = _table(f"{len(groups)} groups")
-    for title in titles:
-        table.add_column(title, justify="left" if title == "group" else "right")
-    for row in rows:
-        # A group's name comes from data: plain text, whatever it looks like.
-        table.add_row(text(printable(row[0], longest=80)), *row[1:])
-    return table
-
-
-def _table(title: str) -> Table:
+def _table(title: str, headings: Sequence[str]) -> Table:
     rich_table, box = require("rich.table", extra="report"), require("rich.box", extra="report")
     table: Table = rich_table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left")
     return table
 
 
