@@ -3,10 +3,12 @@
 
 import inspect
 
+import pytest
 import torch
 from typing_extensions import Unpack
 
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses import LOSSES, focal_loss
+from adafocal.losses.base import ClassificationLoss, LossOptions, SampleOptions, per_sample_loss
 
 SHARED = ["weight", "ignore_index", "reduction", "label_smoothing"]
 
@@ -38,6 +40,43 @@ def test_options_are_spelled_out_behind_a_loss_s_own_settings():
     assert [line.strip() for line in documented] == SHARED
     assert Own.__doc__.count("ignore_index:") == 1
     assert Own(scale=3.0, ignore_index=1, weight=torch.tensor([0.0, 2.0])).weight.tolist() == [0.0, 2.0]
+
+
+def sections(documented):
+    return [part.split(":")[0] for part in inspect.getdoc(documented).split("\n\n")]
+
+
+def test_a_function_of_single_samples_documents_what_all_of_them_take_and_give():
+    @per_sample_loss
+    def own_loss(logits, labels, *, scale: float, **options: Unpack[SampleOptions]):
+        """A loss.
+
+        Args:
+            scale: Its own setting,
+                on two lines.
+
+        Example:
+            >>> 1
+            1
+        """
+        return options
+
+    assert names(own_loss) == ["logits", "labels", "scale", "weight", "ignore_index", "label_smoothing"]
+    assert sections(own_loss) == ["A loss.", "Args", "Returns", "Raises", "Example"]
+    lines = own_loss.__doc__.split("\n\n")[1].split("\n")
+    documented = [line.split(":")[0].strip() for line in lines if not line.startswith("     ")]
+    assert documented == ["Args", *names(own_loss)]
+    assert own_loss(0, 0, scale=1.0, ignore_index=3) == {"ignore_index": 3}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'weigth'"):
+        focal_loss(torch.zeros(1, 2), torch.zeros(1).long(), gamma=1.0, weigth=None)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if issubclass(LOSSES[name].cls, ClassificationLoss)])
+def test_every_loss_says_what_it_raises_once_and_before_its_example(name):
+    found = sections(LOSSES[name].cls)
+
+    assert [found.count(section) for section in ("Args", "Raises", "Example")] == [1, 1, 1]
+    assert found.index("Args") < found.index("Raises") < found.index("Example")
 
 
 def test_an_option_that_a_loss_names_itself_stays_as_it_is():

@@ -11,7 +11,8 @@ cross_entropy.py             cross-entropy per sample, and functions of it
 reduction.py                 from losses of samples to one number
 options.py, targets.py       what options and labels may be
 modulate.py                  the transform behind the focal family
-update_rule.py, observed.py  AdaFocal's rule; what a validation pass has shown so far
+update_rule.py               AdaFocal's rule
+validation_statistics.py     what a validation pass has shown so far
 confidence.py                confidence score functions
 decayed_sum.py               the running sums behind soft ranks
 ===========================  ==========================================================

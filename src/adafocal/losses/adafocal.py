@@ -69,10 +69,6 @@ class AdaFocalLoss(ClassificationLoss):
         gamma: Gamma per bin, float32, shape (n_bins,).
         edges: Inner bin edges, float32, shape (n_bins - 1,); evenly spaced before the first :meth:`adapt`.
 
-    Raises:
-        TypeError: If a setting is of the wrong type.
-        ValueError: If a setting is out of range.
-
     Example:
         >>> criterion = AdaFocalLoss(n_bins=2)
         >>> criterion.observe(torch.tensor([[4.0, 0.0], [4.0, 0.0]]), torch.tensor([0, 1]))

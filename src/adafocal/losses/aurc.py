@@ -91,10 +91,6 @@ class AURCLoss(ClassificationLoss):
         temperature: Scale of the soft rank, > 0, in the unit of the score.
         score: How confidence is scored; see :func:`confidence_score`.
 
-    Raises:
-        TypeError: If a setting is of the wrong type.
-        ValueError: If a setting is out of range.
-
     Example:
         >>> criterion = AURCLoss(mixing=1.0, rank_weights="harmonic", reduction="none")
         >>> criterion(torch.tensor([[1.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1]))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every classification loss shares: the four options of ``nn.CrossEntropyLoss``, carried here once."""
+"""What every classification loss shares: the four options of ``nn.CrossEntropyLoss``, carried and documented once."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from typing_extensions import TypedDict
@@ -13,21 +13,37 @@ from adafocal.losses.cross_entropy import modulated_cross_entropy, wide_cross_en
 from adafocal.losses.options import check_options
 from adafocal.losses.reduction import reduce_losses, sample_weights
 
+Function = TypeVar("Function", bound=Callable[..., Tensor])
+INPUTS = {
+    "logits": "Shape (C,), (N, C) or (N, C, d1, …).",
+    "labels": "Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.",
+}
+OPTIONS = {
+    "weight": "Weight per class, shape (C,).",
+    "ignore_index": "Class index whose samples do not count, and have loss 0.",
+    "reduction": "``none``, ``mean`` or ``sum``.",
+    "label_smoothing": "Share of the target spread evenly over the classes, in [0, 1].",
+}
+OF_MODULES = {"Raises": "TypeError: If a setting is of the wrong type.\n    ValueError: If a setting is out of range."}
+OF_FUNCTIONS = {
+    "Returns": "Losses in nats of shape (), (N,) or (N, d1, …), at least 0; lower is better.",
+    "Raises": "TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.\n"
+    "    ValueError: If shapes do not fit or an option is out of range.",
+}
 
-class LossOptions(TypedDict, total=False):
-    """What the constructor of a loss takes besides its own settings, for type checkers."""
+
+class SampleOptions(TypedDict, total=False):
+    """What a function that gives the loss of each sample takes besides its own settings, for type checkers."""
 
     weight: Tensor | None
     ignore_index: int
-    reduction: str
     label_smoothing: float
 
 
-OPTION_DOCS = """
-    weight: Weight per class, shape (C,).
-    ignore_index: Class index whose samples do not count.
-    reduction: ``none``, ``mean`` or ``sum``.
-    label_smoothing: Share of the target spread evenly over the classes, in [0, 1]."""
+class LossOptions(SampleOptions, total=False):
+    """What the constructor of a loss takes besides its own settings, for type checkers."""
+
+    reduction: str
 
 
 class ClassificationLoss(nn.Module):
@@ -58,11 +74,8 @@ class ClassificationLoss(nn.Module):
         """Let signature and documentation name the options that ``**options`` stands for."""
         super().__init_subclass__()
         if "__init__" in vars(cls):
-            cls.__init__.__signature__ = _spelled_out(inspect.signature(cls.__init__))  # type: ignore[attr-defined]
-        text = inspect.cleandoc(cls.__doc__ or "")  # what has more to say of an option documents all four itself
-        if "Args:\n" in text and "    ignore_index:" not in text:
-            own = text.partition("Args:\n")[2].partition("\n\n")[0]
-            cls.__doc__ = text.replace(own, own + OPTION_DOCS, 1)
+            cls.__init__.__signature__ = _spelled_out(cls.__init__)  # type: ignore[attr-defined]
+        cls.__doc__ = _completed(cls.__doc__, OPTIONS, OF_MODULES)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -103,15 +116,44 @@ class ClassificationLoss(nn.Module):
         return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 
-def _spelled_out(signature: inspect.Signature) -> inspect.Signature:
+def per_sample_loss(function: Function) -> Function:
+    """Let signature and documentation of a function name what every function of single samples takes and gives."""
+    signature = _spelled_out(function, "self", "reduction")
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    function.__doc__ = _completed(function.__doc__, signature.parameters, OF_FUNCTIONS)
+    return function
+
+
+def _spelled_out(function: Callable[..., Any], *without: str) -> inspect.Signature:
     """Put the parameters of the base class in the place of ``**options``.
 
     Python keeps names and defaults apart from ``**options``, yet ``help``, the documentation and
     :func:`~adafocal.losses.make_loss`, which refuses what is not in a signature, must see every name.
     """
     shared = inspect.signature(ClassificationLoss.__init__).parameters.values()
+    signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
-        named = {parameter.name for parameter in parameters}
+        named = {*signature.parameters, *without}
         parameters[-1:] = [option for option in shared if option.name not in named]
     return signature.replace(parameters=parameters)
+
+
+def _completed(text: str | None, names: Iterable[str], sections: dict[str, str]) -> str | None:
+    """Add to a docstring the shared arguments of these names, and the sections that it does not have itself.
+
+    What has more to say of an option documents all of them, and its errors, itself.
+    """
+    parts = inspect.cleandoc(text or "").split("\n\n")
+    titles = [part.partition(":")[0] for part in parts]
+    if not {"Args", "Example"} & {*titles} or "    ignore_index:" in str(text):
+        return text
+    if "Args" not in titles:
+        parts.insert(titles.index("Example"), "Args:")
+        titles.insert(titles.index("Example"), "Args")
+    before, after = ([f"    {name}: {docs[name]}" for name in names if name in docs] for docs in (INPUTS, OPTIONS))
+    place = titles.index("Args")
+    parts[place] = "\n".join(["Args:", *before, *parts[place].split("\n")[1:], *after])
+    end = titles.index("Example") if "Example" in titles else len(parts)
+    parts[end:end] = [f"{title}:\n    {content}" for title, content in sections.items() if title not in titles]
+    return "\n\n".join(parts)

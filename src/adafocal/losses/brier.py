@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, LossOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import checked_labels, output_dtype, wide_cross_entropy
 from adafocal.losses.reduction import sample_weights
@@ -73,15 +73,6 @@ def _residual(logits: Tensor, labels: Tensor, *, ignore_index: int, label_smooth
 class BrierLoss(ClassificationLoss):
     """Brier score as a module; see :func:`brier_loss` for the formula.
 
-    Args:
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
-
-    Raises:
-        ValueError: If an option is out of range.
-
     Example:
         >>> BrierLoss()(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
         tensor(0.5000)
@@ -108,6 +99,7 @@ add_loss(
 )
 
 
+@per_sample_loss
 def brier_weighted_loss(
     logits: Logits,
     labels: Labels,
@@ -126,20 +118,8 @@ def brier_weighted_loss(
     Formula: ``-||p - y||^gamma log p_true`` with the norm taken over classes and constant to the gradient.
 
     Args:
-        logits: Shape (C,), (N, C) or (N, C, d1, …).
-        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
         gamma: Exponent of the weight, >= 0; 0 is cross-entropy.
         norm: Order of the norm, >= 1.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples get loss 0.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
-
-    Returns:
-        Losses in nats of shape (), (N,) or (N, d1, …), at least 0; lower is better.
-
-    Raises:
-        TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.
-        ValueError: If shapes do not fit or an option is out of range.
 
     Example:
         >>> brier_weighted_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([0]), gamma=2.0, norm=2.0)
@@ -163,10 +143,6 @@ class BrierWeightedLoss(ClassificationLoss):
     Args:
         gamma: Exponent of the weight, >= 0; 0 is cross-entropy.
         norm: Order of the norm, >= 1. With the defaults the weight is the Brier score itself.
-
-    Raises:
-        TypeError: If ``gamma`` or ``norm`` is not a number.
-        ValueError: If an option is out of range.
 
     Example:
         >>> BrierWeightedLoss()(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_class_axis, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, LossOptions, SampleOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, modulated_cross_entropy
 from adafocal.losses.modulate import SMALLEST_BASE, Gamma, gamma_at, power
@@ -51,15 +51,8 @@ def _gap_below_each_class(logits: Tensor) -> Tensor:
     return torch.where(found, values - below, torch.inf).movedim(-1, axis)
 
 
-def dual_focal_loss(
-    logits: Logits,
-    labels: Labels,
-    *,
-    gamma: float,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-) -> PerSample:
+@per_sample_loss
+def dual_focal_loss(logits: Logits, labels: Labels, *, gamma: float, **options: Unpack[SampleOptions]) -> PerSample:
     """Weight cross-entropy down where the truth stands clear of the class below it.
 
     Where focal loss looks at p_true alone, this asks for a gap to the next lower probability, which counters the
@@ -70,19 +63,7 @@ def dual_focal_loss(
     targets y it is ``sum_c y_c`` times the loss of class c.
 
     Args:
-        logits: Shape (C,), (N, C) or (N, C, d1, …).
-        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
         gamma: Focusing parameter; a negative one is the inverse form ``-(1 + p - q)^|gamma| log p``.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples get loss 0.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
-
-    Returns:
-        Losses in nats of shape (), (N,) or (N, d1, …), at least 0; lower is better.
-
-    Raises:
-        TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.
-        ValueError: If shapes do not fit or an option is out of range.
 
     Example:
         >>> dual_focal_loss(torch.tensor([[2.0, 0.0]]), torch.tensor([0]), gamma=2.0)
@@ -92,14 +73,7 @@ def dual_focal_loss(
         Tao, Dong and Xu, "Dual focal loss for calibration", ICML 2023, https://arxiv.org/abs/2305.13665, section 3.
     """
     check_number("gamma", gamma)
-    return modulated_cross_entropy(
-        dual_modulation(logits, labels, gamma),
-        logits,
-        labels,
-        weight=weight,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-    )
+    return modulated_cross_entropy(dual_modulation(logits, labels, gamma), logits, labels, **options)
 
 
 def dual_modulation(logits: Logits, labels: Labels, gamma: Gamma) -> Callable[[Tensor], Tensor]:
@@ -117,10 +91,6 @@ class DualFocalLoss(ClassificationLoss):
 
     Args:
         gamma: Focusing parameter, >= 0; the paper uses 5 for ResNet-50 on CIFAR-10 and CIFAR-100, 2.3 on Tiny-ImageNet.
-
-    Raises:
-        TypeError: If ``gamma`` is not a number.
-        ValueError: If ``gamma`` is negative or another option is out of range.
 
     Example:
         >>> criterion = DualFocalLoss(gamma=2.0)

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_class_axis, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, LossOptions, SampleOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.losses.modulate import check_gamma, modulate
@@ -20,15 +20,8 @@ from adafocal.losses.targets import class_axis
 __all__ = ["FocalLoss", "InverseFocalLoss", "focal_loss", "inverse_focal_loss"]
 
 
-def focal_loss(
-    logits: Logits,
-    labels: Labels,
-    *,
-    gamma: float | Tensor,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-) -> PerSample:
+@per_sample_loss
+def focal_loss(logits: Logits, labels: Labels, *, gamma: float | Tensor, **options: Unpack[SampleOptions]) -> PerSample:
     """Weight cross-entropy down where the model is already confident of the truth.
 
     Use it when cross-entropy ends over-confident; a fixed gamma can overshoot into under-confidence, which
@@ -40,19 +33,7 @@ def focal_loss(
     the weight.
 
     Args:
-        logits: Shape (C,), (N, C) or (N, C, d1, …).
-        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
         gamma: A number, or a tensor of one gamma per sample with the shape of class-index labels. Treated as constant.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples get loss 0.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
-
-    Returns:
-        Losses in nats of shape (), (N,) or (N, d1, …), at least 0; lower is better.
-
-    Raises:
-        TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.
-        ValueError: If shapes do not fit or an option is out of range.
 
     Example:
         >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
@@ -66,24 +47,12 @@ def focal_loss(
     """
     check_class_axis("logits", logits)
     check_gamma(gamma, logits)
-    return modulated_cross_entropy(
-        lambda ce: modulate(ce, _per_element(gamma, ce)),
-        logits,
-        labels,
-        weight=weight,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-    )
+    return modulated_cross_entropy(lambda ce: modulate(ce, _per_element(gamma, ce)), logits, labels, **options)
 
 
+@per_sample_loss
 def inverse_focal_loss(
-    logits: Logits,
-    labels: Labels,
-    *,
-    gamma: float | Tensor,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
+    logits: Logits, labels: Labels, *, gamma: float | Tensor, **options: Unpack[SampleOptions]
 ) -> PerSample:
     """Weight cross-entropy up where the model is confident of the truth.
 
@@ -92,19 +61,7 @@ def inverse_focal_loss(
     Formula: ``-(1 + p)^gamma log p`` with p the softmax probability of the label and gamma >= 0.
 
     Args:
-        logits: Shape (C,), (N, C) or (N, C, d1, …).
-        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
         gamma: A number >= 0, or a tensor of one gamma per sample with the shape of class-index labels.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples get loss 0.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
-
-    Returns:
-        Losses in nats of shape (), (N,) or (N, d1, …), at least 0; lower is better.
-
-    Raises:
-        TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.
-        ValueError: If shapes do not fit or an option is out of range.
 
     Example:
         >>> inverse_focal_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([0]), gamma=1.0)
@@ -117,9 +74,7 @@ def inverse_focal_loss(
     """
     check_class_axis("logits", logits)
     check_gamma(gamma, logits, low=0.0)
-    return focal_loss(
-        logits, labels, gamma=-gamma, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing
-    )
+    return focal_loss(logits, labels, gamma=-gamma, **options)
 
 
 class FocalLoss(ClassificationLoss):
@@ -182,10 +137,6 @@ class InverseFocalLoss(ClassificationLoss):
 
     Args:
         gamma: Strength, >= 0; 0 is cross-entropy.
-
-    Raises:
-        TypeError: If ``gamma`` is not a number.
-        ValueError: If ``gamma`` is negative or another option is out of range.
 
     Example:
         >>> criterion = InverseFocalLoss(gamma=1.0)

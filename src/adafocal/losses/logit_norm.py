@@ -36,10 +36,6 @@ class LogitNormLoss(ClassificationLoss):
     Args:
         temperature: Length that the normalised logits get is 1 / temperature, > 0.
 
-    Raises:
-        TypeError: If ``temperature`` is not a number.
-        ValueError: If ``temperature`` is not positive or another option is out of range.
-
     Example:
         >>> LogitNormLoss(temperature=1.0)(torch.tensor([[3.0, 4.0]]), torch.tensor([1]))
         tensor(0.5981)

@@ -34,10 +34,6 @@ class MarginSmoothingLoss(ClassificationLoss):
         margin: Distance of logits that costs nothing, >= 0.
         penalty_weight: Factor of the penalty, >= 0; 0 is cross-entropy.
 
-    Raises:
-        TypeError: If ``margin`` or ``penalty_weight`` is not a number.
-        ValueError: If an option is out of range.
-
     Example:
         >>> criterion = MarginSmoothingLoss(margin=1.0, penalty_weight=1.0)
         >>> criterion(torch.tensor([[3.0, 0.0]]), torch.tensor([0]))

@@ -70,10 +70,6 @@ class SelectiveAULoss(ClassificationLoss):
     Attributes:
         count: Confidences per bin since the last reset, int64, shape (n_bins,).
 
-    Raises:
-        TypeError: If a setting is of the wrong type.
-        ValueError: If a setting is out of range.
-
     Example:
         >>> criterion = SelectiveAULoss(reduction="none")
         >>> criterion(torch.tensor([[1.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1]))
