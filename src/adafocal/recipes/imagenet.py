@@ -14,9 +14,12 @@ Expected test results, in percent: ``TINY_EXPECTED``, from the same table and po
 what they are worth). For ImageNet no table could be had.
 """
 
+from dataclasses import replace
+
 from adafocal.data import DataConfig
+from adafocal.recipes.cifar import FIXED, SGD
 from adafocal.recipes.recipe import LossSettings, Published, Recipe, short_form
-from adafocal.training.config import OptimizerConfig, TrainConfig
+from adafocal.training.config import TrainConfig
 
 TINY_EXPECTED = {
     "cross_entropy": Published(49.81, 15.32, 5.48),
@@ -36,9 +39,7 @@ TINY = Recipe(
         model="resnet50",
         model_args={"pool": 2},
         data=DataConfig(name="tiny_imagenet", train_size=90_000, validation_size=10_000),
-        optimizer=OptimizerConfig(
-            name="sgd", lr=0.1, momentum=0.9, weight_decay=5e-4, milestones=(40, 60), lr_decay=0.1, clip_norm=2.0
-        ),
+        optimizer=replace(SGD, milestones=(40, 60)),
         epochs=100,
         batch_size=64,
         accelerator="auto",
@@ -47,9 +48,7 @@ TINY = Recipe(
     shared={"reduction": "sum"},
     losses={
         "brier": LossSettings(lr=0.035),
-        "mmce": LossSettings({"penalty_weight": 2.0}),
-        "label_smoothing": LossSettings({"label_smoothing": 0.05}),
-        "focal": LossSettings({"gamma": 3.0}),
+        **FIXED,
         "flsc531": LossSettings({"milestones": (30, 70)}),
         "dual_focal": LossSettings({"gamma": 2.3}),
     },
@@ -57,15 +56,12 @@ TINY = Recipe(
 )
 TINY_SHORT = short_form(
     TINY,
-    TrainConfig(
-        loss="adafocal",
-        loss_args={"reduction": "sum"},
-        model="resnet50",
+    replace(
+        TINY.config,
         model_args={"pool": 2, "width": 8},
-        data=DataConfig(name="tiny_imagenet", train_size=10_000, validation_size=2_000, test_size=2_000, image_size=32),
-        optimizer=OptimizerConfig(lr=0.1, weight_decay=5e-4, milestones=(5, 8), clip_norm=2.0),
+        data=replace(TINY.config.data, train_size=10_000, validation_size=2_000, test_size=2_000, image_size=32),
+        optimizer=replace(TINY.config.optimizer, milestones=(5, 8)),
         epochs=10,
-        batch_size=64,
     ),
 )
 LARGE = Recipe(
@@ -77,32 +73,23 @@ LARGE = Recipe(
         model="resnet50",
         model_args={"stem": "imagenet"},
         data=DataConfig(name="imagenet", validation_size=25_000),
-        optimizer=OptimizerConfig(
-            name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4, milestones=(30, 60), lr_decay=0.1, clip_norm=2.0
-        ),
+        optimizer=replace(SGD, lr=0.01, weight_decay=1e-4, milestones=(30, 60)),
         epochs=90,
         batch_size=128,
         accelerator="auto",
     ),
     source="comments in the early code of Ghosh et al., NeurIPS 2022",
     shared={"reduction": "sum"},
-    losses={
-        "mmce": LossSettings({"penalty_weight": 2.0}),
-        "label_smoothing": LossSettings({"label_smoothing": 0.05}),
-        "focal": LossSettings({"gamma": 3.0}),
-    },
+    losses=FIXED,
 )
 LARGE_SHORT = short_form(
     LARGE,
-    TrainConfig(
-        loss="adafocal",
-        loss_args={"reduction": "sum"},
-        model="resnet50",
+    replace(
+        LARGE.config,
         model_args={"width": 8},
-        data=DataConfig(name="imagenet", train_size=20_000, validation_size=5_000, test_size=5_000, image_size=32),
-        optimizer=OptimizerConfig(lr=0.01, weight_decay=1e-4, milestones=(5, 8), clip_norm=2.0),
+        data=replace(LARGE.config.data, train_size=20_000, validation_size=5_000, test_size=5_000, image_size=32),
+        optimizer=replace(LARGE.config.optimizer, milestones=(5, 8)),
         epochs=10,
-        batch_size=128,
     ),
 )
 IMAGENET = (TINY, LARGE, TINY_SHORT, LARGE_SHORT)

@@ -32,7 +32,10 @@ aurc               39.16 ± 4.10   31.50 ± 3.83    5.589 ± 0.707        4.1
 selective_au       59.22 ± 8.84   12.27 ± 4.31    2.691 ± 0.203        3.3
 """
 
+from dataclasses import replace
+
 from adafocal.data import DataConfig
+from adafocal.recipes.cifar import FIXED
 from adafocal.recipes.recipe import LossSettings, Published, Recipe, short_form
 from adafocal.training.config import OptimizerConfig, TrainConfig
 
@@ -47,9 +50,8 @@ EXPECTED = {
     "dual_focal": Published(None, 1.79, 1.79),
 }
 LOSSES = {
+    **FIXED,
     "mmce": LossSettings({"penalty_weight": 8.0}),  # the script trains 2 and 8; which one the table shows is not said
-    "label_smoothing": LossSettings({"label_smoothing": 0.05}),
-    "focal": LossSettings({"gamma": 3.0}),
     "flsc531": LossSettings({"milestones": (14, 35)}),  # 100 / 350 and 250 / 350 of the epochs
 }
 GP_CNN = Recipe(
@@ -72,13 +74,11 @@ GP_CNN = Recipe(
 )
 GP_CNN_SHORT = short_form(
     GP_CNN,
-    TrainConfig(
-        loss="adafocal",
-        loss_args={"reduction": "sum"},
-        model="text_cnn",
+    replace(
+        GP_CNN.config,
         model_args={"width": 64, "embedding_size": 64},
-        data=DataConfig(name="20newsgroups", train_size=8_000, length=200, vocabulary_size=10_000),
-        optimizer=OptimizerConfig(name="adam", lr=2e-3, weight_decay=0.0, milestones=()),
+        data=replace(GP_CNN.config.data, train_size=8_000, length=200, vocabulary_size=10_000),
+        optimizer=replace(GP_CNN.config.optimizer, lr=2e-3),
         epochs=10,
         batch_size=64,
     ),
@@ -97,18 +97,16 @@ BERT = Recipe(
         accelerator="auto",
     ),
     source="this project: the paper's settings could not be had",
-    losses=LOSSES | {"mmce": LossSettings({"penalty_weight": 2.0}), "flsc531": LossSettings({"milestones": (1, 3)})},
+    losses={**FIXED, "flsc531": LossSettings({"milestones": (1, 3)})},
 )
 BERT_SHORT = short_form(
     BERT,
-    TrainConfig(
-        loss="adafocal",
-        model="transformer",
+    replace(
+        BERT.config,
         model_args={"name": TINY_BERT_NAME},
-        data=DataConfig(name="20newsgroups", train_size=8_000, length=128, tokenizer=TINY_BERT_NAME),
-        optimizer=OptimizerConfig(name="adamw", lr=3e-4, weight_decay=0.01, milestones=(), clip_norm=1.0),
+        data=replace(BERT.config.data, train_size=8_000, length=128, tokenizer=TINY_BERT_NAME),
+        optimizer=replace(BERT.config.optimizer, lr=3e-4),
         epochs=3,
-        batch_size=32,
     ),
 )
 NEWSGROUPS = (GP_CNN, BERT, GP_CNN_SHORT, BERT_SHORT)

@@ -28,30 +28,17 @@ class OODPair:
     source: str
 
 
-CORRUPTED = (
-    "gaussian_noise-3",
-    "shot_noise-3",
-    "impulse_noise-3",
-    "gaussian_blur-3",
-    "contrast-3",
-    "brightness-3",
-    "pixelate-3",
-    "jpeg-3",
-)
+NOISES = ("gaussian_noise", "shot_noise", "impulse_noise")
+CORRUPTED = tuple(f"{name}-3" for name in (*NOISES, "gaussian_blur", "contrast", "brightness", "pixelate", "jpeg"))
+PAPERS = "Mukhoti et al., NeurIPS 2020; AdaFocal notebooks"
 PAIRS = (
-    OODPair(
-        "cifar10-svhn",
-        "CIFAR-10 against SVHN",
-        "cifar10",
-        ("svhn",),
-        "Mukhoti et al., NeurIPS 2020; AdaFocal notebooks",
-    ),
+    OODPair("cifar10-svhn", "CIFAR-10 against SVHN", "cifar10", ("svhn",), PAPERS),
     OODPair(
         "cifar10-gaussian_noise",
         "CIFAR-10 against itself under Gaussian noise of severity 5",
         "cifar10",
         ("gaussian_noise-5",),
-        "Mukhoti et al., NeurIPS 2020; AdaFocal notebooks",
+        PAPERS,
     ),
     OODPair("cifar10-corruptions", "CIFAR-10 against its corruptions", "cifar10", CORRUPTED, "this project"),
     OODPair("mnist-emnist_letters", "MNIST against handwritten letters", "mnist", ("emnist_letters",), "this project"),

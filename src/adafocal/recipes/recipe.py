@@ -88,7 +88,7 @@ class Recipe:
 
 
 def short_form(recipe: Recipe, config: TrainConfig) -> Recipe:
-    """Give the form of a recipe for small machines: the same losses, fewer data, a narrower network, fewer epochs."""
+    """Cut a recipe down for small machines: the same losses, fewer data, a narrower network, fewer epochs."""
     share = config.epochs / recipe.config.epochs
     losses = {
         name: replace(own, loss_args=_shorter(own.loss_args, share), epochs=None) for name, own in recipe.losses.items()
@@ -97,7 +97,7 @@ def short_form(recipe: Recipe, config: TrainConfig) -> Recipe:
         recipe,
         name=f"{recipe.name}-short",
         title=f"{recipe.title}, short",
-        config=config,
+        config=replace(config, accelerator="cpu"),
         source=f"{recipe.name}, cut down by this project for small machines; no published numbers",
         losses=losses,
         expected={},

@@ -14,8 +14,10 @@ runs. The mixing of regularized AURC is that of the first version's code; the qu
 published, so the loss keeps its default.
 """
 
+from dataclasses import replace
+
 from adafocal.data import DataConfig
-from adafocal.recipes.cifar import DATA, INVERSE_FOCAL_GAMMA, NETWORKS, cifar_short
+from adafocal.recipes.cifar import DATA, INVERSE_FOCAL_GAMMA, NETWORKS, SGD, cifar_short
 from adafocal.recipes.recipe import LossSettings, Recipe, short_form
 from adafocal.training.config import OptimizerConfig, TrainConfig
 
@@ -31,7 +33,7 @@ SOURCE = "Zhou, Gruber, Popordanoska, Blaschko, arXiv:2505.23463, code of the la
 
 
 def risk_cifar(data: str, network: str) -> Recipe:
-    """Give the recipe of one CIFAR data set and network."""
+    """Put together the recipe of one CIFAR data set and network."""
     mixing = AURC_MIXING[data].get(network)
     return Recipe(
         name=f"risk-{data}-{network}",
@@ -41,9 +43,7 @@ def risk_cifar(data: str, network: str) -> Recipe:
             loss_args={"gamma": INVERSE_FOCAL_GAMMA[data][network]},
             model=network,
             data=DataConfig(name=data, train_size=45_000, validation_size=5_000),
-            optimizer=OptimizerConfig(
-                name="sgd", lr=0.1, momentum=0.9, weight_decay=5e-4, milestones=(60, 120, 160), lr_decay=0.2
-            ),
+            optimizer=replace(SGD, milestones=(60, 120, 160), lr_decay=0.2, clip_norm=None),
             epochs=200,
             batch_size=128,
             select="best",
@@ -58,92 +58,56 @@ def risk_cifar(data: str, network: str) -> Recipe:
     )
 
 
-def risk_tiny_imagenet() -> Recipe:
-    """Give the recipe of Tiny-ImageNet with ResNet-50."""
-    return Recipe(
-        name="risk-tiny_imagenet-resnet50",
-        title="Reweighted risk: Tiny-ImageNet, ResNet-50",
-        config=TrainConfig(
-            loss="inverse_focal",
-            loss_args={"gamma": 1.0},
-            model="resnet50",
-            data=DataConfig(name="tiny_imagenet", train_size=90_000, validation_size=10_000),
-            optimizer=OptimizerConfig(
-                name="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4, milestones=(30, 60), lr_decay=0.1
-            ),
-            epochs=90,
-            batch_size=256,
-            select="best",
-            accelerator="auto",
-        ),
-        source=SOURCE,
-        losses={
-            "inverse_focal": LossSettings({"gamma": 1.0}),
-            "dual_focal": LossSettings({"gamma": 2.3}),
-        },
-    )
+TINY = Recipe(
+    name="risk-tiny_imagenet-resnet50",
+    title="Reweighted risk: Tiny-ImageNet, ResNet-50",
+    config=TrainConfig(
+        loss="inverse_focal",
+        loss_args={"gamma": 1.0},
+        model="resnet50",
+        data=DataConfig(name="tiny_imagenet", train_size=90_000, validation_size=10_000),
+        optimizer=replace(SGD, weight_decay=1e-4, milestones=(30, 60), clip_norm=None),
+        epochs=90,
+        batch_size=256,
+        select="best",
+        accelerator="auto",
+    ),
+    source=SOURCE,
+    losses={"inverse_focal": LossSettings({"gamma": 1.0}), "dual_focal": LossSettings({"gamma": 2.3})},
+)
+TINY_SHORT = short_form(
+    TINY,
+    replace(
+        TINY.config,
+        model_args={"width": 8},
+        data=replace(TINY.config.data, train_size=10_000, validation_size=2_000, test_size=2_000, image_size=32),
+        optimizer=replace(TINY.config.optimizer, milestones=(5, 8)),
+        epochs=10,
+        batch_size=128,
+        select="last",
+    ),
+)
 
 
 def risk_transformer(name: str, title: str, network: str) -> Recipe:
-    """Give the recipe of Tiny-ImageNet with a pretrained vision transformer of timm."""
-    return Recipe(
-        name=f"risk-tiny_imagenet-{name}",
-        title=f"Reweighted risk: Tiny-ImageNet, {title}",
-        config=TrainConfig(
-            loss="inverse_focal",
-            loss_args={"gamma": 1.0},
-            model="timm",
-            model_args={"name": network, "pretrained": True},
-            data=DataConfig(name="tiny_imagenet", train_size=90_000, validation_size=10_000, image_size=224),
-            optimizer=OptimizerConfig(name="adamw", lr=1e-4, weight_decay=5e-4, schedule="cosine", milestones=()),
-            epochs=90,
-            batch_size=256,
-            select="best",
-            accelerator="auto",
-        ),
-        source=SOURCE,
+    """Put together the recipe of Tiny-ImageNet with a pretrained vision transformer of timm."""
+    config = replace(
+        TINY.config,
+        model="timm",
+        model_args={"name": network, "pretrained": True},
+        data=replace(TINY.config.data, image_size=224),
+        optimizer=OptimizerConfig(name="adamw", lr=1e-4, weight_decay=5e-4, schedule="cosine", milestones=()),
     )
-
-
-def risk_tiny_imagenet_short(recipe: Recipe) -> Recipe:
-    """Give the form for two CPU cores: 10,000 images of half the size, a narrow network, 10 epochs."""
-    return short_form(
-        recipe,
-        TrainConfig(
-            loss=recipe.config.loss,
-            loss_args=recipe.config.loss_args,
-            model="resnet50",
-            model_args={"width": 8},
-            data=DataConfig(
-                name="tiny_imagenet", train_size=10_000, validation_size=2_000, test_size=2_000, image_size=32
-            ),
-            optimizer=OptimizerConfig(lr=0.1, weight_decay=1e-4, milestones=(5, 8)),
-            epochs=10,
-            batch_size=128,
-        ),
-    )
+    return Recipe(f"risk-tiny_imagenet-{name}", f"Reweighted risk: Tiny-ImageNet, {title}", config, SOURCE)
 
 
 def risk_transformer_short(recipe: Recipe) -> Recipe:
-    """Give the form for two CPU cores: 2,000 images, 3 epochs; the network is as small as pretrained ones are."""
-    return short_form(
-        recipe,
-        TrainConfig(
-            loss=recipe.config.loss,
-            loss_args=recipe.config.loss_args,
-            model="timm",
-            model_args=recipe.config.model_args,
-            data=DataConfig(name="tiny_imagenet", train_size=2_000, validation_size=500, test_size=500, image_size=224),
-            optimizer=recipe.config.optimizer,
-            epochs=3,
-            batch_size=32,
-            select="best",
-        ),
-    )
+    """Cut a recipe down for two CPU cores: 2,000 images, 3 epochs; the network is as small as pretrained ones are."""
+    data = replace(recipe.config.data, train_size=2_000, validation_size=500, test_size=500)
+    return short_form(recipe, replace(recipe.config, data=data, epochs=3, batch_size=32))
 
 
 FULL = tuple(risk_cifar(data, network) for data in DATA for network in NETWORKS)
-TINY = risk_tiny_imagenet()
 TRANSFORMERS = (
     risk_transformer("vit_small", "ViT-S", "vit_small_patch16_224"),
     risk_transformer("swin_tiny", "Swin-T", "swin_tiny_patch4_window7_224"),
@@ -153,6 +117,6 @@ RISK = (
     TINY,
     *TRANSFORMERS,
     *(cifar_short(recipe) for recipe in FULL),
-    risk_tiny_imagenet_short(TINY),
+    TINY_SHORT,
     *(risk_transformer_short(recipe) for recipe in TRANSFORMERS),
 )
