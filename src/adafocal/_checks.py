@@ -21,7 +21,7 @@ INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def shown_row(row: Tensor, *, most: int = 4) -> str:
-    """Give the first numbers of a row as a sentence shows them."""
+    """Show the first numbers of a row in a sentence."""
     numbers = [*(f"{value:.6g}" for value in row[:most].tolist()), *(["…"] if len(row) > most else [])]
     return f"[{', '.join(numbers)}]"
 
@@ -152,7 +152,7 @@ def _one_class(name: str, values: Tensor) -> str:
 
 
 def label_shape(logits: Tensor) -> torch.Size:
-    """Give the shape of class indices that go with ``logits``: theirs without the class axis."""
+    """Derive the shape of class indices that go with ``logits``: theirs without the class axis."""
     return torch.Size() if logits.ndim == 1 else logits.shape[:1] + logits.shape[2:]
 
 

@@ -16,17 +16,17 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def tolerance(dtype: torch.dtype) -> float:
-    """Give how far rounding may take probabilities of this dtype above 1, and their sum from 1."""
+    """Tell how far rounding may take probabilities of this dtype above 1, and their sum from 1."""
     return TOLERANCE_HALF if dtype in HALF else TOLERANCE
 
 
 def wide_dtype(device: torch.device) -> torch.dtype:
-    """Give the dtype in which sums are kept on ``device``: float64, or float32 where there is none."""
+    """Choose the dtype in which sums are kept on ``device``: float64, or float32 where there is none."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def keeping_dtype(move: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Give ``move`` of ``nn.Module._apply`` without its cast: what was learned or summed is never rounded.
+    """Strip ``move`` of ``nn.Module._apply`` of its cast: what was learned or summed is never rounded.
 
     Args:
         move: What ``to``, ``half``, ``bfloat16`` and the like hand to ``_apply``; of it only the device is taken.

@@ -22,12 +22,12 @@ class Estimate:
     high: float | None = None
 
     def as_dict(self) -> dict[str, float | None]:
-        """Give the three numbers by name, as they go into JSON files."""
+        """Name the three numbers, as they go into JSON files."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
 def log_interval(value: float, error: float, *, level: float, df: float) -> tuple[float, float]:
-    """Give the t interval of a positive number on the logarithmic scale."""
+    """Build the t interval of a positive number on the logarithmic scale."""
     factor = math.exp(min(student_quantile(0.5 + level / 2, df) * error / value, 500.0))
     return value / factor, value * factor
 

@@ -45,7 +45,7 @@ def safe_name(text: object) -> str:
 
 
 def child(folder: str | Path, *names: object, suffix: str = "") -> Path:
-    """Give the path of a file to write below a folder, whatever its names are made of.
+    """Name a file to write below a folder, whatever its names are made of.
 
     Raises:
         ValueError: If the path would lie outside, because a link between leads away.
@@ -58,7 +58,7 @@ def child(folder: str | Path, *names: object, suffix: str = "") -> Path:
 
 
 def below(folder: str | Path, name: str, *, what: str) -> Path:
-    """Give the path that a name from a file means in a folder, of one part or several.
+    """Follow a name from a file into a folder, of one part or several.
 
     Raises:
         ValueError: If it leads out of the folder.
@@ -71,7 +71,7 @@ def below(folder: str | Path, name: str, *, what: str) -> Path:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` that takes its name once the block ends without an error.
+    """Lend a temporary path beside ``path`` that takes its name once the block ends without an error.
 
     What a killed process left of its temporary files in the same folder is removed first.
 

@@ -48,7 +48,7 @@ def sum_over_ranks(values: Tensor) -> Tensor:
 
 
 def from_first_rank(values: Tensor) -> Tensor:
-    """Give the first rank's values on every rank: sums on accelerators may differ in the last bit."""
+    """Spread the first rank's values to every rank: sums on accelerators may differ in the last bit."""
     values = values.contiguous()
     if _ranks() > 1:
         dist.broadcast(values, src=0)

@@ -57,7 +57,7 @@ def read_record(path: Path, kind: type[Record]) -> Record:
 
 
 def as_record(value: object, kind: type[Record], rule: str) -> Record:
-    """Give plain values as a record.
+    """Turn plain values into a record.
 
     Raises:
         ValueError: If they do not fit; the sentence begins with ``rule``.
@@ -70,7 +70,7 @@ def as_record(value: object, kind: type[Record], rule: str) -> Record:
 
 
 def to_plain(value: object) -> Any:
-    """Give a record as JSON holds it: fields by name, lists, and null for NaN."""
+    """Turn a record into what JSON holds: fields by name, lists, and null for NaN."""
     if is_dataclass(value):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -99,7 +99,7 @@ def read_columns(path: Path) -> list[dict[str, float]]:
 
 
 def _fitted(value: Any, hint: Any, name: str) -> Any:
-    """Give a value as its type wants it."""
+    """Fit a value to its type."""
     marks, hint = (hint.__metadata__, hint.__origin__) if get_origin(hint) is Annotated else ((), hint)
     origin, of = get_origin(hint), get_args(hint)
     if value is None and (NULL in marks or type(None) in of):
@@ -120,7 +120,7 @@ def _fitted(value: Any, hint: Any, name: str) -> Any:
 
 
 def _number(value: Any, place: str, name: str) -> float:
-    """Give the number at a dotted name."""
+    """Find the number at a dotted name."""
     first, _, rest = place.partition(".")
     inner = f"{name}.{first}".lstrip(".")
     if first not in _expected(value, dict, name):
@@ -153,7 +153,7 @@ def _expected(value: Any, types: type | tuple[type, ...], name: str) -> Any:
 
 
 def number_at(value: Mapping[str, object], place: str) -> float:
-    """Give the number at a dotted name of a mapping that was checked; NaN for null."""
+    """Look up the number at a dotted name of a mapping that was checked; NaN for null."""
     return _number(value, place, "")
 
 

@@ -42,7 +42,7 @@ class Sums:
         return self._changed(added)
 
     def to(self: S, device: torch.device | str) -> S:
-        """Give the same sums on another device, as wide as it has numbers."""
+        """Move the sums to another device, as wide as it has numbers."""
         if isinstance(device, (torch.dtype, Tensor)):
             raise InvalidTypeError(f"`device` must be a device, got {device}: sums keep their dtype.")
         move = keeping_dtype(lambda part: part.to(device))

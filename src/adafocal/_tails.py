@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def student_quantile(p: float, df: float) -> float:
-    """Give the quantile of the t distribution, within 2 % from 3 degrees of freedom on, and not too small in the tails.
+    """Approximate a quantile of the t distribution, to 2 % from 3 degrees of freedom on, not too small in the tails.
 
     Reference:
         Wallace, "Bounds on normal approximations to Student's and the chi-square distributions", Annals of Mathematical
@@ -25,7 +25,7 @@ def student_quantile(p: float, df: float) -> float:
 
 
 def binomial_tails(x: Tensor, n: Tensor, p: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Give P(X <= x) and P(X >= x) of a binomial count, each with half of P(X = x) only (mid-p values).
+    """Compute P(X <= x) and P(X >= x) of a binomial count, each with half of P(X = x) only (mid-p values).
 
     Args:
         x: Observed counts in [0, n], float64; need not be whole.
@@ -40,7 +40,7 @@ def binomial_tails(x: Tensor, n: Tensor, p: Tensor | float) -> tuple[Tensor, Ten
 
 
 def binomial_interval(x: float, n: float, *, level: float) -> tuple[float, float]:
-    """Give the mid-p interval of a share: all chances under which neither tail of the count is below (1 - level) / 2.
+    """Bound a share by its mid-p interval: all chances under which neither tail of the count is below (1 - level) / 2.
 
     Reference:
         Agresti and Gottard, "Nonconservative exact small-sample inference for discrete data", Computational Statistics
@@ -63,7 +63,7 @@ def _root(left: Callable[[Tensor], Tensor], low: float, high: float) -> float:
 
 
 def _binomial_cdf(x: Tensor, n: Tensor, p: Tensor | float) -> Tensor:
-    """Give P(X <= x) by the normal approximation of Peizer and Pratt (JASA 63, 1968)."""
+    """Approximate P(X <= x) by the normal approximation of Peizer and Pratt (JASA 63, 1968)."""
     p = torch.as_tensor(p, dtype=x.dtype, device=x.device)
     q, s, t = 1 - p, x + 0.5, n - x - 0.5
     distance = x + 2 / 3 - (n + 1 / 3) * p + 0.02 * (q / (x + 1) - p / (n - x) + (q - 0.5) / (n + 1))
@@ -73,7 +73,7 @@ def _binomial_cdf(x: Tensor, n: Tensor, p: Tensor | float) -> Tensor:
 
 
 def _bend(y: Tensor) -> Tensor:
-    """Give (1 - y^2 + 2 y log y) / (1 - y)^2, 1 at y = 0 and 0 at y = 1."""
+    """Compute (1 - y^2 + 2 y log y) / (1 - y)^2, 1 at y = 0 and 0 at y = 1."""
     off = 1 - y
     near = off.abs() < 1e-4
     safe = torch.where(near, 0.5, y)

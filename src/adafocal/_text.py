@@ -44,7 +44,7 @@ def _escape(sign: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Give the ``repr`` of a value from data as sentences quote it: visible and not too long."""
+    """Quote a value from data in a sentence, by its ``repr``: visible and not too long."""
     try:
         return printable(LINE_END.sub(" ", repr(value)), longest=LONGEST_VALUE)
     except (ValueError, RecursionError):  # an integer of thousands of digits, or lists within lists

@@ -89,7 +89,7 @@ class ImageTransform:
 
 
 def pixel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Give mean and standard deviation of each channel of uint8 images, where pixels span [0, 1].
+    """Measure mean and standard deviation of each channel of uint8 images, where pixels span [0, 1].
 
     Args:
         images: Shape (N, C, H, W), uint8.

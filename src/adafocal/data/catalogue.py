@@ -215,7 +215,7 @@ OTHER = DatasetSpec(  # any set that is not in the catalogue
 
 
 def get_dataset(config: DataConfig) -> DatasetSpec:
-    """Give the catalogue's entry of a data set, or the general one where a path or hub name says where it is.
+    """Find the catalogue's entry of a data set, or the general one where a path or hub name says where it is.
 
     Raises:
         ValueError: If the name is unknown and nothing says where the data are.

@@ -112,7 +112,7 @@ def _size(name: str, asked: int | None, free: int) -> int:
 
 
 def aligned(sources: dict[str, Source]) -> dict[str, Source]:
-    """Give all parts one numbering of the classes, and leave out parts whose labels are hidden (-1).
+    """Bring all parts to one numbering of the classes, and leave out parts whose labels are hidden (-1).
 
     Raises:
         ValueError: If no part has labels.
@@ -136,7 +136,7 @@ def aligned(sources: dict[str, Source]) -> dict[str, Source]:
 
 
 def class_names(sources: dict[str, Source]) -> tuple[str, ...]:
-    """Give the names of the classes, numbers where the source has none."""
+    """Name the classes, by numbers where the source has none."""
     n = 1 + max(int(source.labels.max()) for source in sources.values())
     names = next(iter(sources.values())).class_names
     return names if len(names) >= n else tuple(str(place) for place in range(n))

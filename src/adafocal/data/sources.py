@@ -166,7 +166,7 @@ def _read(file: Path, read: Callable[[Path], Any]) -> Any:
 
 
 def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> tuple[str, ...]:
-    """Give the names that `datasets` keeps of the classes; none where it keeps them otherwise."""
+    """Read the names that `datasets` keeps of the classes; none where it keeps them otherwise."""
     try:
         names = json.loads((metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -175,7 +175,7 @@ def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> tuple[st
 
 
 def _stored_bytes(value: Any, column: str) -> Any:
-    """Give what a file holds itself; a path in it leads to files of somebody else."""
+    """Take what a file holds itself; a path in it leads to files of somebody else."""
     if isinstance(value, dict) and not isinstance(value.get("bytes"), bytes):
         raise InvalidValueError(f"`{column}` must hold images, got {shown(value)} without their bytes.")
     return _stored(value)

@@ -131,7 +131,7 @@ def decode_images(stored: StoredImages, *, chunk: int = 256) -> Tensor:
 
 
 def channels_of(item: Any) -> int:
-    """Give 1 for a grey image, 3 for any other."""
+    """Tell grey images, 1 channel, from all others, 3."""
     if isinstance(item, np.ndarray):
         return 1 if item.ndim == 2 or item.shape[2] == 1 else 3
     with _decoding("the first"), _pillow().open(BytesIO(item) if isinstance(item, bytes) else item) as image:

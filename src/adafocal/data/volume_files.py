@@ -141,7 +141,7 @@ def _array(arrays: Arrays, name: str, file: Path) -> Array:
 
 
 def checked_case(name: str, image: Array, mask: Array) -> Case:
-    """Give the case if mask and image fit each other.
+    """Make a case of a mask and an image that fit each other.
 
     Raises:
         ValueError: If shapes differ, the mask does not hold integers >= 0, or an intensity is not finite.

@@ -128,7 +128,7 @@ def _check_channels(cases: list[Case]) -> None:
 
 
 def _common_size(cases: list[Case]) -> tuple[int, ...]:
-    """Give the smallest size that holds every case, in multiples that the network can halve."""
+    """Find the smallest size that holds every case, in multiples that the network can halve."""
     largest = np.max([case.mask.shape for case in cases], axis=0)
     return tuple(int(side) for side in -(-largest // MULTIPLE) * MULTIPLE)
 

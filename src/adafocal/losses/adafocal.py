@@ -132,7 +132,7 @@ class AdaFocalLoss(ClassificationLoss):
         return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
 
     def from_cross_entropy(self, ce: PerSample, labels: Labels) -> Tensor:
-        """Give the loss from cross-entropies that a kernel of its own computed, without ever holding all logits.
+        """Modulate cross-entropies that a kernel of its own computed, without ever holding all logits.
 
         Such kernels: :func:`~adafocal.losses.linear_cross_entropy`, and fused ones that give every sample's value.
 

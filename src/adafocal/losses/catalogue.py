@@ -54,7 +54,7 @@ LOSSES: dict[str, LossSpec] = {}  # each file of losses adds its own, in the ord
 
 
 def _adding(make: Callable[_P, LossSpec]) -> Callable[_P, None]:
-    """Give a function that takes what ``make`` takes, and enters the loss that it makes into the catalogue."""
+    """Turn what makes a loss into what enters it into the catalogue, with the same arguments."""
 
     def add(*args: _P.args, **kwargs: _P.kwargs) -> None:
         spec = make(*args, **kwargs)

@@ -11,7 +11,7 @@ from adafocal._shapes import PerSample
 
 
 def decayed_sum(x: PerSample) -> PerSample:
-    """Give ``s_i = sum_{j <= i} exp(x_j - x_i)`` for ascending x, in O(N) time and memory.
+    """Sum exponentials, ``s_i = sum_{j <= i} exp(x_j - x_i)`` for ascending x, in O(N) time and memory.
 
     As a plain graph of ``logcumsumexp`` the second derivative is NaN wherever the gradient that comes in is 0, because
     torch takes its logarithm. Here the derivative is such a sum itself, so all derivatives are finite.

@@ -20,7 +20,7 @@ __all__ = ["DualFocalLoss", "dual_focal_loss"]
 
 
 def _modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) -> Tensor:
-    """Give ``base^|gamma| ce``, with base 1 - (p - q) or, for gamma < 0, 1 + (p - q), and q = p exp(-gap)."""
+    """Weight cross-entropy by ``base^|gamma|``: base 1 - (p - q), 1 + (p - q) for gamma < 0, and q = p exp(-gap)."""
     gap = _gap_below_each_class(logits) if ce.ndim == logits.ndim else _gap_below_label(logits, labels)
     p, q = torch.exp(-ce), torch.exp(-ce - gap)
     margin = p * -torch.expm1(-gap)

@@ -79,7 +79,7 @@ class FLSDLoss(ClassificationLoss):
         return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
 
     def gamma_of(self, p: Tensor) -> Tensor:
-        """Give the gamma of each probability, of the shape of ``p``."""
+        """Look up the gamma of each probability, of the shape of ``p``."""
         return flsd_gamma(p, thresholds=self.thresholds, gammas=self.gammas)
 
 

@@ -85,7 +85,7 @@ def linear_cross_entropy(
 def recomputed_cross_entropy(
     rows: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | None, ignore_index: int, size: int
 ) -> Tensor:
-    """Give what ``F.linear_cross_entropy`` gives, for a torch that lacks it; ``size`` samples at a time."""
+    """Do what ``F.linear_cross_entropy`` does, for a torch that lacks it; ``size`` samples at a time."""
 
     def of_chunk(rows: Tensor, labels: Tensor) -> Tensor:
         logits = at_least_float32(F.linear(rows, weight, bias))

@@ -32,7 +32,7 @@ def mmce_formula(confidence: Tensor, correct: Tensor, counted: Tensor, *, weight
 
 
 def laplacian_energy(position: Confidence, coefficient: Confidence, *, width: float) -> Scalar:
-    """Give ``sum_ij b_i b_j exp(-|x_i - x_j| / width)`` in O(N log N), for positions in [0, 1].
+    """Sum over pairs, ``sum_ij b_i b_j exp(-|x_i - x_j| / width)``, in O(N log N), for positions in [0, 1].
 
     Args:
         position: x, shape (N,), in [0, 1]; use float64 for narrow widths.

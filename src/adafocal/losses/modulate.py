@@ -23,7 +23,7 @@ def focal_formula(ce: Tensor, gamma: float | Tensor) -> Tensor:
 
 
 def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
-    """Give 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1; for gamma 0 any base will do."""
+    """Choose 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1; for gamma 0 any base will do."""
     if isinstance(gamma, Tensor):
         return (minus_q + (1.0 - gamma.sign())).abs()
     return minus_q + 2.0 if gamma < 0 else -minus_q
@@ -82,7 +82,7 @@ def _check_gammas(gamma: float | Tensor, ce: Tensor) -> None:
 
 
 def gamma_at(gamma: Gamma, p: Tensor) -> float | Tensor:
-    """Give the gamma, or the gammas at probabilities ``p``, as a constant in their dtype."""
+    """Look up the gamma, or the gammas at probabilities ``p``, as a constant in their dtype."""
     values = gamma(p) if callable(gamma) else gamma
     return values.detach().to(p.dtype) if isinstance(values, Tensor) else values
 

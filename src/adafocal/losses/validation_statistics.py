@@ -28,12 +28,12 @@ class ValidationStatistics:
 
     @classmethod
     def empty(cls) -> "ValidationStatistics":
-        """Give the statistics of nothing."""
+        """Start with the statistics of nothing."""
         return cls()
 
     @classmethod
     def of_batch(cls, confidence: Confidence, correct: Correct, *, streaming: bool) -> "ValidationStatistics":
-        """Give the statistics of a batch, both of shape (N,); ``streaming`` keeps sums instead of every confidence."""
+        """Take a batch, both of shape (N,); ``streaming`` keeps sums instead of every confidence."""
         return cls(cells=grid_stats(confidence, correct)) if streaming else cls(samples=((confidence, correct),))
 
     def merge(self, second: "ValidationStatistics") -> "ValidationStatistics":
@@ -44,7 +44,7 @@ class ValidationStatistics:
         return ValidationStatistics(self.samples + second.samples, cells)
 
     def compute(self, n_bins: int, *, streaming: bool, like: Tensor) -> BinStats | None:
-        """Give the sums in equal-mass bins over all ranks, with the dtype and device of ``like``; None of nothing."""
+        """Sum in equal-mass bins over all ranks, with the dtype and device of ``like``; None of nothing."""
         nothing = like.new_empty(0)
         if streaming:
             cells = grid_stats(nothing, nothing) if self.cells is None else self.cells.to(like.device)

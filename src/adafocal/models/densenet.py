@@ -29,7 +29,7 @@ class DenseLayer(nn.Module):
         self.norm2, self.conv2 = nn.BatchNorm2d(4 * growth), conv(4 * growth, growth, kernel=3)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give activations of shape (N, channels + growth, H, W)."""
+        """Append channels: activations of shape (N, channels + growth, H, W)."""
         hidden = self.conv1(F.relu(self.norm1(inputs)))
         return torch.cat([inputs, self.conv2(F.relu(self.norm2(hidden)))], dim=1)
 
@@ -73,11 +73,11 @@ class DenseNet(nn.Module):
         self.head = nn.Linear(channels, n_classes)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, the mean over all places, shape (N, D)."""
+        """Average the last activations over all places: the penultimate layer, shape (N, D)."""
         hidden: Tensor = self.body(inputs)
         return hidden.mean(dim=(2, 3))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         logits: Tensor = self.head(self.features(inputs))
         return logits

@@ -7,7 +7,7 @@ from adafocal.errors import InvalidValueError
 
 
 def image_channels(input_shape: Sequence[int]) -> int:
-    """Give the channels of an image of shape (C, H, W).
+    """Read the channels of an image of shape (C, H, W).
 
     Raises:
         ValueError: If the shape is not that of an image.
@@ -20,7 +20,7 @@ def image_channels(input_shape: Sequence[int]) -> int:
 
 
 def sequence_length(input_shape: Sequence[int]) -> int:
-    """Give the length of a token sequence of shape (L,).
+    """Read the length of a token sequence of shape (L,).
 
     Raises:
         ValueError: If the shape is not that of a sequence.

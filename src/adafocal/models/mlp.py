@@ -33,11 +33,11 @@ class MLP(nn.Module):
         self.head = nn.Linear(width, n_classes)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, shape (N, width)."""
+        """Compute the penultimate layer, shape (N, width)."""
         hidden: Tensor = self.body(inputs)
         return hidden
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         logits: Tensor = self.head(self.features(inputs))
         return logits

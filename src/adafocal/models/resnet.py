@@ -29,7 +29,7 @@ class BasicBlock(nn.Module):
         self.shortcut = shortcut(channels, width, stride=stride)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give activations of shape (N, width, H / stride, W / stride)."""
+        """Add convolutions and shortcut: activations of shape (N, width, H / stride, W / stride)."""
         hidden = F.relu(self.norm1(self.conv1(inputs)))
         return F.relu(self.norm2(self.conv2(hidden)) + self.shortcut(inputs))
 
@@ -54,7 +54,7 @@ class Bottleneck(nn.Module):
         self.shortcut = shortcut(channels, wide, stride=stride)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give activations of shape (N, 4 · width, H / stride, W / stride)."""
+        """Add convolutions and shortcut: activations of shape (N, 4 · width, H / stride, W / stride)."""
         hidden = F.relu(self.norm1(self.conv1(inputs)))
         hidden = F.relu(self.norm2(self.conv2(hidden)))
         return F.relu(self.norm3(self.conv3(hidden)) + self.shortcut(inputs))
@@ -126,7 +126,7 @@ class ResNet(nn.Module):
         self.head = nn.Linear(widths[-1] * block.expansion * pool**2, n_classes)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, means over tiles of places, shape (N, D)."""
+        """Average the last activations over tiles of places: the penultimate layer, shape (N, D)."""
         hidden: Tensor = self.stages(self.stem(inputs))
         if self.pool == 1:
             return hidden.mean(dim=(2, 3))
@@ -136,25 +136,25 @@ class ResNet(nn.Module):
         return tiles.mean(dim=(3, 5)).flatten(1)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         logits: Tensor = self.head(self.features(inputs))
         return logits
 
 
 def conv(channels: int, width: int, *, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Give a convolution without bias that keeps the sides but for its stride."""
+    """Make a convolution without bias that keeps the sides but for its stride."""
     return nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
 
 
 def shortcut(channels: int, width: int, *, stride: int) -> nn.Module:
-    """Give the identity, or a 1x1 convolution where size or channels change."""
+    """Lead past a block: the identity, or a 1x1 convolution where size or channels change."""
     if stride == 1 and channels == width:
         return nn.Identity()
     return nn.Sequential(conv(channels, width, kernel=1, stride=stride), nn.BatchNorm2d(width))
 
 
 def stages(block: Block, channels: int, widths: Sequence[int], counts: Sequence[int]) -> nn.Sequential:
-    """Give stages of blocks; all but the first start with a stride of 2."""
+    """Stack blocks in stages; all but the first start with a stride of 2."""
     layers = []
     for place, (width, count) in enumerate(zip(widths, counts, strict=True)):
         for i in range(count):

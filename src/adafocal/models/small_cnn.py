@@ -36,11 +36,11 @@ class SmallCNN(nn.Module):
         self.head = nn.Linear(sizes[-1], n_classes)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, the mean over all places, shape (N, width · 2^(depth - 1))."""
+        """Average the last activations over all places: the penultimate layer, shape (N, width · 2^(depth - 1))."""
         hidden: Tensor = self.body(inputs)
         return hidden.mean(dim=(2, 3))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         logits: Tensor = self.head(self.features(inputs))
         return logits

@@ -72,14 +72,14 @@ class TextCNN(nn.Module):
         self.head = nn.Linear(width, n_classes)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, shape (N, width), without dropout."""
+        """Compute the penultimate layer, shape (N, width), without dropout."""
         places = self.embedding(inputs.long()).transpose(1, 2).unsqueeze(2)
         for i, conv in enumerate(self.convs):
             places = F.relu(conv(F.max_pool2d(places, (1, self.kernel_size), stride=1) if i > 0 else places))
         return F.relu(self.hidden(places.amax(dim=(2, 3))))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         logits: Tensor = self.head(self.dropout(self.features(inputs)))
         return logits
 

@@ -35,11 +35,11 @@ class TimmClassifier(nn.Module):
         self.body = timm.create_model(name, pretrained=pretrained, num_classes=n_classes, in_chans=channels)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the pooled features that the head reads, shape (N, D)."""
+        """Pool the features that the head reads, shape (N, D)."""
         hidden: Tensor = self.body.forward_head(self.body.forward_features(inputs), pre_logits=True)
         return hidden
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         logits: Tensor = self.body(inputs)
         return logits

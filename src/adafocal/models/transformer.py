@@ -54,7 +54,7 @@ class TransformerClassifier(nn.Module):
         self._head = [heads[-1]]  # in a list, so that its weights are not registered twice
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give what the last linear layer reads, shape (N, D); the last token's where it reads every token's."""
+        """Catch what the last linear layer reads, shape (N, D); the last token's where it reads every token's."""
         seen: list[Tensor] = []
 
         def remember(_module: nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -72,7 +72,7 @@ class TransformerClassifier(nn.Module):
         return hidden[torch.arange(len(hidden), device=hidden.device), last]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         inputs = inputs.long()
         logits: Tensor = self.body(input_ids=inputs, attention_mask=(inputs != self.pad_id).long()).logits
         return logits

@@ -65,11 +65,11 @@ class UNet3d(nn.Module):
         self.head = nn.Conv3d(width, n_classes, kernel_size=1)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, shape (N, width, D, H, W)."""
+        """Compute the penultimate layer, shape (N, width, D, H, W)."""
         features: Tensor = self.activation(self.body(inputs))
         return features
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C, D, H, W)."""
+        """Classify every voxel, by logits of shape (N, C, D, H, W)."""
         logits: Tensor = self.head(self.features(inputs))
         return logits

@@ -46,11 +46,11 @@ class WideResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Give the penultimate layer, the mean over all places, shape (N, 64 · widen)."""
+        """Average the last activations over all places: the penultimate layer, shape (N, 64 · widen)."""
         hidden: Tensor = self.stages(self.stem(inputs))
         return hidden.mean(dim=(2, 3))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C)."""
+        """Classify, by logits of shape (N, C)."""
         logits: Tensor = self.head(self.features(inputs))
         return logits

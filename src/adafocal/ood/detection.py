@@ -127,7 +127,7 @@ def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float
 
 
 def roc_curve(id_scores: Confidence, ood_scores: OtherConfidence) -> RocCurve:
-    """Give the points of the receiver operating characteristic curve, one per distinct score.
+    """Trace the points of the receiver operating characteristic curve, one per distinct score.
 
     Args:
         id_scores: Scores of N >= 1 in-distribution samples.
@@ -200,13 +200,13 @@ def score_counts(id_scores: Confidence, ood_scores: OtherConfidence) -> ScoreCou
 
 
 def auroc_of_counts(counts: ScoreCounts) -> Tensor:
-    """Give the AUROC of counts, shape (…, k) to (…)."""
+    """Compute the AUROC of counts, shape (…, k) to (…)."""
     wins = (counts.id_count * (counts.ood_above - 0.5 * counts.ood_count)).sum(-1)
     return wins / (counts.id_above[..., -1] * counts.ood_above[..., -1])
 
 
 def aupr_of_counts(counts: ScoreCounts, *, positive: str) -> Tensor:
-    """Give the average precision of counts, shape (…, k) to (…)."""
+    """Average the precision of counts over the recall, shape (…, k) to (…)."""
     if positive == "ood":
         hits, true, found = counts.ood_count, counts.ood_above, counts.ood_above + counts.id_above
     else:
@@ -218,7 +218,7 @@ def aupr_of_counts(counts: ScoreCounts, *, positive: str) -> Tensor:
 
 
 def fpr_of_counts(counts: ScoreCounts, *, tpr: float) -> Tensor:
-    """Give the false positive rate at the first score that reaches ``tpr``, shape (…, k) to (…)."""
+    """Find the false positive rate at the first score that reaches ``tpr``, shape (…, k) to (…)."""
     n_ood = int(counts.ood_above[..., -1].max())
     needed = math.ceil(tpr * n_ood)
     needed -= (needed - 1) / n_ood >= tpr  # the product may have been rounded up beyond a whole number

@@ -23,7 +23,7 @@ class FeatureScore(Protocol):
     """What the fitted scores below have in common."""
 
     def score(self, predictions: Predictions) -> Tensor:
-        """Give one score per sample, shape (N,); higher is more out-of-distribution."""
+        """Score each sample, shape (N,); higher is more out-of-distribution."""
         ...
 
 
@@ -40,7 +40,7 @@ class Mahalanobis:
     whitening: Tensor
 
     def score(self, predictions: Predictions) -> Confidence:
-        """Give the squared Mahalanobis distance to the nearest class mean, shape (N,), float64, at least 0."""
+        """Measure the squared Mahalanobis distance to the nearest class mean, shape (N,), float64, at least 0."""
         means, whitening = self.means.double(), self.whitening.double()
         white = _features(predictions, means.shape[1]) @ whitening
         distances: Tensor = torch.cdist(white, means @ whitening, compute_mode=EXACT)
@@ -71,7 +71,7 @@ class NearestNeighbour:
             )
 
     def score(self, predictions: Predictions) -> Confidence:
-        """Give the distance to the k-th nearest training feature, shape (N,), in [0, 2].
+        """Measure the distance to the k-th nearest training feature, shape (N,), in [0, 2].
 
         A feature vector of zeros has no direction and stays zero: it is at distance 1 from all others.
         """
@@ -99,7 +99,7 @@ class VirtualLogit:
     scale: float
 
     def score(self, predictions: Predictions) -> Confidence:
-        """Give the virtual logit minus the log-sum-exp of the logits, shape (N,), float64."""
+        """Compare the virtual logit with the logits: less the log-sum-exp of the logits, shape (N,), float64."""
         check_predictions("predictions", predictions)
         if predictions.logits is None:
             raise InvalidValueError("`predictions` must hold logits for the vim score, got probs.")
@@ -246,7 +246,7 @@ FEATURE_SCORES: Mapping[str, Callable[[Predictions], FeatureScore]] = {
 
 
 def _origin(features: Tensor, logits: Tensor) -> Tensor:
-    """Give -pinv(W) b of the linear layer that made ``logits`` from ``features``."""
+    """Recover -pinv(W) b of the linear layer that made ``logits`` from ``features``."""
     middle, centre = features.mean(dim=0), logits.mean(dim=0)
     around, spread = features - middle, logits - centre
     weight = spread.T @ around @ torch.linalg.pinv(around.T @ around, hermitian=True, rtol=1e-12)

@@ -102,7 +102,7 @@ def detection(
 
 
 def _odds_interval(value: float, drawn: Tensor, level: float, df: int) -> Estimate:
-    """Give the t interval on the scale of logarithmic odds, moved by the bias that resampling shows."""
+    """Build the t interval on the scale of logarithmic odds, moved by the bias that resampling shows."""
     odds = math.log(value / (1 - value))
     bias = float(torch.logit(drawn, eps=1e-9).mean()) - odds
     half = student_quantile(0.5 + level / 2, df) * float(drawn.std()) / (value * (1 - value))
@@ -130,7 +130,7 @@ def _fpr_interval(counts: ScoreCounts, *, level: float) -> Estimate:
 
 
 def auroc_interval(id_scores: Confidence, ood_scores: OtherConfidence, *, level: float = 0.95) -> Estimate:
-    """Give the AUROC with an interval that holds where few samples stand against many.
+    """Estimate the AUROC with an interval that holds where few samples stand against many.
 
     It inverts the score test ``|AUROC - t| = quantile · deviation(t)``. DeLong's variance of each kind hangs on that
     kind's samples alone: of 20 good ones it is far too small. So it is scaled to t, and averaged with the variance that
@@ -194,12 +194,12 @@ def _shrunk(own: float, model: float, n: int) -> float:
 
 
 def _one_pair(t: float) -> float:
-    """Give the variance of one comparison at AUROC t."""
+    """Compute the variance of one comparison at AUROC t."""
     return t * (1 - t)
 
 
 def _shared(t: float) -> float:
-    """Give how much of it two comparisons with one sample in common share, the mean of both kinds (Hanley, McNeil)."""
+    """Measure how much of it two comparisons with a common sample share, the mean of both kinds (Hanley, McNeil)."""
     return 0.5 * ((1 - t) / (2 - t) + t / (1 + t))
 
 
@@ -227,7 +227,7 @@ def _precisions(counts: ScoreCounts) -> tuple[Tensor, Tensor]:
 def _resample(
     id_scores: Confidence, ood_scores: OtherConfidence, n_resamples: int, generator: torch.Generator
 ) -> tuple[Tensor, ...]:
-    """Give both precisions on each resample, shape (B,) each; draws are counts per score, sorted once."""
+    """Measure both precisions on each resample, shape (B,) each; draws are counts per score, sorted once."""
     id_group, ood_group, n_groups = score_groups(id_scores, ood_scores)
     rows = max(1, CHUNK // n_groups)
     parts = []

@@ -85,7 +85,7 @@ def read_detections(path: Path) -> Detections:
 
 
 def comparison_record(row: ComparisonRow) -> dict[str, Any]:
-    """Give one score on one set as plain values: an entry of ``results`` in what ``adafocal ood --json`` writes.
+    """Write down one score on one set as plain values: an entry of ``results`` in what ``adafocal ood --json`` writes.
 
     The page of a run shows the files ``ood/*.json`` in its folder, each an object with ``results``, a list of these.
 
@@ -112,7 +112,7 @@ def comparison_record(row: ComparisonRow) -> dict[str, Any]:
 
 
 def detection_record(row: ComparisonRow) -> DetectionRecord:
-    """Give one score on one set as the page shows it."""
+    """Gather one score on one set as the page shows it."""
     shares = score_histogram(row.id_scores, row.ood_scores)
     return DetectionRecord(
         ood=row.ood_name,
@@ -128,7 +128,7 @@ def detection_record(row: ComparisonRow) -> DetectionRecord:
 def score_histogram(
     id_scores: Tensor, ood_scores: Tensor, *, n_bins: int = HISTOGRAM_BINS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the shares of both kinds of samples over bins of equal width, common to both.
+    """Count the shares of both kinds of samples over bins of equal width, common to both.
 
     The bins span all but the outermost 0.5 % of the finite scores on either side; what lies beyond, infinities among
     it, is counted in the first and last bin.
@@ -163,7 +163,7 @@ def score_histogram(
 
 
 def _thinned_roc(id_scores: Tensor, ood_scores: Tensor) -> Roc:
-    """Give points of the curve that lie evenly along it, the first and the last among them."""
+    """Keep points of the curve that lie evenly along it, the first and the last among them."""
     curve = roc_curve(id_scores, ood_scores)
     way = curve.false_positive_rate + curve.true_positive_rate
     steps = torch.linspace(0, 2, ROC_POINTS, dtype=way.dtype, device=way.device)

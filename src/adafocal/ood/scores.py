@@ -14,7 +14,7 @@ from adafocal.predictions import Predictions
 
 
 def msp_score(predictions: Predictions) -> Confidence:
-    """Give 1 minus the maximum softmax probability: the baseline that every other score is compared with.
+    """Score by 1 minus the maximum softmax probability: the baseline that every other score is compared with.
 
     Formula: 1 - max_c p_c, summed over the other classes instead of subtracted from 1, so that predictions with
     probabilities that round to 1 keep their order.
@@ -37,7 +37,7 @@ def msp_score(predictions: Predictions) -> Confidence:
 
 
 def entropy_score(predictions: Predictions) -> Confidence:
-    """Give the entropy of the predicted probabilities, the score of the AdaFocal experiments.
+    """Score by the entropy of the predicted probabilities, the score of the AdaFocal experiments.
 
     Formula: -sum_c p_c log p_c, with 0 log 0 = 0.
 
@@ -63,7 +63,7 @@ def entropy_score(predictions: Predictions) -> Confidence:
 
 
 def margin_score(predictions: Predictions) -> Confidence:
-    """Give 1 minus the difference of the two largest probabilities.
+    """Score by 1 minus the difference of the two largest probabilities.
 
     Formula: 1 - (p_(1) - p_(2)).
 
@@ -85,7 +85,7 @@ def margin_score(predictions: Predictions) -> Confidence:
 
 
 def max_logit_score(predictions: Predictions) -> Confidence:
-    """Give the negative largest logit; it uses the size of the logits, which the softmax throws away.
+    """Score by the negative largest logit; it uses the size of the logits, which the softmax throws away.
 
     Formula: -max_c z_c.
 
@@ -110,7 +110,7 @@ def max_logit_score(predictions: Predictions) -> Confidence:
 
 
 def energy_score(predictions: Predictions) -> Confidence:
-    """Give the free energy of the logits: a soft version of the negative largest logit.
+    """Score by the free energy of the logits: a soft version of the negative largest logit.
 
     Formula: -log sum_c exp(z_c), the energy at temperature 1.
 

@@ -14,7 +14,7 @@ RECIPES = {recipe.name: recipe for recipe in (DIGITS, *CIFAR, *IMAGENET, *NEWSGR
 
 
 def get_recipe(name: str) -> Recipe:
-    """Give a recipe by name.
+    """Find a recipe by name.
 
     Raises:
         ValueError: If the name is unknown.

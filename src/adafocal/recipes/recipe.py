@@ -61,7 +61,7 @@ class Recipe:
     expected: Mapping[str, Published] = field(default_factory=dict)
 
     def settings(self, loss: str | None = None) -> TrainConfig:
-        """Give the settings of a run with a loss; None is the experiment's main one."""
+        """Choose the settings of a run with a loss; None is the experiment's main one."""
         return self.config if loss is None else self.with_loss(self.config, loss)
 
     def with_loss(self, config: TrainConfig, loss: str) -> TrainConfig:

@@ -56,7 +56,7 @@ class AffineScaling:
             )
 
     def apply(self, predictions: Predictions) -> Predictions:
-        """Give W z + b for the logits z, or for log-probabilities.
+        """Map the logits z, or the log-probabilities, to W z + b.
 
         Args:
             predictions: N predictions of the kind and number of classes that the scaling was fitted on.
@@ -254,7 +254,7 @@ def _minimise(units: Tensor, labels: ClassIndex, regularization: float, diagonal
 
 
 def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool) -> float:
-    """Give the penalty of the grid with the smallest negative log-likelihood on folds left out."""
+    """Choose the penalty of the grid with the smallest negative log-likelihood on folds left out."""
     n = len(labels)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0)).to(labels.device)
     folds = min(FOLDS, n)

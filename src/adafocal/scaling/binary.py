@@ -211,7 +211,7 @@ def _ascending(knots: Tensor) -> bool:
 
 
 def _with_top(probs: ProbMatrix, top: Tensor, confidence: Tensor) -> Tensor:
-    """Give rows with this confidence for the top class, and the rest in proportion unless that would overtake it.
+    """Set the top class to this confidence, and the rest in proportion unless that would overtake it.
 
     Where it would, the rest is mixed with the uniform distribution just enough: with a confidence of at least 1/C the
     uniform rest never overtakes.

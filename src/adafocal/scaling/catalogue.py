@@ -18,7 +18,7 @@ class Scaling(Protocol):
     """What every fitted scaling has in common."""
 
     def apply(self, predictions: Predictions) -> Predictions:
-        """Give the scaled predictions."""
+        """Scale predictions."""
         ...
 
     def save(self, path: str | Path) -> None:

@@ -73,7 +73,7 @@ def read_fitted(path: str | Path, builders: Mapping[str, Callable[..., Fitted]])
 
 
 def as_numbers(name: str, value: object, *, ndim: int) -> Tensor:
-    """Give what a file holds as a tensor of float64.
+    """Read what a file holds as a tensor of float64.
 
     Args:
         name: What it is called.

@@ -11,7 +11,7 @@ from adafocal.predictions import Predictions
 
 
 def log_scores(predictions: Predictions) -> ProbMatrix:
-    """Give the logits, or the logarithms of the probabilities, shape (N, C), in float32 or wider.
+    """Take the logits, or the logarithms of the probabilities, shape (N, C), in float32 or wider.
 
     A probability of zero counts as the smallest positive normal number of its dtype, so that all logarithms are finite;
     logits are as they are, with -inf for masked classes.

@@ -140,7 +140,7 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
 
 
 def _median_margin(scores: ProbMatrix) -> float:
-    """Give the size of the logits as it matters for a temperature: robust to masks such as -1e9; 0 if all are equal."""
+    """Measure the logits as it matters for a temperature: robust to masks such as -1e9; 0 if all are equal."""
     shifted = scores - scores.amax(dim=1, keepdim=True)
     margins = -shifted.topk(2, dim=1).values[:, 1].double()
     for candidates in (margins, -shifted.double()):
@@ -172,7 +172,7 @@ def _minimise(scores: ProbMatrix, labels: Tensor, low: float, high: float) -> Te
 
 
 def _derivatives(scores: ProbMatrix, labels: Tensor, inverse: float) -> tuple[float, float]:
-    """Give first and second derivative by 1/T of the mean negative log-likelihood, in chunks of rows in float64."""
+    """Differentiate once and twice by 1/T of the mean negative log-likelihood, in chunks of rows in float64."""
     slope = curvature = 0.0
     rows = max(1, CHUNK // scores.shape[1])
     for part, part_labels in zip(torch.split(scores, rows), torch.split(labels, rows), strict=True):

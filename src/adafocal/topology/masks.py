@@ -13,7 +13,7 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
 def dice_score(predicted: Volume, true: Volume) -> float:
-    """Give the share of overlap of two masks: the usual score of segmentation, and blind to shape.
+    """Measure the share of overlap of two masks: the usual score of segmentation, and blind to shape.
 
     Formula: ``2 |A ∩ B| / (|A| + |B|)``.
 
@@ -40,7 +40,7 @@ def dice_score(predicted: Volume, true: Volume) -> float:
 
 
 def hausdorff_distance_95(predicted: Volume, true: Volume) -> float:
-    """Give how far the surfaces of two masks are apart, leaving out the farthest 5 % of their points.
+    """Measure how far the surfaces of two masks are apart, leaving out the farthest 5 % of their points.
 
     The larger of the 95th percentiles of the distances from each surface to the other, by MONAI. In voxels: multiply by
     the side of a voxel where it is not 1 mm, and do not use it where sides differ.

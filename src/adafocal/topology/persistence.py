@@ -47,7 +47,7 @@ class PersistenceDiagram:
     death_index: ClassIndex
 
     def points(self, dim: int) -> BirthDeath:
-        """Give (birth, death) of the classes of one dimension, shape (k, 2)."""
+        """Pair births and deaths of the classes of one dimension, shape (k, 2)."""
         chosen = self.dim == dim
         return torch.stack([self.birth[chosen], self.death[chosen]], dim=1)
 

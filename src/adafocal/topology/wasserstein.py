@@ -95,7 +95,7 @@ def _check_points(name: str, points: BirthDeath) -> None:
 
 
 def _to_diagonal(points: Tensor) -> Tensor:
-    """Give the squared distance of each point to the diagonal."""
+    """Measure the squared distance of each point to the diagonal."""
     return (points[:, 0] - points[:, 1]).square() / 2
 
 
@@ -120,7 +120,7 @@ def _most_persistent(alone: Tensor, max_points: int) -> Tensor:
 def _plan(
     together: Tensor, alone_a: Tensor, alone_b: Tensor, epsilon: float, tolerance: float, max_iterations: int
 ) -> Tensor:
-    """Give how much of each pair is matched, in [0, 1], with sums along both axes at most 1."""
+    """Solve for how much of each pair is matched, in [0, 1], with sums along both axes at most 1."""
     plan = torch.zeros_like(together)
     saves = together < alone_a[:, None] + alone_b[None]
     rows, columns = saves.any(1), saves.any(0)  # no other point has a partner cheaper than the diagonal
