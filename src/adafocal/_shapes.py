@@ -11,49 +11,37 @@ from typing import TYPE_CHECKING, TypeAlias
 from torch import Tensor
 
 if TYPE_CHECKING:
-    Scalar: TypeAlias = Tensor
-    Logits: TypeAlias = Tensor
-    Labels: TypeAlias = Tensor
-    PerSample: TypeAlias = Tensor
-    Confidence: TypeAlias = Tensor
-    OtherConfidence: TypeAlias = Tensor
-    Correct: TypeAlias = Tensor
-    ProbMatrix: TypeAlias = Tensor
-    ClassIndex: TypeAlias = Tensor
-    PerBin: TypeAlias = Tensor
-    CountPerBin: TypeAlias = Tensor
-    SumInBins: TypeAlias = Tensor
-    CountInBins: TypeAlias = Tensor
-    InnerEdges: TypeAlias = Tensor
-    Volume: TypeAlias = Tensor
-    BirthDeath: TypeAlias = Tensor
-    Features: TypeAlias = Tensor
-    HeadWeight: TypeAlias = Tensor
-    HeadBias: TypeAlias = Tensor
+    from typing import Annotated as Float
+    from typing import Annotated as Int
+    from typing import Annotated as Num
+    from typing import Annotated as Shaped
 else:
     try:
         from jaxtyping import Float, Int, Num, Shaped
     except ModuleNotFoundError:
-        Scalar = Logits = Labels = PerSample = Confidence = OtherConfidence = Correct = Tensor
-        ProbMatrix = ClassIndex = PerBin = CountPerBin = InnerEdges = Volume = BirthDeath = Tensor
-        Features = HeadWeight = HeadBias = SumInBins = CountInBins = Tensor
-    else:
-        Scalar = Float[Tensor, ""]
-        Logits = Float[Tensor, "*logit_axes"]
-        Labels = Num[Tensor, "*label_axes"]
-        PerSample = Shaped[Tensor, "*n"]
-        Confidence = Float[Tensor, " n"]
-        OtherConfidence = Float[Tensor, " m"]
-        Correct = Shaped[Tensor, " n"]
-        ProbMatrix = Float[Tensor, "n c"]
-        ClassIndex = Int[Tensor, " n"]
-        PerBin = Float[Tensor, " b"]
-        CountPerBin = Int[Tensor, " b"]
-        SumInBins = Float[Tensor, "*rows b"]
-        CountInBins = Int[Tensor, "*rows b"]
-        InnerEdges = Float[Tensor, " inner"]
-        Volume = Shaped[Tensor, "..."]
-        BirthDeath = Float[Tensor, "_ 2"]
-        Features = Float[Tensor, "*n d"]
-        HeadWeight = Float[Tensor, "c d"]
-        HeadBias = Float[Tensor, " c"]
+
+        class _Plain:
+            def __class_getitem__(cls, item):
+                return item[0]
+
+        Float = Int = Num = Shaped = _Plain
+
+Scalar: TypeAlias = Float[Tensor, ""]
+Logits: TypeAlias = Float[Tensor, "*logit_axes"]
+Labels: TypeAlias = Num[Tensor, "*label_axes"]
+PerSample: TypeAlias = Shaped[Tensor, "*n"]
+Confidence: TypeAlias = Float[Tensor, " n"]
+OtherConfidence: TypeAlias = Float[Tensor, " m"]
+Correct: TypeAlias = Shaped[Tensor, " n"]
+ProbMatrix: TypeAlias = Float[Tensor, "n c"]
+ClassIndex: TypeAlias = Int[Tensor, " n"]
+PerBin: TypeAlias = Float[Tensor, " b"]
+CountPerBin: TypeAlias = Int[Tensor, " b"]
+SumInBins: TypeAlias = Float[Tensor, "*rows b"]
+CountInBins: TypeAlias = Int[Tensor, "*rows b"]
+InnerEdges: TypeAlias = Float[Tensor, " inner"]
+Volume: TypeAlias = Shaped[Tensor, "..."]
+BirthDeath: TypeAlias = Float[Tensor, "_ 2"]
+Features: TypeAlias = Float[Tensor, "*n d"]
+HeadWeight: TypeAlias = Float[Tensor, "c d"]
+HeadBias: TypeAlias = Float[Tensor, " c"]

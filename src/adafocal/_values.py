@@ -183,15 +183,12 @@ def check_distributions(
         sums = rows.sum(axis=axis)
         if rows.min() >= 0 and sums.min() >= 1 - allowed and sums.max() <= 1 + allowed:
             return
-    summed = wide.sum(dim=axis)
-    if counted is None:
-        good = _distributed(summed, wide.amin(dim=axis), allowed).all()
-    else:
-        good = (_distributed(summed, wide.amin(dim=axis), allowed) | ~counted).all()
-    if good:
+    bad = ~(((wide.sum(dim=axis) - 1).abs() <= allowed) & (wide.amin(dim=axis) >= 0))
+    if counted is not None:
+        bad &= counted
+    if not bad.any():
         return
-    bad = ~_distributed(summed, wide.amin(dim=axis), allowed)
-    position = (bad if counted is None else bad & counted).nonzero()[0].tolist()
+    position = bad.nonzero()[0].tolist()
     row = wide.movedim(axis, -1)[tuple(position)]
     raise InvalidValueError(
         f"`{name}` must be class probabilities, not negative and with a sum of 1 within {allowed:g}, "
@@ -210,10 +207,6 @@ def check_log_distributions(name: str, log_probs: Tensor) -> None:
             f"`{name}` must be logarithms of class probabilities whose sum is 1 within {allowed:g}, "
             f"got {shown_row(log_probs[row])} at position {row}: use log_softmax for logits."
         )
-
-
-def _distributed(summed: Tensor, lowest: Tensor, allowed: float) -> Tensor:
-    return ((summed - 1).abs() <= allowed) & (lowest >= 0)
 
 
 def check_softmax(name: str, largest: Tensor, *, counted: Tensor | None = None) -> None:

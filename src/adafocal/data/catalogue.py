@@ -61,11 +61,7 @@ class DatasetSpec:
     load: Callable[..., DataSplits] | None = None
 
 
-def _by_name(*specs: DatasetSpec) -> dict[str, DatasetSpec]:
-    return {spec.name: spec for spec in specs}
-
-
-DATASETS = _by_name(
+SPECS = (
     DatasetSpec(
         name="digits",
         title="Digits",
@@ -209,6 +205,7 @@ DATASETS = _by_name(
         load=volume_splits,
     ),
 )
+DATASETS = {spec.name: spec for spec in SPECS}
 OTHER = DatasetSpec(  # any set that is not in the catalogue
     name="other", title="Other", source="yours", test_parts=("test", "validation", "valid", "val")
 )

@@ -152,11 +152,7 @@ class Corruption:
     random: bool = False
 
 
-def _by_name(*corruptions: Corruption) -> dict[str, Corruption]:
-    return {corruption.name: corruption for corruption in corruptions}
-
-
-CORRUPTIONS = _by_name(
+FAMILIES = (
     Corruption("gaussian_noise", gaussian_noise, (0.04, 0.06, 0.08, 0.09, 0.10), random=True),
     Corruption("shot_noise", shot_noise, (500, 250, 100, 75, 50), random=True),
     Corruption("impulse_noise", impulse_noise, (0.01, 0.02, 0.03, 0.05, 0.07), random=True),
@@ -168,6 +164,7 @@ CORRUPTIONS = _by_name(
     Corruption("pixelate", pixelate, (0.95, 0.9, 0.85, 0.75, 0.65)),
     Corruption("jpeg", jpeg, (80, 65, 58, 50, 40)),
 )
+CORRUPTIONS = {family.name: family for family in FAMILIES}
 
 
 def _normal(pixels: Tensor, generator: torch.Generator | None) -> Tensor:

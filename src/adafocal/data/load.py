@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a data set's name to its parts: read, split, decode or tokenise."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from adafocal.data.augment import ImageTransform, pixel_statistics
 from adafocal.data.catalogue import DatasetSpec, get_dataset
 from adafocal.data.config import DataConfig
 from adafocal.data.sources import Source, read_hub, read_source
-from adafocal.data.splits import DataSplits, Split, stratified_parts
+from adafocal.data.splits import DataSplits, Split, size_within, stratified_parts
 from adafocal.data.stored import StoredImages, channels_of, decode_images
 from adafocal.data.texts import build_vocabulary, encode_subwords, encode_words
 from adafocal.errors import InvalidValueError, MissingFileError
@@ -68,13 +69,12 @@ def draw_parts(spec: DatasetSpec, config: DataConfig, sources: dict[str, Source]
     test_source = sources[test_name]
     held = test_source if spec.scheme == "halved" else train_source
     sizes = {"validation": _validation_size(spec, config, len(held)), "scaling": config.scaling_size}
+    free = len(held) - sum(sizes.values())
     if spec.scheme == "halved":
-        free = len(held) - sum(sizes.values())
-        drawn = _draw(held, {**sizes, "test": _size("test_size", config.test_size, free)}, seed=seed)
+        drawn = _draw(held, {**sizes, "test": size_within("test_size", config.test_size, free)}, seed=seed)
         train = _draw(train_source, {"train": config.train_size or len(train_source)}, seed=seed)
     else:
-        free = len(held) - sum(sizes.values())
-        drawn = _draw(held, {"train": _size("train_size", config.train_size, free), **sizes}, seed=seed)
+        drawn = _draw(held, {"train": size_within("train_size", config.train_size, free), **sizes}, seed=seed)
         train = {"train": drawn.pop("train")}
         if config.test_size is None:
             drawn["test"] = (test_source, torch.arange(len(test_source)))
@@ -87,7 +87,7 @@ def _draw_pooled(spec: DatasetSpec, config: DataConfig, source: Source, *, seed:
     validation = _validation_size(spec, config, len(source))
     test = config.test_size or round(spec.test * len(source))
     free = len(source) - validation - test - config.scaling_size
-    train = _size("train_size", config.train_size, free)
+    train = size_within("train_size", config.train_size, free)
     sizes = {"train": train, "validation": validation, "scaling": config.scaling_size, "test": test}
     return _draw(source, sizes, seed=seed)
 
@@ -101,14 +101,6 @@ def _validation_size(spec: DatasetSpec, config: DataConfig, n: int) -> int:
     if config.validation_size is not None:
         return config.validation_size
     return round(spec.validation * n) if spec.validation < 1 else int(spec.validation)
-
-
-def _size(name: str, asked: int | None, free: int) -> int:
-    if free < 1 or (asked or 1) > free:
-        raise InvalidValueError(
-            f"`data.{name}` must be at most {max(free, 0)}, what the other parts leave, got {asked}."
-        )
-    return asked or free
 
 
 def aligned(sources: dict[str, Source]) -> dict[str, Source]:
@@ -145,7 +137,7 @@ def class_names(sources: dict[str, Source]) -> tuple[str, ...]:
 def pool(sources: dict[str, Source]) -> Source:
     """Join all parts, in the order train, validation, test."""
     order = sorted(sources, key=lambda name: ("train", "all", "validation", "valid", "val", "test").index(name))
-    inputs: list[Any] = [value for name in order for value in sources[name].inputs]
+    inputs = [value for name in order for value in sources[name].inputs]
     labels = np.concatenate([sources[name].labels for name in order])
     return Source(inputs, labels, sources[order[0]].class_names)
 
@@ -183,8 +175,7 @@ def _text_splits(spec: DatasetSpec, config: DataConfig, parts: dict[str, Rows], 
         encoded = {part: encode_words(t, vocabulary=vocabulary, length=length) for part, t in texts.items()}
     else:
         encoded = {part: encode_subwords(t, tokenizer=config.tokenizer, length=length) for part, t in texts.items()}
-    inputs: dict[str, Any] = dict(encoded)
-    return _assemble(parts, inputs, class_names=names, vocabulary=vocabulary)
+    return DataSplits(**_splits(parts, encoded), class_names=names, vocabulary=vocabulary)
 
 
 def _image_splits(
@@ -211,31 +202,15 @@ def _image_splits(
         inputs = {part: _noisy(images, config.noise, generator) for part, images in inputs.items()}
     augment = config.augment
     transform = ImageTransform(mean, deviation, pad=spec.pad if augment else 0, flip=spec.flip and augment)
-    return _assemble(parts, inputs, class_names=names, transform=transform)
+    return DataSplits(**_splits(parts, inputs), class_names=names, transform=transform)
 
 
 def _noisy(images: Tensor, noise: float, generator: torch.Generator) -> Tensor:
     return images.float() / 255.0 + noise * torch.randn(images.shape, generator=generator)
 
 
-def _assemble(
-    parts: dict[str, Rows],
-    inputs: dict[str, Any],
-    *,
-    class_names: tuple[str, ...],
-    transform: ImageTransform | None = None,
-    vocabulary: tuple[str, ...] | None = None,
-) -> DataSplits:
-    splits = {
+def _splits(parts: dict[str, Rows], inputs: Mapping[str, Tensor | StoredImages]) -> dict[str, Any]:
+    return {
         part: Split(inputs[part], torch.from_numpy(source.labels[rows.numpy()]), rows)
         for part, (source, rows) in parts.items()
     }
-    return DataSplits(
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits["test"],
-        class_names=class_names,
-        scaling=splits.get("scaling"),
-        transform=transform,
-        vocabulary=vocabulary,
-    )

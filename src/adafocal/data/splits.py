@@ -104,20 +104,27 @@ class DataSplits:
 
     def to(self, device: torch.device | str) -> "DataSplits":
         """Move the samples of all parts to a device."""
-        scaling = None if self.scaling is None else self.scaling.to(device)
-        return replace(
-            self,
-            train=self.train.to(device),
-            validation=self.validation.to(device),
-            test=self.test.to(device),
-            scaling=scaling,
-        )
+        moved = {name: part.to(device) for name, part in self.parts.items()}
+        return replace(self, **moved)  # type: ignore[arg-type]
 
     def save_rows(self, path: str | Path) -> None:
         """Write which rows of the source each part holds to an ``.npz`` file, one array per part."""
         with atomic_path(path) as temporary:
             rows: dict[str, Any] = {name: part.index.numpy() for name, part in self.parts.items()}
             np.savez_compressed(temporary, **rows)
+
+
+def size_within(name: str, asked: int | None, free: int) -> int:
+    """Take the size of a part that was asked for, None for all that other parts leave free.
+
+    Raises:
+        ValueError: If more is asked for, or nothing is left.
+    """
+    if free < 1 or (asked or 1) > free:
+        raise InvalidValueError(
+            f"`data.{name}` must be at most {max(free, 0)}, what the other parts leave, got {asked}."
+        )
+    return asked or free
 
 
 def stratified_parts(labels: np.ndarray, sizes: Sequence[int], *, seed: int) -> tuple[Tensor, ...]:

@@ -2,13 +2,14 @@
 """Volumes for segmentation: normalised case by case, brought to one size, and split by case."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from adafocal.data.config import DataConfig
-from adafocal.data.splits import DataSplits, Split, stratified_parts
+from adafocal.data.splits import DataSplits, Split, size_within, stratified_parts
 from adafocal.data.volume_files import Array, Case, read_cases
 from adafocal.errors import InvalidValueError, MissingFileError
 
@@ -61,12 +62,10 @@ def volume_splits(
         labels = torch.stack([_fitted(cases[row].mask.astype(np.int64), size, fill=IGNORED) for row in part])
         return Split(inputs, labels, part)
 
+    parts: dict[str, Any] = {name: split(part) for name, part in rows.items() if len(part) or name != "scaling"}
     return DataSplits(
-        train=split(rows["train"]),
-        validation=split(rows["validation"]),
-        test=split(rows["test"]),
+        **parts,
         class_names=named if len(named) >= n_classes else tuple(str(number) for number in range(n_classes)),
-        scaling=split(rows["scaling"]) if len(rows["scaling"]) else None,
         transform=as_float,
         augment=mirrored if config.augment else None,
         case_names=tuple(case.name for case in cases),
@@ -153,11 +152,6 @@ def _draw(n: int, config: DataConfig, validation: float, test: float, *, seed: i
         "scaling": config.scaling_size,
         "test": max(1, round(test * n)) if config.test_size is None else config.test_size,
     }
-    free = n - sum(sizes.values())
-    train = free if config.train_size is None else config.train_size
-    if train > free or free < 1:
-        raise InvalidValueError(
-            f"`data.train_size` must be at most {max(free, 0)}, what the other parts leave, got {train}."
-        )
+    train = size_within("train_size", config.train_size, n - sum(sizes.values()))
     drawn = stratified_parts(np.zeros(n, dtype=np.int64), [train, *sizes.values()], seed=seed)
     return dict(zip(("train", *sizes), drawn, strict=True))

@@ -37,11 +37,7 @@ class ModelSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _by_name(*specs: ModelSpec) -> dict[str, ModelSpec]:
-    return {spec.name: spec for spec in specs}
-
-
-MODELS = _by_name(
+SPECS = (
     ModelSpec("mlp", "MLP", MLP),
     ModelSpec("small_cnn", "Small CNN", SmallCNN),
     ModelSpec("resnet18", "ResNet-18", ResNet, {"depth": 18}),
@@ -54,6 +50,7 @@ MODELS = _by_name(
     ModelSpec("timm", "Image classifier of timm", TimmClassifier),
     ModelSpec("unet3d", "3-D U-Net", UNet3d),
 )
+MODELS = {spec.name: spec for spec in SPECS}
 GIVEN = ("input_shape", "n_classes", "vocabulary")  # by the data, not by the user
 
 

@@ -12,6 +12,7 @@ from adafocal._checks import check_integer
 from adafocal._shapes import Confidence
 from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
+from adafocal.ood.scores import logits_for
 from adafocal.predictions import Predictions
 
 CHUNK = 2**24  # distances held at a time
@@ -100,12 +101,10 @@ class VirtualLogit:
 
     def score(self, predictions: Predictions) -> Confidence:
         """Compare the virtual logit with the logits: less the log-sum-exp of the logits, shape (N,), float64."""
-        check_predictions("predictions", predictions)
-        if predictions.logits is None:
-            raise InvalidValueError("`predictions` must hold logits for the vim score, got probs.")
+        logits = logits_for("vim", predictions)
         virtual = (_features(predictions, self.origin.numel()) - self.origin) @ self.residual.double()
         length: Tensor = torch.linalg.vector_norm(virtual, dim=1)
-        return self.scale * length - predictions.logits.double().logsumexp(dim=1)
+        return self.scale * length - logits.double().logsumexp(dim=1)
 
 
 def fit_mahalanobis(train: Predictions) -> Mahalanobis:
@@ -176,9 +175,7 @@ def fit_nearest_neighbour(train: Predictions, *, k: int = 50) -> NearestNeighbou
         Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022,
         https://arxiv.org/abs/2204.06507, section 3.
     """
-    check_integer("k", k, minimum=1)
-    features = _train_features(train)
-    return NearestNeighbour(_unit(features), k)
+    return NearestNeighbour(_unit(_train_features(train)), k)
 
 
 def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit:
@@ -288,5 +285,5 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def _usual_dimension(d: int) -> int:
-    """Give the size of the principal space that the authors use for d features."""
+    """Choose the size of the principal space as the authors do for d features."""
     return 1000 if d >= 2048 else 512 if d >= 768 else d // 2

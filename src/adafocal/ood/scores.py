@@ -106,7 +106,7 @@ def max_logit_score(predictions: Predictions) -> Confidence:
         Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", ICML 2022,
         https://arxiv.org/abs/1911.11132, section 3.
     """
-    return -_logits(predictions, "max_logit").amax(dim=1)
+    return -logits_for("max_logit", predictions).amax(dim=1)
 
 
 def energy_score(predictions: Predictions) -> Confidence:
@@ -131,7 +131,7 @@ def energy_score(predictions: Predictions) -> Confidence:
         Liu, Wang, Owens and Li, "Energy-based out-of-distribution detection", NeurIPS 2020,
         https://arxiv.org/abs/2010.03759, equation 4.
     """
-    return -_logits(predictions, "energy").logsumexp(dim=1)
+    return -logits_for("energy", predictions).logsumexp(dim=1)
 
 
 SCORES: Mapping[str, Callable[[Predictions], Tensor]] = {
@@ -155,7 +155,8 @@ def _without_top(probs: ProbMatrix) -> ProbMatrix:
     return probs.scatter(1, probs.argmax(dim=1, keepdim=True), 0.0)
 
 
-def _logits(predictions: Predictions, score: str) -> ProbMatrix:
+def logits_for(score: str, predictions: Predictions) -> ProbMatrix:
+    """Take the logits that a score needs, float64 where the device has it, or say that they are missing."""
     check_predictions("predictions", predictions)
     if predictions.logits is None:
         raise InvalidValueError(f"`predictions` must hold logits for the {score} score, got probs.")

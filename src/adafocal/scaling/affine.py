@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Vector, matrix and Dirichlet scaling: an affine map of the class scores before the softmax."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -270,11 +270,8 @@ def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool) -> float
     return GRID[totals.index(min(totals))]
 
 
-def _builder(method: str) -> Callable[..., AffineScaling]:
-    def build(*, kind: str, weight: list[list[float]], bias: list[float]) -> AffineScaling:
-        return AffineScaling(method, kind, as_numbers("weight", weight, ndim=2), as_numbers("bias", bias, ndim=1))
-
-    return build
+def _build(method: str, *, kind: str, weight: list[list[float]], bias: list[float]) -> AffineScaling:
+    return AffineScaling(method, kind, as_numbers("weight", weight, ndim=2), as_numbers("bias", bias, ndim=1))
 
 
-AFFINE_BUILDERS = {method: _builder(method) for method in METHODS}
+AFFINE_BUILDERS = {method: partial(_build, method) for method in METHODS}

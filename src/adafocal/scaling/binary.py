@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,6 +23,7 @@ from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
 from adafocal.scaling.scores import check_fit_data
 
 Fit: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+METHODS = ("isotonic", "histogram")
 EVENTS = ("one_vs_rest", "top_label")
 # The top label stays strictly ahead by this relative gap, so that rounding to float32 makes no ties.
 LEAD = 1e-5
@@ -50,7 +52,7 @@ class BinaryScaling:
     values: tuple[Tensor, ...]
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, ("isotonic", "histogram"))
+        check_choice("method", self.method, METHODS)
         check_choice("event", self.event, EVENTS)
         check_integer("n_classes", self.n_classes, minimum=2)
         n_maps = self.n_classes if self.event == "one_vs_rest" else 1
@@ -236,12 +238,10 @@ def _maps(name: str, rows: object) -> tuple[Tensor, ...]:
     return tuple(as_numbers(name, row, ndim=1) for row in rows)
 
 
-def _builder(method: str) -> Callable[..., BinaryScaling]:
-    def build(*, event: str, n_classes: int, knots: list[list[float]], values: list[list[float]]) -> BinaryScaling:
-        maps = [_maps("knots", knots), _maps("values", values)]
-        return BinaryScaling(method, event, n_classes, *maps)
-
-    return build
+def _build(
+    method: str, *, event: str, n_classes: int, knots: list[list[float]], values: list[list[float]]
+) -> BinaryScaling:
+    return BinaryScaling(method, event, n_classes, _maps("knots", knots), _maps("values", values))
 
 
-BINARY_BUILDERS = {method: _builder(method) for method in ("isotonic", "histogram")}
+BINARY_BUILDERS = {method: partial(_build, method) for method in METHODS}

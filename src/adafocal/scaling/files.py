@@ -3,7 +3,6 @@
 
 import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +10,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from adafocal._checks import LARGEST
 from adafocal._files import read_json, write_text
 from adafocal._text import listed, shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
 
 FORMAT = "adafocal-scaling-1"
-LARGEST = sys.float_info.max
 Fitted = TypeVar("Fitted")
 
 

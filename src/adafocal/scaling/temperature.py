@@ -8,13 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_integer, check_number
+from adafocal._checks import check_choice, check_flag, check_integer, check_number
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ProbMatrix
-from adafocal._text import shown
 from adafocal._values import check_predictions
 from adafocal.calibration.cells import sum_binned
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
 from adafocal.scaling.scores import check_fit_data, log_scores, same_kind
@@ -45,8 +44,7 @@ class Temperature:
 
     def __post_init__(self) -> None:
         check_number("temperature", self.temperature, low=0.0, open_low=True)
-        if not isinstance(self.at_bound, bool):
-            raise InvalidTypeError(f"`at_bound` must be True or False, got {shown(self.at_bound)}.")
+        check_flag("at_bound", self.at_bound)
 
     def apply(self, predictions: Predictions) -> Predictions:
         """Divide the logits, or the log-probabilities, by the temperature.
