@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from adafocal import selective as selective
     from adafocal.errors import AdafocalError as AdafocalError
     from adafocal.losses import *
+    from adafocal.outcomes import Outcomes as Outcomes
     from adafocal.predictions import Predictions as Predictions
 
 __version__ = "0.1.0"
 
 _PARTS = ("calibration", "losses", "ood", "scaling", "selective")
-_HOME = {"AdafocalError": "adafocal.errors", "Predictions": "adafocal.predictions"}
+_HOME = {"AdafocalError": "adafocal.errors", "Outcomes": "adafocal.outcomes", "Predictions": "adafocal.predictions"}
 
 _moved.install()
 

@@ -1,37 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record that training writes once and everything after it reads: predictions and labels of a data set."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from adafocal._arrays import ArrayLike, as_array, as_tensor, checked_weight
 from adafocal._checks import shown_row
 from adafocal._dtypes import at_least_float32, tolerance
 from adafocal._files import atomic_path
-from adafocal._text import shown
-from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
-from adafocal.tables.columns import Names
-from adafocal.tables.piece import Piece, RowError, class_after_class
-from adafocal.tables.read import known_suffix, named, read_table, write_table
+from adafocal._text import listed
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.columns import OUTCOMES, Names
+from adafocal.tables.labels import class_indices
+from adafocal.tables.piece import RowError
+from adafocal.tables.read import read_whole, write_table
+from adafocal.tables.source import known_suffix
 
 __all__ = ["Predictions"]
-
-ArrayLike: TypeAlias = Tensor | np.ndarray
-WHOLE = 1 << 22  # numbers read at a time where all are kept
 
 
 class Predictions:
     """Predicted logits or probabilities with the labels, checked when built.
 
+    Arrays may be tensors, NumPy arrays, lists, or columns of pandas, polars or Arrow.
+
     Args:
         logits: Unnormalised log-probabilities, shape (N, C) with N >= 1 and C >= 2; -inf marks a masked class.
         probs: Class probabilities instead of logits, shape (N, C); rows sum to 1 within 1e-3 (half precision: 1e-2).
-        labels: Class indices in [0, C), shape (N,).
+        labels: Class indices in [0, C), or names of ``classes``, shape (N,); None where they are not known: what needs
+            them says so.
         features: Penultimate-layer features, shape (N, D), for out-of-distribution scores.
+        weight: How much each row counts, shape (N,), finite and >= 0, not all 0; None: each counts once.
+        classes: Names of the classes, one per column.
 
     Raises:
         TypeError: If a dtype is wrong, or not exactly one of ``logits`` and ``probs`` is given.
@@ -49,33 +55,58 @@ class Predictions:
     def __init__(
         self,
         *,
-        labels: ArrayLike,
+        labels: ArrayLike | None = None,
         logits: ArrayLike | None = None,
         probs: ArrayLike | None = None,
         features: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
+        classes: Sequence[str] | None = None,
     ) -> None:
         if (logits is None) == (probs is None):
             raise InvalidTypeError("`logits` or `probs` must be given, and not both.")
         self.logits = None if logits is None else _matrix("logits", logits)
         self._values = _matrix("probs", probs) if self.logits is None else self.logits
         self.features = None if features is None else _matrix("features", features)
-        self.labels = _indices(labels)
+        self.classes = None if classes is None else tuple(map(str, classes))
+        self._labels = None if labels is None else _indices(labels, self.classes)
         if self.n == 0:
             raise InvalidValueError(f"`{self.kind}` must hold at least one row, got 0.")
         if self.n_classes < 2:
             raise InvalidValueError(f"`{self.kind}` must have at least 2 classes, got {self.n_classes}.")
-        for name, other in (("labels", self.labels), ("features", self.features)):
+        if self.classes is not None and len(set(self.classes)) != self.n_classes:
+            raise InvalidValueError(
+                f"`classes` must name each of the {self.n_classes} classes once, got {listed(self.classes)}."
+            )
+        for name, other in (("labels", self._labels), ("features", self.features)):
             if other is not None and len(other) != self.n:
                 raise InvalidValueError(
                     f"`{name}` must have one row per row of `{self.kind}`, {self.n}, got {len(other)}."
                 )
-        _check_labels(self.labels, self.n_classes)
+        self.weight = checked_weight(weight, self.n, of=self.kind)
+        if self._labels is not None:
+            _check_labels(self._labels, self.n_classes)
         if self.logits is None:
             _check_probs(self._values)
         else:
             _check_logits(self.logits)
         if self.features is not None:
             _check_rows("features", self.features.isfinite().all(dim=1), "be finite", self.features)
+
+    @property
+    def labels(self) -> Tensor:
+        """Class indices, int64, shape (N,).
+
+        Raises:
+            ValueError: If they are not known.
+        """
+        if self._labels is None:
+            raise InvalidValueError("`labels` must be given for what is asked of these predictions, got none.")
+        return self._labels
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels are known."""
+        return self._labels is not None
 
     @property
     def kind(self) -> str:
@@ -122,6 +153,23 @@ class Predictions:
     def __len__(self) -> int:
         return self.n
 
+    def __getitem__(self, rows: Tensor) -> "Predictions":
+        """The predictions of some rows, by a mask of shape (N,) or indices."""
+        held = {"labels": self._labels, "features": self.features, "weight": self.weight}
+        parts = {name: None if one is None else one[rows] for name, one in held.items()}
+        return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes)  # type: ignore[arg-type]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Predictions"]) -> "Predictions":
+        """Join predictions of one kind and of the same classes, row after row."""
+        first = parts[0]
+        held = {
+            name: None if getattr(first, name) is None else torch.cat([getattr(part, name) for part in parts])
+            for name in ("_labels", "features", "weight")
+        }
+        values = torch.cat([part._values for part in parts])
+        return cls(**{first.kind: values}, labels=held.pop("_labels"), classes=first.classes, **held)
+
     def __repr__(self) -> str:
         features = "" if self.features is None else f", features={self.features.shape[1]}"
         return f"Predictions({self.kind}, n={self.n}, n_classes={self.n_classes}{features})"
@@ -139,20 +187,38 @@ class Predictions:
             ValueError: If the suffix is none of these.
             ModuleNotFoundError: For Parquet without pyarrow, with the command that installs it.
         """
-        suffix = known_suffix(path)
+        suffix = known_suffix(path, writes=True)
         with atomic_path(path) as temporary:
             write_table(_arrays(self, suffix), temporary)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Predictions":
-        """Read what :meth:`save` wrote, or a table of the same columns from elsewhere.
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        logits: str | None = None,
+        probs: str | None = None,
+        label: str | None = None,
+        weight: str | None = None,
+        positive_class: str | None = None,
+        normalize: bool = False,
+    ) -> "Predictions":
+        """Read what :meth:`save` wrote, or a table from elsewhere; see the guide to tables.
 
-        Parquet and CSV: columns ``logit_0 …`` or ``prob_0 …``, ``label``, optionally ``feature_0 …``; in Parquet also
-        list columns ``logits`` or ``probs``, and ``features``. npz: arrays ``logits`` or ``probs``, ``labels``, and
-        optionally ``features``. Messages count rows from 0.
+        Unless named, the predictions are columns ``logit_0 …``, ``prob_0 …`` or ``prob_cat, prob_dog …``, or one
+        column ``logits`` or ``probs``: of lists, or of the one logit or probability of two classes. Labels are
+        ``label`` or ``labels``, without which the record has none; features are ``features`` or ``feature_0 …``.
+        Rows of probabilities printed with few digits are divided by their sum. Messages count rows from 0.
 
         Args:
-            path: A ``.parquet``, ``.npz`` or ``.csv`` file.
+            path: A file ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl``, ``.npz``, ``.feather`` or ``.arrow``, the text
+                formats also compressed; or an address such as ``s3://bucket/p.parquet``.
+            logits: A column, a prefix ``NAME_0 …``, or columns joined by commas.
+            probs: The same of probabilities.
+            label: The column of labels.
+            weight: The column of weights; None reads none.
+            positive_class: Label of the class that a single column speaks of; None: 1, True or yes.
+            normalize: Divide every row of probabilities by its sum, whatever it is.
 
         Returns:
             The checked record.
@@ -161,47 +227,41 @@ class Predictions:
             FileNotFoundError: If there is no such file.
             ValueError: If the suffix is unknown, columns are missing, the file is damaged, or the values are no
                 predictions.
+
+        Example:
+            >>> Predictions.load("no.csv")
+            Traceback (most recent call last):
+            ...
+            adafocal.errors.MissingFileError: `path` must be an existing file, got 'no.csv'.
         """
-        return load_predictions(path, rows=False)
+        positive = None if positive_class is None else str(positive_class)
+        names = Names(
+            logits=logits, probs=probs, label=label, weight=weight, positive=positive, features=True,
+            unlabelled=label is None, normalize=normalize,
+        )  # fmt: skip
+        return read_whole(path, names, from_table, rows=False)
 
 
-def load_predictions(path: str | Path, *, rows: bool = True) -> Predictions:
-    """Do what :meth:`Predictions.load` does, with the file in every sentence: for commands that read several."""
-    known_suffix(path)
-    if not Path(path).is_file():
-        raise MissingFileError(f"`path` must be an existing file, got {shown(str(path))}.")
-    with named(path, "path", rows=rows):
-        pieces = list(read_table(Path(path), Names(features=True), WHOLE))
-        held = [piece for piece in pieces if piece.n] or pieces
-        arrays = [piece.arrays() for piece in held]
-        del pieces, held
-        joined: dict[str, Any] = {name: _joined(arrays, name) for name in list(arrays[0])}
-        return Predictions(**joined)
-
-
-def _joined(arrays: list[dict[str, Any]], name: str) -> np.ndarray | None:
-    """Join an array of all pieces, and forget the pieces, in the usual layout: row after row."""
-    parts = [part.pop(name) for part in arrays]
-    return None if parts[0] is None else np.ascontiguousarray(np.concatenate(parts))
-
-
-def checked(piece: Piece) -> Predictions:
-    """Check the rows of a piece.
+def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> Predictions:
+    """Build predictions from what was read of a table.
 
     Raises:
-        ValueError: With the row and file, if they are no predictions.
+        TypeError: If it holds outcomes.
+        ValueError: If the values are no predictions.
     """
-    with named(piece.path, "FILE"):
-        arrays = piece.arrays()
-        values = class_after_class(arrays.pop(piece.columns.kind))
-        try:
-            return Predictions(**{piece.columns.kind: values}, **arrays)
-        except RowError as error:
-            raise error.after(piece.first_row) from None
+    if kind == OUTCOMES:
+        raise InvalidTypeError("columns must hold predictions of all classes, got outcomes: use Outcomes.load.")
+    try:
+        return Predictions(**arrays, classes=classes or None)
+    except RowError as error:
+        percent = kind == "probs" and np.allclose(arrays[kind].sum(axis=1), 100, atol=1)
+        if not percent or "labels" in error.what:
+            raise
+        raise RowError(error.what, error.row, ": rows sum to 100, so divide by 100, or normalize") from None
 
 
-def _matrix(name: str, values: ArrayLike | None) -> Tensor:
-    tensor = _tensor(name, values, "floating point")
+def _matrix(name: str, values: ArrayLike) -> Tensor:
+    tensor = as_tensor(name, values, "floating point")
     if not tensor.is_floating_point():
         raise InvalidTypeError(f"`{name}` must be floating point, got dtype {tensor.dtype}.")
     if tensor.ndim != 2:
@@ -210,28 +270,17 @@ def _matrix(name: str, values: ArrayLike | None) -> Tensor:
     return tensor
 
 
-def _indices(values: ArrayLike) -> Tensor:
+def _indices(values: ArrayLike, classes: tuple[str, ...] | None) -> Tensor:
     rule = "integer class indices"
-    # NumPy has unsigned integers that PyTorch can hardly compute with.
-    if isinstance(values, np.ndarray) and values.dtype.kind == "u":
-        values = values.astype(np.int64)
-    tensor = _tensor("labels", values, rule)
+    if classes is not None and not isinstance(values, Tensor):
+        array = as_array("labels", values)
+        values = class_indices(array, "labels", classes, len(classes)) if array.dtype.kind in "OUS" else array
+    tensor = as_tensor("labels", values, rule)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise InvalidTypeError(f"`labels` must be {rule}, got dtype {tensor.dtype}.")
     if tensor.ndim != 1:
         raise InvalidValueError(f"`labels` must have shape (N,), got {tuple(tensor.shape)}.")
     return tensor.long()
-
-
-def _tensor(name: str, values: ArrayLike | None, rule: str) -> Tensor:
-    if not isinstance(values, (Tensor, np.ndarray)):
-        raise InvalidTypeError(f"`{name}` must be a tensor or an array, got {type(values).__name__}.")
-    if isinstance(values, np.ndarray) and values.dtype.kind not in "iufcb":
-        raise InvalidTypeError(f"`{name}` must be {rule}, got dtype {values.dtype}.")
-    # PyTorch warns of memory that may not be written, such as Arrow's.
-    if isinstance(values, np.ndarray) and not values.flags.writeable:
-        values = values.copy()
-    return torch.as_tensor(values).detach()
 
 
 def _check_labels(labels: Tensor, n_classes: int) -> None:
@@ -265,7 +314,12 @@ def _check_probs(probs: Tensor) -> None:
 
 
 def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:
-    named = {predictions.kind: predictions._values, "labels": predictions.labels, "features": predictions.features}
+    named = {
+        predictions.kind: predictions._values,
+        "labels": predictions._labels,
+        "features": predictions.features,
+        "weight": predictions.weight,
+    }
     arrays = {}
     for name, tensor in named.items():
         if tensor is None:

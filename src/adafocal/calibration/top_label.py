@@ -9,7 +9,7 @@ from adafocal._checks import check_labels_match
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal._values import check_class_indices, check_distributions, check_softmax
-from adafocal.tables.piece import class_after_class
+from adafocal.tables.numbers import class_after_class
 
 # Below so many classes, a row is too short for its own search to pay.
 FEW = 16

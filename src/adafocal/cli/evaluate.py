@@ -4,12 +4,14 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
+from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.parser import CommandParser, check_executor
+from adafocal.tables.columns import Names
+from adafocal.tables.source import Source
 
 DESCRIPTION = """Measure the calibration of predictions in Parquet, CSV or npz files.
 
@@ -26,18 +28,19 @@ def main(arguments: list[str]) -> int:
     from adafocal.cli.console import PlainConsole
     from adafocal.evaluation.measure import measure, to_json
     from adafocal.report.terminal import print_measured
-    from adafocal.tables.scan import Names, count_rows, find_files, scan
+    from adafocal.tables.scan import count_rows, find_files, scan
 
     bins = "n_bins" if options.bins is None else "bins"
     check_integer(bins, options[bins], minimum=1)
     check_executor(options)
-    if options.positive_class is not None:
-        check_integer("positive-class", options.positive_class, minimum=0)
     files = find_files(options.files)
     for output in ("json", "html"):
-        check_output(output, options[output], reads=files)
-    names = Names(logits=options.logits, probs=options.probs, label=options.label, by=options.by)
-    event = {"n_bins": options[bins], "positive_class": options.positive_class}
+        check_output(output, options[output], reads=[file.path for file in files if file.path is not None])
+    names = names_of(options)
+    event = {
+        "n_bins": options[bins],
+        "positive_class": options.positive_class,
+    }
     with _progress(count_rows(files)) as advance:
         elsewhere = _elsewhere(options, files, names, event, advance)
         measured = measure(scan(files, names), **event, advance=advance, elsewhere=elsewhere)
@@ -55,16 +58,10 @@ def main(arguments: list[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("evaluate", DESCRIPTION)
     parser.add_argument("files", nargs="+", type=str, help="Files, folders or quoted globs; .parquet, .csv, .npz.")
-    parser.add_argument("--probs", type=str, default=None, help="Column, prefix or comma-separated columns of probs.")
-    parser.add_argument("--logits", type=str, default=None, help="Column, prefix or comma-separated columns of logits.")
-    parser.add_argument("--label", type=str, default=None, help="Column of class indices.")
+    add_columns(parser, "confidence", "correct", "by")
     bins = parser.add_mutually_exclusive_group()
     bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
     bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")
-    parser.add_argument("--by", type=str, default=None, help="Column of groups, each measured for itself.")
-    parser.add_argument(
-        "--positive_class", type=int, default=None, help="Calibrate the probability of this class, not the top label's."
-    )
     parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file.")
     parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
     parser.add_argument(
@@ -75,7 +72,7 @@ def _parser() -> CommandParser:
 
 
 def _elsewhere(
-    options: Namespace, files: Sequence[Path], names: Any, event: dict[str, Any], advance: Callable[[int], None]
+    options: Namespace, files: Sequence[Source], names: Names, event: dict[str, Any], advance: Callable[[int], None]
 ) -> Any:
     """Build what sums the rows on Ray; None where that is not wanted."""
     if options.executor == "local":
@@ -84,9 +81,9 @@ def _elsewhere(
     from adafocal.evaluation.tasks import in_tasks, make_tasks, merge_tasks
     from adafocal.workers.on_ray import RayExecutor
 
-    def sums() -> Any:
+    def sums(rounded: Callable[[int], object]) -> Any:
         tasks = make_tasks(files, names, **event)
-        return merge_tasks(tasks, in_tasks(RayExecutor(address=options.ray_address).outcomes, tasks), advance)
+        return merge_tasks(tasks, in_tasks(RayExecutor(address=options.ray_address).outcomes, tasks), advance, rounded)
 
     return sums
 

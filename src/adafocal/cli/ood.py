@@ -15,13 +15,13 @@ from rich.text import Text
 from adafocal._checks import check_choice
 from adafocal._estimate import Estimate
 from adafocal._files import check_output, child, write_text
+from adafocal._reading import load_predictions
 from adafocal._text import printable
 from adafocal.cli.console import PlainConsole, say
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.measures import OF_DETECTION
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
-from adafocal.predictions import load_predictions
 from adafocal.results.folder import RunFolder
 
 

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     from adafocal._files import check_output
     from adafocal.data import DataConfig
     from adafocal.results.folder import own_files
-    from adafocal.tables.read import known_suffix
+    from adafocal.tables.source import known_suffix
     from adafocal.training.predict import predict_with
 
     known_suffix(options.output)

@@ -7,16 +7,17 @@ from rich.table import Table
 from rich.text import Text
 
 from adafocal._files import check_output
+from adafocal._reading import load_predictions
 from adafocal._text import printable
 from adafocal.calibration import evaluate
 from adafocal.cli.console import PlainConsole
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.measures import MEASURES
-from adafocal.predictions import Predictions, load_predictions
+from adafocal.predictions import Predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
 from adafocal.scaling.files import check_suffix
-from adafocal.tables.read import known_suffix
+from adafocal.tables.source import known_suffix
 
 # Which methods take which option; the options are left out unless given, so that the methods' own defaults hold.
 TAKEN_BY = {

@@ -18,9 +18,10 @@ from adafocal._checks import require
 from adafocal._files import below
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError, MissingFileError
+from adafocal.tables.arrow import arrow_faults
+from adafocal.tables.labels import class_indices
 from adafocal.tables.npz import open_npz
-from adafocal.tables.parquet import parquet_faults
-from adafocal.tables.piece import FormatError, class_indices
+from adafocal.tables.piece import FormatError
 from adafocal.tables.read import named
 
 INPUT_COLUMNS = ("image", "img", "text", "sentence")
@@ -158,7 +159,7 @@ def _read_parquet(files: Sequence[Path], columns: tuple[str | None, str | None])
 
 
 def _read(file: Path, read: Callable[[Path], Any]) -> Any:
-    with named(file, "data.path"), parquet_faults():
+    with named(file, "data.path"), arrow_faults("Parquet"):
         found = read(file)
         if hasattr(found, "validate"):  # a table: that texts are UTF-8 is not seen before they are used
             found.validate(full=True)

@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
 
 import numpy as np
 import torch
 
+from adafocal._reading import Record, checked
 from adafocal.calibration import (
     BinStats,
     CalibrationSummary,
@@ -26,7 +27,8 @@ from adafocal.calibration import (
 )
 from adafocal.calibration.stream import evaluated
 from adafocal.errors import InvalidValueError
-from adafocal.predictions import Predictions, checked
+from adafocal.evaluation.event import Event, find_event
+from adafocal.predictions import Predictions
 from adafocal.tables.piece import Piece
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
@@ -37,7 +39,25 @@ ALL = ""
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-Rows = tuple[Predictions, list[tuple[str, np.ndarray]]]
+Rows = tuple[Record, list[tuple[str, np.ndarray]]]
+
+
+@dataclass
+class Seen:
+    """What the rows that were read have told: the calibrated event, and how many were divided by their sum."""
+
+    positive_class: int | str | None
+    event: Event | None = None
+    rounded: int = 0
+
+    def note(self, piece: Piece) -> None:
+        """Take a piece of at least one row into account."""
+        self.event = self.event or find_event(piece, self.positive_class)
+        self.rounded += piece.rounded
+
+    def note_rounded(self, rows: int) -> None:
+        """Count rows that were divided elsewhere."""
+        self.rounded += rows
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,8 @@ class Measured:
             :func:`~adafocal.calibration.stream_summary`.
         curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
         predictions: All predictions, where they were in memory and the event is the top label; None for groups.
+        event: What is calibrated.
+        rounded: Of all rows, how many were divided by their sum; see :class:`~adafocal.tables.piece.Piece`.
     """
 
     summary: CalibrationSummary
@@ -58,26 +80,30 @@ class Measured:
     exact: bool
     curve: SmoothCurve | None = None
     predictions: Predictions | None = None
+    event: Event = field(default_factory=Event)
+    rounded: int = 0
 
 
 def measure(
     pieces: Iterable[Piece],
     *,
     n_bins: int = 15,
-    positive_class: int | None = None,
+    positive_class: int | str | None = None,
     advance: Callable[[int], object] = int,
     in_memory: int | None = None,
-    elsewhere: Callable[[], dict[str, StreamSums]] | None = None,
+    elsewhere: Callable[[Callable[[int], object]], dict[str, StreamSums]] | None = None,
 ) -> dict[str, Measured]:
     """Measure the predictions of all pieces, and of each group in them.
 
     Args:
         pieces: Rows of files, as ``scan`` gives them.
         n_bins: Number of bins.
-        positive_class: The calibrated event is that the label is this class; None: that the top label is right.
+        positive_class: The calibrated event is that the label is this class, an index, name or label; None: that the
+            top label is right, or what a single column of probabilities and outcomes speak of.
         advance: Called with the number of rows of each piece that is done; by default nothing is done with it.
         in_memory: Up to so many logits or probabilities everything is kept and exact; None takes 10 million.
-        elsewhere: Sums the rows of all pieces by other means, where they are too many; None sums them here.
+        elsewhere: Sums the rows of all pieces by other means, where they are too many, and hands on how many rows it
+            divided by their sum; None sums them here.
 
     Returns:
         What was measured, under ``""`` for all rows and under each group's name, sorted by name.
@@ -87,83 +113,89 @@ def measure(
             1,000 groups.
     """
     held: list[Rows] = []
-    numbers, rest = 0, of_one_width(pieces)
+    seen = Seen(positive_class)
+    numbers, rest = 0, of_one_width(pieces, seen)
     in_memory = IN_MEMORY if in_memory is None else in_memory
     with one_torch_thread():
         for piece in rest:
-            predictions = checked(piece)
-            numbers += predictions.n * predictions.n_classes
-            held.append((predictions, piece.groups()))
+            record = checked(piece)
+            numbers += piece.values.size
+            held.append((record, piece.groups()))
             advance(piece.n)
             if numbers > in_memory and elsewhere is not None:
-                advance(-sum(predictions.n for predictions, _ in held))
-                return _summaries(elsewhere())
+                advance(-sum(record.n for record, _ in held))
+                seen.rounded = 0
+                return _summaries(elsewhere(seen.note_rounded), seen)
             if numbers > in_memory:
-                return _summaries(sum_rows(chain(_emptied(held), rest), n_bins, positive_class, advance))
+                return _summaries(sum_rows(chain(_emptied(held), rest), n_bins, seen, advance), seen)
         if not held:
             raise InvalidValueError("`FILE` must hold at least one row, got 0.")
-        return {name: _exact(part, n_bins, positive_class, whole=name == ALL) for name, part in _grouped(held)}
+        return {name: _exact(part, n_bins, seen, whole=name == ALL) for name, part in _grouped(held)}
 
 
-def of_one_width(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Leave out empty pieces, and raise where the number of classes changes."""
+def of_one_width(pieces: Iterable[Piece], seen: Seen) -> Iterator[Piece]:
+    """Leave out empty pieces, note what the others tell, and raise where the number of classes changes."""
     width = None
     for piece in pieces:
         if piece.n == 0:
             continue
-        n_classes = piece.values.shape[1]
+        seen.note(piece)
+        n_classes = piece.values[0].size
         width = n_classes if width is None else width
         if n_classes != width:
             raise InvalidValueError(f"files must all have {width} classes, got {n_classes} in {str(piece.path)!r}.")
         yield piece
 
 
-def _grouped(held: list[Rows]) -> Iterator[tuple[str, Predictions]]:
-    yield ALL, _joined([predictions for predictions, _ in held])
-    parts: dict[str, list[Predictions]] = {}
-    for predictions, groups in held:
+def _grouped(held: list[Rows]) -> Iterator[tuple[str, Record]]:
+    yield ALL, _joined([record for record, _ in held])
+    parts: dict[str, list[Record]] = {}
+    for record, groups in held:
         for name, rows in groups:
-            parts.setdefault(name, []).append(_rows(predictions, rows))
+            parts.setdefault(name, []).append(record[torch.as_tensor(rows)])
         _check_groups(len(parts))
     for name in sorted(parts):
         yield name, _joined(parts[name])
 
 
-def _joined(parts: list[Predictions]) -> Predictions:
-    kind = parts[0].kind
-    values = torch.cat([part.logits if part.logits is not None else part.probs for part in parts])
-    return Predictions(**{kind: values, "labels": torch.cat([part.labels for part in parts])})
+def _joined(parts: list[Record]) -> Record:
+    return type(parts[0]).concatenate(parts)  # type: ignore[arg-type]
 
 
-def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    index = torch.as_tensor(rows)
-    values = predictions.logits if predictions.logits is not None else predictions.probs
-    return Predictions(**{predictions.kind: values[index], "labels": predictions.labels[index]})
-
-
-def _exact(predictions: Predictions, n_bins: int, positive_class: int | None, *, whole: bool) -> Measured:
-    summary, bins = evaluated(predictions, n_bins=n_bins, positive_class=positive_class)
+def _exact(record: Record, n_bins: int, seen: Seen, *, whole: bool) -> Measured:
+    event = seen.event or Event()
+    summary, bins = evaluated(record, n_bins=n_bins, positive_class=event.index)
     if not whole:
-        return Measured(summary, bins, exact=True)
-    if positive_class is None:
-        curve = smooth_reliability(predictions.confidence, predictions.correct)
-        return Measured(summary, bins, exact=True, curve=curve, predictions=predictions)
-    event = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
-    return Measured(summary, bins, exact=True, curve=smooth_reliability(*event))
+        return Measured(summary, bins, exact=True, event=event)
+    plain = isinstance(record, Predictions) and event.index is None
+    of_class = isinstance(record, Predictions) and event.index is not None
+    pair = (record.confidence, record.correct)
+    if of_class:
+        pair = one_class_from_probs(record.probs, record.labels, positive_class=int(event.index or 0))
+    return Measured(
+        summary,
+        bins,
+        exact=True,
+        curve=smooth_reliability(*pair),
+        predictions=record if plain and isinstance(record, Predictions) else None,
+        event=event,
+        rounded=seen.rounded,
+    )
 
 
 def sum_rows(
-    pieces: Iterable[Rows | Piece], n_bins: int, positive_class: int | None, advance: Callable[[int], object] = int
+    pieces: Iterable[Rows | Piece], n_bins: int, seen: Seen, advance: Callable[[int], object] = int
 ) -> dict[str, StreamSums]:
     """Sum pieces of at least one row, all and by group."""
 
     def sums(rows: Rows | Piece) -> tuple[int, dict[str, StreamSums]]:
         new = isinstance(rows, Piece)
-        predictions, groups = (checked(rows), rows.groups()) if isinstance(rows, Piece) else rows
-        parts = {ALL: stream_sums(predictions, n_bins=n_bins, positive_class=positive_class)}
-        for name, index in groups:
-            parts[name] = stream_sums(_rows(predictions, index), n_bins=n_bins, positive_class=positive_class)
-        return predictions.n if new else 0, parts
+        record, groups = (checked(rows), rows.groups()) if isinstance(rows, Piece) else rows
+        index = None if seen.event is None else seen.event.index
+        parts = {ALL: stream_sums(record, n_bins=n_bins, positive_class=index)}
+        for name, chosen in groups:
+            parts[name] = stream_sums(record[torch.as_tensor(chosen)], n_bins=n_bins, positive_class=index)
+        return record.n if new else 0, parts
 
     total: dict[str, StreamSums] = {}
     for n, parts in _in_order(sums, pieces):
@@ -179,10 +211,17 @@ def add_sums(total: dict[str, StreamSums], parts: dict[str, StreamSums]) -> None
     _check_groups(len(total) - 1)
 
 
-def _summaries(total: dict[str, StreamSums]) -> dict[str, Measured]:
-    curves = {ALL: smooth_reliability_from_bins(total[ALL].cells)}
+def _summaries(total: dict[str, StreamSums], seen: Seen) -> dict[str, Measured]:
+    curves, event = {ALL: smooth_reliability_from_bins(total[ALL].cells)}, seen.event or Event()
     return {
-        name: Measured(stream_summary(total[name]), total[name].bins, exact=False, curve=curves.get(name))
+        name: Measured(
+            stream_summary(total[name]),
+            total[name].bins,
+            exact=False,
+            curve=curves.get(name),
+            event=event,
+            rounded=seen.rounded if name == ALL else 0,
+        )
         for name in sorted(total)
     }
 

@@ -3,12 +3,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from adafocal.calibration import StreamSums
 from adafocal.errors import InvalidValueError
-from adafocal.evaluation.measure import ALL, add_sums, of_one_width, one_torch_thread, sum_rows
+from adafocal.evaluation.measure import ALL, Seen, add_sums, of_one_width, one_torch_thread, sum_rows
 from adafocal.tables.scan import Names, Piece, row_groups, scan
+from adafocal.tables.source import Source
 from adafocal.workers.executor import Outcome
 
 # Bytes of row groups in one task: a second or so of work, so that starting it costs little.
@@ -28,10 +28,10 @@ class Task:
         first_row: Where they begin in it.
     """
 
-    file: Path
+    file: Source
     names: Names
     n_bins: int
-    positive_class: int | None
+    positive_class: int | str | None
     row_groups: tuple[int, ...] | None = None
     first_row: int = 0
 
@@ -43,24 +43,26 @@ class TaskSums:
     Attributes:
         kind: ``logits`` or ``probs``; None without rows.
         sums: Sums of all rows and of each group; empty without rows.
+        rounded: How many rows were divided by their sum.
     """
 
     kind: str | None
     sums: dict[str, StreamSums]
+    rounded: int = 0
 
 
-def make_tasks(files: Sequence[Path], names: Names, *, n_bins: int, positive_class: int | None) -> list[Task]:
+def make_tasks(files: Sequence[Source], names: Names, *, n_bins: int, positive_class: int | str | None) -> list[Task]:
     """Cut files into tasks, in the order of their rows."""
     tasks: list[Task] = []
     for file in files:
-        if file.suffix.lower() == ".parquet":
+        if file.format == ".parquet" and not file.packing:
             tasks += [Task(file, names, n_bins, positive_class, *part) for part in _row_groups(file)]
         else:
             tasks.append(Task(file, names, n_bins, positive_class))
     return tasks
 
 
-def _row_groups(file: Path) -> list[tuple[tuple[int, ...], int]]:
+def _row_groups(file: Source) -> list[tuple[tuple[int, ...], int]]:
     """Give runs of row groups of some size, each with its first row."""
     parts: list[tuple[tuple[int, ...], int]] = []
     run: tuple[int, ...] = ()
@@ -83,9 +85,10 @@ def sum_task(task: Task) -> TaskSums:
             yield piece
 
     pieces = scan([task.file], task.names, row_groups=task.row_groups, first_row=task.first_row)
+    seen = Seen(task.positive_class)
     with one_torch_thread():
-        sums = sum_rows(of_one_width(noting(pieces)), task.n_bins, task.positive_class)
-    return TaskSums(kinds[0] if kinds else None, sums)
+        sums = sum_rows(of_one_width(noting(pieces), seen), task.n_bins, seen)
+    return TaskSums(kinds[0] if kinds else None, sums, seen.rounded)
 
 
 def in_tasks(
@@ -110,7 +113,10 @@ def in_tasks(
 
 
 def merge_tasks(
-    tasks: Sequence[Task], done: Iterable[tuple[int, TaskSums]], advance: Callable[[int], object] = int
+    tasks: Sequence[Task],
+    done: Iterable[tuple[int, TaskSums]],
+    advance: Callable[[int], object] = int,
+    rounded: Callable[[int], object] = int,
 ) -> dict[str, StreamSums]:
     """Add the sums of all tasks.
 
@@ -119,6 +125,7 @@ def merge_tasks(
         done: Place and sums of each task, in any order: they are added in the order of their rows, so that the same
             files give the same numbers each time.
         advance: Called with the number of rows of each task that is done.
+        rounded: Called with how many of them were divided by their sum.
 
     Returns:
         Sums of all rows, and of each group.
@@ -132,6 +139,7 @@ def merge_tasks(
     place = 0
     for index, result in done:
         early[index] = result
+        rounded(result.rounded)
         advance(int(result.sums[ALL].bins.count.sum()) if result.sums else 0)
         while place in early:
             part = early.pop(place)
@@ -143,7 +151,7 @@ def merge_tasks(
     return total
 
 
-def _check_like(first: TaskSums, part: TaskSums, file: Path) -> None:
+def _check_like(first: TaskSums, part: TaskSums, file: Source) -> None:
     if part.kind != first.kind:
         raise InvalidValueError(f"files must all hold {first.kind}, got {part.kind} in {str(file)!r}.")
     widths = [len(result.sums[ALL].class_gaps) for result in (first, part)]

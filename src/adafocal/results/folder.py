@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from adafocal._locks import is_ours
+from adafocal._reading import load_predictions
 from adafocal._records import read_columns, read_record
 from adafocal._text import short
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.losses.catalogue import loss_title
 from adafocal.ood.records import read_detections
-from adafocal.predictions import Predictions, load_predictions
+from adafocal.predictions import Predictions
 from adafocal.results.comparison import read_comparison
 from adafocal.results.outcome import Outcome, outcome_of
 from adafocal.results.run import Mistakes, Provenance, Settings, Summary

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of predictions in files: one reader per format, rows piece by piece, nothing guessed from values.
+"""Tables of predictions, wherever they lie: one reader per format, rows piece by piece, nothing guessed from values.
 
-===========================  ==========================================================
-columns.py                   which columns hold predictions, found by name
-piece.py                     Piece: consecutive rows in the right shapes; the errors of rows
-csv.py, npz.py, parquet.py   one reader per format, and a writer of the last two
-read.py                      the reader for a suffix; names the file in what is raised
-scan.py                      files, folders and globs to pieces
-===========================  ==========================================================
+=============================  ==========================================================
+columns.py                     which columns hold predictions, found by name
+labels.py, numbers.py          what words and numbers in them mean
+piece.py, assemble.py          Piece: consecutive rows in the right shapes; how it is made from columns
+source.py                      where a table lies, and how it is packed
+csv.py, dialect.py             text tables, and how they are written
+jsonl.py, feather.py, npz.py,
+parquet.py                     one reader per format, and the writers
+arrow.py                       from Arrow's columns to arrays
+read.py                        the reader for a suffix; names the file in what is raised
+scan.py                        files, folders, globs and addresses to pieces
+=============================  ==========================================================
 """

@@ -3,38 +3,66 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from adafocal._text import listed, printable
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 SINGULAR = {"logits": "logit", "probs": "prob", "features": "feature"}
+OUTCOMES = "outcomes"
+RULE = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`), or `confidence` and `correct`"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Names:
-    """Names of columns given by the user; None: found by the rules of :func:`find_columns`.
+    """What the user says of the columns; None: found by the rules of :func:`find_columns`.
 
     Attributes:
         logits: Name of the logits.
         probs: Name of the probabilities.
-        label: Name of the class index.
-        by: Name of the column of groups; None reads none.
+        label: Name of the class index or class name.
+        confidence: Name of the probability that an answer is right, of outcomes.
+        correct: Name of whether it was right, of outcomes.
+        weight: Name of the weights of rows; None: all weigh 1.
+        cluster: Name of what rows belong together by; None: rows stand for themselves.
+        by: Names of the columns of groups, joined by commas; None reads none.
+        positive: Label of the class that a single column of probabilities speaks of; None: 1, True or yes.
         features: Whether features are read where there are some.
+        unlabelled: Whether a table without labels is read as well.
+        normalize: Whether rows of probabilities are divided by their sum, whatever it is.
 
     Raises:
-        TypeError: If both ``logits`` and ``probs`` are given.
+        TypeError: If more than one of ``logits``, ``probs`` and ``confidence`` is given, or the label of outcomes.
     """
 
     logits: str | None = None
     probs: str | None = None
     label: str | None = None
+    confidence: str | None = None
+    correct: str | None = None
+    weight: str | None = None
+    cluster: str | None = None
     by: str | None = None
+    positive: str | None = None
     features: bool = False
+    unlabelled: bool = False
+    normalize: bool = False
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is not bool and value is not None and not isinstance(value, str):
+                raise InvalidTypeError(f"`{field.name}` must be the name of a column, got {value!r}.")
         if self.logits is not None and self.probs is not None:
             raise InvalidTypeError("`logits` or `probs` must be given, and not both.")
+        if self.of_outcomes and (self.logits or self.probs or self.label):
+            other = "logits" if self.logits else "probs" if self.probs else "label"
+            raise InvalidTypeError(f"`confidence` and `correct` must not be given with `{other}`: name one kind.")
+
+    @property
+    def of_outcomes(self) -> bool:
+        """Whether outcomes are asked for."""
+        return self.confidence is not None or self.correct is not None
 
 
 @dataclass(frozen=True)
@@ -42,36 +70,48 @@ class Columns:
     """Names of the columns that hold predictions.
 
     Attributes:
-        kind: ``logits`` or ``probs``.
-        values: One list column, or one column per class.
-        label: The column of class indices.
+        kind: ``logits``, ``probs`` or ``outcomes``.
+        values: One list column, one column per class, one of a single class, or the confidence of outcomes.
+        label: The column of labels, or of whether outcomes are right; None for none.
         features: One list column, one column per feature, or none.
-        by: The column of groups, or none.
+        classes: Names of the classes, one per column of values, where columns are named by them.
+        weight: The column of weights, or none.
+        cluster: The column of what belongs together, or none.
+        by: The columns of groups, or none.
     """
 
     kind: str
     values: tuple[str, ...]
-    label: str
+    label: str | None
     features: tuple[str, ...] = ()
-    by: str | None = None
+    classes: tuple[str, ...] = ()
+    weight: str | None = None
+    cluster: str | None = None
+    by: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The columns that hold numbers."""
-        return (*self.values, self.label, *self.features)
+        """The columns that hold numbers only."""
+        return (*self.values, *self.features, *(() if self.weight is None else (self.weight,)))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns that may hold words, each once."""
+        return tuple(dict.fromkeys(name for name in (self.label, self.cluster, *self.by) if name is not None))
 
     @property
     def wanted(self) -> list[str]:
         """All of them, each once."""
-        return list(dict.fromkeys([*self.numbers, *(() if self.by is None else (self.by,))]))
+        return list(dict.fromkeys([*self.numbers, *self.texts]))
 
 
 def find_columns(header: Sequence[str], names: Names) -> Columns:
     """Find the columns of predictions by name; nothing is guessed from values.
 
-    Unless named, the predictions are the list column ``logits`` or ``probs`` or the columns ``logit_0 …`` or
-    ``prob_0 …``, and the class index is ``label`` or ``labels``. A given name may be one column, a prefix ``NAME_0 …``
-    or names joined by commas, one per class.
+    Unless named, the predictions are the column ``logits`` or ``probs`` (of lists, or of the one probability of two
+    classes), or the columns ``logit_0 …``, ``prob_0 …`` or ``prob_cat, prob_dog …``, and the label is ``label`` or
+    ``labels``. A given name may be one column, a prefix ``NAME_0 …`` or names joined by commas, one per class. Where
+    there are none of these, ``confidence`` and ``correct`` are outcomes.
 
     Args:
         header: All column names of the table.
@@ -81,30 +121,52 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
         ValueError: If a column is missing or there twice, or two sets of columns fit.
     """
     counts = Counter(header)
+    weight, cluster = _there(counts, names.weight), _there(counts, names.cluster)
+    by = () if names.by is None else _groups(counts, names.by)
     kind, values = _values(counts, names)
-    label = names.label
-    labels = [name for name in ((label,) if label is not None else ("label", "labels")) if name in counts]
-    if len(labels) != 1:
-        _missing(counts, "either `label` or `labels`" if label is None else f"`{printable(label)}`")
-    if names.by is not None and names.by not in counts:
-        _missing(counts, f"`{printable(names.by)}`")
-    features = _find(counts, "features", "feature") if names.features else ()
-    columns = Columns(kind, values, labels[0], features, names.by)
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    if kind == OUTCOMES:
+        label, features, classes = _there(counts, names.correct or "correct"), (), ()
+    else:
+        features = _find(counts, "features", "feature") if names.features else ()
+        label, classes = _label(counts, names), _classes(values, names.logits or names.probs or kind)
+    columns = Columns(kind, values, label, features, classes, weight, cluster, by)
     for name in columns.wanted:
         if counts[name] > 1:
             raise InvalidValueError(f"columns must have names of their own, got {counts[name]} named `{name}`.")
     return columns
 
 
+def _label(counts: Counter[str], names: Names) -> str | None:
+    if names.label is not None:
+        return _there(counts, names.label)
+    found = [name for name in ("label", "labels") if name in counts]
+    if len(found) == 2 or not (found or names.unlabelled):
+        _missing(counts, "either `label` or `labels`")
+    return found[0] if found else None
+
+
+def _groups(counts: Counter[str], by: str) -> tuple[str, ...]:
+    parts = [by] if by in counts else [part.strip() for part in by.split(",")]
+    for part in parts:
+        _there(counts, part)
+    return tuple(dict.fromkeys(parts))
+
+
 def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
-    """Give kind and columns of the predictions."""
+    """Find kind and columns of the predictions."""
+    if names.of_outcomes:
+        _there(counts, names.correct or "correct")
+        return OUTCOMES, (str(_there(counts, names.confidence or "confidence")),)
     asked = {"logits": names.logits, "probs": names.probs}
     kinds = [kind for kind, name in asked.items() if name is not None] or list(asked)
-    found = {kind: _find(counts, asked[kind] or kind, SINGULAR[kind]) for kind in kinds}
+    found = {kind: _find(counts, asked[kind] or kind, SINGULAR[kind], given=asked[kind] is not None) for kind in kinds}
     found = {kind: columns for kind, columns in found.items() if columns}
+    if not found and len(kinds) > 1 and {"confidence", "correct"} <= counts.keys():
+        return OUTCOMES, ("confidence",)
     if not found:
-        by_rule = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`)"
-        _missing(counts, by_rule if len(kinds) > 1 else f"`{printable(asked[kinds[0]])}`")
+        _missing(counts, RULE if len(kinds) > 1 else f"`{printable(asked[kinds[0]])}`")
     if len(found) > 1:
         raise InvalidValueError("columns must hold logits or probabilities, or one must be named, got both.")
     ((kind, values),) = found.items()
@@ -113,17 +175,24 @@ def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
     return kind, values
 
 
+def _there(counts: Counter[str], name: str | None) -> str | None:
+    if name is not None and name not in counts:
+        _missing(counts, f"`{printable(name)}`")
+    return name
+
+
 def _missing(counts: Counter[str], wanted: str) -> None:
     raise InvalidValueError(f"columns must include {wanted}, got {listed(counts.elements()) or 'no column'}.")
 
 
-def _find(counts: Counter[str], name: str, singular: str) -> tuple[str, ...]:
+def _find(counts: Counter[str], name: str, singular: str, *, given: bool = False) -> tuple[str, ...]:
     if name in counts:
         return (name,)
     if "," in name:
         parts = tuple(part.strip() for part in name.split(","))
         return parts if all(part in counts for part in parts) else ()
-    for prefix in (f"{name}_", f"{singular}_"):
+    prefixes = (f"{name}_",) if given else (f"{name}_", f"{singular}_")
+    for prefix in prefixes:
         numbered = {column for column in counts if column.startswith(prefix) and column[len(prefix) :].isdecimal()}
         wanted = tuple(f"{prefix}{index}" for index in range(len(numbered)))
         if numbered and not numbered.issuperset(wanted):
@@ -131,4 +200,25 @@ def _find(counts: Counter[str], name: str, singular: str) -> tuple[str, ...]:
             raise InvalidValueError(f"columns must be numbered from {prefix}0 without a gap, got no `{missing}`.")
         if numbered:
             return wanted
+    if not given and singular in counts:
+        return (singular,)
+    # Nothing tells whether `logit_scale` is a class; rows of probabilities that are none do not sum to 1.
+    by_name = prefixes if given or singular == "prob" else ()
+    for prefix in by_name:
+        named = tuple(column for column in counts if column.startswith(prefix) and column != prefix)
+        if len(named) > 1:
+            return named
     return ()
+
+
+def _classes(values: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Name the classes by the columns, less what all their names begin with up to a `_`; numbers are no names."""
+    if len(values) == 1:
+        return ()
+    first, last = min(values), max(values)
+    shared = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
+    start = first.rfind("_", 0, shared) + 1
+    classes = tuple(value[start:] for value in values)
+    if classes == tuple(str(index) for index in range(len(values))):
+        return ()
+    return classes if (all(classes) and "," not in name) or ("," in name and all(classes)) else values

@@ -7,7 +7,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -17,8 +16,10 @@ from numpy.lib import format as npy
 
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError
+from adafocal.tables.assemble import check_lengths, make_piece
 from adafocal.tables.columns import Names, find_columns
-from adafocal.tables.piece import FormatError, Piece, coded, make_piece, reason
+from adafocal.tables.piece import Coded, Column, FormatError, Piece, reason
+from adafocal.tables.source import Source, check_begins
 
 ENCRYPTED = 0x1
 READABLE = "a readable npz file"
@@ -73,7 +74,7 @@ def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 @contextmanager
-def open_npz(file: Path, rule: str = READABLE) -> Iterator[Arrays]:
+def open_npz(file: Any, rule: str = READABLE) -> Iterator[Arrays]:
     """Open an npz file; what is wrong with it is said in one sentence.
 
     Args:
@@ -97,44 +98,33 @@ def open_npz(file: Path, rule: str = READABLE) -> Iterator[Arrays]:
         raise FormatError(FormatError.unreadable("npz", error).rule.replace(READABLE, rule)) from error
 
 
-def read_npz(file: Path, names: Names, numbers: int) -> Iterator[Piece]:
+def read_npz(place: Source | Path, names: Names, numbers: int) -> Iterator[Piece]:
     """Read an npz file whole, and give it piece by piece.
 
     Args:
-        file: The file.
+        place: The file.
         names: Names of arrays.
         numbers: How many a piece holds, about.
 
     Raises:
         ValueError: If the file is damaged, or an array is missing or has another shape than it should.
     """
-    with open_npz(file) as arrays:
-        columns = find_columns(arrays.names, names)
-        table = {name: arrays[name] for name in columns.wanted}
-    _check_lengths(table, columns.label)
-    groups = None if columns.by is None else coded(table[columns.by])
-    whole = make_piece(file, columns, 0, table, groups)
-    size = max(1, numbers // max(1, whole.values.shape[1]))
-    for start in range(0, max(1, whole.n), size):
-        rows = slice(start, start + size)
-        yield replace(
-            whole,
-            first_row=start,
-            values=whole.values[rows],
-            labels=whole.labels[rows],
-            features=None if whole.features is None else whole.features[rows],
-            group=None if whole.group is None else whole.group[rows],
-        )
-
-
-def _check_lengths(table: dict[str, np.ndarray], label: str) -> None:
-    for name, array in table.items():
-        if array.ndim == 0:
-            raise InvalidValueError(f"arrays must have one row per label, got `{name}` of shape ().")
-    lengths = {name: len(array) for name, array in table.items()}
-    if len(set(lengths.values())) > 1:
-        named = {("labels" if name == label else name): n for name, n in lengths.items()}
-        raise InvalidValueError(f"arrays must have one row per label, {lengths[label]}, got {shown(named)}.")
+    source = Source.of(place)
+    with source.seekable() as file:
+        if isinstance(file, Path):
+            with file.open("rb") as opened:
+                check_begins(source, opened.read(8))
+        with open_npz(file) as arrays:
+            keys = {name: value for name, value in source.keys if name not in arrays}
+            columns = find_columns([*arrays.names, *keys], names)
+            table: dict[str, Column] = {name: arrays[name] for name in columns.wanted if name not in keys}
+    check_lengths(table, columns.label)
+    n = len(next(iter(table.values())))
+    table |= {name: Coded(np.zeros(n, np.int64), (keys[name],)) for name in columns.texts if name in keys}
+    whole = make_piece(source, columns, 0, table, names)
+    size = max(1, numbers // max(1, whole.values[:1].size))
+    for start in range(0, max(1, n), size):
+        yield whole.part(slice(start, start + size))
 
 
 def write_npz(arrays: dict[str, np.ndarray], path: Path) -> None:

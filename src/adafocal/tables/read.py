@@ -1,46 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of predictions on disk, whatever their format: one reader and one writer for each."""
+"""Tables of predictions, whatever their format: one reader and one writer for each."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from adafocal._text import printable, shown
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
 from adafocal.tables.columns import Names
 from adafocal.tables.csv import read_csv, write_csv
+from adafocal.tables.feather import read_feather
+from adafocal.tables.jsonl import read_jsonl
 from adafocal.tables.npz import read_npz, write_npz
 from adafocal.tables.parquet import read_parquet, write_parquet
 from adafocal.tables.piece import FormatError, Piece, RowError
+from adafocal.tables.source import WRITTEN, Source, known_suffix
 
-SUFFIXES = (".parquet", ".npz", ".csv")
-READERS: dict[str, Callable[..., Iterator[Piece]]] = {".parquet": read_parquet, ".npz": read_npz, ".csv": read_csv}
-WRITERS = {".parquet": write_parquet, ".npz": write_npz, ".csv": write_csv}
-
-
-def known_suffix(path: str | Path) -> str:
-    """Give the suffix of a table of predictions, or raise."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InvalidValueError(f"`path` must end in {', '.join(SUFFIXES)}, got {str(path)!r}.")
-    return suffix
+Built = TypeVar("Built")
+WHOLE = 1 << 22  # numbers read at a time where all are kept
+READERS: dict[str, Callable[..., Iterator[Piece]]] = {
+    ".parquet": read_parquet, ".npz": read_npz, ".csv": read_csv, ".tsv": read_csv, ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl, ".feather": read_feather, ".arrow": read_feather,
+}  # fmt: skip
+WRITERS = dict(zip(WRITTEN, (write_parquet, write_npz, write_csv), strict=True))
 
 
 def write_table(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write arrays named ``logits`` or ``probs``, ``labels``, ``features`` to a file of a known suffix."""
-    WRITERS[known_suffix(path)](arrays, path)
+    WRITERS[known_suffix(path, writes=True)](arrays, path)
 
 
 def read_table(
-    path: Path, names: Names, numbers: int, *, row_groups: Sequence[int] | None = None, first_row: int = 0
+    place: Source | Path, names: Names, numbers: int, *, row_groups: Sequence[int] | None = None, first_row: int = 0
 ) -> Iterator[Piece]:
     """Read a table piece by piece; at least one piece, which may be empty, is given.
 
     Args:
-        path: A file of a known suffix.
+        place: A file of a known suffix.
         names: Names of columns.
         numbers: How many a piece holds, about.
         row_groups: Of a Parquet file, the row groups to read; None for all.
@@ -49,7 +49,8 @@ def read_table(
     Raises:
         ValueError: If the file is damaged, columns are missing, or a row is not like the others; see :func:`named`.
     """
-    read = partial(READERS[known_suffix(path)], path, names, numbers)
+    source = Source.of(place)
+    read = partial(READERS[source.format], source, names, numbers)
     widths: dict[str, int] = {}
     pieces = read() if row_groups is None else read(row_groups=row_groups, first_row=first_row)
     for piece in pieces:
@@ -59,32 +60,70 @@ def read_table(
         yield piece
 
 
+def read_whole(
+    place: str | Path | Source,
+    names: Names,
+    build: Callable[[str, dict[str, Any], tuple[str, ...]], Built],
+    *,
+    rows: bool,
+) -> Built:
+    """Read a table whole and build its record.
+
+    Args:
+        place: The file or address.
+        names: Names of columns.
+        build: Makes the record of kind, arrays by argument and names of classes.
+        rows: Whether sentences on columns and rows name the file too: for commands that read several.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, lacks columns, or its values are no predictions or outcomes.
+    """
+    source = Source.of(place)
+    if source.path is not None and not source.path.is_file():
+        raise MissingFileError(f"`path` must be an existing file, got {shown(str(place))}.")
+    with named(source, "path", rows=rows):
+        pieces = list(read_table(source, names, WHOLE))
+        held = [piece for piece in pieces if piece.n] or pieces
+        columns = held[0].columns
+        arrays = [piece.arrays() for piece in held]
+        del pieces, held
+        joined = {name: _joined(arrays, name) for name in list(arrays[0])}
+        return build(columns.kind, joined, columns.classes)
+
+
+def _joined(arrays: list[dict[str, Any]], name: str) -> np.ndarray | None:
+    """Join an array of all pieces, and forget the pieces, in the usual layout: row after row."""
+    parts = [part.pop(name) for part in arrays]
+    return None if parts[0] is None else np.ascontiguousarray(np.concatenate(parts))
+
+
 @contextmanager
-def named(path: str | Path, argument: str, *, rows: bool = True) -> Iterator[None]:
+def named(place: str | Path | Source, argument: str, *, rows: bool = True) -> Iterator[None]:
     """Name the file in what is raised on its content.
 
     Args:
-        path: The file.
+        place: The file.
         argument: What sentences on the whole file call it.
         rows: Whether sentences on columns and rows name the file too.
     """
-    place = shown(str(path))
+    file = shown(str(place))
     try:
         yield
     except FormatError as error:
-        raise InvalidValueError(f"`{argument}` {error.rule.replace('{file}', place)}") from error
+        raise InvalidValueError(f"`{argument}` {error.rule.replace('{file}', file)}") from error
     except RowError as error:
         if not rows:
             raise
-        raise InvalidValueError(f"{error.what} in row {error.row} of {place}.") from None
+        raise InvalidValueError(f"{error.what} in row {error.row} of {file}{error.remedy}.") from None
     except (InvalidValueError, InvalidTypeError) as error:
         if not rows:
             raise
-        raise type(error)(f"{str(error).rstrip('.')} in {place}.") from None
+        raise type(error)(f"{str(error).rstrip('.')} in {file}.") from None
 
 
 def _widths(piece: Piece) -> dict[str, int]:
-    found = {piece.columns.values[0]: piece.values.shape[1]}
+    found = {piece.columns.values[0]: piece.values[:1].size}
     return found if piece.features is None else found | {piece.columns.features[0]: piece.features.shape[1]}
 
 

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people hold their numbers in, as tensors: NumPy, lists, columns of pandas, polars or Arrow."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.piece import RowError
+
+# Whatever NumPy makes an array of: pandas, polars and Arrow columns have `__array__`.
+ArrayLike: TypeAlias = Tensor | np.ndarray | Sequence[Any] | Any
+
+
+def as_array(name: str, values: ArrayLike) -> np.ndarray:
+    """Turn what is no tensor into an array.
+
+    Raises:
+        TypeError: If it is nothing that holds values in rows.
+        ValueError: If rows are of different lengths.
+    """
+    if isinstance(values, np.ndarray):
+        return values
+    if not (isinstance(values, (list, tuple)) or hasattr(values, "__array__")):
+        raise InvalidTypeError(f"`{name}` must be a tensor or an array, got {type(values).__name__}.")
+    try:
+        array = np.asarray(values)
+        # A column of lists, as tables hold probabilities.
+        if array.dtype == object and array.ndim == 1 and len(array) and isinstance(array[0], (list, tuple, np.ndarray)):
+            array = np.asarray([np.asarray(row) for row in array])
+        # A column of numbers in which a value is missing comes as objects.
+        if array.dtype == object and all(isinstance(value, (int, float, np.number)) for value in array.flat):
+            array = array.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise InvalidValueError(f"`{name}` must have rows of one length, got {type(values).__name__}.") from error
+    return array
+
+
+def as_tensor(name: str, values: ArrayLike, rule: str) -> Tensor:
+    """Turn values into a tensor without gradient, where possible without a copy.
+
+    Raises:
+        TypeError: If they are not what ``rule`` says.
+    """
+    if isinstance(values, Tensor):
+        return values.detach()
+    array = as_array(name, values)
+    if array.dtype.kind not in "iufcb":
+        raise InvalidTypeError(f"`{name}` must be {rule}, got dtype {array.dtype}.")
+    # NumPy has unsigned integers that PyTorch can hardly compute with, and bytes in another order.
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        if array.size and array.max() > np.iinfo(np.int64).max:
+            raise InvalidValueError(f"`{name}` must be below 2^63, got {array.max()}.")
+        array = array.astype(np.int64)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    # PyTorch warns of memory that may not be written, such as Arrow's, and takes no negative strides.
+    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    return torch.as_tensor(array)
+
+
+def checked_weight(weight: ArrayLike | None, n: int, *, of: str) -> Tensor | None:
+    """Check how much each of ``n`` rows counts.
+
+    Raises:
+        TypeError: If weights are no numbers.
+        ValueError: If they are not finite, negative, all 0, or not one per row.
+    """
+    if weight is None:
+        return None
+    tensor = as_tensor("weight", weight, "numbers")
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InvalidTypeError(f"`weight` must be numbers, got dtype {tensor.dtype}.")
+    tensor = tensor if tensor.dtype == torch.float64 else tensor.float()
+    if tuple(tensor.shape) != (n,):
+        raise InvalidValueError(f"`weight` must have one number per row of `{of}`, {n}, got {tuple(tensor.shape)}.")
+    good = tensor.isfinite() & (tensor >= 0)
+    if not good.all():
+        row = int((~good).nonzero()[0])
+        raise RowError(f"`weight` must be finite and >= 0, got {float(tensor[row]):g}", row)
+    return tensor

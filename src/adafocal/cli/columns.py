@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options that say what the columns of a table are, alike in every command."""
+
+from typing import Any
+
+from jsonargparse import Namespace
+
+from adafocal.cli.parser import CommandParser
+from adafocal.tables.columns import Names
+
+HELP = {
+    "probs": "Column, prefix or comma-separated columns of probabilities.",
+    "logits": "Column, prefix or comma-separated columns of logits.",
+    "label": "Column of class indices or names.",
+    "confidence": "Column of the probability that an answer is right (default confidence).",
+    "correct": "Column of whether it was right (default correct).",
+    "weight": "Column of how much each row counts.",
+    "positive_class": "The class whose probability is meant, by index, name or label.",
+    "by": "Column of groups, or several joined by commas.",
+}
+SINGLE = ("probs", "logits", "label", "weight", "positive_class")
+
+
+def add_columns(parser: CommandParser, *options: str, without: tuple[str, ...] = ()) -> None:
+    """Add the options of a table of predictions, and others by name."""
+    for name in (*SINGLE, *options):
+        if name not in without:
+            parser.add_argument(f"--{name}", type=str, default=None, help=HELP[name])
+    parser.add_argument(
+        "--normalize", action="store_true", help="Divide every row of probabilities by its sum, whatever it is."
+    )
+
+
+def names_of(options: Namespace, **more: bool) -> Names:
+    """What the options say of the columns."""
+    given: dict[str, Any] = {name: options.get(name) for name in HELP if name != "positive_class"}
+    return Names(**given, positive=options.get("positive_class"), normalize=options.normalize, **more)

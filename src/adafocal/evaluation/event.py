@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is calibrated: that the top label is right, that a class is the label, or that an answer is right."""
+
+from dataclasses import dataclass
+
+from adafocal._text import listed, shown
+from adafocal.errors import InvalidValueError
+from adafocal.tables.columns import OUTCOMES
+from adafocal.tables.piece import Piece
+
+OF_CLASS = {
+    "accuracy": "accuracy of the class at 0.5",
+    "over-confidence (confidence - accuracy)": "mean probability - share of the class",
+    "over-confidence": "probability - share",
+    "confidence - accuracy %": "probability - share %",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """The calibrated event.
+
+    Attributes:
+        text: What happens, as a clause.
+        index: The class that it is about; None for the top label, and for outcomes.
+        of_outcomes: Whether rows are outcomes, which have no classes.
+    """
+
+    text: str = "the top label is right"
+    index: int | None = None
+    of_outcomes: bool = False
+
+    @property
+    def of_class(self) -> bool:
+        """Whether it is about a class: its probability is no confidence, and its share no accuracy."""
+        return self.index is not None
+
+    @property
+    def probability(self) -> str:
+        """What its probability is called."""
+        return "probability" if self.of_class else "confidence"
+
+    @property
+    def share(self) -> str:
+        """What its share is called."""
+        return "share" if self.of_class else "accuracy"
+
+    def says(self, title: str) -> str:
+        """The title of a measure in words that fit."""
+        return OF_CLASS.get(title, title) if self.of_class else title
+
+
+def find_event(piece: Piece, positive_class: int | str | None) -> Event:
+    """The event that the rows of a table can tell.
+
+    Args:
+        piece: Some of them.
+        positive_class: Index, name or label of a class; None for the top label, of a single column for the class that
+            it speaks of.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+    named = None if positive_class is None else str(positive_class)
+    if piece.columns.kind == OUTCOMES:
+        if named is not None:
+            raise InvalidValueError(f"`positive_class` must not be given for outcomes, got {shown(named)}.")
+        return Event("the answer is right", of_outcomes=True)
+    if piece.single:
+        (column,) = piece.columns.values
+        return Event(f"the label is {named if named is not None else '1'}, by {column}", 1)
+    if named is None:
+        return Event()
+    classes, n_classes = piece.columns.classes, piece.values.shape[1]
+    if named in classes:
+        return Event(f"the label is {named}", classes.index(named))
+    if named.isdecimal() and int(named) < n_classes:
+        index = int(named)
+        return Event(f"the label is {classes[index] if classes else f'class {index}'}", index)
+    known = listed(classes) if classes else f"0 to {n_classes - 1}"
+    raise InvalidValueError(f"`positive_class` must be a class, {known}, got {shown(named)}.")

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From columns to a piece: the same rules for every format."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from adafocal._text import printable
+from adafocal.errors import InvalidValueError
+from adafocal.tables.columns import OUTCOMES, Columns, Names
+from adafocal.tables.labels import as_coded, class_indices, events
+from adafocal.tables.numbers import Digits, divided_by_sum, floats, matrix
+from adafocal.tables.piece import Coded, Column, Piece, RowError, group_name
+
+
+def make_piece(
+    path: Any,
+    columns: Columns,
+    first_row: int,
+    table: dict[str, Column],
+    names: Names | None = None,
+    digits: Digits | None = None,
+) -> Piece:
+    """Build a piece from arrays by column.
+
+    Args:
+        path: The file.
+        columns: Which columns hold what.
+        first_row: Where the piece begins in the file.
+        table: One array per column, or coded words, of one length.
+        names: What the user said of them.
+        digits: What is known of the digits of probabilities in the table so far.
+
+    Raises:
+        TypeError: If a column does not hold numbers.
+        ValueError: If shapes do not fit, or a label is no class.
+    """
+    names, digits = names or Names(), digits or Digits()
+    try:
+        return _piece(path, columns, first_row, table, names, digits)
+    except RowError as error:
+        raise error.after(first_row) from None
+
+
+def _piece(
+    path: Any, columns: Columns, first_row: int, table: dict[str, Column], names: Names, digits: Digits
+) -> Piece:
+    values, rounded = matrix(columns.values, table), 0  # type: ignore[arg-type]
+    given = None if columns.label is None else table[columns.label]
+    labels: np.ndarray | None = None
+    single = columns.kind != OUTCOMES and values.ndim == 1
+    if columns.kind == OUTCOMES:
+        labels = None if given is None else events(given, str(columns.label))
+    elif single:
+        values = _both(values, columns)
+        labels = None if given is None else events(given, str(columns.label), names.positive).astype(np.int64)
+    elif given is not None:
+        labels = class_indices(given, str(columns.label), columns.classes, values.shape[1])
+    if columns.kind == "probs" and not single:
+        values, rounded = divided_by_sum(values, digits, always=names.normalize)
+    weight = None if columns.weight is None else floats(table[columns.weight], columns.weight)  # type: ignore[arg-type]
+    piece = Piece(path, columns, first_row, values, labels, single=single, rounded=rounded, weight=weight)
+    features = matrix(columns.features, table) if columns.features else None  # type: ignore[arg-type]
+    group, group_names = _groups([_words(table[name], name) for name in columns.by])
+    cluster = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
+    return replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
+
+
+def _both(values: np.ndarray, columns: Columns) -> np.ndarray:
+    """Turn the probability or logit of the positive class into those of both classes."""
+    if columns.kind == "logits":
+        return np.stack([np.zeros_like(values), values]).T
+    outside = ~((values >= 0) & (values <= 1))
+    if outside.any():
+        row, (name,) = int(np.flatnonzero(outside)[0]), columns.values
+        remedy = ": divide percent by 100" if 1 < values[row] <= 100 else ""
+        raise RowError(f"`{printable(name)}` must be a probability in [0, 1], got {values[row]:g}", row, remedy)
+    return np.stack([1 - values, values]).T
+
+
+def _words(column: Column, name: str) -> Coded:
+    return column if isinstance(column, Coded) else as_coded(column, name)
+
+
+def _groups(parts: list[Coded]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Number the combinations of values that occur, and name them."""
+    if not parts:
+        return None, ()
+    if len(parts) == 1:
+        return parts[0].index, tuple(group_name(value) for value in parts[0].values)
+    rows, index = np.unique(np.stack([part.index for part in parts]), axis=1, return_inverse=True)
+    texts = [[group_name(parts[place].values[code]) for place, code in enumerate(row)] for row in rows.T]
+    return index.reshape(-1), tuple(", ".join(text) for text in texts)
+
+
+def check_lengths(table: dict[str, Column], label: str | None) -> None:
+    """Refuse columns of different lengths.
+
+    Raises:
+        ValueError: With the length of each.
+    """
+    for name, array in table.items():
+        if not isinstance(array, Coded) and array.ndim == 0:
+            raise InvalidValueError(f"arrays must have one row per label, got `{name}` of shape ().")
+    lengths = {name: len(array) for name, array in table.items()}
+    if len(set(lengths.values())) > 1:
+        named = {("labels" if name == label else name): n for name, n in lengths.items()}
+        raise InvalidValueError(f"arrays must have one row per label, {lengths.get(str(label))}, got {named}.")

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Feather and Arrow files: batches as they lie in memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from adafocal._checks import require
+from adafocal.tables.arrow import arrow_faults, holds_lists
+from adafocal.tables.columns import Names
+from adafocal.tables.parquet import pieces_of
+from adafocal.tables.piece import Piece
+from adafocal.tables.source import Source, check_begins
+
+KIND = "Feather"
+
+
+def read_feather(place: Source | Path, names: Names, numbers: int) -> Iterator[Piece]:
+    """Read a Feather file (version 2), or an Arrow file or stream, piece by piece.
+
+    Args:
+        place: The file.
+        names: Names of columns.
+        numbers: How many a piece holds, about.
+
+    Raises:
+        ValueError: If the file is damaged, lacks a column, or a row has no value or another length.
+    """
+    ipc = require("pyarrow.ipc", extra="report")
+    source = Source.of(place)
+    head = source.head(8)
+    check_begins(source, head)
+    with source.seekable() as file, arrow_faults(KIND):
+        held = str(file) if isinstance(file, Path) else file
+        opened = require("pyarrow", extra="report").OSFile(held) if isinstance(held, str) else held
+        streams = head.startswith(b"\xff\xff\xff\xff")
+        reader = ipc.open_stream(opened) if streams else ipc.open_file(opened)
+        batches = reader if streams else (reader.get_batch(index) for index in range(reader.num_record_batches))
+        yield from pieces_of(source, KIND, reader.schema, lambda wanted: _cut(batches, wanted, numbers), names)
+
+
+def _cut(batches: Any, wanted: list[str], numbers: int) -> Iterator[Any]:
+    for batch in batches:
+        part = batch.select(wanted)
+        row = part.slice(0, 1).columns
+        width = sum(len(column.flatten()) if holds_lists(column.type) else 1 for column in row)
+        size = max(1, numbers // max(1, width))
+        for start in range(0, part.num_rows, size):
+            yield part.slice(start, size)

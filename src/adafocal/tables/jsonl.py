@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON lines: one object per row."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adafocal._checks import require
+from adafocal._text import printable, shown
+from adafocal.tables.arrow import from_batch
+from adafocal.tables.assemble import make_piece
+from adafocal.tables.columns import Columns, Names, find_columns
+from adafocal.tables.numbers import Digits
+from adafocal.tables.piece import Coded, FormatError, Piece, RowError, reason
+from adafocal.tables.source import Source, check_begins
+
+BLOCK = 1 << 20
+SAMPLE = 1 << 16
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), "a text"), "bool": ((bool,), "true or false"), "double": ((int, float), "a number"),
+}  # fmt: skip
+
+
+def read_jsonl(place: Source | Path, names: Names, numbers: int) -> Iterator[Piece]:
+    """Read JSON lines piece by piece; columns are the names of the first object.
+
+    Args:
+        place: The file.
+        names: Names of columns.
+        numbers: How many a piece holds, about.
+
+    Raises:
+        ValueError: If a line is no object, lacks a column, or holds a value of another kind than the first.
+    """
+    source = Source.of(place)
+    check_begins(source, source.head(SAMPLE))
+    first_row, digits = 0, Digits()
+    columns: Columns | None = None
+    for lines in _lines(source, BLOCK):
+        if columns is None:
+            first = _object(lines[0], 0)
+            keys = [name for name, _ in source.keys if name not in first]
+            columns = find_columns([*first, *keys], names)
+            wanted = [name for name in columns.wanted if name in first]
+            schema = _schema(first, columns, wanted)
+            width = sum(len(first[name]) if isinstance(first[name], list) else 1 for name in wanted)
+            size = max(1, numbers // max(1, width))
+        for start in range(0, len(lines), size):
+            part = lines[start : start + size]
+            table = from_batch(_batch(part, schema, wanted, first_row), columns)
+            table |= {
+                name: Coded(np.zeros(len(part), np.int64), (value,)) for name, value in source.keys if name in keys
+            }
+            yield make_piece(source, columns, first_row, table, names, digits)
+            first_row += len(part)
+    if columns is None:
+        raise FormatError.unreadable("JSON lines", "it has no line")
+
+
+def _lines(source: Source, block: int) -> Iterator[list[bytes]]:
+    """Read the lines of a block at a time; empty ones are no rows."""
+    left = b""
+    with source.opened() as stream:
+        start = True
+        while True:
+            part = bytes(stream.read(block))
+            if start:
+                part, start = part.removeprefix(b"\xef\xbb\xbf"), False
+            *whole, left = (left + part).split(b"\n")
+            if not part and left:
+                whole, left = [*whole, left], b""
+            lines = [line for line in whole if line.strip()]
+            if lines:
+                yield lines
+            if not part:
+                return
+
+
+def _object(line: bytes, row: int) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RowError(
+            f"lines must be JSON, got {shown(line[:60].decode('utf-8', 'replace'))} ({reason(error)})", row
+        ) from error
+    if not isinstance(found, dict):
+        raise RowError(f"lines must be JSON objects, got {shown(found)}", row)
+    return found
+
+
+def _schema(first: dict[str, Any], columns: Columns, wanted: list[str]) -> Any:
+    """The types of the columns that are read, by the first row."""
+    pa = require("pyarrow", extra="report")
+    types = {}
+    for name in wanted:
+        value = first[name]
+        if name in columns.numbers:
+            types[name] = pa.list_(pa.float64()) if isinstance(value, list) else pa.float64()
+        else:
+            # A whole number may be written 1 here and 1.0 there.
+            kinds = {bool: pa.bool_(), int: pa.float64(), float: pa.float64()}
+            types[name] = kinds.get(type(value), pa.string())
+    return pa.schema(types.items())
+
+
+def _batch(lines: list[bytes], schema: Any, wanted: list[str], first_row: int) -> Any:
+    pa, reader = require("pyarrow", extra="report"), require("pyarrow.json", extra="report")
+    try:
+        table = reader.read_json(
+            io.BytesIO(b"\n".join(lines)),
+            reader.ReadOptions(use_threads=False, block_size=max(BLOCK, sum(map(len, lines)) + len(lines) + 1)),
+            reader.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+        )
+        if table.num_rows != len(lines):
+            raise pa.ArrowInvalid("lines must hold one object each")
+    except pa.ArrowException as error:
+        raise _explained(lines, schema, first_row, error) from error
+    return table.select(wanted).combine_chunks().to_batches()[0]
+
+
+def _explained(lines: list[bytes], schema: Any, first_row: int, error: Exception) -> Exception:
+    """Find the first line that is not like the first row."""
+    for row, line in enumerate(lines, start=first_row):
+        held = _object(line, row)
+        for field in schema:
+            value = held.get(field.name)
+            kinds, wanted = KINDS.get(str(field.type), ((list,), "a list of numbers"))
+            if value is not None and type(value) not in kinds:
+                what = f"`{printable(field.name)}` must be {wanted} as in the first row, got {shown(value)}"
+                return RowError(what, row)
+    return FormatError.unreadable("JSON lines", error)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What counts as a number in a table."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from adafocal._text import printable
+from adafocal.errors import InvalidTypeError, InvalidValueError
+
+# Python also takes digits of other scripts and 0.2_5, which no other reader does.
+NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)\s*", re.ASCII | re.I)
+MOST_DIGITS = 5  # a float32 cannot tell more; a sum of values printed with six is close enough to 1
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number as everyone reads it."""
+    return NUMBER.fullmatch(text) is not None
+
+
+def check_plain(array: np.ndarray, name: str) -> None:
+    """Refuse what holds no numbers.
+
+    Raises:
+        TypeError: If the column does not hold numbers.
+    """
+    if array.dtype.kind not in "iuf":
+        kind = "values that are no numbers" if array.dtype.kind in "OSUV" else f"type {array.dtype}"
+        raise InvalidTypeError(f"`{printable(name)}` must hold numbers or lists of numbers of one length, got {kind}.")
+
+
+def floats(array: np.ndarray, name: str) -> np.ndarray:
+    """Numbers as floating point; whole ones become float32, as in CSV.
+
+    Raises:
+        TypeError: If the column does not hold numbers.
+    """
+    check_plain(array, name)
+    wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    held = np.dtype("f4" if array.dtype.kind in "iu" else "f8") if wide or array.dtype.kind != "f" else array.dtype
+    return array.astype(held.newbyteorder("="), copy=False)
+
+
+def matrix(parts: tuple[str, ...], table: dict[str, np.ndarray]) -> np.ndarray:
+    """Join one column of lists or several of numbers to a matrix; a single column of numbers stays as it is.
+
+    Raises:
+        TypeError: If a column does not hold numbers.
+        ValueError: If shapes do not fit.
+    """
+    arrays = [floats(table[part], part) for part in parts]
+    if len(arrays) == 1 and arrays[0].ndim in (1, 2):
+        return arrays[0]
+    for part, array in zip(parts, arrays, strict=True):
+        if array.ndim != 1:
+            rule = "have shape (N, C)" if len(parts) == 1 else "have one number per row"
+            raise InvalidValueError(f"`{printable(part)}` must {rule}, got {array.shape}.")
+    return np.stack(arrays).T  # class after class
+
+
+def class_after_class(rows: np.ndarray) -> np.ndarray:
+    """Lay a matrix of shape (N, C) out in memory class after class, as sums over samples of few classes like it."""
+    return np.ascontiguousarray(rows.T).T
+
+
+@dataclass
+class Digits:
+    """How many digits behind the point the values of a table are printed with, as far as it was read."""
+
+    most: int = 0
+
+    def see(self, values: np.ndarray) -> int:
+        """Take some more values into account; more than five digits count as six."""
+        while self.most <= MOST_DIGITS:
+            scaled = values.astype(np.float64) * 10.0**self.most
+            # What is no whole number beyond the rounding of its dtype is printed with more digits.
+            spacing = np.finfo(values.dtype).eps * np.abs(scaled) + 1e-9
+            if bool((np.abs(scaled - np.round(scaled)) <= spacing).all()):
+                break
+            self.most += 1
+        return self.most
+
+
+def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool) -> tuple[np.ndarray, int]:
+    """Divide rows of probabilities by their sum where printing them with few digits explains that it is not 1.
+
+    Args:
+        probs: Shape (N, C).
+        digits: What is known of the table so far.
+        always: Whether every row is divided, whatever its sum.
+
+    Returns:
+        The probabilities, and how many rows were divided; rows that cannot be are left for the check.
+    """
+    # Half precision has too few digits to tell.
+    if not len(probs) or (probs.dtype.itemsize < 4 and not always) or not bool((probs >= 0).all()):
+        return probs, 0
+    sums = probs.sum(axis=1, dtype=np.float64)
+    off = np.abs(sums - 1)
+    if always:
+        rows = (off > np.finfo(probs.dtype).eps) & (sums > 0) & np.isfinite(sums)
+    elif (held := digits.see(probs)) > MOST_DIGITS:
+        return probs, 0
+    else:
+        # Each value is off by half of its last digit at most; by all of it only if it is a tie, which single digits
+        # such as 0.5 and 0.4 are not taken for.
+        last = 10.0**-held
+        within = 0.5 * last * probs.shape[1] * (1 + 1e-4 if held > 1 else 1 - 1e-4)
+        rows = (off > last / 4) & (off <= within) & (sums > 0)
+    if not rows.any():
+        return probs, 0
+    probs = probs.copy()
+    probs[rows] = (probs[rows] / sums[rows, None]).astype(probs.dtype)
+    return probs, int(rows.sum())
