@@ -114,6 +114,11 @@ class Predictions:
         return "probs" if self.logits is None else "logits"
 
     @property
+    def device(self) -> torch.device:
+        """Where the values lie."""
+        return self._values.device
+
+    @property
     def n(self) -> int:
         """Number of samples N."""
         return self._values.shape[0]
@@ -157,7 +162,12 @@ class Predictions:
         """The predictions of some rows, by a mask of shape (N,) or indices."""
         held = {"labels": self._labels, "features": self.features, "weight": self.weight}
         parts = {name: None if one is None else one[rows] for name, one in held.items()}
-        return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes)  # type: ignore[arg-type]
+        return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes)
+
+    def with_values(self, **values: Tensor) -> "Predictions":
+        """The same rows with other values: ``logits=`` or ``probs=``, shape (N, C)."""
+        held = {"labels": self._labels, "features": self.features, "weight": self.weight}
+        return Predictions(**values, **held, classes=self.classes)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Predictions"]) -> "Predictions":

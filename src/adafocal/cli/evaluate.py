@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
     if options.html is not None:
         from adafocal.report.evaluation_page import write_evaluation
 
-        write_evaluation(options.html, measured, event=_event(options), files=files)
-    print_measured(measured, PlainConsole(soft_wrap=False), event=_event(options))
+        write_evaluation(options.html, measured, files=files)
+    print_measured(measured, PlainConsole(soft_wrap=False))
     return 0
 
 
@@ -86,12 +86,6 @@ def _elsewhere(
         return merge_tasks(tasks, in_tasks(RayExecutor(address=options.ray_address).outcomes, tasks), advance, rounded)
 
     return sums
-
-
-def _event(options: Namespace) -> str:
-    if options.positive_class is not None:
-        return f"the label is class {options.positive_class}"
-    return "the top label is right"
 
 
 @contextmanager

@@ -147,8 +147,8 @@ NEED_LOGITS = ("max_logit", "energy", "vim")
 def _probs(predictions: Predictions) -> ProbMatrix:
     check_predictions("predictions", predictions)
     if predictions.logits is None:
-        return predictions.probs.to(wide_dtype(predictions.labels.device))
-    return predictions.logits.to(wide_dtype(predictions.labels.device)).softmax(dim=1)
+        return predictions.probs.to(wide_dtype(predictions.device))
+    return predictions.logits.to(wide_dtype(predictions.device)).softmax(dim=1)
 
 
 def _without_top(probs: ProbMatrix) -> ProbMatrix:
@@ -160,4 +160,4 @@ def logits_for(score: str, predictions: Predictions) -> ProbMatrix:
     check_predictions("predictions", predictions)
     if predictions.logits is None:
         raise InvalidValueError(f"`predictions` must hold logits for the {score} score, got probs.")
-    return predictions.logits.to(wide_dtype(predictions.labels.device))
+    return predictions.logits.to(wide_dtype(predictions.device))

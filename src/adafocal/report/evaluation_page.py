@@ -6,47 +6,48 @@ from pathlib import Path
 
 from adafocal._files import write_text
 from adafocal._text import short
+from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.report.figures import draw_risk_coverage
 from adafocal.report.html import render_page
 from adafocal.report.panels import Panel, area_in_words, class_panel, diagram_panel
 from adafocal.report.svg import SERIES, svg_figure
 from adafocal.report.tables import Cell, Row, Table, run_classes
-from adafocal.report.terminal import STREAM_NOTE, group_rows, headline, measure_rows
+from adafocal.report.terminal import group_rows, headline, measure_rows, notes
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome, outcome_of
+from adafocal.tables.source import Source
 
 
-def write_evaluation(
-    path: str | Path, measured: dict[str, Measured], *, event: str, files: Sequence[str | Path]
-) -> None:
+def write_evaluation(path: str | Path, measured: dict[str, Measured], *, files: Sequence[str | Path | Source]) -> None:
     """Write the page: measures with intervals, reliability diagram, groups. Text from data is escaped.
 
     Args:
         path: The HTML file.
         measured: As ``measure`` gives it.
-        event: What is calibrated, in words.
         files: Where the predictions came from.
 
     Raises:
         ModuleNotFoundError: Without matplotlib or jinja2, with the command that installs them.
     """
     whole = measured[ALL]
+    event = whole.event
     values = {
-        "title": "Calibration of " + (short(Path(files[0]).name) if len(files) == 1 else f"{len(files)} files"),
-        "lead": headline(whole, event),
+        "title": "Calibration of " + (short(Path(str(files[0])).name) if len(files) == 1 else f"{len(files)} files"),
+        "lead": headline(whole),
         "measures": _measures(whole),
-        "note": "" if whole.exact else STREAM_NOTE,
-        "event": event,
+        "notes": notes(whole),
+        "event": event.text,
         "reliability": diagram_panel(
-            f"Calibrated event: {short(event)}",
+            f"Calibrated event: {short(event.text)}",
             whole.bins,
             whole.curve,
             name="reliability",
             caption=f"{whole.summary.n:,} predictions.",
             event="share that happened",
+            words=(event.probability, event.share),
         ),
         **_beyond_the_sums(whole),
-        "groups": _groups(measured),
+        "groups": _groups(measured, event),
         "files": "\n".join(map(str, files)),
     }
     write_text(path, render_page("evaluation.html", values))
@@ -65,7 +66,7 @@ def _beyond_the_sums(whole: Measured) -> dict[str, object]:
     if whole.predictions is None:
         return {"classes": [], "class_table": None, "risk": []}
     outcome = outcome_of(whole.predictions, n_bins=whole.bins.n_bins)
-    names = [str(number) for number in range(outcome.n_classes)]
+    names = whole.predictions.classes or [str(number) for number in range(outcome.n_classes)]
     small = outcome.n_classes <= SMALL_MULTIPLES
     return {
         "classes": [class_panel([("Predictions", outcome)], names, name="classes-drawn")] if small else [],
@@ -81,10 +82,10 @@ def _risk(outcome: Outcome) -> Panel:
     return Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curve. {caption}")
 
 
-def _groups(measured: dict[str, Measured]) -> Table | None:
+def _groups(measured: dict[str, Measured], event: Event) -> Table | None:
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
     if not groups:
         return None
-    titles, rows = group_rows(groups)
+    titles, rows = group_rows(groups, event)
     named = [Row(short(name), [Cell(*cell) for cell in cells]) for name, cells in rows]
     return Table("groups", "Groups", "", [title.capitalize() if title.islower() else title for title in titles], named)

@@ -40,17 +40,18 @@ def draw_reliability(
     ax.set(xlim=(0, 1), ylim=(0, 1), ylabel=event)
 
 
-def draw_counts(ax: Axes, data: ReliabilityData, *, color: str = INK) -> None:
+def draw_counts(ax: Axes, data: ReliabilityData, *, color: str = INK, probability: str = "confidence") -> None:
     """Draw how many samples each bin holds.
 
     Args:
         ax: A matplotlib axis.
         data: Bins from :func:`adafocal.calibration.reliability_data`.
         color: Colour of the bars.
+        probability: Name of the x axis.
     """
     lower, upper, count = data.lower.numpy(), data.upper.numpy(), data.count.numpy()
     ax.bar(lower, count, width=upper - lower, align="edge", color=color, alpha=0.55, linewidth=0)
-    ax.set(xlim=(0, 1), xlabel="confidence", ylabel="samples")
+    ax.set(xlim=(0, 1), xlabel=probability, ylabel="samples")
     ax.locator_params(axis="y", nbins=3)
 
 

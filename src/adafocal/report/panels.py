@@ -70,13 +70,14 @@ def diagram_panel(
     index: int = 0,
     of: str = "",
     event: str = "accuracy",
+    words: tuple[str, str] = ("confidence", "accuracy"),
 ) -> Panel:
-    """Show a reliability diagram over the counts of its bins, and say its points."""
+    """Show a reliability diagram over the counts of its bins, and say its points in these words."""
     with svg_figure(name, width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
-        plot_reliability(drawing.axes, stats, curve, index, event=event)
+        plot_reliability(drawing.axes, stats, curve, index, event=event, probability=words[0])
     data = reliability_from_bins(stats)
     points = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
-    said = "; ".join(f"confidence {c:.2f}, accuracy {a:.2f}, {n} samples" for c, a, n in points)
+    said = "; ".join(f"{words[0]} {c:.2f}, {words[1]} {a:.2f}, {n:g} samples" for c, a, n in points)
     return Panel(title, drawing.svg, caption, f"Reliability diagram{of}: {said}.")
 
 

@@ -33,12 +33,18 @@ TRAIN_CURVE = ("train_loss", "Training loss over epochs", 1.0, "training loss", 
 
 
 def plot_reliability(
-    axes: Sequence[Axes], stats: BinStats, curve: SmoothCurve | None, index: int, *, event: str = "accuracy"
+    axes: Sequence[Axes],
+    stats: BinStats,
+    curve: SmoothCurve | None,
+    index: int,
+    *,
+    event: str = "accuracy",
+    probability: str = "confidence",
 ) -> None:
     """Draw the reliability diagram on the first axis and the counts on the second."""
     data, color = reliability_from_bins(stats), series(index)["color"]
     draw_reliability(axes[0], data, curve=curve, color=color, event=event)
-    draw_counts(axes[1], data, color=color)
+    draw_counts(axes[1], data, color=color, probability=probability)
 
 
 def reliability_summary(outcome: Outcome) -> str:

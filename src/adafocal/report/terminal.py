@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from adafocal._checks import require
 from adafocal._text import printable
 from adafocal.calibration import BinStats, CalibrationSummary
+from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.measures import OF_GROUPS, OF_PREDICTIONS
 
@@ -20,27 +21,26 @@ STREAM_NOTE = "~ too many rows for memory: from sums over a fine grid of confide
 WIDTH = 40
 
 
-def print_measured(measured: dict[str, Measured], console: Console, *, event: str) -> None:
+def print_measured(measured: dict[str, Measured], console: Console) -> None:
     """Print everything that was measured to a rich console.
 
     Args:
         measured: As ``measure`` gives it.
         console: A ``rich.console.Console``; ASCII is used where it has nothing else.
-        event: What is calibrated, in words.
     """
     whole = measured[ALL]
-    table = _table(headline(whole, event), ["measure", "value", "95 % interval"])
+    table = _table(headline(whole), ["measure", "value", "95 % interval"])
     for row in measure_rows(whole):
         table.add_row(*row)
     console.print(table)
-    if not whole.exact:
-        console.print(STREAM_NOTE)
+    for note in notes(whole):
+        console.print(note)
     console.print()
-    for line in diagram_lines(whole.bins, ascii_only=console.options.ascii_only):
+    for line in diagram_lines(whole.bins, ascii_only=console.options.ascii_only, event=whole.event):
         console.print(line, markup=False, highlight=False)
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
     if groups:
-        titles, rows = group_rows(groups)
+        titles, rows = group_rows(groups, whole.event)
         table = _table(f"{len(groups)} groups", titles)
         text = require("rich.text", extra="report").Text
         for name, cells in rows:
@@ -50,9 +50,21 @@ def print_measured(measured: dict[str, Measured], console: Console, *, event: st
         console.print(table)
 
 
-def headline(whole: Measured, event: str) -> str:
+def headline(whole: Measured) -> str:
     """Say how much was measured, and the calibration of what."""
-    return f"{whole.summary.n:,} samples, {whole.summary.n_classes} classes; calibrated event: {event}"
+    summary, event = whole.summary, whole.event
+    held = f"{summary.n:,} outcomes" if event.of_outcomes else f"{summary.n:,} samples, {summary.n_classes} classes"
+    return f"{held}; calibrated event: {printable(event.text)}"
+
+
+def notes(whole: Measured) -> list[str]:
+    """Say what was done to rows, and what is not exact."""
+    said = []
+    if whole.rounded:
+        said.append(f"{whole.rounded:,} rows did not sum to 1, as printing rounds, and were divided by their sum.")
+    if whole.summary.n_effective < whole.summary.n:
+        said.append(f"Weighted: the effective sample size is {whole.summary.n_effective:,.1f}.")
+    return said if whole.exact else [*said, STREAM_NOTE]
 
 
 def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
@@ -64,11 +76,13 @@ def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
         if measure.interval:
             low, high = getattr(whole.summary, measure.interval)
             interval = f"{mark}{100 * low:.2f} to {100 * high:.2f} %"
-        rows.append((measure.title, mark + measure.alone(getattr(whole.summary, name)), interval))
+        rows.append((whole.event.says(measure.title), mark + measure.alone(getattr(whole.summary, name)), interval))
     return rows
 
 
-def group_rows(groups: dict[str, CalibrationSummary]) -> tuple[list[str], list[tuple[str, list[tuple[str, float]]]]]:
+def group_rows(
+    groups: dict[str, CalibrationSummary], event: Event
+) -> tuple[list[str], list[tuple[str, list[tuple[str, float]]]]]:
     """Give the titles of the table of groups, and the name of each with its numbers, as text and as they are."""
     rows = []
     for group, summary in groups.items():
@@ -76,7 +90,7 @@ def group_rows(groups: dict[str, CalibrationSummary]) -> tuple[list[str], list[t
         rows.append(
             (group, [(f"{summary.n:,}", float(summary.n)), *((one.alone(held), held) for one, held in numbers)])
         )
-    return ["group", "samples", *(measure.title.partition(" (")[0] for measure in OF_GROUPS.values())], rows
+    return ["group", "samples", *(event.says(measure.title.partition(" (")[0]) for measure in OF_GROUPS.values())], rows
 
 
 def _table(title: str, headings: Sequence[str]) -> Table:
@@ -87,26 +101,27 @@ def _table(title: str, headings: Sequence[str]) -> Table:
     return table
 
 
-def diagram_lines(bins: BinStats, *, ascii_only: bool = False) -> list[str]:
+def diagram_lines(bins: BinStats, *, ascii_only: bool = False, event: Event | None = None) -> list[str]:
     """Draw a reliability diagram as text: a bar of the accuracy per bin that holds samples, a mark at the confidence.
 
     Args:
         bins: Sums per bin.
         ascii_only: Draw with ``#`` and ``|`` in place of blocks.
+        event: What is calibrated; None for the top label.
 
     Returns:
         Lines without an end; over-confident where the mark is right of the bar's end.
     """
+    event = event or Event()
     full, empty, mark = ("#", ".", "|") if ascii_only else ("█", "·", "┃")
     edges = [0.0, *bins.edges.tolist(), 1.0]
-    lines = [f"{'confidence':<13} {'samples':>13}  accuracy {full * 2}  mean confidence {mark}"]
+    lines = [f"{event.probability:<13} {'samples':>13}  {event.share} {full * 2}  mean {event.probability} {mark}"]
     for index, count in enumerate(bins.count.tolist()):
         if count == 0:
             continue
         confidence, accuracy = float(bins.confidence[index]), float(bins.accuracy[index])
         bar = list((full * round(WIDTH * accuracy)).ljust(WIDTH, empty))
         bar[min(WIDTH - 1, int(WIDTH * confidence))] = mark
-        lines.append(
-            f"{edges[index]:.3f} - {edges[index + 1]:.3f} {count:>13,}  {''.join(bar)}  {100 * accuracy:5.1f} %"
-        )
+        held = f"{count:,.{0 if float(count).is_integer() else 1}f}"  # weights need not be whole
+        lines.append(f"{edges[index]:.3f} - {edges[index + 1]:.3f} {held:>13}  {''.join(bar)}  {100 * accuracy:5.1f} %")
     return lines

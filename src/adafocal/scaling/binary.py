@@ -93,7 +93,7 @@ class BinaryScaling:
             columns = torch.stack([self._map(k, probs[:, k]) for k in range(self.n_classes)], dim=1)
             total = columns.sum(dim=1, keepdim=True)
             mapped = torch.where(total > 0, columns / total.clamp_min(1e-300), 1 / self.n_classes)
-        return Predictions(probs=mapped.to(probs.dtype), labels=predictions.labels, features=predictions.features)
+        return predictions.with_values(probs=mapped.to(probs.dtype))
 
     def _map(self, index: int, probs: Confidence) -> Tensor:
         knots, values = self.knots[index], self.values[index]

@@ -34,10 +34,7 @@ def same_kind(predictions: Predictions, scores: ProbMatrix, *, keep_predicted: b
         largest, found = values.max(dim=1, keepdim=True)
         lifted = torch.nextafter(largest, torch.full_like(largest, torch.inf))
         values = values.scatter(1, top, torch.where(found == top, largest, lifted))
-    labels, features = predictions.labels, predictions.features
-    if predictions.logits is not None:
-        return Predictions(logits=values, labels=labels, features=features)
-    return Predictions(probs=values, labels=labels, features=features)
+    return predictions.with_values(**{predictions.kind: values})
 
 
 def check_fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> None:

@@ -82,10 +82,31 @@ def _narrow(column: Column) -> Column:
 
 
 def _batches(source: Source, dialect: Dialect, columns: Columns, wanted: list[str]) -> Iterator[Any]:
-    pa, reader = require("pyarrow", extra="report"), require("pyarrow.csv", extra="report")
-    place = {name: f"c{index}" for index, name in enumerate(dialect.header)}
+    """Read the wanted columns, numbers as such and words as codes."""
+    pa = require("pyarrow", extra="report")
+    place = {name: index for index, name in enumerate(dialect.header)}
     types = {place[name]: pa.dictionary(pa.int32(), pa.string()) for name in columns.texts if name in wanted}
     types |= {place[name]: pa.float64() for name in columns.numbers}
+    for batch in _typed(source, dialect, {place[name]: types[place[name]] for name in wanted}):
+        yield batch.rename_columns(wanted)
+
+
+def text_batches(source: Source) -> Iterator[Any]:
+    """Read all columns of a text table as they are written.
+
+    Raises:
+        ValueError: If it is no text table.
+    """
+    pa = require("pyarrow", extra="report")
+    dialect = find_dialect(source.head(SAMPLE), tabs=source.format == ".tsv")
+    for batch in _typed(source, dialect, dict.fromkeys(range(len(dialect.header)), pa.string())):
+        yield batch.rename_columns(list(dialect.header))
+
+
+def _typed(source: Source, dialect: Dialect, types: dict[int, Any]) -> Iterator[Any]:
+    """Read columns by their places, each of its type."""
+    pa, reader = require("pyarrow", extra="report"), require("pyarrow.csv", extra="report")
+    numbered = [f"c{index}" for index in range(len(dialect.header))]
     with source.opened() as raw:
         text = raw if dialect.encoding == "utf-8-sig" else Utf8(raw, dialect.encoding)
         _skip(text, dialect, raw is text)
@@ -93,11 +114,11 @@ def _batches(source: Source, dialect: Dialect, columns: Columns, wanted: list[st
             try:
                 stream = reader.open_csv(
                     text,
-                    reader.ReadOptions(column_names=list(place.values()), use_threads=False, block_size=BLOCK),
+                    reader.ReadOptions(column_names=numbered, use_threads=False, block_size=BLOCK),
                     reader.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
                     reader.ConvertOptions(
-                        column_types=types,
-                        include_columns=[place[name] for name in wanted],
+                        column_types={numbered[place]: kind for place, kind in types.items()},
+                        include_columns=[numbered[place] for place in types],
                         null_values=[""],
                         decimal_point=dialect.decimal,
                     ),
@@ -112,7 +133,7 @@ def _batches(source: Source, dialect: Dialect, columns: Columns, wanted: list[st
             if batch is None:
                 return
             if batch.num_rows:
-                yield batch.rename_columns(wanted)
+                yield batch
 
 
 def _skip(text: Any, dialect: Dialect, raw: bool) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from adafocal._checks import require
 from adafocal._text import printable, shown
-from adafocal.tables.arrow import from_batch
+from adafocal.tables.arrow import arrow_faults, from_batch
 from adafocal.tables.assemble import make_piece
 from adafocal.tables.columns import Columns, Names, find_columns
 from adafocal.tables.numbers import Digits
@@ -59,6 +59,25 @@ def read_jsonl(place: Source | Path, names: Names, numbers: int) -> Iterator[Pie
             first_row += len(part)
     if columns is None:
         raise FormatError.unreadable("JSON lines", "it has no line")
+
+
+def json_batches(source: Source) -> Iterator[Any]:
+    """Read all columns of JSON lines, of the types that the first lines have.
+
+    Raises:
+        ValueError: If a line is no object.
+    """
+    pa, reader = require("pyarrow", extra="report"), require("pyarrow.json", extra="report")
+    schema = None
+    for lines in _lines(source, BLOCK):
+        with arrow_faults("JSON lines"):
+            table = reader.read_json(
+                io.BytesIO(b"\n".join(lines)),
+                reader.ReadOptions(use_threads=False, block_size=max(BLOCK, sum(map(len, lines)) + len(lines) + 1)),
+                None if schema is None else reader.ParseOptions(explicit_schema=schema),
+            )
+            schema = schema or table.schema
+            yield from table.select(schema.names).cast(pa.schema(schema)).combine_chunks().to_batches()
 
 
 def _lines(source: Source, block: int) -> Iterator[list[bytes]]:

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a table anew with other predictions, piece by piece: every other column stays as it is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adafocal._checks import require
+from adafocal._files import atomic_path
+from adafocal.tables.arrow import arrow_faults
+from adafocal.tables.columns import OUTCOMES, SINGULAR, Columns, Names
+from adafocal.tables.csv import text_batches
+from adafocal.tables.jsonl import json_batches
+from adafocal.tables.npz import open_npz
+from adafocal.tables.piece import Piece
+from adafocal.tables.read import named, read_table
+from adafocal.tables.source import Source, known_suffix
+
+NUMBERS = 1 << 19  # of a piece
+
+
+def rewrite(source: Source, names: Names, path: str | Path, change: Callable[[Piece], tuple[str, np.ndarray]]) -> int:
+    """Write a table with changed predictions in one step; rows and other columns keep their order and values.
+
+    Args:
+        source: The table.
+        names: Names of its columns.
+        path: A file ``.parquet``, ``.npz`` or ``.csv``.
+        change: Gives kind and values, shape (N, C), or (N,) of outcomes, for each piece.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If the table is damaged, or rows are no predictions.
+    """
+    rows = 0
+    with atomic_path(path) as temporary, _writer(temporary, known_suffix(path, writes=True)) as write:
+        rest = _Rest(_all_columns(source))
+        with named(source, "FILE"):
+            for piece in read_table(source, names, NUMBERS):
+                if not piece.n:
+                    continue
+                kind, values = change(piece)
+                write(_replaced(rest.take(piece.n), piece, kind, values))
+                rows += piece.n
+    return rows
+
+
+class _Rest:
+    """Rows of a table in parts of any length."""
+
+    def __init__(self, batches: Iterator[Any]) -> None:
+        self.batches, self.held = batches, None
+
+    def take(self, n: int) -> Any:
+        pa = require("pyarrow", extra="report")
+        held: Any = self.held
+        while held is None or held.num_rows < n:
+            table = pa.Table.from_batches([next(self.batches)])
+            held = table if held is None or not held.num_rows else pa.concat_tables([held, table])
+        self.held = held.slice(n)
+        return held.slice(0, n)
+
+
+def _all_columns(source: Source) -> Iterator[Any]:
+    """Read every column in batches, text as it is written."""
+    pa = require("pyarrow", extra="report")
+    if source.format in (".csv", ".tsv"):
+        yield from text_batches(source)
+    elif source.format in (".jsonl", ".ndjson"):
+        yield from json_batches(source)
+    elif source.format == ".npz":
+        with source.seekable() as file, open_npz(file) as arrays:
+            columns = [_arrow(arrays[name]) for name in arrays.names]
+            yield pa.RecordBatch.from_arrays(columns, names=arrays.names)
+    elif source.format == ".parquet":
+        reader = require("pyarrow.parquet", extra="report").ParquetFile
+        with source.seekable() as file, arrow_faults("Parquet"), reader(file, pre_buffer=False) as table:
+            yield from table.iter_batches(batch_size=1 << 16)
+    else:
+        ipc = require("pyarrow.ipc", extra="report")
+        streams = source.head(4) == b"\xff\xff\xff\xff"
+        with source.seekable() as file, arrow_faults("Feather"):
+            opened = pa.OSFile(str(file)) if isinstance(file, Path) else file
+            if streams:
+                yield from ipc.open_stream(opened)
+            else:
+                reader = ipc.open_file(opened)
+                yield from (reader.get_batch(index) for index in range(reader.num_record_batches))
+
+
+def _arrow(array: np.ndarray) -> Any:
+    pa = require("pyarrow", extra="report")
+    if array.ndim == 1:
+        return pa.array(array)
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array[0].size if len(array) else 1)
+
+
+def _replaced(table: Any, piece: Piece, kind: str, values: np.ndarray) -> Any:
+    """Put the new values where the old ones stood."""
+    pa = require("pyarrow", extra="report")
+    old = piece.columns.values
+    if piece.single:
+        values = values[:, 1] if kind == "probs" else values[:, 1] - values[:, 0]
+    lists = len(old) == 1 and values.ndim == 2
+    names = new_names(piece.columns, kind, values.shape[1] if values.ndim == 2 and not lists else 1)
+    columns = [_arrow(np.ascontiguousarray(values))] if lists or values.ndim == 1 else [pa.array(c) for c in values.T]
+    places = [table.column_names.index(name) for name in old]
+    for place, name, column in zip(places, names, columns, strict=True):
+        table = table.set_column(place, name, pa.chunked_array([column]))
+    return table
+
+
+def new_names(columns: Columns, kind: str, n_columns: int) -> list[str]:
+    """Names of the new columns: the old ones, unless probabilities take the place of logits."""
+    old = columns.values
+    if kind == columns.kind or columns.kind == OUTCOMES:
+        return list(old)
+    if len(old) == 1 and n_columns == 1:
+        return ["probs" if old[0] in ("logits", "logit") else f"{old[0]}_prob"]
+    classes = columns.classes or tuple(map(str, range(len(old))))
+    return [f"{SINGULAR[kind]}_{name}" for name in classes]
+
+
+@contextmanager
+def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
+    """Open a table for writing, whose columns the first part tells."""
+    pa = require("pyarrow", extra="report")
+    opened: list[Any] = []
+
+    def write(part: Any) -> None:
+        if not opened:
+            if suffix == ".parquet":
+                writer = require("pyarrow.parquet", extra="report").ParquetWriter
+                opened.append(writer(str(path), part.schema, write_page_checksum=True))
+            else:
+                csv = require("pyarrow.csv", extra="report")
+                options = csv.WriteOptions(quoting_style="needed")
+                opened.append(csv.CSVWriter(str(path), _flat(part).schema, write_options=options))
+        opened[0].write_table(part if suffix == ".parquet" else _flat(part))
+
+    if suffix == ".npz":
+        parts: list[Any] = []
+        yield parts.append
+        whole = pa.concat_tables(parts) if parts else pa.table({})
+        np.savez(path, **{name: _numpy(whole[name].combine_chunks()) for name in whole.column_names})  # type: ignore[arg-type]
+        return
+    try:
+        yield write
+    finally:
+        for writer in opened:
+            writer.close()
+
+
+def _flat(table: Any) -> Any:
+    """Columns of lists as one column per place, as CSV needs them."""
+    pa = require("pyarrow", extra="report")
+    columns: dict[str, Any] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not pa.types.is_nested(column.type):
+            columns[name] = column
+            continue
+        array = column.combine_chunks()
+        array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+        matrix = np.from_dlpack(array.flatten()).reshape(len(array), -1)
+        stem = next((SINGULAR[kind] for kind in SINGULAR if name == kind), name)
+        columns |= {f"{stem}_{place}": pa.array(part) for place, part in enumerate(matrix.T)}
+    return pa.table(columns)
+
+
+def _numpy(array: Any) -> np.ndarray:
+    pa = require("pyarrow", extra="report")
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    if pa.types.is_nested(array.type):
+        return np.from_dlpack(array.flatten()).reshape(len(array), -1)
+    found: np.ndarray = (
+        np.asarray(array.to_pylist()) if not pa.types.is_primitive(array.type) else array.to_numpy(zero_copy_only=False)
+    )
+    return found
