@@ -29,13 +29,18 @@ class Sums:
     def merge(self: S, second: S) -> S:
         """Add the sums of another part of the data: the same as summing all of it at once."""
         check_sums("second", second, type(self))
-        return self._changed(lambda field, part: _merged(field, part, getattr(second, field.name)))
+        first, other = self.like(second), second.like(self)
+        return first._changed(lambda field, part: _merged(field, part, getattr(other, field.name)))
+
+    def like(self: S, other: S) -> S:
+        """The same sums with what only ``other`` keeps, such as squares of weights; most kinds keep the same always."""
+        return self
 
     def over_ranks(self: S) -> S:
         """Add the sums of all processes of a distributed run; every process must call this."""
 
         def added(field: "Field[Any]", part: Any) -> Any:
-            if field.metadata:
+            if field.metadata or part is None:
                 return part
             return part.over_ranks() if isinstance(part, Sums) else sum_over_ranks(part)
 
@@ -46,7 +51,13 @@ class Sums:
         if isinstance(device, (torch.dtype, Tensor)):
             raise InvalidTypeError(f"`device` must be a device, got {device}: sums keep their dtype.")
         move = keeping_dtype(lambda part: part.to(device))
-        return self._changed(lambda _, part: part.to(device) if isinstance(part, Sums) else move(part))
+
+        def moved(_: "Field[Any]", part: Any) -> Any:
+            if part is None:
+                return None
+            return part.to(device) if isinstance(part, Sums) else move(part)
+
+        return self._changed(moved)
 
     def _changed(self: S, change: Callable[["Field[Any]", Any], Any]) -> S:
         parts: tuple[Field[Any], ...] = fields(self)  # type: ignore[arg-type]
@@ -62,6 +73,8 @@ def check_sums(name: str, value: object, kind: type[Sums]) -> None:
 def _merged(field: "Field[Any]", first: Any, second: Any) -> Any:
     if isinstance(first, Sums):
         return first.merge(second)
+    if first is None:
+        return None
     if field.metadata:
         if not torch.equal(first, second):
             raise InvalidValueError(

@@ -91,6 +91,23 @@ def checked_shares(
     return (wide.clamp(max=1.0) if high > 1 else wide), happened
 
 
+def checked_sample_weight(weight: object, like: Tensor) -> Tensor | None:
+    """Check how much each sample counts: one number per value of ``like``, finite, >= 0 and not all 0."""
+    if weight is None:
+        return None
+    check_tensor("sample_weight", weight)
+    assert isinstance(weight, Tensor)
+    if weight.is_complex() or weight.dtype == torch.bool:
+        raise InvalidTypeError(f"`sample_weight` must hold numbers, got dtype {weight.dtype}.")
+    check_same_shape("sample_weight", weight, "confidence", like)
+    good = weight.isfinite() & (weight >= 0) if weight.is_floating_point() else weight >= 0
+    if not bool(good.all()):
+        _refuse("sample_weight", weight, good, "be finite and >= 0")
+    if weight.numel() and not bool((weight > 0).any()):
+        raise InvalidValueError("`sample_weight` must be above 0 for at least one sample, got 0 for all.")
+    return weight.detach()
+
+
 def check_predictions(name: str, value: object) -> None:
     """Raise unless ``value`` is a record of predictions."""
     if not isinstance(value, Predictions):

@@ -67,6 +67,11 @@ class Outcomes:
         self.weight = checked_weight(weight, self.n, of="confidence")
 
     @property
+    def device(self) -> torch.device:
+        """Where the values lie."""
+        return self.confidence.device
+
+    @property
     def n(self) -> int:
         """Number of rows N."""
         return len(self.confidence)

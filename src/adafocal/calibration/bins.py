@@ -9,9 +9,9 @@ from torch import Tensor
 
 from adafocal._checks import check_choice
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import ClassIndex, Confidence, Correct, CountInBins, InnerEdges, PerBin, SumInBins
+from adafocal._shapes import ClassIndex, Confidence, Correct, CountInBins, InnerEdges, PerBin, SampleWeight, SumInBins
 from adafocal._sums import KEPT, Sums, check_sums
-from adafocal._values import check_edges, checked_event
+from adafocal._values import check_edges, checked_event, checked_sample_weight
 from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
@@ -27,9 +27,10 @@ class BinStats(Sums):
 
     Attributes:
         edges: Inner edges of shape (n_bins - 1,); bin i is (edges[i - 1], edges[i]].
-        count: Samples per bin, int64, shape (n_bins,).
+        count: Samples per bin, int64, shape (n_bins,); with weights the sum of theirs, floating point.
         confidence_sum: Sum of the confidences per bin, float64 where the device has it, shape (n_bins,).
         correct_sum: Sum of ``correct`` per bin, like ``confidence_sum``.
+        square_sum: With weights the sum of their squares per bin; None where each sample counts once.
     """
 
     made_by = "bin_stats"
@@ -37,6 +38,7 @@ class BinStats(Sums):
     count: CountInBins
     confidence_sum: SumInBins
     correct_sum: SumInBins
+    square_sum: SumInBins | None = None
 
     @classmethod
     def empty(cls, edges: InnerEdges, *rows: int) -> "BinStats":
@@ -53,22 +55,36 @@ class BinStats(Sums):
     @property
     def confidence(self) -> SumInBins:
         """Mean confidence per bin, a fraction; 0 for an empty bin."""
-        return self.confidence_sum / self.count.clamp_min(1)
+        return self.confidence_sum / at_least_one(self.count)
 
     @property
     def accuracy(self) -> SumInBins:
         """Share of correct samples per bin, a fraction; 0 for an empty bin."""
-        return self.correct_sum / self.count.clamp_min(1)
+        return self.correct_sum / at_least_one(self.count)
 
     @property
     def gap(self) -> SumInBins:
         """Mean confidence minus accuracy per bin, in [-1, 1], positive where over-confident; 0 for an empty bin."""
-        return (self.confidence_sum - self.correct_sum) / self.count.clamp_min(1)
+        return (self.confidence_sum - self.correct_sum) / at_least_one(self.count)
 
     @property
     def weight(self) -> SumInBins:
         """Share of all samples per bin, summing to 1; all zero when there are no samples."""
-        return self.count.to(self.confidence_sum.dtype) / self.count.sum(dim=-1, keepdim=True).clamp_min(1)
+        return self.count.to(self.confidence_sum.dtype) / at_least_one(self.count.sum(dim=-1, keepdim=True))
+
+    def like(self, other: "BinStats") -> "BinStats":
+        """The same sums, with squares of weights, all 1, if the other sums have some."""
+        if self.square_sum is not None or other.square_sum is None:
+            return self
+        count = self.count.to(self.confidence_sum)
+        return BinStats(self.edges, count, self.confidence_sum, self.correct_sum, count)
+
+    @property
+    def effective(self) -> CountInBins:
+        """Effective number of samples per bin: with weights (sum w)^2 / sum w^2, else their number."""
+        if self.square_sum is None:
+            return self.count
+        return self.count.square() / at_least_one(self.square_sum)
 
     def compute(self, *, norm: str = "l1", debias: bool = False) -> Tensor:
         """Give the error of :func:`~adafocal.calibration.binned_error`, without reading values; one for each row."""
@@ -87,29 +103,41 @@ class BinStats(Sums):
         return torch.where(self.count.sum(dim=-1) > 0, error, torch.nan)
 
 
-def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tensor:
-    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
+def at_least_one(count: Tensor) -> Tensor:
+    """A count or sum of weights to divide by: 1 in place of 0."""
+    return torch.where(count > 0, count, 1)
+
+
+def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor, n: Tensor | None = None) -> Tensor:
+    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing.
+
+    With weights ``count`` is the sum of theirs, and the variance is that of ``n`` samples.
+    """
     weight = count.to(accuracy) / count.sum(dim=-1, keepdim=True)
-    variance = accuracy * (1 - accuracy) / (count - 1).clamp_min(1)
-    squares = torch.where(count > 1, (confidence - accuracy).square() - variance, 0.0)
+    n = count if n is None else n
+    variance = accuracy * (1 - accuracy) / (n - 1).clamp_min(1)
+    squares = torch.where(n > 1, (confidence - accuracy).square() - variance, 0.0)
     return (weight * squares).sum(dim=-1)
 
 
 def _mean_redrawn_gap(stats: BinStats) -> Tensor:
     """Give E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
     gap = stats.gap.abs()
-    sd = (stats.accuracy * (1 - stats.accuracy) / stats.count.clamp_min(1)).sqrt()
+    sd = (stats.accuracy * (1 - stats.accuracy) / at_least_one(stats.count)).sqrt()
     ratio = gap / (sd * math.sqrt(2)).clamp_min(torch.finfo(sd.dtype).tiny)
     return sd * math.sqrt(2 / math.pi) * (-ratio.square()).exp() + gap * torch.erf(ratio)
 
 
-def bin_stats(confidence: Confidence, correct: Correct, edges: InnerEdges) -> BinStats:
+def bin_stats(
+    confidence: Confidence, correct: Correct, edges: InnerEdges, *, sample_weight: SampleWeight | None = None
+) -> BinStats:
     """Sum a batch into bins.
 
     Args:
         confidence: Values in [0, 1] of shape (N,); N may be 0.
         correct: Booleans, or numbers in [0, 1], of shape (N,): did the event that ``confidence`` speaks of happen?
         edges: Inner edges in [0, 1], shape (n_bins - 1,), non-decreasing.
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once.
 
     Returns:
         The sums per bin. Every sample is in exactly one bin.
@@ -126,17 +154,25 @@ def bin_stats(confidence: Confidence, correct: Correct, edges: InnerEdges) -> Bi
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     check_edges(edges)
-    return sum_events(confidence, correct, edges)
+    return sum_events(confidence, correct, edges, checked_sample_weight(sample_weight, confidence))
 
 
-def sum_events(confidence: Confidence, correct: Correct, edges: InnerEdges) -> BinStats:
+def sum_events(
+    confidence: Confidence, correct: Correct, edges: InnerEdges, weight: SampleWeight | None = None
+) -> BinStats:
     """Give what :func:`bin_stats` gives, without its checks."""
-    return sum_bins(confidence, correct, edges, find_bins(confidence, edges.to(confidence.dtype)))
+    return sum_bins(confidence, correct, edges, find_bins(confidence, edges.to(confidence.dtype)), weight)
 
 
-def sum_bins(confidence: Confidence, correct: Correct, edges: InnerEdges, index: ClassIndex) -> BinStats:
+def sum_bins(
+    confidence: Confidence, correct: Correct, edges: InnerEdges, index: ClassIndex, weight: SampleWeight | None = None
+) -> BinStats:
     """Sum a batch into bins whose ``index`` per sample is known; see :func:`bin_stats`."""
     n_bins = edges.numel() + 1
+    if weight is not None:
+        wide = weight.to(wide_dtype(weight.device))
+        parts = (wide, wide * confidence.to(wide), wide * correct.to(wide), wide.square())
+        return BinStats(edges, *(_sum_per_bin(part, index, n_bins) for part in parts))
     return BinStats(
         edges=edges,
         count=torch.zeros(n_bins, dtype=torch.int64, device=index.device).index_add_(

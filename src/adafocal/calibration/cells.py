@@ -11,26 +11,37 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import Confidence, Correct, InnerEdges
+from adafocal._shapes import Confidence, Correct, InnerEdges, SampleWeight
 from adafocal._values import check_edges, check_not_empty
 from adafocal.calibration.bins import BinStats, check_stats, sum_bins, sum_events
-from adafocal.calibration.edges import ascending, assign_equal_width_bins, cut_ranks, equal_width_edges, mass_edges
+from adafocal.calibration.edges import (
+    ascending,
+    assign_equal_width_bins,
+    cut_masses,
+    cut_ranks,
+    equal_width_edges,
+    mass_edges,
+)
 from adafocal.errors import InvalidValueError
 
 BINNINGS = ("equal_width", "equal_mass")
 
 
-def distinct_cells(confidence: Confidence, correct: Correct) -> BinStats:
+def distinct_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:
     """Sum checked events into one cell per distinct confidence.
 
     The edges are these confidences, ascending, so that the last cell is an empty one above them.
     """
     check_not_empty("confidence", confidence)
-    values, happened = _sorted(confidence, correct)
+    if weight is None:
+        values, happened = _sorted(confidence, correct)
+    else:
+        values, order = confidence.sort()
+        happened, weight = correct[order], weight[order]
     starts = torch.cat([values.new_ones(1, dtype=torch.bool), values[1:] != values[:-1]])
     edges, wide = values[starts], wide_dtype(values.device)
     index = starts.cumsum(0).sub_(1)
-    return sum_bins(values.to(wide), happened, edges, index)
+    return sum_bins(values.to(wide), happened, edges, index, weight)
 
 
 def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,27 +55,34 @@ def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
     return values, correct[order]
 
 
-def single_cells(confidence: Confidence, correct: Correct) -> BinStats:
+def single_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:
     """Give each checked event a cell of its own, without sorting: for what the order of cells does not matter to."""
     wide = wide_dtype(confidence.device)
+    if weight is not None:
+        held = weight.to(wide)
+        return BinStats(confidence, held, held * confidence.to(wide), held * correct.to(wide), held.square())
     count = torch.ones_like(confidence, dtype=torch.int64)
     return BinStats(confidence, count, confidence.to(wide), correct.to(wide))
 
 
-def sum_binned(confidence: Confidence, correct: Correct, *, n_bins: int, binning: str) -> BinStats:
+def sum_binned(
+    confidence: Confidence, correct: Correct, *, n_bins: int, binning: str, weight: SampleWeight | None = None
+) -> BinStats:
     """Sum checked events into bins of equal width or of equal mass."""
     check_choice("binning", binning, BINNINGS)
     check_not_empty("confidence", confidence)
     check_integer("n_bins", n_bins, minimum=1)
     if binning == "equal_mass":
-        return sum_events(confidence, correct, mass_edges(confidence, n_bins))
-    return equal_width_bins(confidence, correct, n_bins)
+        return sum_events(confidence, correct, mass_edges(confidence, n_bins, weight), weight)
+    return equal_width_bins(confidence, correct, n_bins, weight)
 
 
-def equal_width_bins(confidence: Confidence, correct: Correct, n_bins: int) -> BinStats:
+def equal_width_bins(
+    confidence: Confidence, correct: Correct, n_bins: int, weight: SampleWeight | None = None
+) -> BinStats:
     """Sum checked events, also none, into bins of equal width with edges of their dtype."""
     edges = equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device)
-    return sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, n_bins))
+    return sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, n_bins), weight)
 
 
 def join_cells(stats: BinStats, edges: InnerEdges) -> BinStats:
@@ -129,6 +147,8 @@ def equal_mass_bins(cells: BinStats, n_bins: int) -> BinStats:
 
 def equal_mass_cells(cumulative: Tensor, n_bins: int) -> Tensor:
     """Give the last cell of every bin of equal mass but the last, from the cumulated counts of the cells."""
+    if cumulative.is_floating_point():
+        return torch.searchsorted(cumulative, cut_masses(cumulative[-1], n_bins))
     return torch.searchsorted(cumulative, cut_ranks(int(cumulative[-1]), n_bins, device=cumulative.device))
 
 
@@ -146,11 +166,12 @@ def join_runs(cells: BinStats, ends: Tensor, edges: InnerEdges) -> BinStats:
     def joined(values: Tensor) -> Tensor:
         return values.new_zeros(n_bins).index_add_(0, index, values)
 
-    return BinStats(edges, joined(cells.count), joined(cells.confidence_sum), joined(cells.correct_sum))
+    squares = None if cells.square_sum is None else joined(cells.square_sum)
+    return BinStats(edges, joined(cells.count), joined(cells.confidence_sum), joined(cells.correct_sum), squares)
 
 
 def check_samples(stats: BinStats) -> None:
     """Raise unless these are sums of at least one event."""
     check_stats(stats)
-    if int(stats.count.sum()) == 0:
+    if float(stats.count.sum()) == 0:
         raise InvalidValueError("`stats` must hold at least one sample, got 0.")

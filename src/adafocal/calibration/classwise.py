@@ -173,6 +173,6 @@ CLASSWISE_ECE = PredictionMeasure(
     name="classwise_ece",
     title="classwise ECE",
     about="Calibration error of each class's probability, equal-width bins, averaged over classes.",
-    compute=lambda sums: sums.class_gaps.abs().sum(dim=1).mean() / sums.n,
+    compute=lambda sums: sums.class_gaps.abs().sum(dim=1).mean() / sums.mass,
     is_the_gap=True,
 )

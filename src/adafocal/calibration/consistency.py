@@ -7,7 +7,7 @@ from torch import Tensor
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats, debiased_square
+from adafocal.calibration.bins import BinStats, at_least_one, debiased_square
 from adafocal.calibration.cells import distinct_cells, equal_mass_bins
 from adafocal.calibration.measure import PredictionMeasure
 
@@ -69,35 +69,50 @@ def cells_test(
     """Give what :func:`calibration_test` gives from cells, those of its drawn labels being joined from them."""
     # Every bin edge is also a cell edge, so a bin is a row of cells.
     fine = equal_mass_bins(cells, n_bins * CELLS_PER_BIN)
-    rows = (sums.view(n_bins, CELLS_PER_BIN) for sums in (fine.count, fine.confidence_sum, fine.correct_sum))
-    return resampled_p_value(*rows, n_resamples=n_resamples, generator=generator)
+    shape, squares = (n_bins, CELLS_PER_BIN), fine.square_sum
+    return resampled_p_value(
+        fine.count.view(shape),
+        fine.confidence_sum.view(shape),
+        fine.correct_sum.view(shape),
+        None if squares is None else squares.view(shape),
+        n_resamples=n_resamples,
+        generator=generator,
+    )
 
 
 def resampled_p_value(
     count: Tensor,
     confidence_sum: Tensor,
     correct_sum: Tensor,
+    square_sum: Tensor | None = None,
     *,
     n_resamples: int,
     generator: torch.Generator | None = None,
 ) -> Scalar:
-    """Give the share of drawn data sets with at least the observed debiased square; sums have shape (bins, cells)."""
+    """Give the share of drawn data sets with at least the observed debiased square; sums have shape (bins, cells).
+
+    With weights as many labels are drawn for a cell as its effective number of samples, and each counts for its share.
+    """
     if generator is None:
         generator = torch.Generator(count.device).manual_seed(0)
-    in_bin = count.sum(dim=1)
-    confidence = confidence_sum.sum(dim=1) / in_bin.clamp_min(1)
-    chance = (confidence_sum / count.clamp_min(1)).clamp(0, 1)
+    in_bin, n, share = count.sum(dim=1), None, torch.ones_like(confidence_sum)
+    confidence = confidence_sum.sum(dim=1) / at_least_one(in_bin)
+    chance = (confidence_sum / at_least_one(count)).clamp(0, 1)
     trials = count.to(chance)
+    if square_sum is not None:
+        n = in_bin.square() / at_least_one(square_sum.sum(dim=1))
+        trials = torch.where(count > 0, (count.square() / at_least_one(square_sum)).round().clamp_min(1), 0.0)
+        share = count / at_least_one(trials)
 
     def square(happened: Tensor) -> Tensor:
-        return debiased_square(happened.sum(dim=-1) / in_bin.clamp_min(1), confidence, in_bin)
+        return debiased_square(happened.sum(dim=-1) / at_least_one(in_bin), confidence, in_bin, n)
 
     observed, as_large = square(correct_sum) - ROUNDING, in_bin.new_zeros(())
     rows = max(1, DRAWN_AT_A_TIME // count.numel())
     for start in range(0, n_resamples, rows):
         shape = (min(rows, n_resamples - start), *count.shape)
         drawn = torch.binomial(trials.expand(shape).contiguous(), chance.expand(shape).contiguous(), generator)
-        as_large += (square(drawn) >= observed).sum()
+        as_large += (square(drawn * share) >= observed).sum()
     return (as_large + 1).to(confidence) / (n_resamples + 1)
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer
-from adafocal._shapes import Confidence, InnerEdges
-from adafocal._values import check_confidences, check_edges, check_float_dtype, check_vector
+from adafocal._dtypes import wide_dtype
+from adafocal._shapes import Confidence, InnerEdges, SampleWeight
+from adafocal._values import check_confidences, check_edges, check_float_dtype, check_vector, checked_sample_weight
 
 
 def equal_width_edges(
@@ -41,7 +42,7 @@ def equal_width_edges(
     return ascending.to(device=device, dtype=dtype)
 
 
-def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
+def equal_mass_edges(confidence: Confidence, n_bins: int, *, sample_weight: SampleWeight | None = None) -> InnerEdges:
     """Give the inner edges that put about the same number of samples in each bin.
 
     Edge k is the confidence of rank ceil(k N / n_bins), so without ties the bin sizes differ by at most one. Equal
@@ -51,6 +52,7 @@ def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
     Args:
         confidence: Values in [0, 1] of shape (N,), N at least 1.
         n_bins: Number of bins, at least 1; more bins than samples leave some empty.
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once.
 
     Returns:
         Edges of shape (n_bins - 1,), non-decreasing, with the dtype and device of ``confidence``.
@@ -73,11 +75,15 @@ def equal_mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
     check_integer("n_bins", n_bins, minimum=1)
     check_vector("confidence", confidence)
     check_confidences(confidence)
-    return mass_edges(confidence, n_bins)
+    return mass_edges(confidence, n_bins, checked_sample_weight(sample_weight, confidence))
 
 
-def mass_edges(confidence: Confidence, n_bins: int) -> InnerEdges:
+def mass_edges(confidence: Confidence, n_bins: int, weight: SampleWeight | None = None) -> InnerEdges:
     """Give what :func:`equal_mass_edges` gives, without its checks."""
+    if weight is not None:
+        values, order = confidence.detach().sort()
+        cumulative = weight[order].to(wide_dtype(weight.device)).cumsum(0)
+        return values[torch.searchsorted(cumulative, cut_masses(cumulative[-1], n_bins))]
     ranks = cut_ranks(confidence.numel(), n_bins, device=confidence.device)
     return ascending(confidence)[ranks - 1]
 
@@ -93,6 +99,12 @@ def cut_ranks(n: int, n_bins: int, *, device: torch.device) -> Tensor:
     """Give the ranks ceil(k n / n_bins), from 1, of the last of ``n`` samples in every equal-mass bin but the last."""
     cuts = torch.arange(1, n_bins, device=device, dtype=torch.int64)
     return (cuts * n + n_bins - 1) // n_bins
+
+
+def cut_masses(total: Tensor, n_bins: int) -> Tensor:
+    """The shares k total / n_bins of summed weights, a rounding below them: what :func:`cut_ranks` is of counts."""
+    cuts = torch.arange(1, n_bins, device=total.device, dtype=total.dtype)
+    return cuts * total / n_bins * (1 - 1e-12)
 
 
 def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:

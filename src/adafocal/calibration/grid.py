@@ -11,8 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from adafocal._shapes import Confidence, Correct, InnerEdges
-from adafocal._values import check_float_dtype, checked_event
+from adafocal._shapes import Confidence, Correct, InnerEdges, SampleWeight
+from adafocal._values import check_float_dtype, checked_event, checked_sample_weight
 from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.edges import find_bins
 
@@ -50,12 +50,13 @@ def grid_edges(*, dtype: torch.dtype = torch.float64, device: torch.device | str
     return (1 - distance[1:]).to(device=device, dtype=dtype)
 
 
-def grid_stats(confidence: Confidence, correct: Correct) -> BinStats:
+def grid_stats(confidence: Confidence, correct: Correct, *, sample_weight: SampleWeight | None = None) -> BinStats:
     """Sum a batch into the cells of the grid; merge batches with :func:`~adafocal.calibration.merge`.
 
     Args:
         confidence: Values in [0, 1] of shape (N,); N may be 0.
         correct: Whether the event happened, shape (N,).
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once.
 
     Returns:
         The sums per cell, 4,352 of them whatever N; every sample is in exactly one cell (a, b].
@@ -70,14 +71,14 @@ def grid_stats(confidence: Confidence, correct: Correct) -> BinStats:
         (4352, tensor(0.3000, dtype=torch.float64))
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
-    return sum_cells(confidence, correct)
+    return sum_cells(confidence, correct, checked_sample_weight(sample_weight, confidence))
 
 
-def sum_cells(confidence: Confidence, correct: Correct) -> BinStats:
+def sum_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:
     """Give what :func:`grid_stats` gives, without its checks."""
     dtype = torch.float64 if confidence.dtype == torch.float64 else torch.float32
     edges = _edges(dtype, confidence.device)
-    return sum_bins(confidence, correct, edges, _cells(confidence, edges))
+    return sum_bins(confidence, correct, edges, _cells(confidence, edges), weight)
 
 
 @lru_cache

@@ -6,6 +6,7 @@ sampling distribution near 0 depends on how the gaps are spread over the bins, w
 """
 
 from collections.abc import Callable
+from functools import partial
 from statistics import NormalDist
 
 import torch
@@ -104,33 +105,35 @@ def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Sca
 def rms_interval(stats: BinStats, *, level: float) -> tuple[Scalar, Scalar]:
     """Give what :func:`rms_interval_from_bins` gives, without reading values."""
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
-    held = stats.count > 1
-    count, confidence, gap = stats.count[held], stats.confidence[held], stats.gap[held]
+    held = stats.effective > 1
+    count, confidence, gap = stats.effective[held], stats.confidence[held], stats.gap[held]
     if count.numel() == 0:
         return stats.confidence_sum.new_tensor(0.0), stats.confidence_sum.new_tensor(1.0)
-    weight = count.to(gap) / count.sum()
+    weight = stats.count[held].to(gap) / stats.count[held].sum()
     sums = (stats.count[:, None], stats.confidence_sum[:, None], stats.correct_sum[:, None])
-    observed = debiased_square(stats.accuracy[held], confidence, count)
+    squares = None if stats.square_sum is None else stats.square_sum[:, None]
+    observed = debiased_square(stats.accuracy[held], confidence, stats.count[held], count)
     size = (weight * gap.square()).sum().sqrt()
     along = torch.where(size > 0, gap / size, 1.0)
-    noise = _law(gap.new_zeros(1), along, confidence, count)[1]
+    law = partial(_law, confidence=confidence, count=count, weight=weight)
+    noise = law(gap.new_zeros(1), along)[1]
 
     def too_small(scale: Tensor) -> Tensor:
-        square, sd, skewness = _law(scale, along, confidence, count)
+        square, sd, skewness = law(scale, along)
         above = 1 - _gamma_cdf((observed - square) / sd, skewness)
         return (observed > square) & (above < 1 - level - _lower_tail(square, noise, level))
 
     def highest(direction: Tensor) -> Tensor:
         def not_too_large(scale: Tensor) -> Tensor:
-            square, sd, skewness = _law(scale, direction, confidence, count)
+            square, sd, skewness = law(scale, direction)
             below = _gamma_cdf((observed - square) / sd, skewness)
             return (observed >= square) | (below >= _lower_tail(square, noise, level))
 
-        return _law(_last(not_too_large, gap)[None], direction, confidence, count)[0]
+        return law(_last(not_too_large, gap)[None], direction)[0]
 
-    low, high = _law(_last(too_small, gap)[None], along, confidence, count)[0], highest(along)
+    low, high = law(_last(too_small, gap)[None], along)[0], highest(along)
     # Where few mistakes are expected no smooth law fits: 0 is left out only if drawn labels say so, too.
-    if low > 0 and resampled_p_value(*sums, n_resamples=N_RESAMPLES) > 1 - level:
+    if low > 0 and resampled_p_value(*sums, squares, n_resamples=N_RESAMPLES) > 1 - level:
         low = torch.zeros_like(low)
     # Where chance alone explains the gaps, they may as well have the other sign: near confidence 1 only that has room.
     if low == 0:
@@ -143,7 +146,9 @@ def _lower_tail(square: Tensor, noise: Tensor, level: float) -> Tensor:
     return (1 - level) / 2 * (square / (RAMP * noise)).clamp_max(1)
 
 
-def _law(scale: Tensor, direction: Tensor, confidence: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _law(
+    scale: Tensor, direction: Tensor, confidence: Tensor, count: Tensor, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Give mean, standard deviation and skewness of the debiased square where the gaps are ``scale * direction``.
 
     The observed accuracy of a bin is truth - e with e the centred mean of n yes-or-no labels, so the bin's debiased
@@ -151,7 +156,8 @@ def _law(scale: Tensor, direction: Tensor, confidence: Tensor, count: Tensor) ->
     """
     truth = (confidence - scale[:, None] * direction).clamp(0, 1)
     gap = confidence - truth
-    n, weight = count.to(gap), count.to(gap) / count.sum()
+    n = count.to(gap)
+    weight = n / count.sum() if weight is None else weight
     m2, m3, m4, m5, m6 = _central_moments(truth, n)
     linear, square = 2 * gap + (1 - 2 * truth) / (n - 1), n / (n - 1)
     spread = m4 - m2.square()

@@ -5,7 +5,7 @@ import torch
 
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
-from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.bins import BinStats, at_least_one, check_stats
 from adafocal.calibration.cells import distinct_cells
 from adafocal.calibration.measure import PredictionMeasure
 
@@ -71,7 +71,7 @@ def largest_drift(cells: BinStats) -> Scalar:
     """Give what :func:`grid_ks_error` gives, without its checks."""
     n = cells.count.sum()
     largest = (cells.confidence_sum - cells.correct_sum).cumsum(0).abs().max()
-    return torch.where(n > 0, largest / n.clamp_min(1), torch.nan)
+    return torch.where(n > 0, largest / at_least_one(n), torch.nan)
 
 
 KS = PredictionMeasure(

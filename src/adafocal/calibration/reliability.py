@@ -9,7 +9,7 @@ import torch
 from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
 from adafocal._values import checked_event, checked_shares
-from adafocal.calibration.bins import BinStats, check_stats
+from adafocal.calibration.bins import BinStats, at_least_one, check_stats
 from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidValueError
 
@@ -96,7 +96,7 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
     outer = stats.edges.new_tensor([0.0, 1.0])
     lower = torch.cat([outer[:1], stats.edges])
     upper = torch.cat([stats.edges, outer[1:]])
-    low, high = score_interval(stats.accuracy, stats.count, level=level)
+    low, high = score_interval(stats.accuracy, stats.effective, level=level)
     held = stats.count > 0
     return ReliabilityData(
         lower=lower[held],
@@ -144,7 +144,7 @@ def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple
 def score_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
     """Give what :func:`wilson_interval` gives, without its checks."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    n = count.clamp_min(1).to(share)  # as integers they would make 1 / n a float32
+    n = at_least_one(count).to(share)  # as integers they would make 1 / n a float32
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)).clamp_min(0).sqrt()
     none = count == 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, Scalar
+from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, SampleWeight, Scalar
 from adafocal._values import (
     check_class_indices,
     check_log_distributions,
@@ -23,6 +23,7 @@ from adafocal.calibration.measure import LEVEL, PredictionMeasure
 from adafocal.calibration.reliability import score_interval
 from adafocal.calibration.sums import PredictionSums, SumsInMemory
 from adafocal.errors import InvalidValueError
+from adafocal.outcomes import Outcomes
 
 
 def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar:
@@ -90,13 +91,18 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
     return mean_square(probs, labels)
 
 
-def mean_square(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
+def mean_square(probs: ProbMatrix, labels: ClassIndex, weight: SampleWeight | None = None) -> Scalar:
     """Give what :func:`brier_score` gives, without its checks."""
     wide = wide_dtype(probs.device)
     of_truth = probs.gather(1, labels.long()[:, None]).to(wide).squeeze(1)
     # sum_c (p_c - y_c)^2 = sum_c p_c^2 - 2 p_true + 1, without a one-hot matrix.
     squares: Tensor = torch.linalg.vector_norm(probs, dim=1, dtype=wide).square()
-    return (squares - 2 * of_truth + 1).mean()
+    return weighted_mean(squares - 2 * of_truth + 1, weight)
+
+
+def weighted_mean(values: Tensor, weight: SampleWeight | None) -> Scalar:
+    """Average values by their weights, if any."""
+    return values.mean() if weight is None else (weight.to(values) * values).sum() / weight.to(values).sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +163,19 @@ def brier_decomposition(
 
 
 def split_score(
-    probs: ProbMatrix, labels: ClassIndex, *, n_bins: int, binning: str = "equal_mass"
+    probs: ProbMatrix,
+    labels: ClassIndex,
+    *,
+    n_bins: int,
+    binning: str = "equal_mass",
+    weight: SampleWeight | None = None,
 ) -> BrierDecomposition:
     """Give what :func:`brier_decomposition` gives, without reading values."""
-    score = mean_square(probs, labels)
+    score = mean_square(probs, labels, weight)
     calibration, refinement, uncertainty = score.new_zeros(3).unbind()
     for index in range(probs.shape[1]):
         confidence, happened = class_event(probs, labels, index)
-        stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning)
+        stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning, weight=weight)
         frequency = stats.correct_sum.sum() / stats.count.sum()
         calibration = calibration + (stats.weight * stats.gap.square()).sum()
         refinement = refinement + (stats.weight * stats.accuracy * (1 - stats.accuracy)).sum()
@@ -204,10 +215,17 @@ def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
 
 def _parts(sums: PredictionSums) -> tuple[Tensor, Tensor]:
     """Split the score of data in memory: it needs all samples at once."""
-    if not isinstance(sums, SumsInMemory):
+    if not isinstance(sums, SumsInMemory) or sums.record is None:
         return sums.totals.new_tensor(math.nan), sums.totals.new_tensor(math.nan)
-    parts = split_score(sums.predictions.probs, sums.predictions.labels, n_bins=sums.bins.n_bins)
-    return parts.calibration, parts.refinement
+    record, n_bins = sums.record, sums.bins.n_bins
+    parts = split_score(record.probs, record.labels, n_bins=n_bins, weight=record.weight)
+    # Of outcomes the score is of one event, half of that of both classes.
+    half = 0.5 if isinstance(record, Outcomes) else 1.0
+    return half * parts.calibration, half * parts.refinement
+
+
+def _samples(sums: PredictionSums) -> Tensor:
+    return sums.totals.new_tensor([sums.n_effective])
 
 
 ACCURACY = PredictionMeasure(
@@ -216,7 +234,7 @@ ACCURACY = PredictionMeasure(
     about="Share of samples whose top label is right.",
     compute=lambda sums: sums.mean.right,
     interval="accuracy_interval",
-    ends=lambda sums: score_interval(sums.mean.right[None], sums.bins.count.sum()[None], level=LEVEL),
+    ends=lambda sums: score_interval(sums.mean.right[None], _samples(sums), level=LEVEL),
     about_ends="95 % Wilson interval of ``accuracy``.",
     better="higher",
 )

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._dtypes import at_least_float32, wide_dtype
-from adafocal._shapes import Confidence, Correct
+from adafocal._shapes import Confidence, Correct, SampleWeight
 from adafocal._sums import Sums, check_sums
 from adafocal._values import check_predictions
 from adafocal.calibration.bins import BinStats
@@ -21,8 +21,9 @@ from adafocal.calibration.classwise import check_positive_class
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.grid import grid_edges, sum_cells
 from adafocal.calibration.summary import CalibrationSummary
-from adafocal.calibration.sums import PredictionSums, SumsInMemory, Totals
+from adafocal.calibration.sums import PredictionSums, SumsInMemory, Totals, WeightTotals
 from adafocal.errors import InvalidValueError
+from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
 
 # Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
@@ -50,6 +51,15 @@ class StreamSums(PredictionSums, Sums):
         class_gaps, totals = torch.zeros(n_classes, n_bins, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
         return cls(BinStats.empty(grid_edges(dtype=dtype)), bins, class_gaps, totals)
 
+    def like(self, other: "StreamSums") -> "StreamSums":
+        """The same sums, with those of squared weights, all 1, if the other sums have some."""
+        if self.weight_totals is not None or other.weight_totals is None:
+            return self
+        n, gap = self.bins.count.sum(), (self.bins.confidence_sum - self.bins.correct_sum).sum()
+        held = torch.stack(WeightTotals(n.to(gap), n.to(gap), gap, self.totals[3]))
+        cells, bins = self.cells.like(other.cells), self.bins.like(other.bins)
+        return StreamSums(cells, bins, self.class_gaps, self.totals, held)
+
     def compute(self) -> CalibrationSummary:
         """Give the numbers of :func:`stream_summary`."""
         if self.n == 0:
@@ -57,20 +67,24 @@ class StreamSums(PredictionSums, Sums):
         return _summary(self)
 
 
-def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> CalibrationSummary:
+def evaluate(
+    predictions: Predictions | Outcomes, *, n_bins: int = 15, positive_class: int | None = None
+) -> CalibrationSummary:
     """Measure accuracy, proper scores and calibration of predictions.
 
     The calibrated event is that the top label is right, except for the classwise error and the parts of the Brier
     score, where it is that the label is each class in turn.
 
     Args:
-        predictions: Probabilities or logits with the labels.
+        predictions: Probabilities or logits with the labels; or outcomes, whose event is that the answer is right: NLL
+            and Brier score are then those of this one event, and there are no classes.
         n_bins: Number of bins of every binned error but the sweep's.
-        positive_class: Calibrate the event that the label is this class, in place of "the top label is right"; all but
-            ``accuracy`` that speak of the top label then speak of it.
+        positive_class: Calibrate the event that the label is this class, in place of "the top label is right". What
+            speaks of the top label then speaks of it; accuracy counts it as predicted from a probability above 0.5.
 
     Returns:
-        The summary, plain numbers.
+        The summary, plain numbers. Weights of the record count as rows repeated so often do; only intervals and the
+        p-value take the effective number of samples, so that they stay valid for weights of any kind.
 
     Raises:
         TypeError: If ``n_bins`` or ``positive_class`` is not an integer.
@@ -86,14 +100,16 @@ def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int 
 
 
 def evaluated(
-    predictions: Predictions, *, n_bins: int, positive_class: int | None = None
+    predictions: Predictions | Outcomes, *, n_bins: int, positive_class: int | None = None
 ) -> tuple[CalibrationSummary, BinStats]:
     """Give the summary of :func:`evaluate`, and the equal-width bins of the event that it comes from."""
     sums = SumsInMemory(*_sums(predictions, n_bins, positive_class, distinct_cells), predictions)
     return _summary(sums), sums.bins
 
 
-def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> StreamSums:
+def stream_sums(
+    predictions: Predictions | Outcomes, *, n_bins: int = 15, positive_class: int | None = None
+) -> StreamSums:
     """Sum one batch of a stream.
 
     Args:
@@ -118,31 +134,79 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
 
 
 def _sums(
-    predictions: Predictions,
+    record: Predictions | Outcomes,
     n_bins: int,
     positive_class: int | None,
-    make_cells: Callable[[Confidence, Correct], BinStats],
-) -> tuple[BinStats, BinStats, Tensor, Tensor]:
-    check_predictions("predictions", predictions)
+    make_cells: Callable[[Confidence, Correct, SampleWeight | None], BinStats],
+) -> tuple[BinStats, BinStats, Tensor, Tensor, Tensor | None]:
     check_integer("n_bins", n_bins, minimum=1)
+    if isinstance(record, Outcomes):
+        if positive_class is not None:
+            raise InvalidValueError(f"`positive_class` must not be given for outcomes, got {positive_class}.")
+    else:
+        check_predictions("predictions", record)
+    if record.weight is not None and not bool((record.weight > 0).all()):
+        record = record[record.weight > 0]  # what counts nothing is not there
+    weight, wide = record.weight, wide_dtype(record.device)
+    event = _outcome_event(record) if isinstance(record, Outcomes) else _label_event(record, n_bins, positive_class)
+    confidence = event.confidence.clamp(max=1.0)
+    gap = confidence.to(wide) - event.happened.to(wide)
+    held = None
+    sums: tuple[Tensor, ...] = (event.right.to(wide), event.nll.to(wide), gap.square())
+    if weight is not None:
+        heavy = weight.to(wide)
+        sums = tuple(heavy * part for part in sums)
+        squares = heavy.square()
+        of_weights = (squares.sum(), squares @ gap, squares @ gap.square())
+        held = torch.stack(WeightTotals(heavy.new_tensor(len(heavy)), *of_weights))
+    right, nll, squared = (part.sum() for part in sums)
+    totals = torch.stack(Totals(right, nll, event.square, squared))
+    cells = make_cells(confidence, event.happened, weight)
+    return cells, equal_width_bins(confidence, event.happened, n_bins, weight), event.class_gaps, totals, held
+
+
+class _Event(NamedTuple):
+    """What a batch tells of its event; the square and the gaps of the classes are summed."""
+
+    confidence: Tensor
+    happened: Tensor
+    right: Tensor
+    nll: Tensor
+    square: Tensor
+    class_gaps: Tensor
+
+
+def _outcome_event(outcomes: Outcomes) -> _Event:
+    confidence, correct = outcomes.confidence, outcomes.correct
+    wide = wide_dtype(outcomes.device)
+    nll = -torch.where(correct, confidence, 1 - confidence).to(wide).log()
+    squares = (confidence.to(wide) - correct.to(wide)).square()
+    weight = torch.ones_like(squares) if outcomes.weight is None else outcomes.weight.to(wide)
+    return _Event(confidence, correct, correct, nll, squares @ weight, squares.new_zeros(0, 1))
+
+
+def _label_event(predictions: Predictions, n_bins: int, positive_class: int | None) -> _Event:
     labels = predictions.labels
     # One row per class: sums and comparisons then run along memory, several times faster for few classes.
     probs = predictions.probs.t().contiguous()
     top, of_label = probs.amax(dim=0), probs.gather(0, labels[None])[0]
-    # Equal probabilities are rare, and only they need to know which class comes first.
-    tied = int(torch.count_nonzero(probs == top)) > len(top)
-    right = predictions.correct if tied else of_label == top
-    confidence, happened = top, right
-    if positive_class is not None:
+    if positive_class is None:
+        # Equal probabilities are rare, and only they need to know which class comes first.
+        tied = int(torch.count_nonzero(probs == top)) > len(top)
+        right = predictions.correct if tied else of_label == top
+        confidence, happened = top, right
+    else:
         check_positive_class(positive_class, len(probs))
         confidence, happened = probs[positive_class], labels == positive_class
-    logits, wide = predictions.logits, wide_dtype(probs.device)
+        right = (confidence > 0.5) == happened
+    logits, weight = predictions.logits, predictions.weight
     nll = -of_label.log() if logits is None else F.cross_entropy(at_least_float32(logits), labels, reduction="none")
-    confidence = confidence.clamp(max=1.0)
-    gaps_per_class, squares = _class_sums(probs, of_label, labels, n_bins, above=bool(top.max() > 1))
-    gaps = (confidence.to(wide) - happened.to(wide)).square().sum()
-    totals = torch.stack(Totals(right.sum().to(wide), nll.sum(dtype=wide), squares, gaps))
-    return make_cells(confidence, happened), equal_width_bins(confidence, happened, n_bins), gaps_per_class, totals
+    above = bool(top.max() > 1)
+    if weight is None:
+        gaps, square = _class_sums(probs, of_label, labels, n_bins, above=above)
+    else:
+        gaps, square = _weighted_class_sums(probs.clamp(max=1.0) if above else probs, labels, n_bins, weight)
+    return _Event(confidence, happened, right, nll, square, gaps)
 
 
 def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
@@ -203,7 +267,24 @@ def _summary(sums: PredictionSums) -> CalibrationSummary:
         if measure.ends is not None:
             low, high = measure.ends(sums)
             values[measure.interval] = (float(low), float(high))
-    return CalibrationSummary(n=sums.n, n_classes=len(sums.class_gaps), n_bins=sums.bins.n_bins, **values)
+    return CalibrationSummary(
+        n=sums.n,
+        n_effective=sums.n_effective,
+        n_classes=len(sums.class_gaps),
+        n_bins=sums.bins.n_bins,
+        **values,
+    )
+
+
+def _weighted_class_sums(probs: Tensor, labels: Tensor, n_bins: int, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Do what :func:`_class_sums` does with a weight per sample."""
+    heavy = weight.to(wide_dtype(probs.device))
+    gaps, square = [], heavy.new_zeros(())
+    for index, of_class in enumerate(probs):
+        gap = of_class.to(heavy) - (labels == index).to(heavy)
+        square += heavy @ gap.square()
+        gaps.append(torch.bincount(assign_equal_width_bins(of_class, n_bins).long(), heavy * gap, n_bins))
+    return torch.stack(gaps), square
 
 
 def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int, *, above: bool) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,9 @@ class CalibrationSummary:
     """Accuracy, proper scores and calibration errors of predictions. Fractions, not percent; top-label unless named.
 
     Attributes:
-        n: Number of samples.
-        n_classes: Number of classes.
+        n: Number of samples; of weighted ones those that count.
+        n_effective: Effective number of samples: of weights w, (sum w)^2 / sum w^2.
+        n_classes: Number of classes; 0 of outcomes.
         n_bins: Number of bins of every binned error but the sweep's.
         accuracy: Share of samples whose top label is right.
         accuracy_interval: 95 % Wilson interval of ``accuracy``.
@@ -39,6 +40,7 @@ class CalibrationSummary:
     """
 
     n: int
+    n_effective: float
     n_classes: int
     n_bins: int
     accuracy: float

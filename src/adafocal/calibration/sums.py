@@ -10,17 +10,27 @@ from torch import Tensor
 
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import equal_mass_bins
+from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
 
 Made = TypeVar("Made")
 
 
 class Totals(NamedTuple):
-    """Four numbers of a set of samples, as sums or per sample."""
+    """Four numbers of a set of samples, as (weighted) sums or per sample."""
 
     right: Tensor
     nll: Tensor
     square: Tensor
+    square_of_gap: Tensor
+
+
+class WeightTotals(NamedTuple):
+    """Of weighted samples: their number, and sums of their squared weights, times the gap, times its square."""
+
+    n: Tensor
+    square: Tensor
+    gap: Tensor
     square_of_gap: Tensor
 
 
@@ -32,25 +42,45 @@ class PredictionSums:
     bins: BinStats
     class_gaps: Tensor
     totals: Tensor
+    weight_totals: Tensor | None = None
 
     @cached_property
     def n(self) -> int:
-        """Number of samples."""
-        return int(self.bins.count.sum())
+        """Number of samples that count."""
+        return int(self.bins.count.sum() if self.weight_totals is None else self.weight_totals[0])
+
+    @cached_property
+    def mass(self) -> float | int:
+        """What sums are divided by: the number of samples, or the sum of their weights."""
+        return self.n if self.weight_totals is None else float(self.bins.count.sum())
+
+    @property
+    def n_effective(self) -> float:
+        """Effective number of samples: (sum w)^2 / sum w^2."""
+        return self.n if self.weight_totals is None else float(self.mass**2 / self.weight_totals[1])
 
     @property
     def mean(self) -> Totals:
         """The totals per sample."""
-        return Totals(*(self.totals / self.n).unbind())
+        return Totals(*(self.totals / self.mass).unbind())
 
     @property
     def gap(self) -> Tensor:
         """Mean confidence minus mean event."""
-        return (self.bins.confidence_sum.sum() - self.bins.correct_sum.sum()) / self.n
+        return (self.bins.confidence_sum.sum() - self.bins.correct_sum.sum()) / self.mass
 
     @property
     def spread(self) -> Tensor:
-        """Sum of the squared distances of the gaps to their mean."""
+        """Sum of the squared distances of the gaps to their mean; of weighted ones such that an interval of n fits."""
+        if self.weight_totals is None:
+            return self._spread
+        # The variance of a weighted mean is sum w^2 (gap - mean)^2 / (sum w)^2.
+        held, gap = WeightTotals(*self.weight_totals.unbind()), self.gap
+        squares = held.square_of_gap - 2 * gap * held.gap + gap.square() * held.square
+        return (squares * (self.n / self.mass) ** 2).clamp_min(0)
+
+    @property
+    def _spread(self) -> Tensor:
         return (self.totals[3] - self.n * self.gap.square()).clamp_min(0)
 
     @property
@@ -79,10 +109,10 @@ class PredictionSums:
 class SumsInMemory(PredictionSums):
     """Sums in cells of one distinct confidence each, with the predictions themselves, for what no sums hold."""
 
-    predictions: Predictions
+    record: Predictions | Outcomes | None = None
 
     @property
-    def spread(self) -> Tensor:
+    def _spread(self) -> Tensor:
         """Sum of the squared distances of the gaps to their mean.
 
         A sum of squares less the square of a sum loses a spread that is small against the mean gap; this loses none.
@@ -92,5 +122,5 @@ class SumsInMemory(PredictionSums):
 
     @property
     def most_bins(self) -> int:
-        """How many bins can hold samples: every sample can be told apart."""
-        return self.n
+        """How many bins can hold samples: every sample can be told apart; a weight of 3 is three of them."""
+        return max(self.n, int(self.mass))
