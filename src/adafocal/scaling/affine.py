@@ -256,6 +256,7 @@ def _minimise(units: Tensor, labels: ClassIndex, regularization: float, diagonal
 def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool) -> float:
     """Choose the penalty of the grid with the smallest negative log-likelihood on folds left out."""
     n = len(labels)
+    # A seed of its own: equal predictions give an equal fit, whatever was drawn before.
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0)).to(labels.device)
     folds = min(FOLDS, n)
     totals = []
