@@ -110,12 +110,7 @@ class BinaryScaling:
 
     @classmethod
     def load(cls, path: str | Path) -> "BinaryScaling":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the file holds something else.
-        """
+        """Read what :meth:`save` wrote; errors are those of :func:`load_scaling`."""
         return read_fitted(path, BINARY_BUILDERS)
 
 
