@@ -207,7 +207,7 @@ def draw_critical_difference(ax: Axes, ranks: RankTable | Mapping[str, object], 
     if not isinstance(ranks, RankTable):
         ranks = as_record(ranks, RankTable, "`ranks` must be average ranks of `comparison.json`, got some")
     losses = ranks.losses
-    n, place = len(losses), {entry.loss: entry.rank for entry in losses}
+    n, place = len(losses), ranks.ranks
     bars = len(ranks.groups)
     _axis_line(ax, n, color)
     _difference_bar(ax, min(ranks.critical_difference, n - 1.0), ranks.critical_difference, color)

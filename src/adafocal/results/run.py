@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the files of a run hold, as far as readers rely on it."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, nan
-from typing import Annotated
+from typing import Annotated, Any
 
 from adafocal._records import Some, Whole, number_at
 from adafocal.measures import OF_MASKS, OF_RUNS, Measure
@@ -59,8 +60,26 @@ def _needed(part: str) -> frozenset[str]:
     return frozenset(place.removeprefix(f"{part}.") for place in places if place.startswith(f"{part}."))
 
 
+class _ByKey(Mapping[str, Any]):
+    """Reads a record by the keys of its file, as `run` gave its results before; for one version, with a warning."""
+
+    everything: Mapping[str, object]
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.everything[name]
+        text = f"The results of a run are a record: read its attributes, or `.everything[{name!r}]`, not `[{name!r}]`."
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.everything)
+
+    def __len__(self) -> int:
+        return len(self.everything)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class Summary(_ByKey):
     """``summary.json``: the results of a finished run, in parts that hold at least the measures of the catalogue."""
 
     loss: str

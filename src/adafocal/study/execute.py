@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -21,25 +20,7 @@ from adafocal.workers.executor import Executor, Outcome
 from adafocal.workers.local import LocalExecutor
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not finish.
-
-    Attributes:
-        run: The run.
-        reason: One line; the whole story is in the run folder's ``log.txt``.
-    """
-
-    run: Run
-    reason: str
-
-    @property
-    def record(self) -> FailedRun:
-        """What ``comparison.json`` keeps of it."""
-        return FailedRun(self.run.experiment, self.run.config.loss, self.run.config.seed, self.reason)
-
-
-def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: Console) -> list[Failure]:
+def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: Console) -> list[FailedRun]:
     """Run all unfinished runs; one that fails does not stop the others.
 
     Args:
@@ -48,7 +29,7 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
         console: Where progress is shown.
 
     Returns:
-        The runs that failed, with reasons.
+        The runs that failed, each with a reason in one line; the whole story is in the run folder's ``log.txt``.
     """
     missing = [run for run in runs if not run.finished]
     if len(missing) < len(runs):
@@ -65,7 +46,7 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
             seconds, reason = _seconds_and_reason(run, outcome)
             shown.ended(run, reason, seconds)
             if reason:
-                failures.append(Failure(run, reason))
+                failures.append(FailedRun(run.experiment, run.config.loss, run.config.seed, reason))
     return failures
 
 

@@ -19,7 +19,7 @@ from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Plan
 from adafocal.results.folder import FOLDERS, PLAN, PROVENANCE, TABLES, RunFolder, is_beginning
-from adafocal.training.config import TrainConfig, plain
+from adafocal.training.config import TrainConfig, dotted, plain
 from adafocal.training.provenance import provenance
 
 LONGEST_NAME = 120  # file systems end at 255 bytes
@@ -42,12 +42,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """Name of its folder: ``digits``, or ``digits--data.noise=0.3``; the same for the same settings."""
-        name = "--".join(
-            [
-                self.recipe,
-                *(f"{key}={_quoted(value)}" for key, value in self.varied.items()),
-            ]
-        )
+        name = "--".join([self.recipe, *(f"{key}={_quoted(value)}" for key, value in self.varied.items())])
         if len(name) > LONGEST_NAME:
             name = f"{name[: LONGEST_NAME - 10]}--{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         return safe_name(name)
@@ -210,20 +205,13 @@ def grid_points(grid: Mapping[str, object]) -> list[dict[str, object]]:
         ValueError: If values are no list, the list is empty, or it holds a value twice.
     """
     names: dict[str, list[object]] = {}
-    for name, values in _flat(grid).items():
+    for name, values in dotted(grid).items():
         if not isinstance(values, list) or not values or any(value in values[:i] for i, value in enumerate(values)):
             raise InvalidValueError(
                 f"`grid.{name}` must be a list of at least one value and none twice, got {values!r}."
             )
         names[name] = values
     return [dict(zip(names, values, strict=True)) for values in product(*names.values())]
-
-
-def _flat(grid: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for name, values in grid.items():
-        flat |= _flat(values, f"{prefix}{name}.") if isinstance(values, Mapping) else {f"{prefix}{name}": values}
-    return flat
 
 
 def _quoted(value: object) -> str:
