@@ -20,6 +20,7 @@ MOVED = {
     "adafocal.report.evaluation_tasks": "adafocal.evaluation.tasks",
     "adafocal.report.contents": "adafocal.results.contents",
     "adafocal.report.ood_figures": "adafocal.report.figures",
+    "adafocal.report.ood_panels": "adafocal.report.ood_page",
     "adafocal.report.outcome": "adafocal.results.outcome",
     "adafocal.report.ranks_figure": "adafocal.report.figures",
     "adafocal.report.records": "adafocal.results.comparison",

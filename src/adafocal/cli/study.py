@@ -118,7 +118,7 @@ def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> S
     for recipe in recipes:
         _check_names(points[0], get_recipe(recipe).config)
         for point in points:
-            flags = [f"--{name}={_flag(value)}" for name, value in point.items()]
+            flags = [f"--{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in point.items()]
             config = from_options(parser, parse(parser, [*arguments, *flags], recipe=recipe, loss=loss))
             _check_loss_args(config, recipe, options.losses)
             experiments.append(Experiment(recipe, config, point))
@@ -160,10 +160,6 @@ def _check_loss_args(config: TrainConfig, recipe: str, losses: Sequence[str]) ->
         raise InvalidValueError(
             f"`loss_args` are those of --loss, which must be among the losses {', '.join(losses)}, got {config.loss!r}."
         )
-
-
-def _flag(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _short(name: str) -> str:

@@ -247,7 +247,7 @@ def _difference_bar(ax: Axes, drawn: float, value: float, color: str) -> None:
 
 
 def _with_gaps(curve: SmoothCurve) -> tuple[np.ndarray, np.ndarray]:
-    """Give the points of the curve, with a NaN where points were left out between two."""
+    """Put a NaN between two points of the curve where some were left out, so that no line joins them."""
     x, y = curve.confidence.numpy(), curve.accuracy.numpy()
     step = np.diff(x)
     holes = np.flatnonzero(step > 1.5 * step.min(initial=1.0)) + 1

@@ -61,7 +61,7 @@ def _closed(outcomes: Iterator[Outcome | None]) -> Iterator[Iterator[Outcome | N
 
 
 def local_executor(runs: Sequence[Run], workers: int | None = None, cores: int | None = None) -> LocalExecutor:
-    """Give processes of this machine: by default one per core, or one per CUDA device where runs use them."""
+    """Share this machine out to processes: by default one per core, or one per CUDA device where runs use them."""
     import torch
 
     n_devices = torch.cuda.device_count() if wants_accelerator(runs) else 0

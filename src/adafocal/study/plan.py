@@ -55,7 +55,7 @@ class Experiment:
         )
 
     def run_config(self, loss: str, seed: int) -> TrainConfig:
-        """Give the settings of one run."""
+        """Settings of one run."""
         return replace(get_recipe(self.recipe).with_loss(self.config, loss), seed=seed)
 
 
@@ -87,6 +87,11 @@ class Run:
     def finished(self) -> bool:
         """Whether its results are there."""
         return self.results.finished
+
+    @property
+    def epochs_left(self) -> int:
+        """Epochs that it has to go."""
+        return self.config.epochs - self.results.epochs_done
 
 
 @dataclass(frozen=True)
@@ -138,11 +143,11 @@ class Study:
         ]
 
     def run_folder(self, experiment: str, loss: str, seed: int) -> Path:
-        """Give the folder of a run."""
+        """Place of a run's folder, whether or not it is there."""
         return self.folder / "runs" / experiment / f"{loss}-s{seed}"
 
     def places(self) -> list[str]:
-        """Give the folders in the study folder that hold files, whether or not they are there."""
+        """List the folders in the study folder that hold files, whether or not they are there."""
         runs = [run.folder.relative_to(self.folder) for run in self.runs]
         return [TABLES, *(str(run / part) for run in runs for part in ("", *FOLDERS))]
 
@@ -193,7 +198,7 @@ def check_own(folder: Path, mark: str, record: type, kind: str) -> None:
 
 
 def grid_points(grid: Mapping[str, object]) -> list[dict[str, object]]:
-    """Give every combination of the values of a grid: ``{"epochs": [1, 2]}`` has two.
+    """Combine the values of a grid in every way: ``{"epochs": [1, 2]}`` has two.
 
     Args:
         grid: A list of values by dotted name of a setting, or nested by its parts.
@@ -219,7 +224,7 @@ def _quoted(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    """Give a value as a reader writes it; lists by commas."""
+    """Write a value as a reader does; lists by commas."""
     if isinstance(value, str):
         return value
     if isinstance(value, Sequence):

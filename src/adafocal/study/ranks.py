@@ -51,7 +51,7 @@ def average_ranks(
 
 
 def nemenyi_difference(n_losses: int, n_experiments: int, *, level: float = 0.95) -> float:
-    """Give the difference of average ranks that chance exceeds with probability 1 - level in any pair.
+    """Critical difference of average ranks: chance exceeds it in any pair with probability 1 - level.
 
     Example:
         >>> round(nemenyi_difference(4, 14, level=0.90), 2)  # the paper's example, section 3.2.5
@@ -62,7 +62,7 @@ def nemenyi_difference(n_losses: int, n_experiments: int, *, level: float = 0.95
 
 
 def _groups(ranks: Mapping[str, float], difference: float) -> list[tuple[str, ...]]:
-    """Give the largest runs of neighbours whose ends are closer than the difference."""
+    """Find the largest runs of neighbours whose ends are closer than the difference."""
     names, groups = list(ranks), list[tuple[str, ...]]()
     for first, name in enumerate(names):
         group = tuple(other for other in names[first:] if ranks[other] - ranks[name] <= difference)

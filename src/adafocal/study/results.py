@@ -123,7 +123,7 @@ def compare(
     failures: Sequence[FailedRun] = (),
     notes: Sequence[str] = (),
 ) -> Comparison:
-    """Give spread and paired differences per loss of each experiment.
+    """Compare the losses of each experiment: spread over seeds, paired differences, ranks across experiments.
 
     Args:
         results: Finished runs, in the order in which they are shown.
@@ -192,7 +192,7 @@ def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> t
 
 
 def _shared(settings: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Give the settings that are equal in all runs."""
+    """Keep the settings that are equal in all runs."""
     shared: dict[str, object] = {}
     for name, value in settings[0].items():
         others = [other.get(name) for other in settings]

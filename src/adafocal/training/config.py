@@ -131,7 +131,7 @@ CARRIED_OUT = ("compile", "accelerator", "devices", "num_nodes", "strategy", "lo
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
-    """Give the settings as plain dictionaries, lists and numbers, as YAML holds them."""
+    """Turn the settings into plain dictionaries, lists and numbers, as YAML holds them."""
     settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return settings
 

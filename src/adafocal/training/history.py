@@ -36,7 +36,7 @@ class EpochSums(Sums):
 
     @classmethod
     def empty(cls, edges: Tensor) -> "EpochSums":
-        """Give the sums of nothing over bins of these edges, on their device."""
+        """Start from nothing, over bins of these edges, on their device."""
         bins = BinStats.empty(edges)
         return cls(bins, bins.confidence_sum.new_zeros(()))
 
@@ -47,7 +47,7 @@ class EpochSums(Sums):
         return cls(bins, F.cross_entropy(logits, labels, reduction="sum").to(bins.confidence_sum))
 
     def compute(self) -> dict[str, float]:
-        """Give error, negative log-likelihood and calibration error by their columns."""
+        """Error, negative log-likelihood and calibration error by their columns."""
         n = float(self.bins.count.sum())
         return {
             "val_error": 1.0 - float(self.bins.correct_sum.sum()) / n,
@@ -74,7 +74,7 @@ class History(L.Callback):
         self.rows: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, object]:
-        """Give what a checkpoint keeps."""
+        """State that a checkpoint keeps: the rows so far."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -136,6 +136,6 @@ class History(L.Callback):
 
 
 def history_of(checkpoint: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Give the rows that a checkpoint holds."""
+    """Read the rows that a checkpoint holds."""
     rows: list[dict[str, float]] = checkpoint.get("callbacks", {}).get(History.__qualname__, {}).get("rows", [])
     return rows

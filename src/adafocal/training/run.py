@@ -133,8 +133,7 @@ def _deaths_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        lost = isinstance(error, dist.DistError) or any(name in str(error) for name in ("gloo", "NCCL"))
-        if not lost:
+        if not (isinstance(error, dist.DistError) or "gloo" in str(error) or "NCCL" in str(error)):
             raise
         raise LostProcessError(
             f"Another process of this run died, so this one (rank {process_rank()}) stops; the same command goes "

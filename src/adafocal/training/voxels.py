@@ -22,7 +22,7 @@ OF_INDEPENDENT_SAMPLES = ("accuracy_interval", "overconfidence_interval", "rms_i
 
 
 def counted_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the logits of every sample that counts, (M, C), and its label, (M,), from any shape that losses take."""
+    """Select every sample that counts, from any shape that losses take: its logits, (M, C), and label, (M,)."""
     rows, flat = as_rows(logits), labels.flatten()
     counted = flat != IGNORED
     return (rows, flat) if bool(counted.all()) else (rows[counted], flat[counted])
@@ -67,7 +67,7 @@ class VoxelSums(Sums):
 
     @classmethod
     def empty(cls, *, n_classes: int, n_bins: int, dtype: torch.dtype = torch.float32) -> "VoxelSums":
-        """Give the sums of nothing, to which those of logits of this dtype can be added."""
+        """Start from nothing, to which sums of logits of this dtype can be added."""
         edges = equal_width_edges(n_bins, dtype=dtype)
         return cls(StreamSums.empty(n_classes=n_classes, n_bins=n_bins, dtype=dtype), BinStats.empty(edges))
 
