@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil, isfinite, nan
 
 from adafocal.calibration import BinStats, SmoothCurve, binned_error, reliability_from_bins
-from adafocal.measures import IN_SHORT
+from adafocal.measures import IN_SHORT, MEASURES
 from adafocal.report.figures import (
     draw_class_reliability,
     draw_counts,
@@ -43,7 +43,8 @@ def plot_reliability(
 
 def reliability_summary(outcome: Outcome) -> str:
     """Say the calibration error of the pooled predictions."""
-    return f"ECE {100 * float(binned_error(outcome.stats)):.2f}\u00a0%"
+    measure = MEASURES["ece"]
+    return f"{measure.label} {measure.alone(float(binned_error(outcome.stats)))}".replace(" %", "\u00a0%")
 
 
 def plot_classes(
