@@ -101,8 +101,8 @@ def study_sections(losses: Sequence[LossContents], *, name: str) -> list[OodSect
     for place, by_loss in enumerate(found.values()):
         rows = []
         for (index, score), ones in by_loss.items():
-            numbers = {name: [getattr(one, name).value for one in ones] for name in OF_DETECTION}
-            cells = [spread_cell(numbers[name], measure) for name, measure in OF_DETECTION.items()]
+            numbers = [[getattr(one, measure).value for one in ones] for measure in OF_DETECTION]
+            cells = [spread_cell(*pair) for pair in zip(numbers, OF_DETECTION.values(), strict=True)]
             rows.append(Row(losses[index].title, [Cell(short(score)), *cells], index))
         first = next(iter(by_loss.values()))[0]
         curves = [(losses[index].title, ones[0]) for (index, score), ones in by_loss.items() if score == first.score]
@@ -116,7 +116,7 @@ def _section(
     of: DetectionRecord, name: str, caption: str, headings: list[str], rows: list[Row], panels: list[Panel]
 ) -> OodSection:
     title = f"{short(of.ood)} ({of.n_ood:,} samples)"
-    headings += [measure.on_page for measure in OF_DETECTION.values()]
+    headings = [*headings, *(measure.on_page for measure in OF_DETECTION.values())]
     return OodSection(title, Table(name, f"Results on {title}", f"{caption} {ORIENTATION}", headings, rows), panels)
 
 
