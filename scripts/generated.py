@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the tables that copy a catalogue or measured results into the pages and recipes that show them.
+"""Write what copies a catalogue or measured results: tables of pages and recipes, and the fields of a summary.
 
 python scripts/generated.py           # writes them
 python scripts/generated.py --check   # says which are out of date; exits with 1 if any is
@@ -8,7 +8,9 @@ python scripts/generated.py --check   # says which are out of date; exits with 1
 import argparse
 import csv
 import inspect
+import re
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from statistics import mean, stdev
 
 import torch
 
+from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.losses import LOSSES
 from adafocal.measures import MEASURES
 from adafocal.models import MODELS
@@ -25,6 +28,11 @@ from adafocal.recipes import RECIPES
 ROOT = Path(__file__).parents[1]
 IMAGES = {"input_shape": (3, 32, 32), "n_classes": 10}
 MEASURED = "Measured here, test part, "  # begins the part of a recipe's docstring that is generated, up to its end
+SUMMARY = ROOT / "src" / "adafocal" / "calibration" / "summary.py"
+SIZES = (
+    "        n_bins: Number of bins of every binned error but the sweep's.\n",
+    "    n_bins: int\n",
+)  # what is before them
 # Recipe's file: where it was measured, and the page that gives command, hardware and versions.
 RESULTS = {
     "cifar.py": ("cifar10.csv", "ResNet-18 of width 8 on 10,000 images, 20 epochs"),
@@ -65,7 +73,7 @@ def generated() -> dict[Path, str]:
         head, end, code = path.read_text("utf-8").partition('\n"""\n\n')
         head = head.split(f"\n{MEASURED}")[0].rstrip("\n")
         found[path] = f"{head}\n\n{measured(results, what)}{end}{code}"
-    return found
+    return found | {SUMMARY: summary(SUMMARY.read_text("utf-8"))}
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -82,11 +90,36 @@ def losses() -> str:
 
 def measures() -> str:
     """Give the table of measures."""
-    rows = [
-        (f"`{one.name}`", one.title or one.label, one.unit, one.better, "" if one.streams else "nearly")
-        for one in MEASURES.values()
-    ]
-    return table(("name", "what it is", "unit", "better", "where rows are too many for memory"), rows)
+    rows = []
+    for one in MEASURES.values():
+        interval = f"`{one.interval}`" if one.interval not in ("", one.name) else ""
+        in_stream = "" if one.streams else "nearly"
+        rows.append((f"`{one.name}`", one.title or one.label, one.unit, one.better, interval, in_stream))
+    return table(("name", "what it is", "unit", "better", "interval", "where rows are too many for memory"), rows)
+
+
+def summary(text: str) -> str:
+    """Give the module of the summary with a field for each measure and each interval, and their descriptions.
+
+    Fields keep the place that they have, and new ones come last: the order of keys in files and of arguments stays.
+    """
+    numbers = {entry.name: ("float", entry.about) for entry in CATALOGUE.values()}
+    intervals = {
+        entry.interval: ("tuple[float, float]", entry.about_ends) for entry in CATALOGUE.values() if entry.interval
+    }
+    known, (head, documented) = numbers | intervals, text.split(SIZES[0])
+    between, rest = documented.split(SIZES[1])
+    had = [name for name in re.findall(r"^    (\w+): ", rest, re.MULTILINE) if name in known]
+    names = [*had, *(name for name in known if name not in had)]
+    about = "".join(_attribute(name, known[name][1]) for name in names)
+    declared = "".join(f"    {name}: {known[name][0]}\n" for name in names)
+    between, rest = between[between.index('    """\n') :], rest[rest.index("\n    def ") :]
+    return f"{head}{SIZES[0]}{about}{between}{SIZES[1]}{declared}{rest}"
+
+
+def _attribute(name: str, about: str) -> str:
+    indents = {"initial_indent": 8 * " ", "subsequent_indent": 12 * " "}
+    return textwrap.fill(f"{name}: {about}", 120, break_on_hyphens=False, break_long_words=False, **indents) + "\n"
 
 
 def models() -> str:

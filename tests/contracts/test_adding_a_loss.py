@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loss is added in four places, as docs/adding_a_loss.md says; a copy of the library gets one."""
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from copies import ROOT, copied, copy_into, pytest_of, run, write
+
 FILE = '''# SPDX-License-Identifier: Apache-2.0
 """Eased loss: cross-entropy plus a share of the probability that is missing."""
 
@@ -90,35 +85,11 @@ CONTRACTS = ("tests/contracts/test_losses.py", "tests/contracts/test_defaults.py
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("tests/conftest.py", "tests/shape_checker.py", "tests/contracts", "docs/losses.md", "pyproject.toml"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, _made(folder / name))
+    folder = copied(tmp_path_factory.mktemp("copy"), "docs/losses.md")
     for path in (ROOT / "tests" / "losses").glob("test_*.py"):
-        shutil.copy(path, _made(folder / "tests" / "losses" / path.name))
+        copy_into(folder, path.relative_to(ROOT))
     write(folder, PLACES)
     return folder
-
-
-def _made(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def write(folder, places):
-    for name, edit in places.items():
-        before = (ROOT / name).read_text("utf-8") if (ROOT / name).exists() else ""
-        (folder / name).write_text(edit(before), "utf-8")
-
-
-def run(folder, *arguments):
-    environment = dict(os.environ, PYTHONPATH=str(folder / "src"))
-    return subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
-
-
-def pytest_of(folder, chosen, *files):
-    options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--doctest-modules", "-k", chosen)
-    return run(folder, "-m", "pytest", *options, *files)
 
 
 def test_the_page_names_these_four_places():

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for every measure of calibration: one battery over the numbers of a summary and over the estimators.
 
-A new field of the summary, or a new function of confidences and events, without an entry below fails the first test.
+It runs over the catalogue: an entry says what is promised of its number. A new function of confidences and events that
+is public needs an entry in ``ESTIMATORS``.
 """
 
+import ast
 import inspect
 import math
 from collections.abc import Callable
@@ -17,45 +19,55 @@ from torch import Tensor
 
 from adafocal import Predictions, calibration
 from adafocal.calibration import CalibrationSummary, StreamSums, evaluate, merge_sums, stream_summary, stream_sums
+from adafocal.calibration.catalogue import CATALOGUE
 
-NAN = "NaN: needs all samples at once"
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @dataclass(frozen=True)
-class Measure:
+class Promise:
     """What is promised of a number of a summary."""
 
     low: float = 0.0
     high: float = 1.0
-    in_stream: str = "exact"  # or "cell": within what the samples of one cell can change; or NAN
-    # A plug-in value depends on shares alone; what is debiased or tests knows how many samples there are.
+    in_stream: str = "exact"
     of_shares: bool = True
-    # Of one confidence for all samples and an event that always happens (or never), it is the distance between them.
     is_the_gap: bool = False
 
 
-SUMMARY = {
-    "accuracy": Measure(),
-    "accuracy_interval": Measure(of_shares=False),
-    "nll": Measure(high=math.inf),
-    "brier": Measure(high=2.0),
-    "brier_calibration": Measure(high=2.0, in_stream=NAN),
-    "brier_refinement": Measure(in_stream=NAN),
-    "overconfidence": Measure(low=-1.0),
-    "overconfidence_interval": Measure(low=-1.0, of_shares=False),
-    "ece": Measure(is_the_gap=True),
-    "ece_equal_mass": Measure(in_stream="cell", is_the_gap=True),
-    "ece_debiased": Measure(in_stream="cell", of_shares=False, is_the_gap=True),
-    "ece_sweep": Measure(in_stream="sweep", of_shares=False, is_the_gap=True),
-    "mce": Measure(is_the_gap=True),
-    "rms": Measure(in_stream="cell", is_the_gap=True),
-    "rms_debiased": Measure(in_stream="cell", of_shares=False, is_the_gap=True),
-    "rms_interval": Measure(in_stream="cell", of_shares=False),
-    "p_calibrated": Measure(in_stream="drawn", of_shares=False),
-    "ks": Measure(in_stream="cell", is_the_gap=True),
-    "smooth_ece": Measure(in_stream="cell", is_the_gap=True),
-    "classwise_ece": Measure(is_the_gap=True),
+def promises() -> dict[str, Promise]:
+    """Take the promises of all numbers and intervals from the catalogue."""
+    found = {}
+    for name, entry in CATALOGUE.items():
+        found[name] = Promise(entry.low, entry.high, entry.in_stream, entry.of_shares, entry.is_the_gap)
+        if entry.interval:  # it lies where its number lies, and always knows how many samples there are
+            found[entry.interval] = Promise(entry.low, entry.high, entry.in_stream, of_shares=False)
+    return found
+
+
+SUMMARY = promises()
+# What was promised once stays promised; a measure that is added needs no line here.
+PROMISED = {
+    "accuracy": Promise(),
+    "accuracy_interval": Promise(of_shares=False),
+    "nll": Promise(high=math.inf),
+    "brier": Promise(high=2.0),
+    "brier_calibration": Promise(high=2.0, in_stream="none"),
+    "brier_refinement": Promise(in_stream="none"),
+    "overconfidence": Promise(low=-1.0),
+    "overconfidence_interval": Promise(low=-1.0, of_shares=False),
+    "ece": Promise(is_the_gap=True),
+    "ece_equal_mass": Promise(in_stream="cell", is_the_gap=True),
+    "ece_debiased": Promise(in_stream="cell", of_shares=False, is_the_gap=True),
+    "ece_sweep": Promise(in_stream="sweep", of_shares=False, is_the_gap=True),
+    "mce": Promise(is_the_gap=True),
+    "rms": Promise(in_stream="cell", is_the_gap=True),
+    "rms_debiased": Promise(in_stream="cell", of_shares=False, is_the_gap=True),
+    "rms_interval": Promise(in_stream="cell", of_shares=False),
+    "p_calibrated": Promise(in_stream="drawn", of_shares=False),
+    "ks": Promise(in_stream="cell", is_the_gap=True),
+    "smooth_ece": Promise(in_stream="cell", is_the_gap=True),
+    "classwise_ece": Promise(is_the_gap=True),
 }
 SIZES = ("n", "n_classes", "n_bins")
 WITHIN = {"exact": 1e-9, "cell": 6e-3, "drawn": 0.03}
@@ -102,9 +114,37 @@ def test_every_measure_has_its_entry():
         and list(inspect.signature(function).parameters)[:2] == ["confidence", "correct"]
     }
 
-    assert set(SUMMARY) == {field.name for field in fields(CalibrationSummary)} - set(SIZES)
+    generated = {field.name for field in fields(CalibrationSummary)} - set(SIZES)
+    assert set(SUMMARY) == generated, "python scripts/generated.py"
     assert set(ESTIMATORS) == named - OTHERS
-    assert (len(SUMMARY), len(ESTIMATORS)) == (20, 8)
+    assert (len(PROMISED), len(ESTIMATORS)) == (20, 8)
+
+
+def test_every_file_that_declares_measures_has_its_line_in_the_catalogue():
+    folder = Path(calibration.__file__).parent
+    calls = [
+        node
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "PredictionMeasure"
+    ]
+    declared = [keyword.value.value for call in calls for keyword in call.keywords if keyword.arg == "name"]
+
+    assert sorted(declared) == sorted(CATALOGUE), "one line in calibration/catalogue.py"
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_what_was_promised_stays_promised(name):
+    assert SUMMARY[name] == PROMISED[name]
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_an_entry_says_what_its_fields_are(name):
+    entry = CATALOGUE[name]
+
+    assert entry.about.endswith(".")
+    assert bool(entry.interval) == (entry.ends is not None) == entry.about_ends.endswith(".")
+    assert entry.in_stream in (*WITHIN, "sweep", "none")
 
 
 def made(n: int = 300, n_classes: int = 4, *, tied: bool = False) -> Predictions:
@@ -174,7 +214,7 @@ def both_ways(tied: bool) -> tuple[CalibrationSummary, CalibrationSummary]:
 def test_a_stream_gives_what_is_promised_of_it(name, tied):
     of_stream, exact = (values(summary, name) for summary in both_ways(tied))
     promise = SUMMARY[name].in_stream
-    if promise == NAN:
+    if promise == "none":
         assert of_stream.isnan()
         assert exact.isfinite()
     elif promise == "sweep":  # one cell may hold what ends it: all that is promised is an error of its own bins
@@ -211,7 +251,7 @@ def of_extreme(data: str, stream: bool) -> CalibrationSummary:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_number_stays_within_its_bounds(name, data, stream):
     measure, number = SUMMARY[name], values(of_extreme(data, stream), name)
-    if stream and measure.in_stream == NAN:
+    if stream and measure.in_stream == "none":
         assert number.isnan()
     else:
         assert ((number >= measure.low - 1e-12) & (number <= measure.high + 1e-12)).all()

@@ -12,6 +12,7 @@ from adafocal._shapes import ClassIndex, ProbMatrix
 from adafocal._values import check_prob_matrix, checked_shares
 from adafocal.calibration.bins import NORMS
 from adafocal.calibration.cells import sum_binned
+from adafocal.calibration.measure import PredictionMeasure
 from adafocal.errors import InvalidValueError
 
 AVERAGES = ("label", "pooled", "none")
@@ -166,3 +167,12 @@ def multilabel_calibration_error(
     stats = (sum_binned(confidence.contiguous(), y, n_bins=n_bins, binning=binning) for confidence, y in columns)
     errors = torch.stack([of_label.compute(norm=norm, debias=debias) for of_label in stats])
     return errors if average == "none" else errors.mean()
+
+
+CLASSWISE_ECE = PredictionMeasure(
+    name="classwise_ece",
+    title="classwise ECE",
+    about="Calibration error of each class's probability, equal-width bins, averaged over classes.",
+    compute=lambda sums: sums.class_gaps.abs().sum(dim=1).mean() / sums.n,
+    is_the_gap=True,
+)

@@ -9,6 +9,7 @@ from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats, debiased_square
 from adafocal.calibration.cells import distinct_cells, equal_mass_bins
+from adafocal.calibration.measure import PredictionMeasure
 
 CELLS_PER_BIN = 64
 DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more than 8 MiB per tensor for more bins
@@ -98,3 +99,16 @@ def resampled_p_value(
         drawn = torch.binomial(trials.expand(shape).contiguous(), chance.expand(shape).contiguous(), generator)
         as_large += (square(drawn) >= observed).sum()
     return (as_large + 1).to(confidence) / (n_resamples + 1)
+
+
+P_CALIBRATED = PredictionMeasure(
+    name="p_calibrated",
+    heading="p",
+    title="p-value of the test: is it calibrated?",
+    unit="",
+    about="P-value of the hypothesis that the model is calibrated, see :func:`calibration_test`.",
+    compute=lambda sums: cells_test(sums.cells, sums.bins.n_bins),
+    better="neither",
+    in_stream="drawn",
+    of_shares=False,
+)

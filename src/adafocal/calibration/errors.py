@@ -6,6 +6,8 @@ from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import NORMS, BinStats, check_stats
 from adafocal.calibration.cells import sum_binned
+from adafocal.calibration.intervals import rms_interval
+from adafocal.calibration.measure import LEVEL, PredictionMeasure
 
 
 def expected_calibration_error(
@@ -92,3 +94,58 @@ def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> 
     """
     check_stats(stats)
     return stats.compute(norm=norm, debias=debias)
+
+
+ECE = PredictionMeasure(
+    name="ece",
+    heading="ECE %",
+    title="ECE, equal-width bins",
+    about="Expected calibration error, equal-width bins, ``l1``: the number of most papers.",
+    compute=lambda sums: sums.bins.compute(),
+    is_the_gap=True,
+)
+ECE_EQUAL_MASS = PredictionMeasure(
+    name="ece_equal_mass",
+    heading="ECE, equal mass %",
+    title="ECE, equal-mass bins",
+    about="Expected calibration error, equal-mass bins, ``l1``.",
+    compute=lambda sums: sums.equal_mass.compute(),
+    in_stream="cell",
+    is_the_gap=True,
+)
+ECE_DEBIASED = PredictionMeasure(
+    name="ece_debiased",
+    title="ECE, equal-mass bins, debiased",
+    about="``ece_equal_mass`` less its expected noise.",
+    compute=lambda sums: sums.equal_mass.compute(debias=True),
+    in_stream="cell",
+    of_shares=False,
+    is_the_gap=True,
+)
+MCE = PredictionMeasure(
+    name="mce",
+    title="maximum calibration error",
+    about="Maximum calibration error, equal-width bins; noisy where a bin holds few samples.",
+    compute=lambda sums: sums.bins.compute(norm="max"),
+    is_the_gap=True,
+)
+RMS = PredictionMeasure(
+    name="rms",
+    title="RMS calibration error",
+    about="Root mean square calibration error, equal-mass bins.",
+    compute=lambda sums: sums.equal_mass.compute(norm="l2"),
+    in_stream="cell",
+    is_the_gap=True,
+)
+RMS_DEBIASED = PredictionMeasure(
+    name="rms_debiased",
+    title="RMS calibration error, debiased",
+    about="``rms`` less its expected noise.",
+    compute=lambda sums: sums.equal_mass.compute(norm="l2", debias=True),
+    interval="rms_interval",
+    ends=lambda sums: rms_interval(sums.equal_mass, level=LEVEL),
+    about_ends="95 % interval of the root mean square calibration error, see :func:`rms_calibration_interval`.",
+    in_stream="cell",
+    of_shares=False,
+    is_the_gap=True,
+)

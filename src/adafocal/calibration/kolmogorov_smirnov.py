@@ -7,6 +7,7 @@ from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats, check_stats
 from adafocal.calibration.cells import distinct_cells
+from adafocal.calibration.measure import PredictionMeasure
 
 
 def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
@@ -71,3 +72,13 @@ def largest_drift(cells: BinStats) -> Scalar:
     n = cells.count.sum()
     largest = (cells.confidence_sum - cells.correct_sum).cumsum(0).abs().max()
     return torch.where(n > 0, largest / n.clamp_min(1), torch.nan)
+
+
+KS = PredictionMeasure(
+    name="ks",
+    title="KS calibration error",
+    about="Kolmogorov-Smirnov calibration error, no bins.",
+    compute=lambda sums: largest_drift(sums.cells),
+    in_stream="cell",
+    is_the_gap=True,
+)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proper scores and the signed gap: negative log-likelihood, Brier score and its parts, over-confidence."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,10 @@ from adafocal._values import (
 )
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.classwise import class_event
+from adafocal.calibration.intervals import mean_interval
+from adafocal.calibration.measure import LEVEL, PredictionMeasure
+from adafocal.calibration.reliability import score_interval
+from adafocal.calibration.sums import PredictionSums, SumsInMemory
 from adafocal.errors import InvalidValueError
 
 
@@ -195,3 +200,70 @@ def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
     check_not_empty("confidence", confidence)
     wide = wide_dtype(confidence.device)
     return confidence.to(wide).mean() - correct.to(wide).mean()
+
+
+def _parts(sums: PredictionSums) -> tuple[Tensor, Tensor]:
+    """Split the score of data in memory: it needs all samples at once."""
+    if not isinstance(sums, SumsInMemory):
+        return sums.totals.new_tensor(math.nan), sums.totals.new_tensor(math.nan)
+    parts = split_score(sums.predictions.probs, sums.predictions.labels, n_bins=sums.bins.n_bins)
+    return parts.calibration, parts.refinement
+
+
+ACCURACY = PredictionMeasure(
+    name="accuracy",
+    title="accuracy",
+    about="Share of samples whose top label is right.",
+    compute=lambda sums: sums.mean.right,
+    interval="accuracy_interval",
+    ends=lambda sums: score_interval(sums.mean.right[None], sums.bins.count.sum()[None], level=LEVEL),
+    about_ends="95 % Wilson interval of ``accuracy``.",
+    better="higher",
+)
+NLL = PredictionMeasure(
+    name="nll",
+    heading="NLL",
+    title="negative log-likelihood (nats)",
+    unit="nats",
+    digits=3,
+    about="Negative log-likelihood, nats per sample; infinite if a true class had probability 0.",
+    compute=lambda sums: sums.mean.nll,
+    high=math.inf,
+)
+BRIER = PredictionMeasure(
+    name="brier",
+    title="Brier score",
+    unit="",
+    digits=3,
+    about="Brier score summed over classes, in [0, 2].",
+    compute=lambda sums: sums.mean.square,
+    high=2.0,
+)
+BRIER_CALIBRATION = PredictionMeasure(
+    name="brier_calibration",
+    unit="",
+    about="The part of ``brier`` due to miscalibration, equal-mass bins.",
+    compute=lambda sums: sums.once(_parts)[0],
+    in_stream="none",
+    high=2.0,
+)
+BRIER_REFINEMENT = PredictionMeasure(
+    name="brier_refinement",
+    unit="",
+    about="The part of ``brier`` that perfect recalibration would leave.",
+    compute=lambda sums: sums.once(_parts)[1],
+    in_stream="none",
+)
+OVERCONFIDENCE = PredictionMeasure(
+    name="overconfidence",
+    heading="confidence - accuracy %",
+    page_heading="Conf. − acc. %",
+    title="over-confidence (confidence - accuracy)",
+    about="Mean confidence minus accuracy, in [-1, 1].",
+    compute=lambda sums: sums.gap,
+    interval="overconfidence_interval",
+    ends=lambda sums: mean_interval(sums.gap, sums.spread, sums.n, level=LEVEL),
+    about_ends="95 % interval of ``overconfidence``, as :func:`overconfidence_interval` makes it.",
+    better="zero",
+    low=-1.0,
+)

@@ -11,6 +11,7 @@ from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import single_cells
+from adafocal.calibration.measure import PredictionMeasure
 
 GRID = 16384  # sixteen points per smallest bandwidth
 SMALLEST_BANDWIDTH = 1e-3
@@ -93,3 +94,13 @@ def spread(sums: Tensor) -> Callable[[Tensor | float], Tensor]:
         return smoothed[:GRID]
 
     return at
+
+
+SMOOTH_ECE = PredictionMeasure(
+    name="smooth_ece",
+    title="smooth ECE",
+    about="Smooth calibration error, no bins.",
+    compute=lambda sums: smoothed_gap(sums.cells),
+    in_stream="cell",
+    is_the_gap=True,
+)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every number at once, of data in memory and of streams: all but the Brier score's parts follow from sums."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,28 +15,22 @@ from adafocal._shapes import Confidence, Correct
 from adafocal._sums import Sums, check_sums
 from adafocal._values import check_predictions
 from adafocal.calibration.bins import BinStats
-from adafocal.calibration.cells import distinct_cells, equal_mass_bins, equal_width_bins
+from adafocal.calibration.catalogue import CATALOGUE
+from adafocal.calibration.cells import distinct_cells, equal_width_bins
 from adafocal.calibration.classwise import check_positive_class
-from adafocal.calibration.consistency import cells_test
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.grid import grid_edges, sum_cells
-from adafocal.calibration.intervals import mean_interval, rms_interval
-from adafocal.calibration.kolmogorov_smirnov import largest_drift
-from adafocal.calibration.reliability import score_interval
-from adafocal.calibration.scores import split_score
-from adafocal.calibration.smooth import smoothed_gap
 from adafocal.calibration.summary import CalibrationSummary
-from adafocal.calibration.sweep import joined_sweep, rising_bins
+from adafocal.calibration.sums import PredictionSums, SumsInMemory, Totals
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
-LEVEL = 0.95
 # Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
 IN_CACHE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
-class StreamSums(Sums):
+class StreamSums(PredictionSums, Sums):
     """Sums over a part of the data; parts merge by adding.
 
     Attributes:
@@ -49,10 +42,6 @@ class StreamSums(Sums):
     """
 
     made_by = "stream_sums"
-    cells: BinStats
-    bins: BinStats
-    class_gaps: Tensor
-    totals: Tensor
 
     @classmethod
     def empty(cls, *, n_classes: int, n_bins: int = 15, dtype: torch.dtype = torch.float32) -> "StreamSums":
@@ -63,17 +52,16 @@ class StreamSums(Sums):
 
     def compute(self) -> CalibrationSummary:
         """Give the numbers of :func:`stream_summary`."""
-        n, gap = self.bins.count.sum(), _mean_gap(self.cells)
-        if int(n) == 0:
+        if self.n == 0:
             raise InvalidValueError("`sums` must hold at least one sample, got 0.")
-        return _summary(self, joined_sweep(self.cells), (self.totals[3] - n * gap.square()).clamp_min(0))
+        return _summary(self)
 
 
 def evaluate(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> CalibrationSummary:
     """Measure accuracy, proper scores and calibration of predictions.
 
-    The calibrated event is that the top label is right, except for ``classwise_ece`` and the parts of the Brier score,
-    where it is that the label is each class in turn.
+    The calibrated event is that the top label is right, except for the classwise error and the parts of the Brier
+    score, where it is that the label is each class in turn.
 
     Args:
         predictions: Probabilities or logits with the labels.
@@ -101,12 +89,8 @@ def evaluated(
     predictions: Predictions, *, n_bins: int, positive_class: int | None = None
 ) -> tuple[CalibrationSummary, BinStats]:
     """Give the summary of :func:`evaluate`, and the equal-width bins of the event that it comes from."""
-    sums = _sums(predictions, n_bins, positive_class, distinct_cells)
-    # At most one bin per sample where every sample can be told apart.
-    summary = _summary(sums, rising_bins(sums.cells, most=predictions.n), _spread(sums.cells))
-    parts = split_score(predictions.probs, predictions.labels, n_bins=n_bins)
-    calibration, refinement = float(parts.calibration), float(parts.refinement)
-    return replace(summary, brier_calibration=calibration, brier_refinement=refinement), sums.bins
+    sums = SumsInMemory(*_sums(predictions, n_bins, positive_class, distinct_cells), predictions)
+    return _summary(sums), sums.bins
 
 
 def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: int | None = None) -> StreamSums:
@@ -130,7 +114,7 @@ def stream_sums(predictions: Predictions, *, n_bins: int = 15, positive_class: i
         >>> summary.n, summary.accuracy, round(summary.overconfidence, 4)
         (4, 0.5, 0.35)
     """
-    return _sums(predictions, n_bins, positive_class, sum_cells)
+    return StreamSums(*_sums(predictions, n_bins, positive_class, sum_cells))
 
 
 def _sums(
@@ -138,7 +122,7 @@ def _sums(
     n_bins: int,
     positive_class: int | None,
     make_cells: Callable[[Confidence, Correct], BinStats],
-) -> StreamSums:
+) -> tuple[BinStats, BinStats, Tensor, Tensor]:
     check_predictions("predictions", predictions)
     check_integer("n_bins", n_bins, minimum=1)
     labels = predictions.labels
@@ -157,12 +141,8 @@ def _sums(
     confidence = confidence.clamp(max=1.0)
     gaps_per_class, squares = _class_sums(probs, of_label, labels, n_bins, above=bool(top.max() > 1))
     gaps = (confidence.to(wide) - happened.to(wide)).square().sum()
-    return StreamSums(
-        cells=make_cells(confidence, happened),
-        bins=equal_width_bins(confidence, happened, n_bins),
-        class_gaps=gaps_per_class,
-        totals=torch.stack([right.sum().to(wide), nll.sum(dtype=wide), squares, gaps]),
-    )
+    totals = torch.stack(Totals(right.sum().to(wide), nll.sum(dtype=wide), squares, gaps))
+    return make_cells(confidence, happened), equal_width_bins(confidence, happened, n_bins), gaps_per_class, totals
 
 
 def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
@@ -191,10 +171,11 @@ def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
 def stream_summary(sums: StreamSums) -> CalibrationSummary:
     """Give the summary of a stream of at least one sample: for data too large for memory.
 
-    Exact, as for data in memory: ``accuracy``, ``nll``, ``brier``, ``overconfidence``, ``ece``, ``mce`` and
-    ``classwise_ece``. From the fine grid: the equal-mass errors and the sweep are exact for edges that miss equal mass
-    by at most one cell, and so are the interval and p-value that go with them; ``ks`` is taken at the edges of cells,
-    ``smooth_ece`` with each cell's samples at their mean. The parts of the Brier score need all samples at once: NaN.
+    Exact, as for data in memory: accuracy, scores, the mean gap, and errors in equal-width bins. From the fine grid:
+    errors in equal-mass bins and the sweep are exact for edges that miss equal mass by at most one cell, and so are the
+    interval and p-value that go with them; the drift is taken at the edges of cells, the smooth error with each cell's
+    samples at their mean. The parts of the Brier score need all samples at once: NaN. The table of measures in the docs
+    says which is which.
 
     Args:
         sums: Sums of all parts.
@@ -215,50 +196,14 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
     return sums.compute()
 
 
-def _mean_gap(cells: BinStats) -> Tensor:
-    return (cells.confidence_sum.sum() - cells.correct_sum.sum()) / cells.count.sum()
-
-
-def _spread(cells: BinStats) -> Tensor:
-    """Sum the squared distances of the gaps to their mean where each cell holds one confidence.
-
-    A sum of squares less the square of a sum loses a spread that is small against the mean gap; this loses none.
-    """
-    from_mean, wrong = cells.confidence - _mean_gap(cells), cells.count - cells.correct_sum
-    return (cells.correct_sum * (from_mean - 1).square() + wrong * from_mean.square()).sum()
-
-
-def _summary(sums: StreamSums, sweep: BinStats, spread: Tensor) -> CalibrationSummary:
-    n, n_bins, overconfidence = int(sums.bins.count.sum()), sums.bins.n_bins, _mean_gap(sums.bins)
-    right, nll, squares, _ = sums.totals / n
-    equal_mass = equal_mass_bins(sums.cells, n_bins)
-    numbers = {
-        "accuracy": right,
-        "nll": nll,
-        "brier": squares,
-        "brier_calibration": math.nan,
-        "brier_refinement": math.nan,
-        "overconfidence": overconfidence,
-        "ece": sums.bins.compute(),
-        "ece_equal_mass": equal_mass.compute(),
-        "ece_debiased": equal_mass.compute(debias=True),
-        "ece_sweep": sweep.compute(),
-        "mce": sums.bins.compute(norm="max"),
-        "rms": equal_mass.compute(norm="l2"),
-        "rms_debiased": equal_mass.compute(norm="l2", debias=True),
-        "p_calibrated": cells_test(sums.cells, n_bins),
-        "ks": largest_drift(sums.cells),
-        "smooth_ece": smoothed_gap(sums.cells),
-        "classwise_ece": sums.class_gaps.abs().sum(dim=1).mean() / n,
-    }
-    intervals = {
-        "accuracy_interval": score_interval(right[None], sums.bins.count.sum()[None], level=LEVEL),
-        "overconfidence_interval": mean_interval(overconfidence, spread, n, level=LEVEL),
-        "rms_interval": rms_interval(equal_mass, level=LEVEL),
-    }
-    values: dict[str, Any] = {name: float(number) for name, number in numbers.items()}
-    values |= {name: (float(low), float(high)) for name, (low, high) in intervals.items()}
-    return CalibrationSummary(n=n, n_classes=len(sums.class_gaps), n_bins=n_bins, **values)
+def _summary(sums: PredictionSums) -> CalibrationSummary:
+    values: dict[str, Any] = {}
+    for name, measure in CATALOGUE.items():
+        values[name] = float(measure.compute(sums))
+        if measure.ends is not None:
+            low, high = measure.ends(sums)
+            values[measure.interval] = (float(low), float(high))
+    return CalibrationSummary(n=sums.n, n_classes=len(sums.class_gaps), n_bins=sums.bins.n_bins, **values)
 
 
 def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int, *, above: bool) -> tuple[Tensor, Tensor]:

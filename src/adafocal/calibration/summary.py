@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every number at once: what `adafocal evaluate` prints."""
+"""Every number at once: what `adafocal evaluate` prints.
+
+The fields after ``n_bins`` and what is said of them are written by ``scripts/generated.py`` from ``catalogue.py``.
+"""
 
 import math
 from dataclasses import asdict, dataclass
@@ -20,12 +23,11 @@ class CalibrationSummary:
         brier_calibration: The part of ``brier`` due to miscalibration, equal-mass bins.
         brier_refinement: The part of ``brier`` that perfect recalibration would leave.
         overconfidence: Mean confidence minus accuracy, in [-1, 1].
-        overconfidence_interval: 95 % interval of ``overconfidence``, as
-            :func:`~adafocal.calibration.overconfidence_interval` makes it.
+        overconfidence_interval: 95 % interval of ``overconfidence``, as :func:`overconfidence_interval` makes it.
         ece: Expected calibration error, equal-width bins, ``l1``: the number of most papers.
-        ece_equal_mass: The same in equal-mass bins.
+        ece_equal_mass: Expected calibration error, equal-mass bins, ``l1``.
         ece_debiased: ``ece_equal_mass`` less its expected noise.
-        ece_sweep: The same with the number of bins found by the monotonic sweep.
+        ece_sweep: Expected calibration error, as many equal-mass bins as the monotonic sweep finds.
         mce: Maximum calibration error, equal-width bins; noisy where a bin holds few samples.
         rms: Root mean square calibration error, equal-mass bins.
         rms_debiased: ``rms`` less its expected noise.

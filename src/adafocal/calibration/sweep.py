@@ -9,6 +9,7 @@ from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import NORMS, BinStats
 from adafocal.calibration.cells import check_samples, distinct_cells, equal_mass_bins, equal_mass_cells
+from adafocal.calibration.measure import PredictionMeasure
 
 MAX_BINS = 2_000
 
@@ -125,3 +126,14 @@ def _rises(last: Tensor, cumulative: Tensor, happened: Tensor) -> bool:
     count, total = (torch.cat([sums[:1] * 0, sums[last], sums[-1:]]).diff() for sums in (cumulative, happened))
     accuracy = (total / count)[count > 0]
     return bool((accuracy[1:] >= accuracy[:-1]).all())
+
+
+ECE_SWEEP = PredictionMeasure(
+    name="ece_sweep",
+    title="ECE, monotonic sweep",
+    about="Expected calibration error, as many equal-mass bins as the monotonic sweep finds.",
+    compute=lambda sums: rising_bins(sums.cells, most=sums.most_bins).compute(),
+    in_stream="sweep",
+    of_shares=False,
+    is_the_gap=True,
+)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer, check_number
 from adafocal._estimate import Estimate, joined_ends
+from adafocal._measure import Measure
 from adafocal._shapes import Confidence, OtherConfidence
 from adafocal._tails import binomial_interval, binomial_tails, student_quantile
 from adafocal.errors import InvalidValueError
@@ -49,6 +50,15 @@ class Detection:
     aupr_out: Estimate
     aupr_in: Estimate
     fpr95: Estimate
+
+
+_ENTRIES = (
+    Measure(name="auroc", heading="AUROC %", unit="%", better="higher", interval="auroc"),
+    Measure(name="aupr_out", heading="AUPR-out %", unit="%", better="higher", interval="aupr_out"),
+    Measure(name="aupr_in", heading="AUPR-in %", unit="%", better="higher", interval="aupr_in"),
+    Measure(name="fpr95", heading="FPR95 %", page_heading="FPR at 95 % TPR, %", unit="%", interval="fpr95"),
+)
+OF_DETECTION = {measure.name: measure for measure in _ENTRIES}
 
 
 def detection(

@@ -15,9 +15,9 @@ from adafocal._estimate import Estimate
 from adafocal._records import read_record, to_plain
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.measures import OF_DETECTION
 from adafocal.ood.comparison import ComparisonRow
 from adafocal.ood.detection import check_scores, roc_curve
+from adafocal.ood.intervals import OF_DETECTION
 
 ROC_POINTS = 200
 HISTOGRAM_BINS = 40

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a measure is wherever it is shown: how it is named, written and read."""
+
+from dataclasses import dataclass
+from math import isfinite, isnan
+
+UNDEFINED = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One measure.
+
+    Attributes:
+        name: Its name in files, and as an attribute of summaries and detections.
+        heading: Heading of its column, with the unit; empty for what it is, with the unit.
+        page_heading: The same on pages; empty for the heading with a capital.
+        title: What it is, in words; empty where it is no row of what ``adafocal evaluate`` prints.
+        unit: ``%`` for a fraction, which is shown in percent; ``nats``, ``voxels`` or nothing.
+        digits: Digits behind the point in tables; a number that stands alone has one more unless it is in percent.
+        better: Which values are: ``lower``, ``higher``, those near ``zero``, or ``neither``.
+        interval: Attribute that holds its interval. Only what has one of known coverage: an error above zero by noise
+            alone has none.
+        in_stream: What it is where rows are too many for memory: ``exact``; within what the samples of one ``cell`` of
+            the fine grid can change; an error of bins that a ``sweep`` ends elsewhere; ``drawn`` anew from cells; or
+            ``none``, NaN.
+        source: Where the summary of a run holds it; empty for the test part.
+    """
+
+    name: str
+    heading: str = ""
+    page_heading: str = ""
+    title: str = ""
+    unit: str = ""
+    digits: int = 2
+    better: str = "lower"
+    interval: str = ""
+    in_stream: str = "exact"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.heading:
+            object.__setattr__(self, "heading", f"{self.title or self.name}{' %' if self.unit == '%' else ''}")
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is exact where rows are too many for memory."""
+        return self.in_stream == "exact"
+
+    @property
+    def place(self) -> str:
+        """Where the summary of a run holds it."""
+        return self.source or f"test.{self.name}"
+
+    @property
+    def scale(self) -> float:
+        """What values are multiplied by to be shown."""
+        return 100.0 if self.unit == "%" else 1.0
+
+    @property
+    def label(self) -> str:
+        """The heading without its unit."""
+        return self.heading.replace(" %", "")
+
+    @property
+    def on_page(self) -> str:
+        """The heading on pages."""
+        return self.page_heading or self.heading[0].upper() + self.heading[1:]
+
+    def text(self, value: float, *, signed: bool = False) -> str:
+        """Write a value as the tables of a terminal show it."""
+        return UNDEFINED if isnan(value) else f"{self.scale * value:{'+' if signed else ''}.{self.digits}f}"
+
+    def page_text(self, value: float, *, sign: str = "-") -> str:
+        """Write a value as the tables of a page show it: with a true minus sign, a dash for what is not defined.
+
+        Example:
+            >>> Measure(name="gap", unit="%").page_text(-0.0625), Measure(name="gap").page_text(float("nan"))
+            ('−6.25', '–')
+        """
+        return f"{self.scale * value:{sign}.{self.digits}f}".replace("-", "−") if isfinite(value) else "–"
+
+    def alone(self, value: float) -> str:
+        """Write a value that stands without a heading, with its unit."""
+        return f"{self.scale * value:.{self.digits}f} %" if self.unit == "%" else f"{value:.{self.digits + 1}f}"

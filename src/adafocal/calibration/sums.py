@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every measure of predictions is computed from: sums, of data in memory or of a stream."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor
+
+from adafocal.calibration.bins import BinStats
+from adafocal.calibration.cells import equal_mass_bins
+from adafocal.predictions import Predictions
+
+Made = TypeVar("Made")
+
+
+class Totals(NamedTuple):
+    """Four numbers of a set of samples, as sums or per sample."""
+
+    right: Tensor
+    nll: Tensor
+    square: Tensor
+    square_of_gap: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionSums:
+    """The sums of :class:`~adafocal.calibration.StreamSums`, of a stream or not, and what measures take from them."""
+
+    cells: BinStats
+    bins: BinStats
+    class_gaps: Tensor
+    totals: Tensor
+
+    @cached_property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.bins.count.sum())
+
+    @property
+    def mean(self) -> Totals:
+        """The totals per sample."""
+        return Totals(*(self.totals / self.n).unbind())
+
+    @property
+    def gap(self) -> Tensor:
+        """Mean confidence minus mean event."""
+        return (self.bins.confidence_sum.sum() - self.bins.correct_sum.sum()) / self.n
+
+    @property
+    def spread(self) -> Tensor:
+        """Sum of the squared distances of the gaps to their mean."""
+        return (self.totals[3] - self.n * self.gap.square()).clamp_min(0)
+
+    @property
+    def most_bins(self) -> int:
+        """How many bins can hold samples: a grid cannot tell the samples of one cell apart."""
+        return int((self.cells.count > 0).sum())
+
+    @cached_property
+    def equal_mass(self) -> BinStats:
+        """The calibrated event in bins of equal mass, as many as there are of equal width."""
+        return equal_mass_bins(self.cells, self.bins.n_bins)
+
+    def once(self, make: Callable[["PredictionSums"], Made]) -> Made:
+        """Make of these sums what several measures share, at the first call alone."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: Made = self._made[make]
+        return made
+
+    @cached_property
+    def _made(self) -> dict[Callable[["PredictionSums"], Any], Any]:
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class SumsInMemory(PredictionSums):
+    """Sums in cells of one distinct confidence each, with the predictions themselves, for what no sums hold."""
+
+    predictions: Predictions
+
+    @property
+    def spread(self) -> Tensor:
+        """Sum of the squared distances of the gaps to their mean.
+
+        A sum of squares less the square of a sum loses a spread that is small against the mean gap; this loses none.
+        """
+        from_mean, wrong = self.cells.confidence - self.gap, self.cells.count - self.cells.correct_sum
+        return (self.cells.correct_sum * (from_mean - 1).square() + wrong * from_mean.square()).sum()
+
+    @property
+    def most_bins(self) -> int:
+        """How many bins can hold samples: every sample can be told apart."""
+        return self.n
