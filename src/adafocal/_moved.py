@@ -15,6 +15,7 @@ MOVED = {
     "adafocal.losses.persistence": "adafocal.topology.persistence",
     "adafocal.losses.terms": "adafocal.losses.base",
     "adafocal.losses.wasserstein": "adafocal.topology.wasserstein",
+    "adafocal.metrics.inputs": "adafocal.metrics.sums",
     "adafocal.metrics.segmentation": "adafocal.topology.masks",
     "adafocal.report.evaluation": "adafocal.evaluation.measure",
     "adafocal.report.evaluation_tasks": "adafocal.evaluation.tasks",

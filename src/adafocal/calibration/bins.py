@@ -40,7 +40,7 @@ class BinStats(Sums):
 
     @classmethod
     def empty(cls, edges: InnerEdges, *rows: int) -> "BinStats":
-        """Give the sums of nothing over bins of these inner edges, with leading axes of sizes ``rows``."""
+        """Start from nothing: zeros over bins of these inner edges, with leading axes of sizes ``rows``."""
         shape, dtype = (*rows, len(edges) + 1), wide_dtype(edges.device)
         count = torch.zeros(shape, dtype=torch.int64, device=edges.device)
         return cls(edges, count, *torch.zeros((2, *shape), dtype=dtype, device=edges.device).unbind())
@@ -71,7 +71,7 @@ class BinStats(Sums):
         return self.count.to(self.confidence_sum.dtype) / self.count.sum(dim=-1, keepdim=True).clamp_min(1)
 
     def compute(self, *, norm: str = "l1", debias: bool = False) -> Tensor:
-        """Give the error of :func:`~adafocal.calibration.binned_error`, without reading values; one for each row."""
+        """Compute the error of :func:`~adafocal.calibration.binned_error`, without reading values; one for each row."""
         check_choice("norm", norm, NORMS)
         if debias and norm == "max":
             raise InvalidValueError("`debias` must be False for norm 'max', got True.")
@@ -88,7 +88,7 @@ class BinStats(Sums):
 
 
 def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tensor:
-    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
+    """Sum w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing."""
     weight = count.to(accuracy) / count.sum(dim=-1, keepdim=True)
     variance = accuracy * (1 - accuracy) / (count - 1).clamp_min(1)
     squares = torch.where(count > 1, (confidence - accuracy).square() - variance, 0.0)
@@ -96,7 +96,7 @@ def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor) -> Tens
 
 
 def _mean_redrawn_gap(stats: BinStats) -> Tensor:
-    """Give E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
+    """E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
     gap = stats.gap.abs()
     sd = (stats.accuracy * (1 - stats.accuracy) / stats.count.clamp_min(1)).sqrt()
     ratio = gap / (sd * math.sqrt(2)).clamp_min(torch.finfo(sd.dtype).tiny)
@@ -126,16 +126,12 @@ def bin_stats(confidence: Confidence, correct: Correct, edges: InnerEdges) -> Bi
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     check_edges(edges)
-    return sum_events(confidence, correct, edges)
+    return sum_bins(confidence, correct, edges)
 
 
-def sum_events(confidence: Confidence, correct: Correct, edges: InnerEdges) -> BinStats:
-    """Give what :func:`bin_stats` gives, without its checks."""
-    return sum_bins(confidence, correct, edges, find_bins(confidence, edges.to(confidence.dtype)))
-
-
-def sum_bins(confidence: Confidence, correct: Correct, edges: InnerEdges, index: ClassIndex) -> BinStats:
-    """Sum a batch into bins whose ``index`` per sample is known; see :func:`bin_stats`."""
+def sum_bins(confidence: Confidence, correct: Correct, edges: InnerEdges, index: ClassIndex | None = None) -> BinStats:
+    """Sum as :func:`bin_stats` does, without its checks; ``index`` is the bin of each sample where it is known."""
+    index = find_bins(confidence, edges.to(confidence.dtype)) if index is None else index
     n_bins = edges.numel() + 1
     return BinStats(
         edges=edges,

@@ -78,7 +78,7 @@ def classwise_calibration_error(
 
 
 def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_class: int = 1) -> tuple[Tensor, Tensor]:
-    """Give the probability of one class and whether the label is that class: the event of a binary classifier.
+    """Pick the probability of one class, and whether the label is that class: the event of a binary classifier.
 
     Args:
         probs: Class probabilities, shape (N, C); each row sums to 1.
@@ -112,7 +112,7 @@ def check_positive_class(positive_class: int, n_classes: int) -> None:
 
 
 def class_event(probs: ProbMatrix, labels: ClassIndex, index: int) -> tuple[Tensor, Tensor]:
-    """Give what :func:`one_class_from_probs` gives, without its checks."""
+    """Pick as :func:`one_class_from_probs` does, without its checks."""
     return at_least_float32(probs[:, index]).clamp(max=1.0), labels == index
 
 

@@ -66,7 +66,7 @@ def calibration_test(
 def cells_test(
     cells: BinStats, n_bins: int, *, n_resamples: int = 999, generator: torch.Generator | None = None
 ) -> Scalar:
-    """Give what :func:`calibration_test` gives from cells, those of its drawn labels being joined from them."""
+    """Test what :func:`calibration_test` does on cells, those of its drawn labels being joined from them."""
     # Every bin edge is also a cell edge, so a bin is a row of cells.
     fine = equal_mass_bins(cells, n_bins * CELLS_PER_BIN)
     rows = (sums.view(n_bins, CELLS_PER_BIN) for sums in (fine.count, fine.confidence_sum, fine.correct_sum))
@@ -81,7 +81,7 @@ def resampled_p_value(
     n_resamples: int,
     generator: torch.Generator | None = None,
 ) -> Scalar:
-    """Give the share of drawn data sets with at least the observed debiased square; sums have shape (bins, cells)."""
+    """Draw data sets, and count those with at least the observed debiased square; sums have shape (bins, cells)."""
     if generator is None:
         generator = torch.Generator(count.device).manual_seed(0)
     in_bin = count.sum(dim=1)

@@ -70,7 +70,7 @@ def expected_calibration_error(
 
 
 def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> Scalar:
-    """Give the calibration error of sums per bin, such as those of a stream.
+    """Compute the calibration error from sums per bin, such as those of a stream.
 
     Args:
         stats: Sums per bin; an empty bin counts nothing.

@@ -43,7 +43,7 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
 
 
 def grid_ks_error(stats: BinStats) -> Scalar:
-    """Give the largest gap between cumulated confidence and cumulated accuracy, at the edges of the cells.
+    """Find the largest gap between cumulated confidence and cumulated accuracy, at the edges of the cells.
 
     Formula: ``max_k |sum over the first k cells of (confidence - correct)| / N``.
 
@@ -51,24 +51,20 @@ def grid_ks_error(stats: BinStats) -> Scalar:
         stats: Sums over fine cells.
 
     Returns:
-        A scalar in [0, 1], a fraction; lower is better. At most the exact KS calibration error, and below it by at most
+        A scalar in [0, 1], a fraction; lower is better. At most :func:`ks_calibration_error`, and below it by at most
         the share of the samples in one cell. NaN when there is no sample.
 
     Example:
         >>> from adafocal.calibration import grid_stats
         >>> grid_ks_error(grid_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False])))
         tensor(0.3000, dtype=torch.float64)
-
-    Reference:
-        Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
-        ICLR 2021, https://arxiv.org/abs/2006.12800, section 3.
     """
     check_stats(stats)
     return largest_drift(stats)
 
 
 def largest_drift(cells: BinStats) -> Scalar:
-    """Give what :func:`grid_ks_error` gives, without its checks."""
+    """Find the same as :func:`grid_ks_error`, without its checks."""
     n = cells.count.sum()
     largest = (cells.confidence_sum - cells.correct_sum).cumsum(0).abs().max()
     return torch.where(n > 0, largest / n.clamp_min(1), torch.nan)

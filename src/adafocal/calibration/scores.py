@@ -91,7 +91,7 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
 
 
 def mean_square(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
-    """Give what :func:`brier_score` gives, without its checks."""
+    """Compute :func:`brier_score`, without its checks."""
     wide = wide_dtype(probs.device)
     of_truth = probs.gather(1, labels.long()[:, None]).to(wide).squeeze(1)
     # sum_c (p_c - y_c)^2 = sum_c p_c^2 - 2 p_true + 1, without a one-hot matrix.
@@ -159,7 +159,7 @@ def brier_decomposition(
 def split_score(
     probs: ProbMatrix, labels: ClassIndex, *, n_bins: int, binning: str = "equal_mass"
 ) -> BrierDecomposition:
-    """Give what :func:`brier_decomposition` gives, without reading values."""
+    """Split as :func:`brier_decomposition` does, without reading values."""
     score = mean_square(probs, labels)
     calibration, refinement, uncertainty = score.new_zeros(3).unbind()
     for index in range(probs.shape[1]):

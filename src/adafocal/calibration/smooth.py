@@ -58,7 +58,7 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
 
 
 def smoothed_gap(cells: BinStats) -> Scalar:
-    """Give the smooth calibration error of at least one sample, each cell's samples at their mean."""
+    """Compute the smooth calibration error of at least one sample, each cell's samples at their mean."""
     residuals = sums_on_grid(cells.confidence, cells.confidence_sum - cells.correct_sum)
     return smooth_error(residuals / cells.count.sum())
 
@@ -73,7 +73,7 @@ def sums_on_grid(confidence: Confidence, values: Tensor) -> Tensor:
 
 
 def smooth_error(residuals: Tensor) -> Scalar:
-    """Give the smooth calibration error of mean residuals on the grid."""
+    """Find the bandwidth that equals the error of mean residuals on the grid, and so the error."""
     smoothed = spread(residuals)
     low, high = residuals.new_tensor(SMALLEST_BANDWIDTH), residuals.new_tensor(1.0)
     for _ in range(BISECTIONS):
@@ -84,7 +84,7 @@ def smooth_error(residuals: Tensor) -> Scalar:
 
 
 def spread(sums: Tensor) -> Callable[[Tensor | float], Tensor]:
-    """Give the function of a bandwidth that smooths sums on the grid by the reflected kernel."""
+    """Prepare sums on the grid for smoothing by the reflected kernel, of any bandwidth."""
     # Reflection at 0 and 1 makes the signal even and periodic: smoothing is a product with its cosine series.
     spectrum = torch.fft.rfft(torch.cat([sums, sums.flip(0)]))
     frequency = math.pi * torch.arange(len(spectrum), dtype=sums.dtype, device=sums.device)

@@ -51,7 +51,7 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
 
 
 def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
-    """Give the equal-mass edges at which the monotonic sweep stops.
+    """Find the equal-mass edges at which the monotonic sweep stops: those of :func:`sweep_calibration_error`.
 
     The number of bins grows from 1 until a bin's accuracy falls below that of the bin before it; the last number that
     kept the accuracies non-decreasing is taken.
@@ -70,17 +70,13 @@ def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
     Example:
         >>> sweep_edges(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True])).shape
         torch.Size([1])
-
-    Reference:
-        Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, algorithm 1.
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     return rising_bins(distinct_cells(confidence, correct), most=len(confidence)).edges
 
 
 def joined_sweep(stats: BinStats) -> BinStats:
-    """Join cells into the most equal-mass bins whose accuracy does not fall with confidence.
+    """Join cells into the most equal-mass bins whose accuracy does not fall: :func:`sweep_calibration_error` by cells.
 
     Args:
         stats: Sums over fine cells, with at least one sample.
@@ -97,10 +93,6 @@ def joined_sweep(stats: BinStats) -> BinStats:
         >>> stats = grid_stats(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True]))
         >>> joined_sweep(stats).count
         tensor([2, 2])
-
-    Reference:
-        Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, algorithm 1.
     """
     check_samples(stats)
     return rising_bins(stats, most=int((stats.count > 0).sum()))

@@ -18,13 +18,11 @@ from adafocal.calibration import (
     SmoothCurve,
     StreamSums,
     merge_sums,
-    one_class_from_probs,
-    smooth_reliability,
     smooth_reliability_from_bins,
     stream_summary,
     stream_sums,
 )
-from adafocal.calibration.stream import evaluated
+from adafocal.calibration.stream import summary_of, sums_in_memory
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions, checked
 from adafocal.tables.piece import Piece
@@ -142,14 +140,10 @@ def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
 
 
 def _exact(predictions: Predictions, n_bins: int, positive_class: int | None, *, whole: bool) -> Measured:
-    summary, bins = evaluated(predictions, n_bins=n_bins, positive_class=positive_class)
-    if not whole:
-        return Measured(summary, bins, exact=True)
-    if positive_class is None:
-        curve = smooth_reliability(predictions.confidence, predictions.correct)
-        return Measured(summary, bins, exact=True, curve=curve, predictions=predictions)
-    event = one_class_from_probs(predictions.probs, predictions.labels, positive_class=positive_class)
-    return Measured(summary, bins, exact=True, curve=smooth_reliability(*event))
+    sums = sums_in_memory(predictions, n_bins=n_bins, positive_class=positive_class)
+    summary, curve = summary_of(sums), smooth_reliability_from_bins(sums.cells) if whole else None
+    kept = predictions if whole and positive_class is None else None
+    return Measured(summary, sums.bins, exact=True, curve=curve, predictions=kept)
 
 
 def sum_rows(
@@ -223,7 +217,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def to_json(measured: dict[str, Measured]) -> dict[str, object]:
-    """Give everything as plain values: the summary of all rows, its bins, and the summary of each group."""
+    """Turn everything into plain values: the summary of all rows, its bins, and the summary of each group."""
     whole = measured[ALL]
     groups = {name: part.summary.to_dict() for name, part in measured.items() if name != ALL}
     return {

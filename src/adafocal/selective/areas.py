@@ -62,11 +62,8 @@ def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "ha
         >>> excess_aurc(torch.tensor([0.9, 0.6, 0.5]), torch.tensor([0, 1, 0]))  # best: risks 0, 0, 1/3
         tensor(0.1667, dtype=torch.float64)
 
-    Reference:
-        Geifman, Uziel and El-Yaniv, "Bias-reduced uncertainty estimation for deep neural classifiers", ICLR 2019,
-        https://arxiv.org/abs/1805.08206, section 4.
-
-    Differs from the paper: the best AURC is that of these samples, not its approximation r + (1 - r) ln(1 - r).
+    Differs from the paper, section 4 of that of :func:`aurc`: the best AURC is that of these samples, not its
+    approximation r + (1 - r) ln(1 - r).
     """
     groups = group_losses(confidence, losses)
     weights = aurc_weights(confidence.numel(), estimator)
@@ -107,18 +104,18 @@ def augrc(confidence: Confidence, losses: Correct) -> Scalar:
 
 
 def aurc_weights(n: int, estimator: str) -> Tensor:
-    """Give the weight of each rank for an estimator of AURC."""
+    """Weight of each rank for an estimator of AURC."""
     check_choice("estimator", estimator, KINDS)
     return rank_weights(n, kind=estimator)
 
 
 def augrc_weights(n: int) -> Tensor:
-    """Give the weight of each rank for AUGRC: (r - 1/2) / n."""
+    """Weight of each rank for AUGRC: (r - 1/2) / n."""
     return (torch.arange(1, n + 1, dtype=torch.float64) - 0.5) / n
 
 
 def perfect_ranking(losses: Correct) -> Confidence:
-    """Give confidences that rank the samples by their losses, the smallest first."""
+    """Rank the samples by their losses, the smallest first: their confidences."""
     return -losses.double()
 
 

@@ -30,7 +30,7 @@ class RiskCoverageCurve:
 
 
 def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverageCurve:
-    """Give risk against coverage, one point per distinct confidence.
+    """Trace risk against coverage, one point per distinct confidence.
 
     Args:
         confidence: Any confidence score of N >= 1 samples; only its order matters. Infinities are allowed.
@@ -56,7 +56,7 @@ def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverage
 
 
 def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) -> Scalar:
-    """Give the largest coverage that a threshold reaches with a mean loss of at most ``risk`` on these samples.
+    """Find the largest coverage that a threshold reaches with a mean loss of at most ``risk`` on these samples.
 
     It describes these samples and is no guarantee for new ones: the threshold is picked where the risk happens to be
     low.
@@ -87,7 +87,7 @@ def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) ->
 
 
 def risk_at_coverage(confidence: Confidence, losses: Correct, *, coverage: float) -> Scalar:
-    """Give the mean loss of the most confident ``coverage`` of the samples; ties at the cut enter by their mean.
+    """Average the loss of the most confident ``coverage`` of the samples; ties at the cut enter by their mean.
 
     Args:
         confidence: Any confidence score of N >= 1 samples.
@@ -158,7 +158,7 @@ def group_losses(confidence: Confidence, losses: Correct) -> LossGroups:
 
 
 def weighted_mean_of_groups(count: Tensor, loss_sum: Tensor, weights: Tensor) -> Tensor:
-    """Give mean(weight of rank · loss), shape (…, k) to (…), where tied samples share the mean of their ranks' weights.
+    """Average weight of rank · loss, shape (…, k) to (…); tied samples share the mean of their ranks' weights.
 
     That is the expectation over random orders within ties, so the result does not depend on the order of the samples.
 
@@ -174,7 +174,7 @@ def weighted_mean_of_groups(count: Tensor, loss_sum: Tensor, weights: Tensor) ->
 
 
 def coverage_of_groups(count: Tensor, loss_sum: Tensor, *, risk: float) -> Tensor:
-    """Give the largest coverage with a mean loss of at most ``risk``, shape (…, k) to (…); groups as above."""
+    """Find the largest coverage with a mean loss of at most ``risk``, shape (…, k) to (…); groups as above."""
     answered, total = count.flip(-1).cumsum(-1), loss_sum.flip(-1).cumsum(-1)
     # Compared as products, with room for the rounding of summed losses.
     allowed = total <= risk * answered + 1e-12 * answered
@@ -182,7 +182,7 @@ def coverage_of_groups(count: Tensor, loss_sum: Tensor, *, risk: float) -> Tenso
 
 
 def top_share_weights(n: int, *, coverage: float) -> Tensor:
-    """Give the weights of ranks 1 … n that average the most confident share: n / m for the top m, else 0."""
+    """Weights of ranks 1 … n that average the most confident share: n / m for the top m, else 0."""
     check_number("coverage", coverage, low=0.0, high=1.0, open_low=True)
     top = min(n, max(1, math.ceil(coverage * n - 1e-9)))
     weights = torch.zeros(n, dtype=torch.float64)

@@ -16,7 +16,7 @@ from adafocal._files import write_rows
 from adafocal._ranks import sum_over_ranks
 from adafocal._sums import Sums
 from adafocal.calibration import BinStats, equal_width_edges
-from adafocal.calibration.bins import sum_events
+from adafocal.calibration.bins import sum_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.voxels import counted_rows
@@ -43,7 +43,7 @@ class EpochSums(Sums):
     @classmethod
     def of_batch(cls, logits: Tensor, labels: Tensor, edges: Tensor) -> "EpochSums":
         """Sum a batch of logits, (M, C), and labels, (M,)."""
-        bins = sum_events(*unread_top_label(logits, labels), edges)
+        bins = sum_bins(*unread_top_label(logits, labels), edges)
         return cls(bins, F.cross_entropy(logits, labels, reduction="sum").to(bins.confidence_sum))
 
     def compute(self) -> dict[str, float]:
