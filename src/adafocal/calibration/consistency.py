@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats, debiased_square
@@ -16,6 +17,7 @@ DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more 
 ROUNDING = 1e-12  # equal squares of opposite gaps differ in their last digit
 
 
+@documented
 def calibration_test(
     confidence: Confidence,
     correct: Correct,
@@ -34,7 +36,6 @@ def calibration_test(
     of nearly equal confidence, at least 64 in a bin; with up to 64 ``n_bins`` samples these are the samples themselves.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
         correct: Whether the event happened, yes or no, shape (N,). Samples must be independent.
         n_bins: Number of equal-mass bins.
         n_resamples: Number of sets of labels drawn.
@@ -42,10 +43,6 @@ def calibration_test(
 
     Returns:
         The p-value, in [1 / (n_resamples + 1), 1], float64. For a calibrated model it is at most p with probability p.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or an option is out of range.
 
     Example:
         >>> confidence = torch.full((200,), 0.9)

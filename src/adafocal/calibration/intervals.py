@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import check_not_empty, checked_event
@@ -27,6 +28,7 @@ LARGEST_SCALE = 2.0  # reaches an error of 1 even where some gaps are cut off at
 SMALLEST_SD = 1e-12  # keeps certain bins from dividing 0 by 0
 
 
+@documented
 def rms_calibration_interval(
     confidence: Confidence, correct: Correct, *, n_bins: int = 15, level: float = 0.95
 ) -> tuple[Scalar, Scalar]:
@@ -46,17 +48,11 @@ def rms_calibration_interval(
     interval holds the debiased estimate.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
         correct: Whether the event happened, yes or no, shape (N,). Samples must be independent.
         n_bins: Number of equal-mass bins.
-        level: Coverage, in (0, 1).
 
     Returns:
         Lower and upper end, fractions in [0, 1], float64. [0, 1] where no bin holds two samples.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or an option is out of range.
 
     Example:
         >>> confidence = torch.linspace(0.5, 1.0, 1000)
@@ -201,6 +197,7 @@ def _last(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
     return low
 
 
+@documented
 def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
     """Estimate mean confidence minus accuracy by a confidence interval.
 
@@ -210,14 +207,9 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
     Args:
         confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 2 for a finite interval.
         correct: Whether the event happened, shape (N,). Samples must be independent.
-        level: Coverage, in (0, 1).
 
     Returns:
         Lower and upper end, fractions in [-1, 1], float64. [-1, 1] for a single sample.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or ``level`` is out of range.
 
     Example:
         >>> overconfidence_interval(torch.full((100,), 0.8), torch.arange(100) < 70)

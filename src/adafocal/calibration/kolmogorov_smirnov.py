@@ -3,6 +3,7 @@
 
 import torch
 
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats, check_stats
@@ -10,6 +11,7 @@ from adafocal.calibration.cells import distinct_cells
 from adafocal.calibration.measure import PredictionMeasure
 
 
+@documented
 def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
     """Measure the largest difference between the cumulative sums of confidence and of correctness.
 
@@ -19,16 +21,8 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
 
     Formula: ``max_t |(1/N) sum over {i: confidence_i <= t} of (confidence_i - correct_i)|``.
 
-    Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-
     Returns:
         A scalar in [0, 1], float64, a fraction; lower is better. Equal confidences enter together.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample or shapes differ.
 
     Example:
         >>> ks_calibration_error(torch.tensor([0.6, 0.9]), torch.tensor([False, False]))

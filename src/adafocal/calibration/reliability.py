@@ -7,6 +7,7 @@ from statistics import NormalDist
 import torch
 
 from adafocal._checks import check_number, check_same_shape, check_tensor
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
 from adafocal._values import checked_event, checked_shares
 from adafocal.calibration.bins import BinStats, check_stats
@@ -37,6 +38,7 @@ class ReliabilityData:
     accuracy_high: PerBin
 
 
+@documented
 def reliability_data(
     confidence: Confidence,
     correct: Correct,
@@ -48,17 +50,11 @@ def reliability_data(
     """Compare accuracy with confidence per non-empty bin, with an interval for each accuracy.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
         n_bins: Number of bins; empty ones are left out of the result.
-        binning: ``equal_width`` or ``equal_mass``.
         level: Coverage of the interval, :func:`wilson_interval`, in (0, 1).
 
     Returns:
         Arrays of shape (b,) with b at most ``n_bins``.
-
-    Raises:
-        ValueError: If there is no sample, shapes differ, or an option is out of range.
 
     Example:
         >>> data = reliability_data(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), n_bins=2)

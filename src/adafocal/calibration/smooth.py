@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats
@@ -18,6 +19,7 @@ SMALLEST_BANDWIDTH = 1e-3
 BISECTIONS = 20
 
 
+@documented
 def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
     """Measure the calibration error without bins, at the scale of the error itself.
 
@@ -30,16 +32,8 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     smECE_s is the integral over t in [0, 1] of ``|(1/N) sum_i r_i K_s(t, confidence_i)|``; the result is smECE_s at the
     bandwidth where smECE_s = s, not below 0.001.
 
-    Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-
     Returns:
         A scalar in [0, 1], float64, a fraction; lower is better.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample or shapes differ.
 
     Example:
         >>> smooth_calibration_error(torch.tensor([0.8, 0.8]), torch.tensor([True, False]))

@@ -30,14 +30,7 @@ class CalibrationError(BinMetric):
 
     Args:
         n_bins: Number of bins (a, b].
-        binning: ``equal_width`` or ``equal_mass``.
         norm: ``l1`` (ECE), ``l2`` (root mean square) or ``max`` (MCE).
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        TypeError: If a setting is of the wrong type.
-        ValueError: If a setting is out of range.
 
     Example:
         >>> metric = CalibrationError(inputs="probs")
@@ -98,12 +91,6 @@ class ClasswiseCalibrationError(BinMetric):
     Args:
         n_classes: Number of classes C.
         n_bins: Number of bins (a, b] per class.
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        TypeError: If a setting is of the wrong type.
-        ValueError: If a setting is out of range.
 
     Example:
         >>> metric = ClasswiseCalibrationError(n_classes=2, inputs="probs")
@@ -148,13 +135,6 @@ class Overconfidence(BinMetric):
     """Mean confidence minus accuracy: positive where a model claims more than it holds.
 
     Gaps of opposite sign cancel, so 0 does not mean calibrated; :class:`CalibrationError` is never below its size.
-
-    Args:
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        ValueError: If ``inputs`` is neither.
 
     Example:
         >>> metric = Overconfidence(inputs="probs")

@@ -29,13 +29,6 @@ class NegativeLogLikelihood(MeanScore):
 
     Infinite when a label has probability 0.
 
-    Args:
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        ValueError: If ``inputs`` is neither.
-
     Example:
         >>> metric = NegativeLogLikelihood(inputs="probs")
         >>> metric.update(torch.tensor([[0.5, 0.5]]), torch.tensor([0]))
@@ -60,13 +53,6 @@ class BrierScore(MeanScore):
     """Mean squared distance between the probabilities and the one-hot label: a proper score, lower is better.
 
     :func:`~adafocal.calibration.brier_score` of all that was seen: ``1/N sum_n sum_k (p_nk - [label_n = k])^2``.
-
-    Args:
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        ValueError: If ``inputs`` is neither.
 
     Example:
         >>> metric = BrierScore(inputs="probs")

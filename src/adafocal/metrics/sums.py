@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from adafocal._checks import check_choice, check_integer
+from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32, keeping_dtype
 from adafocal._shapes import Labels, Logits
 from adafocal._values import check_class_indices, check_distributions, check_softmax
@@ -31,6 +32,11 @@ class SumMetric(Metric):
     full_state_update = False
     higher_is_better: bool | None = False
     count: Tensor
+
+    def __init_subclass__(cls) -> None:
+        """Describe the settings that all metrics have."""
+        super().__init_subclass__()
+        documented(cls)
 
     def __init__(self, *, inputs: str, ignore_index: int) -> None:
         super().__init__()

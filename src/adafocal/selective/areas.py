@@ -5,11 +5,13 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal.selective.curves import LossGroups, group_losses, weighted_mean_of_groups
 from adafocal.selective.weights import KINDS, rank_weights
 
 
+@documented
 def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic") -> Scalar:
     """Measure the area under the risk-coverage curve: the selective risk averaged over all coverages.
 
@@ -20,17 +22,10 @@ def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic"
     confidence; tied samples share the mean weight of their ranks.
 
     Args:
-        confidence: Any confidence score of N >= 1 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         estimator: ``harmonic`` (exactly the average over coverages 1/N … 1), ``ln`` or ``sele``.
 
     Returns:
         A float64 scalar, lower is better. With ``harmonic`` and all confidences equal it is the mean loss.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If shapes differ, there is no sample, a confidence is NaN, a loss is not finite, or ``estimator`` is
-            unknown.
 
     Example:
         >>> aurc(torch.tensor([0.9, 0.6, 0.5]), torch.tensor([0, 1, 0]))  # risks 0, 1/2, 1/3
@@ -43,20 +38,15 @@ def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic"
     return _area(group_losses(confidence, losses), aurc_weights(confidence.numel(), estimator))
 
 
+@documented
 def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic") -> Scalar:
     """Measure how much of the AURC a perfect ranking of the same losses would save (E-AURC).
 
     Args:
-        confidence: Any confidence score of N >= 1 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         estimator: As in :func:`aurc`.
 
     Returns:
         A float64 scalar, at least 0, lower is better; 0 for a perfect ranking.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`aurc`.
 
     Example:
         >>> excess_aurc(torch.tensor([0.9, 0.6, 0.5]), torch.tensor([0, 1, 0]))  # best: risks 0, 0, 1/3
@@ -71,6 +61,7 @@ def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "ha
     return (_area(groups, weights) - best).clamp_min(0.0)
 
 
+@documented
 def augrc(confidence: Confidence, losses: Correct) -> Scalar:
     """Measure the area under the generalised risk-coverage curve: the risk of an undetected failure, averaged.
 
@@ -81,16 +72,8 @@ def augrc(confidence: Confidence, losses: Correct) -> Scalar:
     trapezoidal rule is mean((r - 1/2) / N · loss). For errors it equals
     (1 - AUROC) acc (1 - acc) + (1 - acc)^2 / 2.
 
-    Args:
-        confidence: Any confidence score of N >= 1 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
-
     Returns:
         A float64 scalar, lower is better; for errors in [0, 1/2].
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`aurc`.
 
     Example:
         >>> augrc(torch.tensor([0.9, 0.6, 0.5]), torch.tensor([0, 1, 0]))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number, check_same_shape, check_tensor
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import check_vector
@@ -29,19 +30,15 @@ class RiskCoverageCurve:
     threshold: Tensor
 
 
+@documented
 def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverageCurve:
     """Trace risk against coverage, one point per distinct confidence.
 
     Args:
         confidence: Any confidence score of N >= 1 samples; only its order matters. Infinities are allowed.
-        losses: Loss per sample, finite; for error rates ``~correct``.
 
     Returns:
         The curve; its last point is coverage 1 with the mean loss.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If shapes differ, there is no sample, a confidence is NaN or a loss is not finite.
 
     Example:
         >>> risk_coverage_curve(torch.tensor([0.9, 0.6, 0.6]), torch.tensor([0, 1, 0])).risk
@@ -55,6 +52,7 @@ def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverage
     return RiskCoverageCurve(coverage=count / count[-1], risk=total / count, threshold=groups.confidence.flip(0))
 
 
+@documented
 def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) -> Scalar:
     """Find the largest coverage that a threshold reaches with a mean loss of at most ``risk`` on these samples.
 
@@ -62,16 +60,10 @@ def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) ->
     low.
 
     Args:
-        confidence: Any confidence score of N >= 1 samples.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         risk: Largest mean loss allowed.
 
     Returns:
         A float64 scalar in [0, 1], higher is better; 0 where no threshold reaches the risk.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`risk_coverage_curve`, or if ``risk`` is not a finite number.
 
     Example:
         >>> coverage_at_risk(torch.tensor([0.9, 0.7, 0.6, 0.5]), torch.tensor([0, 0, 0, 1]), risk=0.1)
@@ -86,20 +78,15 @@ def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) ->
     return coverage_of_groups(groups.count, groups.loss_sum, risk=risk)
 
 
+@documented
 def risk_at_coverage(confidence: Confidence, losses: Correct, *, coverage: float) -> Scalar:
     """Average the loss of the most confident ``coverage`` of the samples; ties at the cut enter by their mean.
 
     Args:
-        confidence: Any confidence score of N >= 1 samples.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         coverage: Share of the samples to answer, in (0, 1]; rounded up to a whole number of samples.
 
     Returns:
         A float64 scalar, lower is better.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`risk_coverage_curve`, or if ``coverage`` is out of range.
 
     Example:
         >>> risk_at_coverage(torch.tensor([0.9, 0.6, 0.6]), torch.tensor([0, 1, 0]), coverage=0.6)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._docs import documented
 from adafocal._estimate import Estimate, joined_ends, log_interval
 from adafocal._shapes import Confidence, Correct
 from adafocal._tails import binomial_interval, binomial_tails
@@ -51,6 +52,7 @@ class SelectiveSummary:
     risk_at_coverage: Estimate
 
 
+@documented
 def selective_summary(
     confidence: Confidence,
     losses: Correct,
@@ -75,7 +77,6 @@ def selective_summary(
 
     Args:
         confidence: Any confidence score of N >= 2 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         estimator: Of AURC: ``harmonic``, ``ln`` or ``sele``.
         risk: Largest mean loss allowed for ``coverage_at_risk``.
         coverage: Share of the samples to answer for ``risk_at_coverage``, in (0, 1].
