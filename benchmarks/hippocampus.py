@@ -14,6 +14,7 @@ from statistics import mean, stdev
 import torch
 
 from adafocal.recipes import get_recipe
+from adafocal.results.run import Summary
 from adafocal.training.run import run
 
 ALL = ("cross_entropy", "focal", "topology_aware_focal", "adafocal")
@@ -38,22 +39,22 @@ def main() -> None:
     print_tables(summaries)
 
 
-def print_tables(summaries: dict[str, list[dict]]) -> None:
+def print_tables(summaries: dict[str, list[Summary]]) -> None:
     print("| loss | Dice | HD95, voxels | β0 error | β1 error | β2 error |\n|---|---|---|---|---|---|")
     for loss, found in summaries.items():
-        measures = [[s["segmentation"][f"betti{dim}_error"]["mean"] for s in found] for dim in range(3)]
-        dice, distance = ([s["segmentation"][name]["mean"] for s in found] for name in ("dice", "hausdorff95"))
+        measures = [[s.segmentation[f"betti{dim}_error"]["mean"] for s in found] for dim in range(3)]
+        dice, distance = ([s.segmentation[name]["mean"] for s in found] for name in ("dice", "hausdorff95"))
         cells = [spread(dice, 3), spread(distance, 2), *(spread(values, 2) for values in measures)]
         print(f"| `{loss}` | " + " | ".join(cells) + " |")
     print("\n| loss | ECE, pooled | ECE, per case | ECE, predicted foreground | NLL | T |\n|---|---|---|---|---|---|")
     for loss, found in summaries.items():
-        pooled, per_case = ([s["segmentation"][f"voxels_{kind}"] for s in found] for kind in ("pooled", "per_case"))
+        pooled, per_case = ([s.segmentation[f"voxels_{kind}"] for s in found] for kind in ("pooled", "per_case"))
         cells = [
             both(pooled, "ece", 100, 2),
             both(per_case, "ece", 100, 2),
             both(pooled, "ece_predicted_foreground", 100, 2),
             both(pooled, "nll", 1, 4),
-            spread([s["temperature"] for s in found], 2),
+            spread([s.temperature for s in found], 2),
         ]
         print(f"| `{loss}` | " + " | ".join(cells) + " |")
 

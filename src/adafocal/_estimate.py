@@ -28,6 +28,7 @@ class Estimate:
 
 def log_interval(value: float, error: float, *, level: float, df: float) -> tuple[float, float]:
     """Build the t interval of a positive number on the logarithmic scale."""
+    # Cut where exp would overflow: such an interval says nothing long before.
     factor = math.exp(min(student_quantile(0.5 + level / 2, df) * error / value, 500.0))
     return value / factor, value * factor
 

@@ -15,6 +15,7 @@ from adafocal.errors import InvalidValueError
 
 LOCK = ".adafocal.lock"
 TEMPORARY = ".adafocal-tmp-"
+# The eight characters are tempfile's.
 _OURS = re.compile(rf"{re.escape(LOCK)}|{re.escape(TEMPORARY)}[a-z0-9_]{{8}}(\.\w+)?", re.ASCII)
 
 if sys.platform == "win32":

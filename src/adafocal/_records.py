@@ -51,8 +51,9 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     except FileNotFoundError:
         raise MissingFileError(f"{str(path)!r} must be there, got no such file.") from None
     except (ValueError, RecursionError) as error:
+        form = "JSON" if path.suffix == ".json" else "YAML"
         reason = "nesting without end" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise InvalidValueError(f"{str(path)!r} must be a whole {_kind(path)} file, got one with {reason}.") from error
+        raise InvalidValueError(f"{str(path)!r} must be a whole {form} file, got one with {reason}.") from error
     return as_record(held, kind, f"{str(path)!r} must be a file that adafocal wrote, got one")
 
 
@@ -167,10 +168,6 @@ def _parse(path: Path, text: str) -> object:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidValueError(f"{error}") from error
-
-
-def _kind(path: Path) -> str:
-    return "JSON" if path.suffix == ".json" else "YAML"
 
 
 def _float(value: str) -> float:

@@ -55,7 +55,7 @@ def binomial_interval(x: float, n: float, *, level: float) -> tuple[float, float
 
 def _root(left: Callable[[Tensor], Tensor], low: float, high: float) -> float:
     """Find the place in an interval where ``left`` stops to hold, in few rounds of many points."""
-    for _ in range(5):
+    for _ in range(5):  # 129 parts each time: to 3e-11 of the interval
         points = torch.linspace(low, high, 130, dtype=torch.float64)
         held = int(left(points[1:-1]).sum())
         low, high = float(points[held]), float(points[held + 1])

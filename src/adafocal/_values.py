@@ -236,18 +236,6 @@ def check_softmax(name: str, largest: Tensor, *, counted: Tensor | None = None) 
         raise InvalidValueError(f"`{name}` must be finite (-inf only for masked classes), got another value{place}.")
 
 
-def check_no_nan(name: str, values: Tensor) -> None:
-    """Raise if a value is NaN; infinities are allowed."""
-    if values.isnan().any():
-        _refuse(name, values, ~values.isnan(), "not be NaN")
-
-
-def check_finite(name: str, values: Tensor) -> None:
-    """Raise unless all values are finite."""
-    if not values.isfinite().all():
-        _refuse(name, values, values.isfinite(), "be finite")
-
-
 def _refuse(name: str, values: Tensor, good: Tensor, rule: str) -> None:
     position = (~good).nonzero()[0].tolist()
     raise InvalidValueError(f"`{name}` must {rule}, got {values[tuple(position)].item():g}{_at(position)}.")

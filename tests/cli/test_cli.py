@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+import math
 import pickle
 
 import pytest
@@ -6,6 +8,7 @@ import yaml
 
 from adafocal import errors
 from adafocal.cli import COMMANDS, catalogues, main
+from adafocal.cli.train import _in_words as in_words
 from adafocal.data import DATASETS
 from adafocal.errors import InvalidTypeError
 from adafocal.losses import LOSSES
@@ -73,12 +76,22 @@ def test_the_printed_config_is_a_config(capsys, tmp_path):
     assert config["loss_args"] == {"rate": 0.5}
 
 
+def test_scores_have_their_names_in_tables_and_a_sign_where_zero_is_best():
+    cases = {"dice": 0.8504, "hausdorff95": 1.4142, "betti2_error": math.nan}
+
+    assert in_words(cases) == "Dice   0.8504   HD95    1.414"
+    assert in_words({"overconfidence": 0.0004}) == "confidence - accuracy  +0.04 %"
+    assert in_words({"overconfidence": -0.0004}) == "confidence - accuracy  -0.04 %"
+
+
 def test_train_writes_a_run_folder_and_its_page(capsys, tmp_path):
     run = tmp_path / "run"
     assert main(["train", "--epochs", "2", "--loss_args.rate", "2", "--run_dir", str(run), "--progress", "false"]) == 0
     out = capsys.readouterr().out
 
-    assert "ECE" in out
+    test = json.loads((run / "summary.json").read_text())["test"]
+    said = f"error {100 * test['error']:>6.2f} %   ECE {100 * test['ece']:>6.2f} %   NLL {test['nll']:>8.4f}"
+    assert f"{'test':<16} {said}   confidence - accuracy" in out
     assert str(run / "report.html") in out
     assert (run / "report.html").exists()
     assert yaml.safe_load((run / "config.yaml").read_text())["loss_args"] == {"rate": 2}

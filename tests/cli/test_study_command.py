@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adafocal.cli import main
+from adafocal.cli import main, options
 
 PLAN = """
 recipes: [digits, cifar10-resnet50-short]
@@ -35,6 +35,19 @@ def test_a_dry_run_shows_the_plan_of_a_file_and_writes_nothing(plan, tmp_path, c
     assert "cifar10-resnet50-short--data.noise=0.3" in out
     assert "0 finished, 16 missing; 64 epochs to go." in out
     assert not folder.exists()
+
+
+def test_a_grid_asks_its_file_for_recipe_and_loss_no_more_often_for_more_points(plan, tmp_path, monkeypatch):
+    read, asked = options._settings_of_file, []
+    monkeypatch.setattr(options, "_settings_of_file", lambda path: asked.append(path) or read(path))
+    counts = []
+    for values in ("[0.1]", "[0.1,0.2,0.3,0.4]"):
+        asked.clear()
+        grid = ["--grid.data.noise", values, "--study_dir", str(tmp_path / "study"), "--dry-run"]
+        assert main(["study", str(plan), *grid]) == 0
+        counts.append(len(asked))
+
+    assert counts == [2, 2]
 
 
 def test_a_dry_run_counts_what_is_finished(study_folder, capsys):

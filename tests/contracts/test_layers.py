@@ -11,6 +11,7 @@ import adafocal
 LAYERS = [
     {
         "_checks",
+        "_docs",
         "_dtypes",
         "_estimate",
         "_files",

@@ -35,13 +35,13 @@ def test_losses_further_apart_than_the_critical_difference_are_in_no_common_grou
     found = average_ranks(values)
 
     assert found.p_value == pytest.approx(float(stats.chi2.sf(8, 2)))
-    assert found.groups == [["a", "b"], ["b", "c"]]
+    assert found.groups == (("a", "b"), ("b", "c"))
 
 
 def test_where_friedman_finds_nothing_all_are_one_group():
     values = {"x": {"a": 1, "b": 2, "c": 3}, "y": {"a": 3, "b": 1, "c": 2}, "z": {"a": 2, "b": 3, "c": 1}}
 
-    assert average_ranks(values).groups == [["a", "b", "c"]]
+    assert average_ranks(values).groups == (("a", "b", "c"),)
 
 
 def test_equal_values_share_a_rank_and_have_no_p_value():

@@ -166,9 +166,9 @@ def test_a_failed_run_is_told_with_its_reason_and_does_not_stop_the_others(tmp_p
     broken.write()
     out = console()
     failures = execute(broken.runs, executor=LocalExecutor(1), console=out)
-    comparison = write_results(broken, [failure.record for failure in failures])
+    comparison = write_results(broken, failures)
 
-    assert [failure.run.config.loss for failure in failures] == ["adafocal"]
+    assert [failure.loss for failure in failures] == ["adafocal"]
     assert "`loss_args` of adafocal must be among" in failures[0].reason
     assert "failed: `loss_args` of adafocal must be among" in out.file.getvalue()
     assert "time to go" in out.file.getvalue() or "to go)" in out.file.getvalue()

@@ -82,7 +82,7 @@ def test_predictions_are_made_with_the_best_epoch_on_demand(tmp_path):
     errors = [float(row["val_ece"]) for row in rows(tmp_path / "run")]
 
     assert min(errors) < errors[-1]
-    assert summary["validation"]["ece"] == pytest.approx(min(errors))
+    assert summary.validation["ece"] == pytest.approx(min(errors))
     torch.testing.assert_close(
         predict_with(tmp_path / "run").logits, Predictions.load(tmp_path / "run/test.parquet").logits
     )

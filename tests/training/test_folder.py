@@ -174,4 +174,4 @@ def test_a_finished_run_that_cannot_be_written_is_still_read(folder, monkeypatch
 
     monkeypatch.setattr("adafocal._locks.os.open", closed)
 
-    assert run(SHORT, folder, progress=False)["seed"] == 0
+    assert run(SHORT, folder, progress=False).seed == 0

@@ -18,6 +18,7 @@ import yaml
 from adafocal.calibration import expected_calibration_error
 from adafocal.predictions import Predictions
 from adafocal.recipes import RECIPES
+from adafocal.results.run import Sizes, Summary
 from adafocal.scaling import fit_temperature
 from adafocal.training.config import TrainConfig, from_plain, plain
 from adafocal.training.run import run
@@ -42,7 +43,7 @@ def test_a_run_folder_holds_settings_provenance_history_predictions_checkpoint_a
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["versions"]["torch"] == importlib.metadata.version("torch")
     assert {"date", "command", "versions", "hardware", "git"} == provenance.keys()
-    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert json.loads((folder / "summary.json").read_text()) == summary.everything
 
 
 def test_the_history_has_one_row_per_epoch_with_the_gammas_of_the_checkpoint(finished):
@@ -58,16 +59,29 @@ def test_the_history_has_one_row_per_epoch_with_the_gammas_of_the_checkpoint(fin
     assert state["loss.gamma"].ne(1.0).any()
 
 
+def test_results_are_a_record_that_can_be_read_by_key_for_one_version_with_a_warning(finished):
+    _, summary = finished
+
+    assert isinstance(summary, Summary)
+    assert set(summary) == set(summary.everything)
+    with pytest.warns(
+        DeprecationWarning, match=r"read its attributes, or `\.everything\['test'\]`, not `\['test'\]`\.$"
+    ):
+        assert summary["test"] == summary.test
+    with pytest.raises(KeyError):
+        summary["nothing"]
+
+
 def test_the_summary_agrees_with_the_predictions_it_was_made_from(finished):
     folder, summary = finished
     test = Predictions.load(folder / "test.parquet")
 
-    assert summary["sizes"] == {"train": 300, "validation": 500, "test": 997}
-    assert summary["test"]["n"] == test.n == 997
-    assert summary["test"]["error"] == pytest.approx(1 - float(test.correct.double().mean()))
-    assert summary["test"]["ece"] == pytest.approx(float(expected_calibration_error(test.confidence, test.correct)))
+    assert summary.sizes == Sizes(train=300, validation=500, test=997)
+    assert summary.test["n"] == test.n == 997
+    assert summary.test["error"] == pytest.approx(1 - float(test.correct.double().mean()))
+    assert summary.test["ece"] == pytest.approx(float(expected_calibration_error(test.confidence, test.correct)))
     nll = torch.nn.functional.cross_entropy(test.logits, test.labels)
-    assert summary["test"]["nll"] == pytest.approx(float(nll), rel=1e-5)
+    assert summary.test["nll"] == pytest.approx(float(nll), rel=1e-5)
 
 
 def test_the_run_ends_with_temperature_scaling_fitted_on_validation_predictions(finished):
@@ -75,9 +89,9 @@ def test_the_run_ends_with_temperature_scaling_fitted_on_validation_predictions(
     fitted = fit_temperature(Predictions.load(folder / "validation.parquet"))
     scaled = fitted.apply(Predictions.load(folder / "test.parquet"))
 
-    assert summary["temperature"] == fitted.temperature
-    assert summary["test_scaled"]["error"] == summary["test"]["error"]
-    assert summary["test_scaled"]["ece"] == pytest.approx(
+    assert summary.temperature == fitted.temperature
+    assert summary.test_scaled["error"] == summary.test["error"]
+    assert summary.test_scaled["ece"] == pytest.approx(
         float(expected_calibration_error(scaled.confidence, scaled.correct))
     )
 
@@ -86,7 +100,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(finished, 
     _, summary = finished
 
     assert run(SHORT, tmp_path / "again", progress=False) == summary
-    assert run(replace(SHORT, seed=1), tmp_path / "other", progress=False)["test"] != summary["test"]
+    assert run(replace(SHORT, seed=1), tmp_path / "other", progress=False).test != summary.test
 
 
 def test_a_finished_run_is_not_trained_again(finished):
@@ -123,8 +137,8 @@ def test_a_folder_with_other_files_is_refused(rejects, tmp_path):
 def test_losses_without_state_train_by_the_same_loop(loss, tmp_path):
     summary = run(replace(SHORT, loss=loss), tmp_path / "run", progress=False)
 
-    assert summary["loss"] == loss
-    assert 0 < summary["test"]["error"] < 0.6
+    assert summary.loss == loss
+    assert 0 < summary.test["error"] < 0.6
     assert "gamma_0" not in (tmp_path / "run/metrics.csv").read_text()
 
 

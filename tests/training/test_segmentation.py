@@ -19,12 +19,13 @@ from adafocal.data import DataConfig
 from adafocal.predictions import Predictions
 from adafocal.recipes import get_recipe
 from adafocal.report import write_page
+from adafocal.results.run import Sizes
 from adafocal.training.cases import case_scores, mean_scores
 from adafocal.training.config import plain
 from adafocal.training.history import History
 from adafocal.training.predict import predict_with
 from adafocal.training.run import run
-from adafocal.training.voxels import PooledVoxels, VoxelSample, counted_rows
+from adafocal.training.voxels import VoxelSample, VoxelSums, counted_rows
 
 pytest.importorskip("monai")
 pytest.importorskip("cripser")
@@ -66,10 +67,10 @@ def test_a_run_of_volumes_counts_cases_and_writes_a_table_of_them(finished):
     with np.load(folder / "splits.npz") as parts:
         names = [f"box_{row}" for row in parts["test"]]
 
-    assert summary["sizes"] == {"train": 5, "validation": 2, "test": 3}
+    assert summary.sizes == Sizes(train=5, validation=2, test=3)
     assert [row["case"] for row in rows] == names
-    assert json.loads((folder / "summary.json").read_text()) == summary
-    assert set(summary["segmentation"]) == {
+    assert json.loads((folder / "summary.json").read_text()) == summary.everything
+    assert set(summary.segmentation) == {
         "dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error", "voxels_pooled", "voxels_per_case",
     }  # fmt: skip
 
@@ -81,15 +82,15 @@ def test_pooled_calibration_is_that_of_all_voxels_that_count(finished):
     exact = evaluate(test)
     found = test.predicted > 0
 
-    assert summary["test"]["n"] == test.n == voxels
+    assert summary.test["n"] == test.n == voxels
     for name in ("accuracy", "nll", "ece", "brier", "classwise_ece", "overconfidence"):
-        assert summary["test"][name] == pytest.approx(getattr(exact, name), rel=1e-5, abs=1e-7), name
-    pooled = summary["segmentation"]["voxels_pooled"]
-    assert pooled["ece"] == summary["test"]["ece"]
-    assert pooled["ece_scaled"] == summary["test_scaled"]["ece"]
+        assert summary.test[name] == pytest.approx(getattr(exact, name), rel=1e-5, abs=1e-7), name
+    pooled = summary.segmentation["voxels_pooled"]
+    assert pooled["ece"] == summary.test["ece"]
+    assert pooled["ece_scaled"] == summary.test_scaled["ece"]
     foreground = evaluate(Predictions(logits=test.logits[found], labels=test.labels[found]))
     assert pooled["ece_predicted_foreground"] == pytest.approx(foreground.ece, rel=1e-5)
-    assert summary["test"]["accuracy_interval"] is None
+    assert summary.test["accuracy_interval"] is None
 
 
 def test_calibration_per_case_is_the_mean_of_the_cases_own_errors(finished):
@@ -101,17 +102,17 @@ def test_calibration_per_case_is_the_mean_of_the_cases_own_errors(finished):
         start = end
 
     assert [float(row["ece"]) for row in rows] == pytest.approx(errors, rel=1e-5)
-    assert summary["segmentation"]["voxels_per_case"]["ece"] == pytest.approx(np.mean(errors), rel=1e-5)
-    assert summary["segmentation"]["voxels_per_case"]["ece"] != pytest.approx(summary["test"]["ece"], rel=1e-5)
+    assert summary.segmentation["voxels_per_case"]["ece"] == pytest.approx(np.mean(errors), rel=1e-5)
+    assert summary.segmentation["voxels_per_case"]["ece"] != pytest.approx(summary.test["ece"], rel=1e-5)
 
 
 def test_temperature_is_fitted_to_validation_voxels_and_lowers_their_nll(finished):
     folder, summary = finished
     validation = Predictions.load(folder / "validation.parquet")
-    scaled = Predictions(logits=validation.logits / summary["temperature"], labels=validation.labels)
+    scaled = Predictions(logits=validation.logits / summary.temperature, labels=validation.labels)
 
-    assert evaluate(scaled).nll <= summary["validation"]["nll"]
-    assert summary["test_scaled"]["error"] == summary["test"]["error"]
+    assert evaluate(scaled).nll <= summary.validation["nll"]
+    assert summary.test_scaled["error"] == summary.test["error"]
 
 
 def test_adafocal_adapts_to_voxels(finished):
@@ -145,8 +146,8 @@ def test_the_other_losses_of_the_recipe_train_by_the_same_loop(loss, config, tmp
     config = replace(get_recipe("hippocampus-unet3d-short").with_loss(config, loss), epochs=1)
     summary = run(config, tmp_path / "run", progress=False)
 
-    assert summary["loss"] == loss
-    assert 0 <= summary["segmentation"]["dice"]["mean"] <= 1
+    assert summary.loss == loss
+    assert 0 <= summary.segmentation["dice"]["mean"] <= 1
 
 
 def test_a_finished_run_predicts_voxels_with_features(finished):
@@ -173,7 +174,7 @@ def test_the_page_shows_scores_slices_surfaces_and_diagrams(finished, tmp_path):
     assert page.count('id="cases"') == 1
     for title in ("Best case, box_", "Worst case: surfaces", "Best case: persistence", ">Segmentation</h2>"):
         assert title in page
-    assert re.search(rf"<td[^>]*>{summary['segmentation']['dice']['mean']:.3f}\s*</td>", page)
+    assert re.search(rf"<td[^>]*>{summary.segmentation['dice']['mean']:.3f}\s*</td>", page)
 
 
 def test_a_class_that_is_in_neither_mask_does_not_count():
@@ -215,12 +216,10 @@ def test_sums_do_not_depend_on_how_cases_are_cut(monkeypatch):
     logits, labels = torch.randn(2, 3, 4, 5, 6), torch.randint(3, (2, 4, 5, 6))
     labels[0, 0] = -100
     rows, flat = counted_rows(logits, labels)
-    whole = PooledVoxels(n_bins=15)
-    whole.add(rows, flat)
+    whole = VoxelSums.of_case(rows, flat, n_bins=15)
     monkeypatch.setattr("adafocal.training.voxels.ROWS", 50)
-    parts = PooledVoxels(n_bins=15)
-    for case, case_labels in zip(logits, labels, strict=True):
-        parts.add(*counted_rows(case[None], case_labels))
+    cases = [counted_rows(case[None], case_labels) for case, case_labels in zip(logits, labels, strict=True)]
+    parts = VoxelSums.merge(*(VoxelSums.of_case(*case, n_bins=15) for case in cases))
 
     assert len(rows) == 2 * 120 - 30
     expected, actual = whole.summary(), parts.summary()
@@ -230,8 +229,7 @@ def test_sums_do_not_depend_on_how_cases_are_cut(monkeypatch):
 
 
 def test_a_run_that_finds_no_foreground_says_so_with_none():
-    voxels = PooledVoxels(n_bins=15)
-    voxels.add(torch.tensor([[2.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1]))
+    voxels = VoxelSums.of_case(torch.tensor([[2.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1]), n_bins=15)
 
     assert voxels.foreground_ece() is None
 

@@ -98,7 +98,7 @@ def test_tokens_of_a_tokenizer_are_decoded(predictions, monkeypatch):
 
 
 def test_the_file_counts_all_mistakes_and_a_perfect_model_has_none(tmp_path, predictions):
-    write_examples(tmp_path / "examples.json", part(torch.zeros(4, 3)), predictions)
+    write_examples(tmp_path / "examples.json", predictions, worst_examples(part(torch.zeros(4, 3)), predictions))
     record = json.loads((tmp_path / "examples.json").read_text())
     perfect = Predictions(probs=PROBS, labels=PROBS.argmax(dim=1))
 

@@ -42,7 +42,7 @@ class BinStats(Sums):
 
     @classmethod
     def empty(cls, edges: InnerEdges, *rows: int) -> "BinStats":
-        """Give the sums of nothing over bins of these inner edges, with leading axes of sizes ``rows``."""
+        """Start from nothing: zeros over bins of these inner edges, with leading axes of sizes ``rows``."""
         shape, dtype = (*rows, len(edges) + 1), wide_dtype(edges.device)
         count = torch.zeros(shape, dtype=torch.int64, device=edges.device)
         return cls(edges, count, *torch.zeros((2, *shape), dtype=dtype, device=edges.device).unbind())
@@ -87,7 +87,7 @@ class BinStats(Sums):
         return self.count.square() / at_least_one(self.square_sum)
 
     def compute(self, *, norm: str = "l1", debias: bool = False) -> Tensor:
-        """Give the error of :func:`~adafocal.calibration.binned_error`, without reading values; one for each row."""
+        """Compute the error of :func:`~adafocal.calibration.binned_error`, without reading values; one for each row."""
         check_choice("norm", norm, NORMS)
         if debias and norm == "max":
             raise InvalidValueError("`debias` must be False for norm 'max', got True.")
@@ -109,7 +109,7 @@ def at_least_one(count: Tensor) -> Tensor:
 
 
 def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor, n: Tensor | None = None) -> Tensor:
-    """Give sum_b w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing.
+    """Sum w_b (gap_b^2 - variance_b) over the last axis; a bin of one sample counts nothing.
 
     With weights ``count`` is the sum of theirs, and the variance is that of ``n`` samples.
     """
@@ -121,7 +121,7 @@ def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor, n: Tens
 
 
 def _mean_redrawn_gap(stats: BinStats) -> Tensor:
-    """Give E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
+    """E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
     gap = stats.gap.abs()
     sd = (stats.accuracy * (1 - stats.accuracy) / at_least_one(stats.count)).sqrt()
     ratio = gap / (sd * math.sqrt(2)).clamp_min(torch.finfo(sd.dtype).tiny)
@@ -154,20 +154,18 @@ def bin_stats(
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     check_edges(edges)
-    return sum_events(confidence, correct, edges, checked_sample_weight(sample_weight, confidence))
-
-
-def sum_events(
-    confidence: Confidence, correct: Correct, edges: InnerEdges, weight: SampleWeight | None = None
-) -> BinStats:
-    """Give what :func:`bin_stats` gives, without its checks."""
-    return sum_bins(confidence, correct, edges, find_bins(confidence, edges.to(confidence.dtype)), weight)
+    return sum_bins(confidence, correct, edges, None, checked_sample_weight(sample_weight, confidence))
 
 
 def sum_bins(
-    confidence: Confidence, correct: Correct, edges: InnerEdges, index: ClassIndex, weight: SampleWeight | None = None
+    confidence: Confidence,
+    correct: Correct,
+    edges: InnerEdges,
+    index: ClassIndex | None = None,
+    weight: SampleWeight | None = None,
 ) -> BinStats:
-    """Sum a batch into bins whose ``index`` per sample is known; see :func:`bin_stats`."""
+    """Sum as :func:`bin_stats` does, without its checks; ``index`` is the bin of each sample where it is known."""
+    index = find_bins(confidence, edges.to(confidence.dtype)) if index is None else index
     n_bins = edges.numel() + 1
     if weight is not None:
         wide = weight.to(wide_dtype(weight.device))

@@ -13,7 +13,7 @@ from adafocal._checks import check_choice, check_integer
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, InnerEdges, SampleWeight
 from adafocal._values import check_edges, check_not_empty
-from adafocal.calibration.bins import BinStats, check_stats, sum_bins, sum_events
+from adafocal.calibration.bins import BinStats, check_stats, sum_bins
 from adafocal.calibration.edges import (
     ascending,
     assign_equal_width_bins,
@@ -56,7 +56,7 @@ def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def single_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:
-    """Give each checked event a cell of its own, without sorting: for what the order of cells does not matter to."""
+    """Put each checked event in a cell of its own, without sorting: for what the order of cells does not matter to."""
     wide = wide_dtype(confidence.device)
     if weight is not None:
         held = weight.to(wide)
@@ -73,7 +73,7 @@ def sum_binned(
     check_not_empty("confidence", confidence)
     check_integer("n_bins", n_bins, minimum=1)
     if binning == "equal_mass":
-        return sum_events(confidence, correct, mass_edges(confidence, n_bins, weight), weight)
+        return sum_bins(confidence, correct, mass_edges(confidence, n_bins, weight), None, weight)
     return equal_width_bins(confidence, correct, n_bins, weight)
 
 
@@ -140,20 +140,20 @@ def joined_equal_mass(stats: BinStats, n_bins: int) -> BinStats:
 
 
 def equal_mass_bins(cells: BinStats, n_bins: int) -> BinStats:
-    """Give what :func:`joined_equal_mass` gives, without its checks."""
+    """Join as :func:`joined_equal_mass` does, without its checks."""
     last = equal_mass_cells(cells.count.cumsum(0), n_bins)
     return join_runs(cells, last + 1, upper_edges(cells)[last])
 
 
 def equal_mass_cells(cumulative: Tensor, n_bins: int) -> Tensor:
-    """Give the last cell of every bin of equal mass but the last, from the cumulated counts of the cells."""
+    """Find the last cell of every bin of equal mass but the last, from the cumulated counts of the cells."""
     if cumulative.is_floating_point():
         return torch.searchsorted(cumulative, cut_masses(cumulative[-1], n_bins))
     return torch.searchsorted(cumulative, cut_ranks(int(cumulative[-1]), n_bins, device=cumulative.device))
 
 
 def upper_edges(cells: BinStats) -> Tensor:
-    """Give the upper edge of each cell."""
+    """Upper edge of each cell."""
     return torch.cat([cells.edges, cells.edges.new_ones(1)])
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_floating, check_number, check_tensor
+from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ClassIndex, ProbMatrix
 from adafocal._values import check_prob_matrix, checked_shares
@@ -18,6 +19,7 @@ from adafocal.errors import InvalidValueError
 AVERAGES = ("label", "pooled", "none")
 
 
+@documented
 def classwise_calibration_error(
     probs: ProbMatrix,
     labels: ClassIndex,
@@ -36,8 +38,6 @@ def classwise_calibration_error(
     biased upward; equal-mass bins are unreliable for rare classes, where a bin may hold no positive sample.
 
     Args:
-        probs: Class probabilities, shape (N, C), N at least 1; each row sums to 1.
-        labels: Class indices in [0, C), shape (N,).
         n_bins: Number of bins for each class.
         binning: ``equal_width`` or ``equal_mass``; bins are (a, b], an empty bin counts nothing.
         norm: ``l1``, ``l2`` or ``max``, within a class.
@@ -46,10 +46,6 @@ def classwise_calibration_error(
 
     Returns:
         A scalar in [0, 1], float64, a fraction; lower is better. NaN if the threshold leaves nothing.
-
-    Raises:
-        TypeError: If ``probs`` is not floating point.
-        ValueError: If there is no sample, shapes do not fit, or an option is out of range.
 
     Example:
         >>> probs = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]])
@@ -77,12 +73,12 @@ def classwise_calibration_error(
     return torch.stack(errors).mean() if errors else torch.tensor(torch.nan, dtype=torch.float64, device=probs.device)
 
 
+@documented
 def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_class: int = 1) -> tuple[Tensor, Tensor]:
-    """Give the probability of one class and whether the label is that class: the event of a binary classifier.
+    """Pick the probability of one class, and whether the label is that class: the event of a binary classifier.
 
     Args:
         probs: Class probabilities, shape (N, C); each row sums to 1.
-        labels: Class indices in [0, C), shape (N,).
         positive_class: The class whose probability is judged, in [0, C).
 
     Returns:
@@ -112,7 +108,7 @@ def check_positive_class(positive_class: int, n_classes: int) -> None:
 
 
 def class_event(probs: ProbMatrix, labels: ClassIndex, index: int) -> tuple[Tensor, Tensor]:
-    """Give what :func:`one_class_from_probs` gives, without its checks."""
+    """Pick as :func:`one_class_from_probs` does, without its checks."""
     return at_least_float32(probs[:, index]).clamp(max=1.0), labels == index
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats, at_least_one, debiased_square
@@ -16,6 +17,7 @@ DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more 
 ROUNDING = 1e-12  # equal squares of opposite gaps differ in their last digit
 
 
+@documented
 def calibration_test(
     confidence: Confidence,
     correct: Correct,
@@ -34,7 +36,6 @@ def calibration_test(
     of nearly equal confidence, at least 64 in a bin; with up to 64 ``n_bins`` samples these are the samples themselves.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
         correct: Whether the event happened, yes or no, shape (N,). Samples must be independent.
         n_bins: Number of equal-mass bins.
         n_resamples: Number of sets of labels drawn.
@@ -42,10 +43,6 @@ def calibration_test(
 
     Returns:
         The p-value, in [1 / (n_resamples + 1), 1], float64. For a calibrated model it is at most p with probability p.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or an option is out of range.
 
     Example:
         >>> confidence = torch.full((200,), 0.9)
@@ -66,7 +63,7 @@ def calibration_test(
 def cells_test(
     cells: BinStats, n_bins: int, *, n_resamples: int = 999, generator: torch.Generator | None = None
 ) -> Scalar:
-    """Give what :func:`calibration_test` gives from cells, those of its drawn labels being joined from them."""
+    """Test what :func:`calibration_test` does on cells, those of its drawn labels being joined from them."""
     # Every bin edge is also a cell edge, so a bin is a row of cells.
     fine = equal_mass_bins(cells, n_bins * CELLS_PER_BIN)
     shape, squares = (n_bins, CELLS_PER_BIN), fine.square_sum
@@ -89,7 +86,7 @@ def resampled_p_value(
     n_resamples: int,
     generator: torch.Generator | None = None,
 ) -> Scalar:
-    """Give the share of drawn data sets with at least the observed debiased square; sums have shape (bins, cells).
+    """Draw data sets, and count those with at least the observed debiased square; sums have shape (bins, cells).
 
     With weights as many labels are drawn for a cell as its effective number of samples, and each counts for its share.
     """

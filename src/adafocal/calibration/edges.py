@@ -18,7 +18,7 @@ from adafocal._values import check_confidences, check_edges, check_float_dtype, 
 def equal_width_edges(
     n_bins: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
 ) -> InnerEdges:
-    """Give the inner edges that cut [0, 1] into bins of equal width.
+    """Cut [0, 1] into bins of equal width.
 
     Args:
         n_bins: Number of bins, at least 1.
@@ -43,7 +43,7 @@ def equal_width_edges(
 
 
 def equal_mass_edges(confidence: Confidence, n_bins: int, *, sample_weight: SampleWeight | None = None) -> InnerEdges:
-    """Give the inner edges that put about the same number of samples in each bin.
+    """Cut [0, 1] so that each bin holds about the same number of samples.
 
     Edge k is the confidence of rank ceil(k N / n_bins), so without ties the bin sizes differ by at most one. Equal
     confidences always share a bin and the order of the samples does not matter; where ties span several cuts the edges
@@ -79,7 +79,7 @@ def equal_mass_edges(confidence: Confidence, n_bins: int, *, sample_weight: Samp
 
 
 def mass_edges(confidence: Confidence, n_bins: int, weight: SampleWeight | None = None) -> InnerEdges:
-    """Give what :func:`equal_mass_edges` gives, without its checks."""
+    """Cut as :func:`equal_mass_edges` does, without its checks."""
     if weight is not None:
         values, order = confidence.detach().sort()
         cumulative = weight[order].to(wide_dtype(weight.device)).cumsum(0)
@@ -96,7 +96,7 @@ def ascending(values: Tensor) -> Tensor:
 
 
 def cut_ranks(n: int, n_bins: int, *, device: torch.device) -> Tensor:
-    """Give the ranks ceil(k n / n_bins), from 1, of the last of ``n`` samples in every equal-mass bin but the last."""
+    """Ranks ceil(k n / n_bins), from 1, of the last of ``n`` samples in every equal-mass bin but the last."""
     cuts = torch.arange(1, n_bins, device=device, dtype=torch.int64)
     return (cuts * n + n_bins - 1) // n_bins
 
@@ -108,7 +108,7 @@ def cut_masses(total: Tensor, n_bins: int) -> Tensor:
 
 
 def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
-    """Give the index of the bin (a, b] that holds each value.
+    """Find the bin (a, b] that holds each value.
 
     Args:
         confidence: Values in [0, 1] of any shape; below the first edge is bin 0, above the last edge is the last bin.
@@ -131,12 +131,12 @@ def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
 
 
 def find_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
-    """Give what :func:`assign_bins` gives, without its checks."""
+    """Search as :func:`assign_bins` does, without its checks."""
     return torch.bucketize(confidence.contiguous(), edges.contiguous(), right=False)
 
 
 def assign_equal_width_bins(confidence: Tensor, n_bins: int) -> Tensor:
-    """Give the index of the equal-width bin (a, b] that holds each value, several times faster than a search.
+    """Find the equal-width bin (a, b] that holds each value, several times faster than by a search.
 
     Args:
         confidence: Values of any shape.

@@ -2,6 +2,7 @@
 """Errors between confidence and accuracy, from sums per bin. Lower is better; all are fractions in [0, 1]."""
 
 from adafocal._checks import check_choice
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import NORMS, BinStats, check_stats
@@ -10,6 +11,7 @@ from adafocal.calibration.intervals import rms_interval
 from adafocal.calibration.measure import LEVEL, PredictionMeasure
 
 
+@documented
 def expected_calibration_error(
     confidence: Confidence,
     correct: Correct,
@@ -35,11 +37,7 @@ def expected_calibration_error(
     is redrawn from a normal distribution with mean acc_b and variance acc_b (1 - acc_b) / n_b.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-        n_bins: Number of bins.
         binning: ``equal_width`` cuts [0, 1] evenly, ``equal_mass`` puts as many samples in each bin.
-        norm: ``l1``, ``l2`` or ``max``.
         debias: Take the expected noise away; for ``l1`` and ``l2``, and only for yes-or-no ``correct``.
 
     Returns:
@@ -70,7 +68,7 @@ def expected_calibration_error(
 
 
 def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> Scalar:
-    """Give the calibration error of sums per bin, such as those of a stream.
+    """Compute the calibration error from sums per bin, such as those of a stream.
 
     Args:
         stats: Sums per bin; an empty bin counts nothing.

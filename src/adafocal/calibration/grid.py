@@ -22,7 +22,7 @@ N_CELLS = (OCTAVES + 1) * CELLS_PER_OCTAVE
 
 
 def grid_edges(*, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None) -> InnerEdges:
-    """Give the inner edges of the grid: 1 - p falls by halves, each half cut into 256 cells.
+    """Cut [0, 1] into the cells of the grid: 1 - p falls by halves, each half cut into 256 cells.
 
     Cell widths are at most 0.4 % of 1 - p where p <= 1 - 2^-16; above, each cell holds a single float32 value. All
     edges are float32 numbers, so that the cell of a sample does not depend on the dtype of the edges.
@@ -75,7 +75,7 @@ def grid_stats(confidence: Confidence, correct: Correct, *, sample_weight: Sampl
 
 
 def sum_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:
-    """Give what :func:`grid_stats` gives, without its checks."""
+    """Sum as :func:`grid_stats` does, without its checks."""
     dtype = torch.float64 if confidence.dtype == torch.float64 else torch.float32
     edges = _edges(dtype, confidence.device)
     return sum_bins(confidence, correct, edges, _cells(confidence, edges), weight)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import check_not_empty, checked_event
@@ -28,10 +29,11 @@ LARGEST_SCALE = 2.0  # reaches an error of 1 even where some gaps are cut off at
 SMALLEST_SD = 1e-12  # keeps certain bins from dividing 0 by 0
 
 
+@documented
 def rms_calibration_interval(
     confidence: Confidence, correct: Correct, *, n_bins: int = 15, level: float = 0.95
 ) -> tuple[Scalar, Scalar]:
-    """Give a confidence interval for the root mean square calibration error of the model.
+    """Estimate the root mean square calibration error of the model by a confidence interval.
 
     What it covers: sqrt(E[(E[confidence - correct | bin])^2]) over new samples, with the equal-mass bins of these
     confidences: the ``l2`` calibration error of the event that ``correct`` records. It equals the error without bins
@@ -47,17 +49,11 @@ def rms_calibration_interval(
     interval holds the debiased estimate.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
         correct: Whether the event happened, yes or no, shape (N,). Samples must be independent.
         n_bins: Number of equal-mass bins.
-        level: Coverage, in (0, 1).
 
     Returns:
         Lower and upper end, fractions in [0, 1], float64. [0, 1] where no bin holds two samples.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or an option is out of range.
 
     Example:
         >>> confidence = torch.linspace(0.5, 1.0, 1000)
@@ -80,7 +76,7 @@ def rms_calibration_interval(
 
 
 def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
-    """Give the interval of :func:`rms_calibration_interval` from sums per bin, such as those of a stream.
+    """Compute :func:`rms_calibration_interval` from sums per bin, such as those of a stream.
 
     Args:
         stats: Sums over bins of about equal mass; bins of fewer than two samples count nothing.
@@ -103,7 +99,7 @@ def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Sca
 
 
 def rms_interval(stats: BinStats, *, level: float) -> tuple[Scalar, Scalar]:
-    """Give what :func:`rms_interval_from_bins` gives, without reading values."""
+    """Search the ends of :func:`rms_interval_from_bins`, whose checks have been done."""
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     held = stats.effective > 1
     count, confidence, gap = stats.effective[held], stats.confidence[held], stats.gap[held]
@@ -142,14 +138,14 @@ def rms_interval(stats: BinStats, *, level: float) -> tuple[Scalar, Scalar]:
 
 
 def _lower_tail(square: Tensor, noise: Tensor, level: float) -> Tensor:
-    """Give the share of the test that lies in the lower tail: none at 0, half once the square stands out of noise."""
+    """Share of the test that lies in the lower tail: none at 0, half once the square stands out of noise."""
     return (1 - level) / 2 * (square / (RAMP * noise)).clamp_max(1)
 
 
 def _law(
     scale: Tensor, direction: Tensor, confidence: Tensor, count: Tensor, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Give mean, standard deviation and skewness of the debiased square where the gaps are ``scale * direction``.
+    """Mean, standard deviation and skewness of the debiased square where the gaps are ``scale * direction``.
 
     The observed accuracy of a bin is truth - e with e the centred mean of n yes-or-no labels, so the bin's debiased
     square is gap^2 + linear e + square (e^2 - E[e^2]), and its moments follow from the first six of e.
@@ -176,7 +172,7 @@ def _law(
 
 
 def _central_moments(truth: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Give the central moments 2 to 6 of truth minus the mean of n labels that are 1 with probability truth."""
+    """Central moments 2 to 6 of truth minus the mean of n labels that are 1 with probability truth."""
     v = truth * (1 - truth)
     k2 = v / n
     k3 = -v * (1 - 2 * truth) / n**2
@@ -188,7 +184,7 @@ def _central_moments(truth: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor, 
 
 
 def _gamma_cdf(z: Tensor, skewness: Tensor) -> Tensor:
-    """Give P(Z <= z) of a shifted gamma distribution of mean 0, variance 1 and this skewness, mirrored where < 0."""
+    """P(Z <= z) of a shifted gamma distribution of mean 0, variance 1 and this skewness, mirrored where < 0."""
     shape = 4 / skewness.abs().clamp_min(1e-2).square()  # below, it is normal to four digits
     sign = torch.where(skewness < 0, -1.0, 1.0).to(z)
     below = torch.special.gammainc(shape, (shape + sign * z * shape.sqrt()).clamp_min(0))
@@ -196,7 +192,7 @@ def _gamma_cdf(z: Tensor, skewness: Tensor) -> Tensor:
 
 
 def _last(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """Give the last scale at which a condition holds that stays failed once it fails; 0 if it never holds."""
+    """Find the last scale at which a condition holds that stays failed once it fails; 0 if it never holds."""
     steps = torch.linspace(0, 1, GRID, dtype=like.dtype, device=like.device)
     places = torch.arange(GRID, device=like.device)
     low, high = like.new_tensor(0.0), like.new_tensor(LARGEST_SCALE)
@@ -207,8 +203,9 @@ def _last(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
     return low
 
 
+@documented
 def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
-    """Give a confidence interval for mean confidence minus accuracy.
+    """Estimate mean confidence minus accuracy by a confidence interval.
 
     What it covers: E[confidence - correct] over new samples, see :func:`overconfidence`. By the central limit theorem;
     it needs some tens of samples of each outcome.
@@ -216,14 +213,9 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
     Args:
         confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 2 for a finite interval.
         correct: Whether the event happened, shape (N,). Samples must be independent.
-        level: Coverage, in (0, 1).
 
     Returns:
         Lower and upper end, fractions in [-1, 1], float64. [-1, 1] for a single sample.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or ``level`` is out of range.
 
     Example:
         >>> overconfidence_interval(torch.full((100,), 0.8), torch.arange(100) < 70)
@@ -241,7 +233,7 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
 
 
 def mean_interval(mean: Tensor, squares: Tensor, n: int, *, level: float) -> tuple[Scalar, Scalar]:
-    """Give the interval of the mean of n gaps in [-1, 1], from their summed squared distance to it."""
+    """Bound the mean of n gaps in [-1, 1], from their summed squared distance to it."""
     if n == 1:
         return mean.new_tensor(-1.0), mean.new_tensor(1.0)
     half = NormalDist().inv_cdf(0.5 + level / 2) * (squares / (n - 1) / n).sqrt()

@@ -3,6 +3,7 @@
 
 import torch
 
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats, at_least_one, check_stats
@@ -10,6 +11,7 @@ from adafocal.calibration.cells import distinct_cells
 from adafocal.calibration.measure import PredictionMeasure
 
 
+@documented
 def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
     """Measure the largest difference between the cumulative sums of confidence and of correctness.
 
@@ -19,16 +21,8 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
 
     Formula: ``max_t |(1/N) sum over {i: confidence_i <= t} of (confidence_i - correct_i)|``.
 
-    Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-
     Returns:
         A scalar in [0, 1], float64, a fraction; lower is better. Equal confidences enter together.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample or shapes differ.
 
     Example:
         >>> ks_calibration_error(torch.tensor([0.6, 0.9]), torch.tensor([False, False]))
@@ -43,7 +37,7 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
 
 
 def grid_ks_error(stats: BinStats) -> Scalar:
-    """Give the largest gap between cumulated confidence and cumulated accuracy, at the edges of the cells.
+    """Find the largest gap between cumulated confidence and cumulated accuracy, at the edges of the cells.
 
     Formula: ``max_k |sum over the first k cells of (confidence - correct)| / N``.
 
@@ -51,24 +45,20 @@ def grid_ks_error(stats: BinStats) -> Scalar:
         stats: Sums over fine cells.
 
     Returns:
-        A scalar in [0, 1], a fraction; lower is better. At most the exact KS calibration error, and below it by at most
+        A scalar in [0, 1], a fraction; lower is better. At most :func:`ks_calibration_error`, and below it by at most
         the share of the samples in one cell. NaN when there is no sample.
 
     Example:
         >>> from adafocal.calibration import grid_stats
         >>> grid_ks_error(grid_stats(torch.tensor([0.8, 0.8]), torch.tensor([True, False])))
         tensor(0.3000, dtype=torch.float64)
-
-    Reference:
-        Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
-        ICLR 2021, https://arxiv.org/abs/2006.12800, section 3.
     """
     check_stats(stats)
     return largest_drift(stats)
 
 
 def largest_drift(cells: BinStats) -> Scalar:
-    """Give what :func:`grid_ks_error` gives, without its checks."""
+    """Find the same as :func:`grid_ks_error`, without its checks."""
     n = cells.count.sum()
     largest = (cells.confidence_sum - cells.correct_sum).cumsum(0).abs().max()
     return torch.where(n > 0, largest / at_least_one(n), torch.nan)

@@ -24,7 +24,7 @@ def top_label_from_features(
     chunk_size: int | None = None,
     ignore_index: int = -100,
 ) -> tuple[PerSample, PerSample]:
-    """Give what ``top_label_from_logits(F.linear(features, weight, bias), labels)`` gives, a chunk at a time.
+    """Compute ``top_label_from_logits(F.linear(features, weight, bias), labels)``, a chunk at a time.
 
     For validation at the size of a vocabulary: hand the result, without ignored samples, to
     :meth:`~adafocal.losses.AdaFocalLoss.observe_top_label` or to :func:`grid_stats`. Gives no gradient.
@@ -88,12 +88,12 @@ def check_head(features: Tensor, weight: Tensor, labels: Tensor, bias: Tensor | 
 
 
 def as_samples(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Give features as (N, D) and labels as (N,)."""
+    """Lay out features as (N, D) and labels as (N,)."""
     return features.reshape(-1, features.shape[-1]), labels.reshape(-1).long()
 
 
 def rows_at_a_time(weight: Tensor, chunk_size: int | None) -> int:
-    """Give the samples per chunk: those asked for, or as many as have 2^24 logits."""
+    """Samples per chunk: those asked for, or as many as have 2^24 logits."""
     if chunk_size is None:
         return max(1, LOGITS_AT_A_TIME // weight.shape[0])
     check_integer("chunk_size", chunk_size, minimum=1)

@@ -7,6 +7,7 @@ from statistics import NormalDist
 import torch
 
 from adafocal._checks import check_number, check_same_shape, check_tensor
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
 from adafocal._values import checked_event, checked_shares
 from adafocal.calibration.bins import BinStats, at_least_one, check_stats
@@ -37,6 +38,7 @@ class ReliabilityData:
     accuracy_high: PerBin
 
 
+@documented
 def reliability_data(
     confidence: Confidence,
     correct: Correct,
@@ -45,39 +47,30 @@ def reliability_data(
     binning: str = "equal_width",
     level: float = 0.95,
 ) -> ReliabilityData:
-    """Give accuracy against confidence per non-empty bin, with an interval for each accuracy.
+    """Compare accuracy with confidence per non-empty bin, with an interval for each accuracy.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
         n_bins: Number of bins; empty ones are left out of the result.
-        binning: ``equal_width`` or ``equal_mass``.
-        level: Coverage of the Wilson score interval, in (0, 1).
+        level: Coverage of the interval, :func:`wilson_interval`, in (0, 1).
 
     Returns:
         Arrays of shape (b,) with b at most ``n_bins``.
-
-    Raises:
-        ValueError: If there is no sample, shapes differ, or an option is out of range.
 
     Example:
         >>> data = reliability_data(torch.tensor([0.8, 0.8]), torch.tensor([True, False]), n_bins=2)
         >>> data.accuracy
         tensor([0.5000], dtype=torch.float64)
-
-    Reference:
-        Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927 (the interval).
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     return reliability_from_bins(sum_binned(confidence, correct, n_bins=n_bins, binning=binning), level=level)
 
 
 def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> ReliabilityData:
-    """Give the data of the diagram from sums per bin, such as those of a stream.
+    """Compute the data of the diagram from sums per bin, such as those of a stream.
 
     Args:
         stats: Sums per bin; empty bins are left out of the result.
-        level: Coverage of the Wilson score interval, in (0, 1).
+        level: Coverage of the interval, :func:`wilson_interval`, in (0, 1).
 
     Returns:
         Arrays of shape (b,), as :func:`reliability_data` gives them.
@@ -110,7 +103,7 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
 
 
 def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
-    """Give the Wilson score interval of a binomial share.
+    """Wilson score interval of a binomial share.
 
     Args:
         share: Observed shares, in [0, 1], shape (b,).
@@ -142,7 +135,7 @@ def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple
 
 
 def score_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
-    """Give what :func:`wilson_interval` gives, without its checks."""
+    """Compute :func:`wilson_interval`, without its checks."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
     n = at_least_one(count).to(share)  # as integers they would make 1 / n a float32
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, SampleWeight, Scalar
 from adafocal._values import (
@@ -59,6 +60,7 @@ def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar
     return -log_probs.gather(1, labels.long()[:, None]).to(wide_dtype(log_probs.device)).mean()
 
 
+@documented
 def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
     """Measure the mean squared distance between the probabilities and the truth as a one-hot vector.
 
@@ -68,16 +70,8 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
 
     Formula: (1/N) sum_i sum_c (p_ic - [label_i = c])^2.
 
-    Args:
-        probs: Class probabilities, shape (N, C), N at least 1; each row sums to 1.
-        labels: Class indices in [0, C), shape (N,).
-
     Returns:
         A scalar in [0, 2], float64; lower is better.
-
-    Raises:
-        TypeError: If ``probs`` is not floating point.
-        ValueError: If there is no sample or shapes do not fit.
 
     Example:
         >>> brier_score(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([0, 0]))
@@ -92,7 +86,7 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
 
 
 def mean_square(probs: ProbMatrix, labels: ClassIndex, weight: SampleWeight | None = None) -> Scalar:
-    """Give what :func:`brier_score` gives, without its checks."""
+    """Compute :func:`brier_score`, without its checks."""
     wide = wide_dtype(probs.device)
     of_truth = probs.gather(1, labels.long()[:, None]).to(wide).squeeze(1)
     # sum_c (p_c - y_c)^2 = sum_c p_c^2 - 2 p_true + 1, without a one-hot matrix.
@@ -125,6 +119,7 @@ class BrierDecomposition:
     uncertainty: Scalar
 
 
+@documented
 def brier_decomposition(
     probs: ProbMatrix, labels: ClassIndex, *, n_bins: int = 15, binning: str = "equal_mass"
 ) -> BrierDecomposition:
@@ -134,17 +129,10 @@ def brier_decomposition(
     class c is that the label is c.
 
     Args:
-        probs: Class probabilities, shape (N, C), N at least 1; each row sums to 1.
-        labels: Class indices in [0, C), shape (N,).
         n_bins: Number of bins for each class; bins are (a, b].
-        binning: ``equal_width`` or ``equal_mass``.
 
     Returns:
         The parts, float64; ``calibration + refinement + within_bins`` is :func:`brier_score`.
-
-    Raises:
-        TypeError: If ``probs`` is not floating point.
-        ValueError: If there is no sample, shapes do not fit, or an option is out of range.
 
     Example:
         >>> parts = brier_decomposition(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1]))
@@ -170,7 +158,7 @@ def split_score(
     binning: str = "equal_mass",
     weight: SampleWeight | None = None,
 ) -> BrierDecomposition:
-    """Give what :func:`brier_decomposition` gives, without reading values."""
+    """Split as :func:`brier_decomposition` does, without reading values."""
     score = mean_square(probs, labels, weight)
     calibration, refinement, uncertainty = score.new_zeros(3).unbind()
     for index in range(probs.shape[1]):
@@ -183,22 +171,15 @@ def split_score(
     return BrierDecomposition(calibration, refinement, score - calibration - refinement, uncertainty)
 
 
+@documented
 def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
     """Measure mean confidence minus accuracy.
 
     An unbiased estimate of calibration in the large: 0 does not mean calibrated, since gaps of both signs cancel. The
     event is the one that ``correct`` records.
 
-    Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-
     Returns:
         A scalar in [-1, 1], float64, a fraction; positive where over-confident, negative where under-confident.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample or shapes differ.
 
     Example:
         >>> overconfidence(torch.tensor([0.8, 0.9]), torch.tensor([True, False]))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats
@@ -18,6 +19,7 @@ SMALLEST_BANDWIDTH = 1e-3
 BISECTIONS = 20
 
 
+@documented
 def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
     """Measure the calibration error without bins, at the scale of the error itself.
 
@@ -30,16 +32,8 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     smECE_s is the integral over t in [0, 1] of ``|(1/N) sum_i r_i K_s(t, confidence_i)|``; the result is smECE_s at the
     bandwidth where smECE_s = s, not below 0.001.
 
-    Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-
     Returns:
         A scalar in [0, 1], float64, a fraction; lower is better.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample or shapes differ.
 
     Example:
         >>> smooth_calibration_error(torch.tensor([0.8, 0.8]), torch.tensor([True, False]))
@@ -58,7 +52,7 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
 
 
 def smoothed_gap(cells: BinStats) -> Scalar:
-    """Give the smooth calibration error of at least one sample, each cell's samples at their mean."""
+    """Compute the smooth calibration error of at least one sample, each cell's samples at their mean."""
     residuals = sums_on_grid(cells.confidence, cells.confidence_sum - cells.correct_sum)
     return smooth_error(residuals / cells.count.sum())
 
@@ -73,7 +67,7 @@ def sums_on_grid(confidence: Confidence, values: Tensor) -> Tensor:
 
 
 def smooth_error(residuals: Tensor) -> Scalar:
-    """Give the smooth calibration error of mean residuals on the grid."""
+    """Find the bandwidth that equals the error of mean residuals on the grid, and so the error."""
     smoothed = spread(residuals)
     low, high = residuals.new_tensor(SMALLEST_BANDWIDTH), residuals.new_tensor(1.0)
     for _ in range(BISECTIONS):
@@ -84,7 +78,7 @@ def smooth_error(residuals: Tensor) -> Scalar:
 
 
 def spread(sums: Tensor) -> Callable[[Tensor | float], Tensor]:
-    """Give the function of a bandwidth that smooths sums on the grid by the reflected kernel."""
+    """Prepare sums on the grid for smoothing by the reflected kernel, of any bandwidth."""
     # Reflection at 0 and 1 makes the signal even and periodic: smoothing is a product with its cosine series.
     spectrum = torch.fft.rfft(torch.cat([sums, sums.flip(0)]))
     frequency = math.pi * torch.arange(len(spectrum), dtype=sums.dtype, device=sums.device)

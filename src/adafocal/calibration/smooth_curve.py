@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer, check_number
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct
 from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats
@@ -34,6 +35,7 @@ class SmoothCurve:
     bandwidth: float
 
 
+@documented
 def smooth_reliability(
     confidence: Confidence, correct: Correct, *, n_points: int = 200, min_support: float = 10.0
 ) -> SmoothCurve:
@@ -47,17 +49,11 @@ def smooth_reliability(
     2 √π s Σ_i K_s(t, confidence_i), the number of equally weighted samples of the same variance.
 
     Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
         n_points: Evenly spaced points in [0, 1] to look at, at least 2; those outside the confidences are left out.
         min_support: Points that stand on fewer samples are left out.
 
     Returns:
         The curve at k <= ``n_points`` points, float64; none where no point has the support.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or an option is out of range.
 
     Example:
         >>> curve = smooth_reliability(torch.tensor([0.79, 0.81] * 20), torch.arange(40) < 20, n_points=6)

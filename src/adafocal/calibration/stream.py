@@ -46,7 +46,7 @@ class StreamSums(PredictionSums, Sums):
 
     @classmethod
     def empty(cls, *, n_classes: int, n_bins: int = 15, dtype: torch.dtype = torch.float32) -> "StreamSums":
-        """Give the sums of nothing, to which sums of probabilities of this dtype, float32 or float64, can be added."""
+        """Start from nothing, to which sums of probabilities of this dtype, float32 or float64, can be added."""
         bins = BinStats.empty(equal_width_edges(n_bins, dtype=dtype))
         class_gaps, totals = torch.zeros(n_classes, n_bins, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
         return cls(BinStats.empty(grid_edges(dtype=dtype)), bins, class_gaps, totals)
@@ -61,10 +61,10 @@ class StreamSums(PredictionSums, Sums):
         return StreamSums(cells, bins, self.class_gaps, self.totals, held)
 
     def compute(self) -> CalibrationSummary:
-        """Give the numbers of :func:`stream_summary`."""
+        """Compute the numbers of :func:`stream_summary`."""
         if self.n == 0:
             raise InvalidValueError("`sums` must hold at least one sample, got 0.")
-        return _summary(self)
+        return summary_of(self)
 
 
 def evaluate(
@@ -96,15 +96,14 @@ def evaluate(
         >>> summary.accuracy, round(summary.overconfidence, 4)
         (0.5, 0.35)
     """
-    return evaluated(predictions, n_bins=n_bins, positive_class=positive_class)[0]
+    return summary_of(sums_in_memory(predictions, n_bins=n_bins, positive_class=positive_class))
 
 
-def evaluated(
+def sums_in_memory(
     predictions: Predictions | Outcomes, *, n_bins: int, positive_class: int | None = None
-) -> tuple[CalibrationSummary, BinStats]:
-    """Give the summary of :func:`evaluate`, and the equal-width bins of the event that it comes from."""
-    sums = SumsInMemory(*_sums(predictions, n_bins, positive_class, distinct_cells), predictions)
-    return _summary(sums), sums.bins
+) -> SumsInMemory:
+    """Sum all the predictions there are, so that every number is exact."""
+    return SumsInMemory(*_sums(predictions, n_bins, positive_class, distinct_cells), predictions)
 
 
 def stream_sums(
@@ -233,7 +232,7 @@ def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
 
 
 def stream_summary(sums: StreamSums) -> CalibrationSummary:
-    """Give the summary of a stream of at least one sample: for data too large for memory.
+    """Summarise a stream of at least one sample: for data too large for memory.
 
     Exact, as for data in memory: accuracy, scores, the mean gap, and errors in equal-width bins. From the fine grid:
     errors in equal-mass bins and the sweep are exact for edges that miss equal mass by at most one cell, and so are the
@@ -260,7 +259,7 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
     return sums.compute()
 
 
-def _summary(sums: PredictionSums) -> CalibrationSummary:
+def summary_of(sums: PredictionSums) -> CalibrationSummary:
     values: dict[str, Any] = {}
     for name, measure in CATALOGUE.items():
         values[name] = float(measure.compute(sums))
@@ -288,7 +287,7 @@ def _weighted_class_sums(probs: Tensor, labels: Tensor, n_bins: int, weight: Ten
 
 
 def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int, *, above: bool) -> tuple[Tensor, Tensor]:
-    """Give the gaps per class and bin, and the squared distance to the one-hot label, of probabilities (C, N)."""
+    """Sum the gaps per class and bin, and the squared distance to the one-hot label, of probabilities (C, N)."""
     (n_classes, n), device, dtype = probs.shape, probs.device, wide_dtype(probs.device)
     happened = torch.bincount(assign_equal_width_bins(of_label, n_bins) + n_bins * labels, minlength=n_bins * n_classes)
     # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.

@@ -65,7 +65,7 @@ class CalibrationSummary:
     classwise_ece: float
 
     def to_dict(self) -> dict[str, object]:
-        """Give plain numbers and lists for JSON; an infinite value, which JSON cannot hold, becomes None."""
+        """Turn into plain numbers and lists for JSON; an infinite value, which JSON cannot hold, becomes None."""
         return {name: _for_json(value) for name, value in asdict(self).items()}
 
 

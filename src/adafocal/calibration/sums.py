@@ -71,7 +71,7 @@ class PredictionSums:
 
     @property
     def spread(self) -> Tensor:
-        """Sum of the squared distances of the gaps to their mean; of weighted ones such that an interval of n fits."""
+        """Sum of the squared distances of the gaps to their mean."""
         if self.weight_totals is None:
             return self._spread
         # The variance of a weighted mean is sum w^2 (gap - mean)^2 / (sum w)^2.

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
 from adafocal._values import checked_event
 from adafocal.calibration.bins import NORMS, BinStats
@@ -14,6 +15,7 @@ from adafocal.calibration.measure import PredictionMeasure
 MAX_BINS = 2_000
 
 
+@documented
 def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: str = "l1") -> Scalar:
     """Measure the calibration error in the finest equal-mass bins whose accuracies still rise with confidence.
 
@@ -21,17 +23,8 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
     would add noise. It assumes that the true accuracy rises with confidence. The calibrated event is the one that
     ``correct`` records. It is still biased upward for a calibrated model.
 
-    Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-        norm: ``l1``, ``l2`` or ``max``.
-
     Returns:
         A scalar in [0, 1], float64, a fraction; lower is better. Bins are (a, b]; an empty bin counts nothing.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample, shapes differ, or ``norm`` is out of range.
 
     Example:
         >>> confidence = torch.tensor([0.6, 0.7, 0.8, 0.9])
@@ -50,37 +43,26 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
     return rising_bins(distinct_cells(confidence, correct), most=len(confidence)).compute(norm=norm)
 
 
+@documented
 def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
-    """Give the equal-mass edges at which the monotonic sweep stops.
+    """Find the equal-mass edges at which the monotonic sweep stops: those of :func:`sweep_calibration_error`.
 
     The number of bins grows from 1 until a bin's accuracy falls below that of the bin before it; the last number that
     kept the accuracies non-decreasing is taken.
 
-    Args:
-        confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 1.
-        correct: Whether the event happened, shape (N,).
-
     Returns:
         Inner edges of shape (n_bins - 1,), non-decreasing; at most N and at most 2,000 bins.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If there is no sample or shapes differ.
 
     Example:
         >>> sweep_edges(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True])).shape
         torch.Size([1])
-
-    Reference:
-        Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, algorithm 1.
     """
     confidence, correct = checked_event(confidence, correct, empty=True)
     return rising_bins(distinct_cells(confidence, correct), most=len(confidence)).edges
 
 
 def joined_sweep(stats: BinStats) -> BinStats:
-    """Join cells into the most equal-mass bins whose accuracy does not fall with confidence.
+    """Join cells into the most equal-mass bins whose accuracy does not fall: :func:`sweep_calibration_error` by cells.
 
     Args:
         stats: Sums over fine cells, with at least one sample.
@@ -97,10 +79,6 @@ def joined_sweep(stats: BinStats) -> BinStats:
         >>> stats = grid_stats(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True]))
         >>> joined_sweep(stats).count
         tensor([2, 2])
-
-    Reference:
-        Roelofs, Cain, Shlens and Mozer, "Mitigating bias in calibration error estimation", AISTATS 2022,
-        https://arxiv.org/abs/2012.08668, algorithm 1.
     """
     check_samples(stats)
     return rising_bins(stats, most=int((stats.count > 0).sum()))

@@ -16,7 +16,7 @@ FEW = 16
 
 
 def top_label_from_probs(probs: Logits, labels: Labels, *, ignore_index: int = -100) -> tuple[PerSample, PerSample]:
-    """Give the largest probability of each sample and whether its class is the label.
+    """Find the largest probability of each sample, and whether its class is the label.
 
     Args:
         probs: Class probabilities of shape (C,), (N, C) or (N, C, d1, …); each row sums to 1 within
@@ -44,7 +44,7 @@ def top_label_from_probs(probs: Logits, labels: Labels, *, ignore_index: int = -
 
 
 def top_label_from_logits(logits: Logits, labels: Labels, *, ignore_index: int = -100) -> tuple[PerSample, PerSample]:
-    """Give the largest softmax probability of each sample and whether its class is the label.
+    """Compute the largest softmax probability of each sample, and whether its class is the label.
 
     Without a softmax matrix: the confidence is exp(max - logsumexp), in float32 or wider.
 
@@ -73,14 +73,14 @@ def top_label_from_logits(logits: Logits, labels: Labels, *, ignore_index: int =
 
 
 def unread_top_label(logits: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
-    """Give what :func:`top_label_from_logits` gives without reading values, for losses; an ignored label is wrong."""
+    """Follow :func:`top_label_from_logits` without reading values, for losses; an ignored label is wrong."""
     check_labels_match(logits, labels)
     axis = min(1, logits.ndim - 1)
     return softmax_top_label(at_least_float32(logits), labels, axis)
 
 
 def class_rows(values: Tensor, axis: int) -> Tensor:
-    """Give the values in float32 or wider, laid out in memory as sums and searches over the classes like it best."""
+    """Widen values to float32 or more, laid out in memory as sums and searches over the classes like it best."""
     wide = at_least_float32(values)
     if _plain(wide) and wide.ndim == 2 and wide.shape[axis] < FEW:
         return torch.from_numpy(class_after_class(wide.numpy()))
@@ -88,13 +88,13 @@ def class_rows(values: Tensor, axis: int) -> Tensor:
 
 
 def probs_top_label(rows: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Give what :func:`top_label_from_probs` gives, of rows from :func:`class_rows`, without its checks."""
+    """Follow :func:`top_label_from_probs` for rows from :func:`class_rows`, without its checks."""
     largest, correct = _largest(rows, labels, axis)
     return largest.clamp(max=1.0), correct
 
 
 def softmax_top_label(wide: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Give what :func:`top_label_from_logits` gives, of logits in float32 or wider, without its checks."""
+    """Follow :func:`top_label_from_logits` for logits in float32 or wider, without its checks."""
     largest, correct = _largest(class_rows(wide, axis), labels, axis)
     return (largest - wide.logsumexp(dim=axis)).exp().clamp(max=1.0), correct
 
@@ -105,7 +105,7 @@ def _plain(values: Tensor) -> bool:
 
 
 def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Give the largest value, and whether the label is the lowest class that has it."""
+    """Find the largest value, and whether the label is the lowest class that has it."""
     if not _plain(values) or values.numel() == 0:
         largest, predicted = values.max(dim=axis)
         return largest, predicted == labels

@@ -1,44 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal list``: what there is to choose from."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 from adafocal.cli.parser import CommandParser
 
-CATALOGUES = ("losses", "models", "datasets", "recipes", "ood_pairs")
+# Where each catalogue is, and the lines on an entry below its name.
+CATALOGUES: dict[str, tuple[str, str, Callable[[Any], list[str]]]] = {
+    "losses": (
+        "adafocal.losses",
+        "LOSSES",
+        lambda loss: [f"{loss.title}: {loss.formula}", f"{loss.paper} ({loss.year})", loss.use],
+    ),
+    "models": ("adafocal.models", "MODELS", lambda model: [model.title]),
+    "datasets": ("adafocal.data", "DATASETS", lambda data: [f"{data.title}: {data.source}"]),
+    "recipes": ("adafocal.recipes", "RECIPES", lambda recipe: [recipe.title, recipe.source]),
+    "ood_pairs": (
+        "adafocal.recipes.ood",
+        "OOD_PAIRS",
+        lambda pair: [f"{pair.title}: {', '.join(pair.against)}", pair.source],
+    ),
+}
 
 
 def main(arguments: list[str]) -> int:
     """Print a catalogue; see ``adafocal list --help``."""
     parser = CommandParser("list", "List what there is to choose from.")
-    parser.add_argument("catalogue", choices=CATALOGUES, help="What to list.")
-    catalogue = parser.parse_args(arguments).catalogue
-    print("\n\n".join("\n".join(entry) for entry in entries(catalogue)))
+    parser.add_argument("catalogue", choices=tuple(CATALOGUES), help="What to list.")
+    module, name, lines = CATALOGUES[parser.parse_args(arguments).catalogue]
+    entries = getattr(import_module(module), name).values()
+    print("\n\n".join("\n  ".join([entry.name, *lines(entry)]) for entry in entries))
     return 0
-
-
-def entries(catalogue: str) -> Iterable[list[str]]:
-    """Give the lines of each entry of a catalogue."""
-    if catalogue == "losses":
-        from adafocal.losses import LOSSES
-
-        return [
-            [loss.name, f"  {loss.title}: {loss.formula}", f"  {loss.paper} ({loss.year})", f"  {loss.use}"]
-            for loss in LOSSES.values()
-        ]
-    if catalogue == "models":
-        from adafocal.models import MODELS
-
-        return [[model.name, f"  {model.title}"] for model in MODELS.values()]
-    if catalogue == "datasets":
-        from adafocal.data import DATASETS
-
-        return [[data.name, f"  {data.title}: {data.source}"] for data in DATASETS.values()]
-    if catalogue == "ood_pairs":
-        from adafocal.recipes.ood import OOD_PAIRS
-
-        pairs = OOD_PAIRS.values()
-        return [[pair.name, f"  {pair.title}: {', '.join(pair.against)}", f"  {pair.source}"] for pair in pairs]
-    from adafocal.recipes import RECIPES
-
-    return [[recipe.name, f"  {recipe.title}", f"  {recipe.source}"] for recipe in RECIPES.values()]

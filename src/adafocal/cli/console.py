@@ -21,7 +21,7 @@ class PlainConsole(Console):
         super().__init__(**{"markup": False, "highlight": False, "emoji": False, "soft_wrap": True, **options})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Give what rich would print; its own commands to the terminal, such as those of bars, are kept."""
+        """Render as rich does, in printable text; its own commands to the terminal, such as those of bars, are kept."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment

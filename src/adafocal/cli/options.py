@@ -11,9 +11,10 @@ from jsonargparse import Namespace
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import RECIPES, get_recipe
-from adafocal.training.config import TrainConfig, plain
+from adafocal.training.config import TrainConfig, dotted, plain
 
 DEFAULT_RECIPE = "digits"
+NESTED = ("data", "optimizer")  # what other settings hold depends on the loss or the model
 
 
 def train_parser(command: str, description: str) -> CommandParser:
@@ -28,22 +29,22 @@ def train_parser(command: str, description: str) -> CommandParser:
 def parse(
     parser: CommandParser, arguments: Sequence[str], *, recipe: str | None = None, loss: str | None = None
 ) -> Namespace:
-    """Parse a command line whose defaults are those of its recipe and loss, or of those given in their place."""
-    early = early_options(arguments)
-    recipe = recipe or early["recipe"] or DEFAULT_RECIPE
-    settings = plain(get_recipe(recipe).settings(loss or early["loss"]))
-    parser.set_defaults({**flat_settings(settings), "recipe": recipe})
+    """Parse a command line whose defaults are those of its recipe and loss, or of both as they are given."""
+    if recipe is None:
+        recipe, loss = early_options(arguments)
+    settings = plain(get_recipe(recipe).settings(loss))
+    parser.set_defaults({**dotted(settings, within=NESTED), "recipe": recipe})
     return parser.parse_args(arguments)
 
 
-def early_options(arguments: Sequence[str]) -> dict[str, Any]:
-    """Read what sets defaults, and must be known before all is parsed: from the line, or the file that it names."""
+def early_options(arguments: Sequence[str]) -> tuple[str, str | None]:
+    """Read recipe and loss, which set defaults and so come first, from the line or the file that it names."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("config", "recipe", "loss"):
         parser.add_argument(f"--{name}")
     given = vars(parser.parse_known_args(arguments)[0])
     settings = _settings_of_file(given["config"])
-    return {name: given[name] or settings.get(name) for name in ("recipe", "loss")}
+    return given["recipe"] or settings.get("recipe") or DEFAULT_RECIPE, given["loss"] or settings.get("loss")
 
 
 def _settings_of_file(path: str | None) -> dict[str, Any]:
@@ -57,14 +58,3 @@ def _settings_of_file(path: str | None) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise InvalidValueError(f"`config` must hold settings by name, got {path!r} with {type(settings).__name__}.")
     return settings
-
-
-def flat_settings(settings: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """Flatten settings to dotted names, as flags name them."""
-    flat: dict[str, object] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict) and name in ("data", "optimizer"):
-            flat |= flat_settings(value, f"{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

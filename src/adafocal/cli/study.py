@@ -9,14 +9,14 @@ from typing import Any
 from jsonargparse import Namespace
 from rich.console import Console
 
-from adafocal.cli.options import early_options, flat_settings, parse, train_parser
+from adafocal.cli.options import NESTED, early_options, parse, train_parser
 from adafocal.cli.parser import CommandParser, check_executor, first_word
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Comparison
 from adafocal.results.folder import TABLES, StudyFolder
 from adafocal.study.plan import Experiment, Run, Study, grid_points
-from adafocal.training.config import TrainConfig, from_options, plain
+from adafocal.training.config import TrainConfig, dotted, from_options, plain
 from adafocal.workers.executor import Executor
 
 DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare the losses, and write tables and one page.
@@ -60,9 +60,10 @@ def _run(study: Study, executor: Executor, console: Console) -> int:
         failures = execute(study.runs, executor=executor, console=console)
         if any(run.finished for run in study.runs):
             folder = StudyFolder(study.folder)
-            _show(folder, write_results(study, [failure.record for failure in failures], folder=folder), console)
+            _show(folder, write_results(study, failures, folder=folder), console)
     for failure in failures:
-        console.print(f"failed: {failure.run.folder}: {failure.reason}")
+        place = study.run_folder(failure.experiment, failure.loss, failure.seed)
+        console.print(f"failed: {place}: {failure.reason}")
     return 1 if failures else 0
 
 
@@ -110,12 +111,14 @@ def _parser() -> CommandParser:
 def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> Study:
     recipes, points = options.recipes or [options.recipe], grid_points(options.grid)
     # One loss alone is the one that --loss_args mean.
-    loss = options.losses[0] if len(options.losses) == 1 and early_options(arguments)["loss"] is None else None
+    _, loss = early_options(arguments)
+    if loss is None and len(options.losses) == 1:
+        loss = options.losses[0]
     experiments = []
     for recipe in recipes:
         _check_names(points[0], get_recipe(recipe).config)
         for point in points:
-            flags = [f"--{name}={_flag(value)}" for name, value in point.items()]
+            flags = [f"--{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in point.items()]
             config = from_options(parser, parse(parser, [*arguments, *flags], recipe=recipe, loss=loss))
             _check_loss_args(config, recipe, options.losses)
             experiments.append(Experiment(recipe, config, point))
@@ -143,7 +146,7 @@ def _executor(options: Namespace, runs: Sequence[Run]) -> Executor:
 
 
 def _check_names(point: dict[str, object], config: TrainConfig) -> None:
-    settings = flat_settings(plain(config))
+    settings = dotted(plain(config), within=NESTED)
     # What these hold depends on something else, the loss or the model.
     free = tuple(f"{name}." for name, value in settings.items() if isinstance(value, dict))
     for name in point:
@@ -157,10 +160,6 @@ def _check_loss_args(config: TrainConfig, recipe: str, losses: Sequence[str]) ->
         raise InvalidValueError(
             f"`loss_args` are those of --loss, which must be among the losses {', '.join(losses)}, got {config.loss!r}."
         )
-
-
-def _flag(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _short(name: str) -> str:

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal train``: one classifier, one run folder, one page."""
 
+from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 
 from adafocal._files import safe_name
+from adafocal._records import number_at
 from adafocal.cli.console import say
 from adafocal.cli.options import parse, train_parser
+from adafocal.measures import IN_SHORT, MEASURES, OF_MASKS
 from adafocal.training.config import from_options
+
+SHOWN = (*IN_SHORT, "overconfidence")
 
 
 def main(arguments: list[str]) -> int:
@@ -26,19 +32,21 @@ def main(arguments: list[str]) -> int:
     summary = run(config, folder, overwrite=options.overwrite, progress=options.progress)
     if not first_process():
         return 0
-    parts = {"validation": "validation", "test": "test", "test_scaled": f"test, T = {summary['temperature']:.2f}"}
-    for part, title in parts.items():
-        numbers = summary[part]
-        say(
-            f"{title:<16} error {100 * numbers['error']:6.2f} %   ECE {100 * numbers['ece']:6.2f} %   "
-            f"NLL {numbers['nll']:.4f}   confidence - accuracy {100 * numbers['overconfidence']:+.2f} %"
-        )
-    if "segmentation" in summary:
-        means = {name: values["mean"] for name, values in summary["segmentation"].items() if "mean" in values}
-        say(
-            "mean over cases  "
-            + "   ".join(f"{name} {value:.3f}" for name, value in means.items() if value is not None)
-        )
+    parts = {"validation": "validation", "test": "test", f"test, T = {summary.temperature:.2f}": "test_scaled"}
+    for title, part in parts.items():
+        values = {name: number_at(summary.everything, f"{part}.{name}") for name in SHOWN}
+        say(f"{title:<16} {_in_words(values)}")
+    if summary.segmentation is not None:
+        cases = [name for name, measure in OF_MASKS.items() if measure.place.endswith(".mean")]
+        say(f"mean over cases  {_in_words({name: summary.value(MEASURES[name]) for name in cases})}")
     say(f"run folder       {folder}")
     say(f"page             {write_page(folder)}")
     return 0
+
+
+def _in_words(values: Mapping[str, float]) -> str:
+    said = []
+    for measure, value in ((MEASURES[name], value) for name, value in values.items() if not isnan(value)):
+        sign = "+" if measure.better == "zero" and value >= 0 else ""
+        said.append(f"{measure.label} {sign + measure.alone(value):>8}")
+    return "   ".join(said)

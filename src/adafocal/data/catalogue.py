@@ -76,7 +76,7 @@ SPECS = (
         hub="uoft-cs/cifar10",
         validation=5000,
         mean=(0.4914, 0.4822, 0.4465),
-        deviation=(0.2023, 0.1994, 0.2010),
+        deviation=(0.2023, 0.1994, 0.2010),  # within an image, on average; that of all pixels is 0.24 to 0.26
         pad=4,
         flip=True,
     ),

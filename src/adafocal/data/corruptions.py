@@ -183,7 +183,7 @@ def _each(pixels: Tensor, change: Callable[[Any], Any]) -> Tensor:
 
 def _filter(pixels: Tensor, kernel: Tensor) -> Tensor:
     channels, reach = pixels.shape[1], kernel.shape[0] // 2
-    reach = min(reach, min(pixels.shape[2:]) - 1)
+    reach = min(reach, min(pixels.shape[2:]) - 1)  # a border that is mirrored must be narrower than the image
     middle = kernel.shape[0] // 2
     kernel = kernel[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
     weight = (kernel / kernel.sum()).expand(channels, 1, -1, -1)

@@ -196,6 +196,7 @@ def _image_splits(
         inputs = {part: decode_images(images) for part, images in stored.items()}
     mean, deviation = spec.mean, spec.deviation
     if mean is None or deviation is None or len(mean) != channels:
+        # So many tell the mean to 0.001 (a standard error on CIFAR-10), and not all of a large set are decoded for it.
         mean, deviation = pixel_statistics(inputs["train"][torch.arange(min(len(rows), 10_000))])
     if config.noise > 0:
         generator = torch.Generator().manual_seed(seed)

@@ -149,6 +149,7 @@ def stratified_parts(labels: np.ndarray, sizes: Sequence[int], *, seed: int) -> 
         raise InvalidValueError(f"The sizes of the parts must add up to at most {n} samples, got {total}.")
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(n)
+    # Stable: the default sort may order ties otherwise on another processor.
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     counts = np.unique(labels, return_counts=True)[1]
     rank = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)

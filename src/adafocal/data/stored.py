@@ -65,11 +65,7 @@ class StoredImages:
         arrays = [self._array(int(self.rows[row]), generator) for row in rows.tolist()]
         first = arrays[0].shape if arrays else ()
         for row, array in zip(rows.tolist(), arrays, strict=True):
-            if array.shape != first:
-                raise InvalidValueError(
-                    f"Images must have one size, or `data.image_size` must be set, got {first[:2]} "
-                    f"and {array.shape[:2]} (image {int(self.rows[row])})."
-                )
+            _check_one_size(first[:2], array.shape[:2], f" (image {int(self.rows[row])})")
         if not arrays:
             return torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
         return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
@@ -93,7 +89,7 @@ class StoredImages:
                 while ahead:
                     yield ahead.popleft().result()
             finally:
-                for future in ahead:
+                for future in ahead:  # who leaves the loop early does not wait for batches that nobody takes
                     future.cancel()
 
     def _array(self, item: int, generator: np.random.Generator) -> np.ndarray:
@@ -121,13 +117,16 @@ def decode_images(stored: StoredImages, *, chunk: int = 256) -> Tensor:
     for number, batch in enumerate(batches):
         if images is None:
             images = torch.empty((len(stored), *batch.shape[1:]), dtype=torch.uint8)
-        elif batch.shape[1:] != images.shape[1:]:
-            raise InvalidValueError(
-                f"Images must have one size, or `data.image_size` must be set, got {tuple(images.shape[2:])} "
-                f"and {tuple(batch.shape[2:])}."
-            )
+        _check_one_size(tuple(images.shape[2:]), tuple(batch.shape[2:]))
         images[number * chunk : number * chunk + len(batch)] = batch
     return torch.empty((0, stored.channels, 0, 0), dtype=torch.uint8) if images is None else images
+
+
+def _check_one_size(first: tuple[int, ...], other: tuple[int, ...], where: str = "") -> None:
+    if first != other:
+        raise InvalidValueError(
+            f"Images must have one size, or `data.image_size` must be set, got {first} and {other}{where}."
+        )
 
 
 def channels_of(item: Any) -> int:

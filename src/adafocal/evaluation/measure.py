@@ -19,13 +19,11 @@ from adafocal.calibration import (
     SmoothCurve,
     StreamSums,
     merge_sums,
-    one_class_from_probs,
-    smooth_reliability,
     smooth_reliability_from_bins,
     stream_summary,
     stream_sums,
 )
-from adafocal.calibration.stream import evaluated
+from adafocal.calibration.stream import summary_of, sums_in_memory
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event, find_event
 from adafocal.predictions import Predictions
@@ -164,23 +162,10 @@ def _joined(parts: list[Record]) -> Record:
 
 def _exact(record: Record, n_bins: int, seen: Seen, *, whole: bool) -> Measured:
     event = seen.event or Event()
-    summary, bins = evaluated(record, n_bins=n_bins, positive_class=event.index)
-    if not whole:
-        return Measured(summary, bins, exact=True, event=event)
-    plain = isinstance(record, Predictions) and event.index is None
-    of_class = isinstance(record, Predictions) and event.index is not None
-    pair = (record.confidence, record.correct)
-    if of_class:
-        pair = one_class_from_probs(record.probs, record.labels, positive_class=int(event.index or 0))
-    return Measured(
-        summary,
-        bins,
-        exact=True,
-        curve=smooth_reliability(*pair),
-        predictions=record if plain and isinstance(record, Predictions) else None,
-        event=event,
-        rounded=seen.rounded,
-    )
+    sums = sums_in_memory(record, n_bins=n_bins, positive_class=event.index)
+    summary, curve = summary_of(sums), smooth_reliability_from_bins(sums.cells) if whole else None
+    kept = record if whole and isinstance(record, Predictions) and event.index is None else None
+    return Measured(summary, sums.bins, True, curve, kept, event, seen.rounded if whole else 0)
 
 
 def sum_rows(
@@ -262,7 +247,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def to_json(measured: dict[str, Measured]) -> dict[str, object]:
-    """Give everything as plain values: the summary of all rows, its bins, and the summary of each group."""
+    """Turn everything into plain values: the summary of all rows, its bins, and the summary of each group."""
     whole = measured[ALL]
     groups = {name: part.summary.to_dict() for name, part in measured.items() if name != ALL}
     return {

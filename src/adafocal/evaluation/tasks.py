@@ -63,7 +63,7 @@ def make_tasks(files: Sequence[Source], names: Names, *, n_bins: int, positive_c
 
 
 def _row_groups(file: Source) -> list[tuple[tuple[int, ...], int]]:
-    """Give runs of row groups of some size, each with its first row."""
+    """Gather row groups into runs of some size, each with its first row."""
     parts: list[tuple[tuple[int, ...], int]] = []
     run: tuple[int, ...] = ()
     start = row = size = 0
@@ -94,7 +94,7 @@ def sum_task(task: Task) -> TaskSums:
 def in_tasks(
     outcomes: Callable[[Callable[[Task], TaskSums], Sequence[Task]], Iterable[Outcome | None]], tasks: Sequence[Task]
 ) -> Iterable[tuple[int, TaskSums]]:
-    """Give place and sums of each task as an executor works on them; at the end the error of the first bad rows.
+    """Yield place and sums of each task as an executor works on them; at the end raise the error of the first bad rows.
 
     Args:
         outcomes: ``outcomes`` of an executor, such as those of a study.

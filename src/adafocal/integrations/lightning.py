@@ -79,7 +79,7 @@ class AdaFocalCallback(L.Callback):
             _validate_every(trainer, self.update_every_n_steps)
 
     def state_dict(self) -> dict[str, object]:
-        """Give the state of a loss that the module does not hold."""
+        """State of a loss that the module does not hold."""
         return {"loss": self.loss.state_dict()} if isinstance(self.loss, AdaFocalLoss) else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -148,7 +148,8 @@ class AdaFocalCallback(L.Callback):
                 "`outputs` must give one row per sample where a DistributedSampler shards validation, "
                 f"got {n_samples} rows for a batch of {loader.batch_size}."
             )
-        left = _own_samples(sampler) - self._n_seen
+        own = range(sampler.rank, len(sampler.dataset), sampler.num_replicas)  # type: ignore[arg-type]
+        left = len(own) - self._n_seen
         self._n_seen += n_samples
         return min(n_samples, max(0, left))
 
@@ -204,12 +205,7 @@ def _loader(trainer: L.Trainer, index: int) -> Any:
 
 
 def _distributed_sampler(loader: object) -> DistributedSampler[object] | None:
-    """Give the sampler that shards the loader over the ranks, if there is one."""
+    """Find the sampler that shards the loader over the ranks, if there is one."""
     batches = getattr(loader, "batch_sampler", None)
     sampler = getattr(loader if batches is None else batches, "sampler", None)
     return sampler if isinstance(sampler, DistributedSampler) else None
-
-
-def _own_samples(sampler: DistributedSampler[object]) -> int:
-    """Count this rank's share of the samples, without those that the sampler repeats."""
-    return len(range(sampler.rank, len(sampler.dataset), sampler.num_replicas))  # type: ignore[arg-type]

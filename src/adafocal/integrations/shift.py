@@ -28,8 +28,9 @@ def shifts_labels(model: nn.Module) -> bool | None:
     bare = unwrapped(model)
     modes = {module: module.training for module in bare.modules()}
     try:
+        devices = sorted({parameter.get_device() for parameter in bare.parameters() if parameter.is_cuda})
         bare.eval()
-        with torch.no_grad(), torch.random.fork_rng(devices=_devices(bare)), warnings.catch_warnings():
+        with torch.no_grad(), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _ask(bare)
     except Exception:  # whatever a model makes of a few tokens, it is no answer
@@ -40,7 +41,7 @@ def shifts_labels(model: nn.Module) -> bool | None:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """Give the module within those of a compiler, of parallel training and of an adapter."""
+    """Unwrap a module from those of a compiler, of parallel training and of an adapter."""
     while True:
         inner = getattr(model, "_orig_mod", None)
         if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
@@ -78,7 +79,7 @@ def _loss(model: nn.Module, inputs: dict[str, Tensor], labels: Tensor) -> Tensor
 
 
 def _tokens(model: nn.Module) -> dict[str, Tensor]:
-    """Give a few tokens without a meaning of their own, such as that of padding or of an image."""
+    """Make inputs of a few tokens without a meaning of their own, such as that of padding or of an image."""
     config: Any = getattr(model, "config", None)
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     special = {
@@ -97,7 +98,3 @@ def _tokens(model: nn.Module) -> dict[str, Tensor]:
     taken = inspect.signature(model.forward).parameters
     anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values())
     return {name: value for name, value in inputs.items() if anything or name in taken}
-
-
-def _devices(model: nn.Module) -> list[int]:
-    return sorted({parameter.get_device() for parameter in model.parameters() if parameter.is_cuda})

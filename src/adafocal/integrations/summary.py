@@ -7,7 +7,7 @@ from adafocal.calibration import BinStats, binned_error
 
 
 def adapted_values(stats: BinStats, gamma: Tensor) -> dict[str, float]:
-    """Give plain numbers by name: ``gamma_i`` and ``gap_i`` per bin, ``ece_equal_mass`` and ``overconfidence``.
+    """Tell an update in plain numbers: ``gamma_i`` and ``gap_i`` per bin, ``ece_equal_mass`` and ``overconfidence``.
 
     Args:
         stats: What :meth:`~adafocal.losses.AdaFocalLoss.adapt` returned.

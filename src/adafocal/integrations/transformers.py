@@ -72,7 +72,7 @@ class AdaFocalTrainerCallback(TrainerCallback):
     def compute_loss_func(
         self, outputs: object, labels: object, num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
-        """Give the loss as the Trainer wants it: over all items of an optimiser step where it says how many there are.
+        """Compute the loss as the Trainer wants it: over all items of a step where it says how many there are.
 
         Args:
             outputs: What the model returned: with ``logits``, or a tuple that starts with them.
@@ -128,7 +128,7 @@ class AdaFocalTrainerCallback(TrainerCallback):
             self._adapt(logs, state)
 
     def on_evaluate(self, args: object, state: Any, control: object, **kwargs: Any) -> None:
-        """Give the evaluation's metrics what it has led to."""
+        """Add to the evaluation's metrics what it has led to."""
         metrics = kwargs.get("metrics") or {}
         if self._training and not self._adapted:  # a Trainer whose `log` tells nobody
             self._adapt(metrics, state)
@@ -205,7 +205,6 @@ def _logits(outputs: Any) -> Tensor:
 
 
 def _as_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Give tokens of shape (N, L, C) as samples (N L, C); the class axis of transformers is the last."""
-    if labels.is_floating_point():
-        return logits.reshape(-1, logits.shape[-1]), labels.reshape(-1, logits.shape[-1])
-    return logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
+    """Flatten tokens of shape (N, L, C) to samples (N L, C); the class axis of transformers is the last."""
+    width = logits.shape[-1]
+    return logits.reshape(-1, width), labels.reshape(-1, width) if labels.is_floating_point() else labels.reshape(-1)

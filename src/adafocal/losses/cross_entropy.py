@@ -30,23 +30,15 @@ def modulated_cross_entropy(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> PerSample:
-    """Apply ``modulate`` to the cross-entropy of each sample, with every option of ``F.cross_entropy``.
+    """Apply ``modulate`` to the cross-entropy of each sample; all else is as in ``F.cross_entropy`` without reduction.
 
     Args:
         modulate: Maps cross-entropies in [0, inf), nats, to losses of the same shape. It sees one value per sample for
-            class indices, and one per sample and class, ``-log p_c``, for soft targets or label smoothing.
-        logits: Shape (C,), (N, C) or (N, C, d1, …); computed in float32 or wider.
-        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
-        weight: Weight per class, shape (C,).
-        ignore_index: Class index whose samples get loss 0 and no gradient.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
+            class indices, and one per sample and class, ``-log p_c``, for soft targets or label smoothing. Both are in
+            float32 or wider.
 
     Returns:
         Losses of shape (), (N,) or (N, d1, …), in the dtype of ``logits`` (float32 under autocast).
-
-    Raises:
-        TypeError: If dtypes are wrong.
-        ValueError: If shapes do not fit or ``label_smoothing`` is out of range.
     """
     labels = checked_labels(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
     wide = at_least_float32(logits)

@@ -22,16 +22,7 @@ __all__ = ["FLSDLoss", "ScheduledFocalLoss", "gamma_for_target"]
 
 
 def flsd_gamma(p: Tensor, *, thresholds: Sequence[float], gammas: Sequence[float]) -> Tensor:
-    """Look up the gamma that FLSD assigns to each probability.
-
-    Args:
-        p: Probabilities of any shape.
-        thresholds: Ascending probabilities that separate the gammas; a threshold belongs to the interval above it.
-        gammas: One gamma more than thresholds, from low to high probability.
-
-    Returns:
-        Gammas of the shape of ``p``.
-    """
+    """Look up the gamma that FLSD assigns to each probability, of any shape; see :class:`FLSDLoss`."""
     edges = torch.tensor(thresholds, dtype=p.dtype, device=p.device)
     table = torch.tensor(gammas, dtype=p.dtype, device=p.device)
     return look_up(table, torch.bucketize(p, edges, right=True))
@@ -198,7 +189,7 @@ def gamma_for_target(p: float) -> float:
     for _ in range(100):
         step = (gamma * log_q + math.log1p(slope * gamma)) / (log_q + slope / (1.0 + slope * gamma))
         gamma -= step
-        if abs(step) <= 1e-14 * gamma:
+        if abs(step) <= 1e-14 * gamma:  # rounding alone moves it now
             break
     return gamma
 

@@ -17,6 +17,7 @@ from adafocal.losses.options import check_ignore_index
 
 __all__ = ["MMCELoss", "mmce_penalty"]
 
+NARROWEST = 0.005  # exp(1 / width) must be finite with room to spare: float64 ends at a width of 0.0014
 ROUNDING = 1e-10  # under the root, so that its slope stays finite where the penalty vanishes
 
 
@@ -91,7 +92,7 @@ def mmce_penalty(
     Differs from the paper: the widely used public code (Mukhoti et al. 2020) leaves the root out of MMCE_m; in MMCE_w
     it divides by the size of each group twice, and gives 0 when a group is empty. Here both follow the paper.
     """
-    check_number("width", width, low=0.005)
+    check_number("width", width, low=NARROWEST)
     check_flag("weighted", weighted)
     check_ignore_index(ignore_index)
     check_tensor("labels", labels)
@@ -143,7 +144,7 @@ class MMCELoss(ClassificationLoss):
         super().__init__(**options)
         check_number("penalty_weight", penalty_weight, low=0.0)
         check_flag("weighted", weighted)
-        check_number("width", width, low=0.005)
+        check_number("width", width, low=NARROWEST)
         self.penalty_weight = penalty_weight
         self.weighted = weighted
         self.width = width

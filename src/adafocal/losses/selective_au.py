@@ -20,17 +20,9 @@ __all__ = ["SelectiveAULoss"]
 def selective_weights(
     confidence: Tensor, counted: Tensor, histogram: Tensor, *, quantile: float, smoothing: float
 ) -> Tensor:
-    """Compute the weight of each confidence; see :class:`SelectiveAULoss`.
+    """Compute the positive weight alpha of each confidence, shape (N,); see :class:`SelectiveAULoss`.
 
-    Args:
-        confidence: Values in [0, 1], shape (N,).
-        counted: Which samples count, shape (N,).
-        histogram: Counts of confidences in equal bins of [0, 1], shape (n_bins,).
-        quantile: Level of the quantile above which weights are constant, in [0, 1].
-        smoothing: Width of the smoothed steps.
-
-    Returns:
-        Positive weights of shape (N,).
+    ``histogram`` holds counts of confidences in equal bins of [0, 1], shape (n_bins,).
     """
     n_bins, n = histogram.numel(), counted.sum()
     threshold = _quantile(confidence, counted, quantile)

@@ -11,11 +11,17 @@ from adafocal.calibration.cells import BINNINGS, equal_width_bins, joined_equal_
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.grid import N_CELLS, grid_edges, sum_cells
 from adafocal.errors import InvalidValueError
-from adafocal.metrics.inputs import counted_samples, counted_top_label
 from adafocal.metrics.sums import SumMetric
 
 
-class CalibrationError(SumMetric):
+class BinMetric(SumMetric):
+    """A metric that keeps the sums of bins."""
+
+    confidence_sum: Tensor
+    correct_sum: Tensor
+
+
+class CalibrationError(BinMetric):
     """Top-label calibration error over all that was seen: ECE, its root mean square, or the maximum (MCE).
 
     With equal-width bins the value is that of :func:`~adafocal.calibration.expected_calibration_error` on all samples
@@ -24,30 +30,14 @@ class CalibrationError(SumMetric):
 
     Args:
         n_bins: Number of bins (a, b].
-        binning: ``equal_width`` or ``equal_mass``.
         norm: ``l1`` (ECE), ``l2`` (root mean square) or ``max`` (MCE).
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        TypeError: If a setting is of the wrong type.
-        ValueError: If a setting is out of range.
 
     Example:
         >>> metric = CalibrationError(inputs="probs")
         >>> metric.update(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1]))
         >>> metric.compute()
         tensor(0.3000, dtype=torch.float64)
-
-    Reference:
-        Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017,
-        https://arxiv.org/abs/1706.04599, equations 3 and 5.
     """
-
-    higher_is_better = False
-    count: Tensor
-    confidence_sum: Tensor
-    correct_sum: Tensor
 
     def __init__(
         self,
@@ -69,61 +59,45 @@ class CalibrationError(SumMetric):
         sums = _by_name(BinStats.empty(self._edges()))
         self.add_sums(CalibrationError, (binning, cells, inputs, ignore_index), **sums)
 
-    def update(self, values: Logits, labels: Labels) -> None:
-        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
-        confidence, correct = counted_top_label(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
-        width = self.binning == "equal_width"
-        stats = equal_width_bins(confidence, correct, self.n_bins) if width else sum_cells(confidence, correct)
-        self.add(**_by_name(stats))
+    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor]:
+        """Sum a batch into bins or cells."""
+        event = self.top_label(values, labels)
+        return _by_name(equal_width_bins(*event, self.n_bins) if self.binning == "equal_width" else sum_cells(*event))
 
     def _edges(self, device: torch.device | None = None) -> Tensor:
         width = self.binning == "equal_width"
         return equal_width_edges(self.n_bins, device=device) if width else grid_edges(device=device)
 
     def stats(self) -> BinStats:
-        """Give the sums per bin: the data of a reliability diagram."""
+        """Sums per bin: the data of a reliability diagram."""
         sums = BinStats(self._edges(self.count.device), self.count, self.confidence_sum, self.correct_sum)
         joined = self.binning == "equal_mass" and bool(self.count.any())
         return joined_equal_mass(sums, self.n_bins) if joined else sums
 
     def compute(self) -> Scalar:
-        """Give the error, a fraction in [0, 1]; NaN when nothing was seen."""
+        """Compute the error, a fraction in [0, 1]; NaN when nothing was seen."""
         return self.stats().compute(norm=self.norm)
 
 
-class ClasswiseCalibrationError(SumMetric):
+class ClasswiseCalibrationError(BinMetric):
     """Mean over the classes of the calibration error of each class's probability, in equal-width bins.
 
     The event of class k is "the label is k", its confidence the probability of k, over all samples. With many classes
-    most probabilities are near 0, and so is this error: compare it only between models of the same task.
+    most probabilities are near 0, and so is this error: compare it only between models of the same task. The function
+    :func:`~adafocal.calibration.classwise_calibration_error` names the sources.
 
     Formula: ``1/C sum_k sum_b (n_kb / N) |conf_kb - acc_kb|``.
 
     Args:
         n_classes: Number of classes C.
         n_bins: Number of bins (a, b] per class.
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        TypeError: If a setting is of the wrong type.
-        ValueError: If a setting is out of range.
 
     Example:
         >>> metric = ClasswiseCalibrationError(n_classes=2, inputs="probs")
         >>> metric.update(torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.tensor([0, 1]))
         >>> metric.compute()
         tensor(0.3000, dtype=torch.float64)
-
-    Reference:
-        Kull, Perello-Nieto, Kängsepp, Silva Filho, Song and Flach, "Beyond temperature scaling", NeurIPS 2019,
-        https://arxiv.org/abs/1910.12656, equation 3.
     """
-
-    higher_is_better = False
-    count: Tensor
-    confidence_sum: Tensor
-    correct_sum: Tensor
 
     def __init__(self, *, n_classes: int, n_bins: int = 15, inputs: str = "logits", ignore_index: int = -100) -> None:
         super().__init__(inputs=inputs, ignore_index=ignore_index)
@@ -135,9 +109,9 @@ class ClasswiseCalibrationError(SumMetric):
         sums = _by_name(BinStats.empty(equal_width_edges(n_bins), n_classes))
         self.add_sums(ClasswiseCalibrationError, settings, **sums)
 
-    def update(self, values: Logits, labels: Labels) -> None:
-        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
-        rows, counted = counted_samples(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor]:
+        """Sum a batch into the bins of every class."""
+        rows, counted = self.samples(values, labels)
         if rows.shape[1] != self.n_classes:
             raise InvalidValueError(f"`{self.inputs}` must have {self.n_classes} classes, got {rows.shape[1]}.")
         probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
@@ -145,29 +119,22 @@ class ClasswiseCalibrationError(SumMetric):
             self.n_classes, device=probs.device
         )
         happened = index.gather(1, counted[:, None])
-        self.add(
-            count=_per_bin(torch.ones_like(index), index, self.count),
-            confidence_sum=_per_bin(probs, index, self.confidence_sum),
-            correct_sum=_per_bin(torch.ones_like(happened), happened, self.correct_sum),
-        )
+        return {
+            "count": _per_bin(torch.ones_like(index), index, self.count),
+            "confidence_sum": _per_bin(probs, index, self.confidence_sum),
+            "correct_sum": _per_bin(torch.ones_like(happened), happened, self.correct_sum),
+        }
 
     def compute(self) -> Scalar:
-        """Give the error, a fraction in [0, 1]; NaN when nothing was seen."""
+        """Compute the error, a fraction in [0, 1]; NaN when nothing was seen."""
         edges = equal_width_edges(self.n_bins, device=self.count.device)
         return BinStats(edges, self.count, self.confidence_sum, self.correct_sum).compute().mean()
 
 
-class Overconfidence(SumMetric):
+class Overconfidence(BinMetric):
     """Mean confidence minus accuracy: positive where a model claims more than it holds.
 
     Gaps of opposite sign cancel, so 0 does not mean calibrated; :class:`CalibrationError` is never below its size.
-
-    Args:
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        ValueError: If ``inputs`` is neither.
 
     Example:
         >>> metric = Overconfidence(inputs="probs")
@@ -177,24 +144,20 @@ class Overconfidence(SumMetric):
     """
 
     higher_is_better = None
-    count: Tensor
-    confidence_sum: Tensor
-    correct_sum: Tensor
 
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
         super().__init__(inputs=inputs, ignore_index=ignore_index)
         sums = {name: torch.zeros((), dtype=torch.float64) for name in ("confidence_sum", "correct_sum")}
         self.add_sums(Overconfidence, (inputs, ignore_index), count=torch.zeros((), dtype=torch.int64), **sums)
 
-    def update(self, values: Logits, labels: Labels) -> None:
-        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
-        confidence, correct = counted_top_label(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
-        self.count += correct.numel()
-        self.confidence_sum += confidence.sum(dtype=self.confidence_sum.dtype)
-        self.correct_sum += correct.sum()
+    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor | int]:
+        """Sum a batch as one bin."""
+        confidence, correct = self.top_label(values, labels)
+        confidence_sum = confidence.sum(dtype=self.confidence_sum.dtype)
+        return {"count": correct.numel(), "confidence_sum": confidence_sum, "correct_sum": correct.sum()}
 
     def compute(self) -> Scalar:
-        """Give the difference, a fraction in [-1, 1]; NaN when nothing was seen."""
+        """Compute the difference, a fraction in [-1, 1]; NaN when nothing was seen."""
         return (self.confidence_sum - self.correct_sum) / self.count
 
 

@@ -6,19 +6,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._shapes import Labels, Logits, Scalar
-from adafocal.metrics.inputs import counted_samples
 from adafocal.metrics.sums import SumMetric
 
 
 class MeanScore(SumMetric):
     """The mean of a score over all that was seen."""
 
-    higher_is_better = False
-    count: Tensor
     total: Tensor
 
+    def __init__(self, kind: type[SumMetric], inputs: str, ignore_index: int) -> None:
+        super().__init__(inputs=inputs, ignore_index=ignore_index)
+        zeros = {"count": torch.zeros((), dtype=torch.int64), "total": torch.zeros((), dtype=torch.float64)}
+        self.add_sums(kind, (inputs, ignore_index), **zeros)
+
     def compute(self) -> Scalar:
-        """Give the mean, at least 0; NaN when nothing was seen."""
+        """Compute the mean, at least 0; NaN when nothing was seen."""
         return self.total / self.count
 
 
@@ -26,13 +28,6 @@ class NegativeLogLikelihood(MeanScore):
     """Mean negative logarithm of the probability of the label, in nats: a proper score, lower is better.
 
     Infinite when a label has probability 0.
-
-    Args:
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        ValueError: If ``inputs`` is neither.
 
     Example:
         >>> metric = NegativeLogLikelihood(inputs="probs")
@@ -42,54 +37,36 @@ class NegativeLogLikelihood(MeanScore):
     """
 
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
-        super().__init__(inputs=inputs, ignore_index=ignore_index)
-        self.add_sums(NegativeLogLikelihood, (inputs, ignore_index), **_no_sums())
+        super().__init__(NegativeLogLikelihood, inputs, ignore_index)
 
-    def update(self, values: Logits, labels: Labels) -> None:
-        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
-        rows, counted = counted_samples(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor | int]:
+        """Sum the nats of a batch."""
+        rows, counted = self.samples(values, labels)
         if self.inputs == "logits":
             nats = F.cross_entropy(rows, counted, reduction="none")
         else:
             nats = -rows.gather(1, counted[:, None]).log()
-        self.count += counted.numel()
-        self.total += nats.sum(dtype=self.total.dtype)
+        return {"count": counted.numel(), "total": nats.sum(dtype=self.total.dtype)}
 
 
 class BrierScore(MeanScore):
     """Mean squared distance between the probabilities and the one-hot label: a proper score, lower is better.
 
-    Formula: ``1/N sum_n sum_k (p_nk - [label_n = k])^2``.
-
-    Args:
-        inputs: ``logits`` or ``probs``: what :meth:`update` is given; never guessed.
-        ignore_index: Label of samples that do not count.
-
-    Raises:
-        ValueError: If ``inputs`` is neither.
+    :func:`~adafocal.calibration.brier_score` of all that was seen: ``1/N sum_n sum_k (p_nk - [label_n = k])^2``.
 
     Example:
         >>> metric = BrierScore(inputs="probs")
         >>> metric.update(torch.tensor([[0.5, 0.5]]), torch.tensor([0]))
         >>> metric.compute()
         tensor(0.5000, dtype=torch.float64)
-
-    Reference:
-        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
     """
 
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
-        super().__init__(inputs=inputs, ignore_index=ignore_index)
-        self.add_sums(BrierScore, (inputs, ignore_index), **_no_sums())
+        super().__init__(BrierScore, inputs, ignore_index)
 
-    def update(self, values: Logits, labels: Labels) -> None:
-        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
-        rows, counted = counted_samples(values, labels, inputs=self.inputs, ignore_index=self.ignore_index)
+    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor | int]:
+        """Sum the squared distances of a batch."""
+        rows, counted = self.samples(values, labels)
         probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
         residual = probs.scatter_add(1, counted[:, None], probs.new_full((counted.numel(), 1), -1.0))
-        self.count += counted.numel()
-        self.total += residual.square_().sum(dim=1).sum(dtype=self.total.dtype)
-
-
-def _no_sums() -> dict[str, Tensor]:
-    return {"count": torch.zeros((), dtype=torch.int64), "total": torch.zeros((), dtype=torch.float64)}
+        return {"count": counted.numel(), "total": residual.square_().sum(dim=1).sum(dtype=self.total.dtype)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all metrics here are: sums that add over batches and processes, kept wide, and shared only by their like."""
+"""What all metrics here are: sums of checked batches that add up, kept wide, and shared only by their like."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,11 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from adafocal._checks import check_choice, check_integer
-from adafocal._dtypes import keeping_dtype
+from adafocal._docs import documented
+from adafocal._dtypes import at_least_float32, keeping_dtype
+from adafocal._shapes import Labels, Logits
+from adafocal._values import check_class_indices, check_distributions, check_softmax
+from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 from adafocal.errors import InvalidValueError
 
 INPUTS = ("logits", "probs")
@@ -26,6 +30,13 @@ class SumMetric(Metric):
 
     is_differentiable = False
     full_state_update = False
+    higher_is_better: bool | None = False
+    count: Tensor
+
+    def __init_subclass__(cls) -> None:
+        """Describe the settings that all metrics have."""
+        super().__init_subclass__()
+        documented(cls)
 
     def __init__(self, *, inputs: str, ignore_index: int) -> None:
         super().__init__()
@@ -49,10 +60,37 @@ class SumMetric(Metric):
         self._mark = f"sums of {kind.__module__}: {whose}{settings}"
         self.add_state(self._mark, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def add(self, **sums: Tensor) -> None:
-        """Add sums over a batch to the states of their names."""
-        for name, value in sums.items():
+    def update(self, values: Logits, labels: Labels) -> None:
+        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
+        for name, value in self.sums(values, labels).items():
             getattr(self, name).add_(value)
+
+    def sums(self, values: Logits, labels: Labels) -> "Mapping[str, Tensor | int]":
+        """Sum a batch, under the names of the states."""
+        raise NotImplementedError
+
+    def top_label(self, values: Logits, labels: Labels) -> tuple[Tensor, Tensor]:
+        """Find confidence and correctness of the samples that count, both of shape (n,)."""
+        top_label = top_label_from_logits if self.inputs == "logits" else top_label_from_probs
+        confidence, correct = top_label(values, labels, ignore_index=self.ignore_index)
+        counted = labels != self.ignore_index
+        if counted.all():
+            return confidence.flatten(), correct.flatten()
+        return confidence[counted], correct[counted]
+
+    def samples(self, values: Logits, labels: Labels) -> tuple[Tensor, Tensor]:
+        """Check a batch, and keep what counts: values (n, C) in float32 or wider, and labels (n,)."""
+        counted = check_class_indices(values, labels, name=self.inputs, ignore_index=self.ignore_index)
+        axis = min(1, values.ndim - 1)
+        rows = at_least_float32(values).movedim(axis, -1).reshape(labels.numel(), values.shape[axis])
+        labels = labels.flatten().long()
+        if counted is not None:
+            rows, labels = rows[counted.flatten()], labels[counted.flatten()]
+        if self.inputs == "logits":
+            check_softmax(self.inputs, rows.amax(dim=1) - rows.logsumexp(dim=1))
+        else:
+            check_distributions(self.inputs, rows, axis=1, dtype=values.dtype)
+        return rows, labels
 
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
         """Add the sums of another metric of the same class and settings, or of its states by name.

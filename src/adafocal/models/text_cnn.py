@@ -53,7 +53,7 @@ class TextCNN(nn.Module):
         for name, value in (("width", width), ("kernel_size", kernel_size), ("embedding_size", embedding_size)):
             check_integer(name, value, minimum=1)
         check_number("dropout", dropout, low=0.0, high=1.0, open_high=True)
-        shortest = 5 * (kernel_size - 1) + 1
+        shortest = 5 * (kernel_size - 1) + 1  # three convolutions and two poolings take so many places each
         if sequence_length(input_shape) < shortest:
             raise InvalidValueError(
                 f"`data.length` must be at least {shortest} tokens for text_cnn, got {input_shape[0]}."

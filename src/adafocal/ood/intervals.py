@@ -114,7 +114,7 @@ def detection(
 def _odds_interval(value: float, drawn: Tensor, level: float, df: int) -> Estimate:
     """Build the t interval on the scale of logarithmic odds, moved by the bias that resampling shows."""
     odds = math.log(value / (1 - value))
-    bias = float(torch.logit(drawn, eps=1e-9).mean()) - odds
+    bias = float(torch.logit(drawn, eps=1e-9).mean()) - odds  # a resample without a mistake has infinite odds
     half = student_quantile(0.5 + level / 2, df) * float(drawn.std()) / (value * (1 - value))
     low, high = _sigmoid(odds - bias - half), _sigmoid(odds - bias + half)
     return Estimate(value, min(low, value), max(high, value))
@@ -218,7 +218,7 @@ def _inverted(area: float, quantile: float, variance_at: Callable[[float], float
     ends = []
     for outer in (0.0, 1.0):
         inside, outside = area, outer
-        for _ in range(60):
+        for _ in range(60):  # beyond the 53 bits of a float64
             middle = 0.5 * (inside + outside)
             beyond = abs(area - middle) > quantile * math.sqrt(max(0.0, variance_at(middle)))
             inside, outside = (inside, middle) if beyond else (middle, outside)

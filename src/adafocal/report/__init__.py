@@ -7,12 +7,11 @@ plots.py                     the contents of a run or experiment onto axes
 segmentation_figures.py      slices, surfaces and persistence diagrams of a segmentation's cases
 svg.py                       a matplotlib figure as SVG that follows light and dark
 panels.py                    figures of the page, with their numbers in words
-ood_panels.py                the same for out-of-distribution detection
 tables.py                    tables of the page
 examples.py                  the most confident mistakes
 html.py                      templates to a page: escaping, security policy, sorting
 page.py                      write_page: one self-contained HTML file
-ood_page.py                  the HTML file of what ``adafocal ood`` measured
+ood_page.py                  the HTML file of what ``adafocal ood`` measured, and its sections on the page
 paper.py                     write_figures: files that fit a two-column paper
 evaluation_page.py           the HTML file of what was measured
 terminal.py                  tables and reliability diagram as text

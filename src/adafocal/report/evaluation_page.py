@@ -62,7 +62,7 @@ def _measures(whole: Measured) -> Table:
 
 
 def _beyond_the_sums(whole: Measured) -> dict[str, object]:
-    """Give what needs the predictions themselves: classes, and the error of the surest."""
+    """What needs the predictions themselves: classes, and the error of the surest."""
     if whole.predictions is None:
         return {"classes": [], "class_table": None, "risk": []}
     outcome = outcome_of(whole.predictions, n_bins=whole.bins.n_bins)

@@ -57,7 +57,7 @@ class Examples:
 
 
 def worst_of(losses: Sequence[LossContents], *, max_bytes: int = MAX_BYTES) -> list[Examples]:
-    """Give the most confident mistakes of the first run of each loss that kept some, within a share of the bytes."""
+    """Pick the most confident mistakes of the first run of each loss that kept some, within a share of the bytes."""
     kept = [(loss.title, run, run.mistakes) for loss in losses for run in loss.runs[:1] if run.mistakes is not None]
     most = PER_RUN if len(kept) == 1 else PER_LOSS
     return [_of_run(*one, most=most, max_bytes=max_bytes // len(kept)) for one in kept]

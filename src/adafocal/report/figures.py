@@ -208,7 +208,7 @@ def draw_critical_difference(ax: Axes, ranks: RankTable | Mapping[str, object], 
     if not isinstance(ranks, RankTable):
         ranks = as_record(ranks, RankTable, "`ranks` must be average ranks of `comparison.json`, got some")
     losses = ranks.losses
-    n, place = len(losses), {entry.loss: entry.rank for entry in losses}
+    n, place = len(losses), ranks.ranks
     bars = len(ranks.groups)
     _axis_line(ax, n, color)
     _difference_bar(ax, min(ranks.critical_difference, n - 1.0), ranks.critical_difference, color)
@@ -248,7 +248,7 @@ def _difference_bar(ax: Axes, drawn: float, value: float, color: str) -> None:
 
 
 def _with_gaps(curve: SmoothCurve) -> tuple[np.ndarray, np.ndarray]:
-    """Give the points of the curve, with a NaN where points were left out between two."""
+    """Put a NaN between two points of the curve where some were left out, so that no line joins them."""
     x, y = curve.confidence.numpy(), curve.accuracy.numpy()
     step = np.diff(x)
     holes = np.flatnonzero(step > 1.5 * step.min(initial=1.0)) + 1

@@ -13,7 +13,7 @@ from adafocal._files import write_text
 from adafocal._text import short
 from adafocal.report.examples import worst_of
 from adafocal.report.html import render_page
-from adafocal.report.ood_panels import detection_sections, study_sections
+from adafocal.report.ood_page import detection_sections, study_sections
 from adafocal.report.panels import (
     Panel,
     class_panel,
@@ -68,7 +68,7 @@ def write_page(folder: str | os.PathLike[str], output: str | Path | None = None)
 
 
 def render(contents: Contents) -> str:
-    """Give the page as a string; everything from files is escaped."""
+    """Fill the template of a run or study; everything from files is escaped."""
     comparison, provenance = contents.comparison, contents.provenance
     n_losses = sum(len(experiment.losses) for experiment in contents.experiments)
     return render_page(

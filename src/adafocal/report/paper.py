@@ -27,25 +27,17 @@ from adafocal.results.outcome import SMALL_MULTIPLES
 FORMATS = ("pdf", "svg", "png")
 WIDTHS = {"single": 3.25, "double": 6.75}  # inches: one column of a two-column page, and both
 PER_ROW = {"single": 2, "double": 4}
+TEXTS = ("axes.labelsize", "axes.titlesize", "font.size", "legend.fontsize", "xtick.labelsize", "ytick.labelsize")
 PAPER_STYLE = {
     **STYLE,
-    "axes.labelsize": 8,
-    "axes.linewidth": 0.6,
-    "axes.titlesize": 8,
-    "figure.dpi": 300,
-    "figure.facecolor": "white",
-    "font.size": 8,
-    "legend.fontsize": 8,
-    "legend.handlelength": 1.6,
+    **dict.fromkeys(TEXTS, 8),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("figure.facecolor", "savefig.facecolor"), "white"),
     # TrueType: publishers refuse the default, Type 3.
-    "pdf.fonttype": 42,
-    "ps.fonttype": 42,
-    "savefig.facecolor": "white",
+    **dict.fromkeys(("pdf.fonttype", "ps.fonttype"), 42),
+    "figure.dpi": 300,
+    "legend.handlelength": 1.6,
     "svg.hashsalt": "adafocal",
-    "xtick.labelsize": 8,
-    "xtick.major.width": 0.6,
-    "ytick.labelsize": 8,
-    "ytick.major.width": 0.6,
 }
 
 
@@ -95,7 +87,7 @@ def write_figures(
 
 
 def paper_figures(contents: Contents, column: str) -> list[PaperFigure]:
-    """Give the figures that the contents have."""
+    """List the figures that the contents have, not yet drawn."""
     figures = []
     for experiment in contents.experiments:
         prefix = f"{experiment.name}-" if len(contents.experiments) > 1 else ""

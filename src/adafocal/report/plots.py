@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil, isfinite, nan
 
 from adafocal.calibration import BinStats, SmoothCurve, binned_error, reliability_from_bins
-from adafocal.measures import IN_SHORT
+from adafocal.measures import IN_SHORT, MEASURES
 from adafocal.report.figures import (
     draw_class_reliability,
     draw_counts,
@@ -49,7 +49,8 @@ def plot_reliability(
 
 def reliability_summary(outcome: Outcome) -> str:
     """Say the calibration error of the pooled predictions."""
-    return f"ECE {100 * float(binned_error(outcome.stats)):.2f}\u00a0%"
+    measure = MEASURES["ece"]
+    return f"{measure.label} {measure.alone(float(binned_error(outcome.stats)))}".replace(" %", "\u00a0%")
 
 
 def plot_classes(
@@ -97,7 +98,7 @@ def add_legend(ax: Axes, n: int, size: float | None) -> None:
 
 
 def curves_of(losses: Sequence[LossContents]) -> list[tuple[str, str, float, str, bool]]:
-    """Give the curves that every run of the losses has."""
+    """Choose the curves that every run of the losses has."""
     curves = (*CURVES, TRAIN_CURVE) if len(losses) == 1 else CURVES
     runs = [run for loss in losses for run in loss.runs]
     return [curve for curve in curves if all(any(map(isfinite, column(run.history, curve[0]))) for run in runs)]
@@ -116,14 +117,14 @@ def plot_curve(ax: Axes, losses: Sequence[LossContents], name: str, scale: float
 
 
 def gammas_of(run: RunFolder) -> list[list[float]]:
-    """Give the gammas of each epoch that has all of them, after its number; empty for losses without gammas."""
+    """Gammas of each epoch that has all of them, after its number; none for losses without gammas."""
     names = [name for name in (run.history[0] if run.history else {}) if name.startswith("gamma_")]
     rows = [[row.get("epoch", nan) + 1, *(row[name] for name in names)] for row in run.history]
     return [row for row in rows if names and all(map(isfinite, row))]
 
 
 def adaptive_runs(losses: Sequence[LossContents]) -> list[tuple[LossContents, RunFolder]]:
-    """Give the first run of each loss that has gammas."""
+    """Find the losses that have gammas, each with its first run."""
     return [(loss, loss.runs[0]) for loss in losses if gammas_of(loss.runs[0])]
 
 

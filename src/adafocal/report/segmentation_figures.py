@@ -179,13 +179,13 @@ def _diagrams(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[s
 
 
 def _middle(mask: Array) -> list[int]:
-    """Give the slice of each axis with the most foreground."""
+    """Find the slice of each axis with the most foreground."""
     counts = [(mask > 0).sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
     return [int(count.argmax()) if count.any() else len(count) // 2 for count in counts]
 
 
 def _turned(mask: Array, frame: Array, n_classes: int) -> tuple[Array, Array]:
-    """Give a finer volume of the foreground turned to the viewer, smoothed, and the class of its voxels."""
+    """Turn the foreground to the viewer: a finer, smoothed volume of it, and the class of its voxels."""
     ndimage = require("scipy.ndimage", extra="report")
     angle, tilt = np.deg2rad(35), np.deg2rad(25)
     about = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])

@@ -4,7 +4,7 @@
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
@@ -27,30 +27,17 @@ VARIABLES = {INK: "--ink", GRID: "--grid"} | {c: f"--series-{i}" for i, c in enu
 LONGEST_LABEL = 32
 
 STYLE = {
-    "axes.edgecolor": INK,
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 10,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 9,
-    "figure.facecolor": "none",
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "legend.labelcolor", "text.color"), INK),
+    **dict.fromkeys(("xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
+    **dict.fromkeys(("font.size", "axes.labelsize"), 10),
+    **dict.fromkeys(("axes.titlesize", "xtick.labelsize", "ytick.labelsize"), 9),
+    **dict.fromkeys(("axes.spines.right", "axes.spines.top", "legend.frameon"), False),
+    **dict.fromkeys(("axes.grid", "axes.axisbelow"), True),
     "font.family": "sans-serif",
-    "font.size": 10,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "savefig.facecolor": "none",
     "svg.fonttype": "none",
-    "text.color": INK,
-    "xtick.color": INK,
-    "xtick.labelsize": 9,
-    "ytick.color": INK,
-    "ytick.labelsize": 9,
 }
 
 
@@ -62,7 +49,7 @@ class Series(TypedDict):
 
 
 def series(index: int) -> Series:
-    """Give colour and line style of the index-th of several lines; 24 differ, and neighbours in both."""
+    """Colour and line style of the index-th of several lines; 24 differ, and neighbours in both."""
     return {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
 
 
@@ -78,14 +65,14 @@ def drawn(text: object, longest: int = LONGEST_LABEL) -> str:
 
 
 @contextmanager
-def svg_figure(name: str, *, width: float, height: float, rows: list[float] | None = None) -> Iterator["Drawing"]:
+def svg_figure(name: str, *, width: float, height: float, rows: Sequence[float] = (1.0,)) -> Iterator["Drawing"]:
     """Open a themed figure; its ``.svg`` is there once the block ends.
 
     Args:
         name: Unique on the page; keeps the identifiers of several figures apart and the output reproducible.
         width: Width in inches.
         height: Height in inches.
-        rows: Relative heights of stacked axes; None for one, an empty list for none.
+        rows: Relative heights of stacked axes; empty for none.
 
     Yields:
         An object with ``figure``, ``axes`` (a list) and, after the block, ``svg``.
@@ -96,10 +83,9 @@ def svg_figure(name: str, *, width: float, height: float, rows: list[float] | No
         # The browser has the letters that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = figure_module.Figure(figsize=(width, height), layout="constrained")
-        ratios = [1.0] if rows is None else rows
         axes: list[Axes] = []
-        if ratios:
-            grid = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": ratios})
+        if rows:
+            grid = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)
             axes = list(grid[:, 0])
         drawing = Drawing(figure, axes)
         yield drawing

@@ -68,7 +68,7 @@ def notes(whole: Measured) -> list[str]:
 
 
 def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
-    """Give title, value and interval of every measure as text; ``~`` marks what comes from the fine grid."""
+    """Write every measure out: title, value and interval; ``~`` marks what comes from the fine grid."""
     rows = []
     for name, measure in OF_PREDICTIONS.items():
         mark = "" if measure.streams or whole.exact else "~ "
@@ -83,7 +83,7 @@ def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
 def group_rows(
     groups: dict[str, CalibrationSummary], event: Event
 ) -> tuple[list[str], list[tuple[str, list[tuple[str, float]]]]]:
-    """Give the titles of the table of groups, and the name of each with its numbers, as text and as they are."""
+    """Lay out the table of groups: titles, and of each group its name and its numbers, as text and as they are."""
     rows = []
     for group, summary in groups.items():
         numbers = [(one, float(getattr(summary, name))) for name, one in OF_GROUPS.items()]

@@ -114,6 +114,11 @@ class RankTable:
     critical_difference: float
     groups: tuple[tuple[str, ...], ...]
 
+    @property
+    def ranks(self) -> dict[str, float]:
+        """Average rank by loss, best first."""
+        return {entry.loss: entry.rank for entry in self.losses}
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -4,7 +4,6 @@
 import os
 import zipfile
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -181,25 +180,30 @@ class StudyFolder(_Folder):
     comparison = cached_property(lambda self: read_comparison(self / COMPARISON))
 
     def run(self, folder: Path) -> RunFolder:
-        """Give the run of a folder, the same one each time."""
+        """Open the run of a folder, the same one each time."""
         return self._runs.setdefault(os.path.abspath(folder), RunFolder(folder))
 
 
 def study_folder(folder: "str | os.PathLike[str]") -> StudyFolder:
-    """Give the study folder of a path, with what was read of it where it is one already."""
+    """Open the study folder of a path; one that is open already keeps what was read of it."""
     return folder if isinstance(folder, StudyFolder) else StudyFolder(Path(folder))
 
 
 def is_beginning(entry: Path) -> bool:
     """Whether this is what a run or study that was killed before it wrote its settings may have left."""
-    if entry.name == PROVENANCE:
-        with suppress(AdafocalError):
-            return read_record(entry, Provenance) is not None
-    return is_ours(entry.name)
+    return holds(entry, Provenance) if entry.name == PROVENANCE else is_ours(entry.name)
+
+
+def holds(path: Path, kind: type) -> bool:
+    """Whether a file can be read as a record of this kind."""
+    try:
+        return read_record(path, kind) is not None
+    except (AdafocalError, OSError):
+        return False
 
 
 def own_files(folder: Path) -> list[Path]:
-    """Give the files of a run, or of a study and its runs, that nothing else may write; pages are not among them."""
+    """List the files of a run, or of a study and its runs, that nothing else may write; pages are not among them."""
     patterns = [SETTINGS, PROVENANCE, PLAN, COMPARISON, TABLE, *(name for name in WRITTEN if name != PAGE)]
     places = [folder, *folder.glob("runs/*/*")]
     return [path for place in places for pattern in patterns for path in place.glob(pattern)]

@@ -84,12 +84,8 @@ class Outcome:
 
 def outcome_of(predictions: Predictions, *, n_bins: int) -> Outcome:
     """Sum up the predictions of one run."""
-    confidence, correct, probs, labels = (
-        predictions.confidence,
-        predictions.correct,
-        predictions.probs,
-        predictions.labels,
-    )
+    confidence, correct = predictions.confidence, predictions.correct
+    probs, labels = predictions.probs, predictions.labels
     classes = range(predictions.n_classes) if predictions.n_classes <= SMALL_MULTIPLES else range(0)
     edges = equal_width_edges(CLASS_BINS, dtype=probs.dtype)
     return Outcome(
@@ -109,7 +105,6 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
     """Join the predictions of several runs on the same classes: sums add."""
     if len(outcomes) == 1:
         return outcomes[0]
-    first = outcomes[0]
 
     def total(name: str) -> Tensor:
         return torch.stack([getattr(outcome, name) for outcome in outcomes]).sum(dim=0)
@@ -124,6 +119,6 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
         class_expected=total("class_expected"),
         class_gaps=total("class_gaps"),
         class_stats=tuple(
-            reduce(merge, [outcome.class_stats[c] for outcome in outcomes]) for c in range(len(first.class_stats))
+            reduce(merge, of_class) for of_class in zip(*(one.class_stats for one in outcomes), strict=True)
         ),
     )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the files of a run hold, as far as readers rely on it."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Annotated
@@ -54,13 +55,31 @@ class Sizes:
 
 
 def _needed(part: str) -> frozenset[str]:
-    """Give the names of a part that are measures of the catalogue."""
+    """Names that a part must hold, because they are measures of the catalogue."""
     places = (measure.place for measure in (*OF_RUNS.values(), *OF_MASKS.values()))
     return frozenset(place.removeprefix(f"{part}.") for place in places if place.startswith(f"{part}."))
 
 
+class _ByKey(Mapping[str, object]):
+    """Reads a record by the keys of its file, as `run` gave its results before; for one version, with a warning."""
+
+    everything: Mapping[str, object]
+
+    def __getitem__(self, name: str) -> object:
+        value = self.everything[name]
+        text = f"The results of a run are a record: read its attributes, or `.everything[{name!r}]`, not `[{name!r}]`."
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.everything)
+
+    def __len__(self) -> int:
+        return len(self.everything)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class Summary(_ByKey):
     """``summary.json``: the results of a finished run, in parts that hold at least the measures of the catalogue."""
 
     loss: str
@@ -75,7 +94,7 @@ class Summary:
     everything: Whole
 
     def value(self, measure: Measure) -> float:
-        """Give a measure; NaN where it is not defined."""
+        """Look up a measure; NaN where it is not defined."""
         return number_at(self.everything, measure.place)
 
 
@@ -104,10 +123,10 @@ History = list[dict[str, float]]
 
 
 def column(history: History, name: str) -> list[float]:
-    """Give a column of ``metrics.csv``, NaN where it has no number."""
+    """Column of ``metrics.csv``, NaN where it has no number."""
     return [row.get(name, nan) for row in history]
 
 
 def last_value(history: History, name: str) -> float:
-    """Give the last number of a column."""
+    """Find the last number of a column; NaN where it has none."""
     return next((value for value in reversed(column(history, name)) if isfinite(value)), nan)

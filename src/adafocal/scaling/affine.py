@@ -85,12 +85,7 @@ class AffineScaling:
 
     @classmethod
     def load(cls, path: str | Path) -> "AffineScaling":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the file holds something else.
-        """
+        """Read what :meth:`save` wrote; errors are those of :func:`load_scaling`."""
         return read_fitted(path, AFFINE_BUILDERS)
 
 
@@ -256,6 +251,7 @@ def _minimise(units: Tensor, labels: ClassIndex, regularization: float, diagonal
 def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool) -> float:
     """Choose the penalty of the grid with the smallest negative log-likelihood on folds left out."""
     n = len(labels)
+    # A seed of its own: equal predictions give an equal fit, whatever was drawn before.
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0)).to(labels.device)
     folds = min(FOLDS, n)
     totals = []

@@ -62,7 +62,8 @@ class BinaryScaling:
             )
         extra = 0 if self.method == "isotonic" else 1
         for knots, values in zip(self.knots, self.values, strict=True):
-            if values.numel() == 0 or values.numel() != knots.numel() + extra or not _ascending(knots):
+            ascending = knots.isfinite().all() and (knots.diff() >= 0).all()
+            if values.numel() == 0 or values.numel() != knots.numel() + extra or not ascending:
                 raise InvalidValueError("`knots` must ascend, with one value per knot or bin, got others.")
             if not ((values >= 0) & (values <= 1)).all():
                 raise InvalidValueError(f"`values` must lie in [0, 1], got {values.min():g} to {values.max():g}.")
@@ -109,12 +110,7 @@ class BinaryScaling:
 
     @classmethod
     def load(cls, path: str | Path) -> "BinaryScaling":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the file holds something else.
-        """
+        """Read what :meth:`save` wrote; errors are those of :func:`load_scaling`."""
         return read_fitted(path, BINARY_BUILDERS)
 
 
@@ -206,10 +202,6 @@ def _fit(method: str, predictions: Predictions, event: str, fit: Fit) -> BinaryS
         maps = [fit(probs[:, k], labels == k) for k in range(predictions.n_classes)]
     knots, values = zip(*maps, strict=True)
     return BinaryScaling(method, event, predictions.n_classes, tuple(knots), tuple(values))
-
-
-def _ascending(knots: Tensor) -> bool:
-    return bool(knots.isfinite().all() and (knots.diff() >= 0).all())
 
 
 def _with_top(probs: ProbMatrix, top: Tensor, confidence: Tensor) -> Tensor:

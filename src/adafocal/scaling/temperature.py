@@ -70,12 +70,7 @@ class Temperature:
 
     @classmethod
     def load(cls, path: str | Path) -> "Temperature":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the file holds something else.
-        """
+        """Read what :meth:`save` wrote; errors are those of :func:`load_scaling`."""
         return read_fitted(path, {"temperature": cls})
 
 

@@ -5,11 +5,13 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal.selective.curves import LossGroups, group_losses, weighted_mean_of_groups
 from adafocal.selective.weights import KINDS, rank_weights
 
 
+@documented
 def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic") -> Scalar:
     """Measure the area under the risk-coverage curve: the selective risk averaged over all coverages.
 
@@ -20,17 +22,10 @@ def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic"
     confidence; tied samples share the mean weight of their ranks.
 
     Args:
-        confidence: Any confidence score of N >= 1 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         estimator: ``harmonic`` (exactly the average over coverages 1/N … 1), ``ln`` or ``sele``.
 
     Returns:
         A float64 scalar, lower is better. With ``harmonic`` and all confidences equal it is the mean loss.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If shapes differ, there is no sample, a confidence is NaN, a loss is not finite, or ``estimator`` is
-            unknown.
 
     Example:
         >>> aurc(torch.tensor([0.9, 0.6, 0.5]), torch.tensor([0, 1, 0]))  # risks 0, 1/2, 1/3
@@ -43,30 +38,22 @@ def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic"
     return _area(group_losses(confidence, losses), aurc_weights(confidence.numel(), estimator))
 
 
+@documented
 def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic") -> Scalar:
     """Measure how much of the AURC a perfect ranking of the same losses would save (E-AURC).
 
     Args:
-        confidence: Any confidence score of N >= 1 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         estimator: As in :func:`aurc`.
 
     Returns:
         A float64 scalar, at least 0, lower is better; 0 for a perfect ranking.
 
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`aurc`.
-
     Example:
         >>> excess_aurc(torch.tensor([0.9, 0.6, 0.5]), torch.tensor([0, 1, 0]))  # best: risks 0, 0, 1/3
         tensor(0.1667, dtype=torch.float64)
 
-    Reference:
-        Geifman, Uziel and El-Yaniv, "Bias-reduced uncertainty estimation for deep neural classifiers", ICLR 2019,
-        https://arxiv.org/abs/1805.08206, section 4.
-
-    Differs from the paper: the best AURC is that of these samples, not its approximation r + (1 - r) ln(1 - r).
+    Differs from the paper, section 4 of that of :func:`aurc`: the best AURC is that of these samples, not its
+    approximation r + (1 - r) ln(1 - r).
     """
     groups = group_losses(confidence, losses)
     weights = aurc_weights(confidence.numel(), estimator)
@@ -74,6 +61,7 @@ def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "ha
     return (_area(groups, weights) - best).clamp_min(0.0)
 
 
+@documented
 def augrc(confidence: Confidence, losses: Correct) -> Scalar:
     """Measure the area under the generalised risk-coverage curve: the risk of an undetected failure, averaged.
 
@@ -84,16 +72,8 @@ def augrc(confidence: Confidence, losses: Correct) -> Scalar:
     trapezoidal rule is mean((r - 1/2) / N · loss). For errors it equals
     (1 - AUROC) acc (1 - acc) + (1 - acc)^2 / 2.
 
-    Args:
-        confidence: Any confidence score of N >= 1 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
-
     Returns:
         A float64 scalar, lower is better; for errors in [0, 1/2].
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`aurc`.
 
     Example:
         >>> augrc(torch.tensor([0.9, 0.6, 0.5]), torch.tensor([0, 1, 0]))
@@ -107,18 +87,18 @@ def augrc(confidence: Confidence, losses: Correct) -> Scalar:
 
 
 def aurc_weights(n: int, estimator: str) -> Tensor:
-    """Give the weight of each rank for an estimator of AURC."""
+    """Weight of each rank for an estimator of AURC."""
     check_choice("estimator", estimator, KINDS)
     return rank_weights(n, kind=estimator)
 
 
 def augrc_weights(n: int) -> Tensor:
-    """Give the weight of each rank for AUGRC: (r - 1/2) / n."""
+    """Weight of each rank for AUGRC: (r - 1/2) / n."""
     return (torch.arange(1, n + 1, dtype=torch.float64) - 0.5) / n
 
 
 def perfect_ranking(losses: Correct) -> Confidence:
-    """Give confidences that rank the samples by their losses, the smallest first."""
+    """Rank the samples by their losses, the smallest first: their confidences."""
     return -losses.double()
 
 

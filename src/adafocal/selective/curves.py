@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number, check_same_shape, check_tensor
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Scalar
 from adafocal._values import check_vector
@@ -29,19 +30,15 @@ class RiskCoverageCurve:
     threshold: Tensor
 
 
+@documented
 def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverageCurve:
-    """Give risk against coverage, one point per distinct confidence.
+    """Trace risk against coverage, one point per distinct confidence.
 
     Args:
         confidence: Any confidence score of N >= 1 samples; only its order matters. Infinities are allowed.
-        losses: Loss per sample, finite; for error rates ``~correct``.
 
     Returns:
         The curve; its last point is coverage 1 with the mean loss.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: If shapes differ, there is no sample, a confidence is NaN or a loss is not finite.
 
     Example:
         >>> risk_coverage_curve(torch.tensor([0.9, 0.6, 0.6]), torch.tensor([0, 1, 0])).risk
@@ -55,23 +52,18 @@ def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverage
     return RiskCoverageCurve(coverage=count / count[-1], risk=total / count, threshold=groups.confidence.flip(0))
 
 
+@documented
 def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) -> Scalar:
-    """Give the largest coverage that a threshold reaches with a mean loss of at most ``risk`` on these samples.
+    """Find the largest coverage that a threshold reaches with a mean loss of at most ``risk`` on these samples.
 
     It describes these samples and is no guarantee for new ones: the threshold is picked where the risk happens to be
     low.
 
     Args:
-        confidence: Any confidence score of N >= 1 samples.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         risk: Largest mean loss allowed.
 
     Returns:
         A float64 scalar in [0, 1], higher is better; 0 where no threshold reaches the risk.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`risk_coverage_curve`, or if ``risk`` is not a finite number.
 
     Example:
         >>> coverage_at_risk(torch.tensor([0.9, 0.7, 0.6, 0.5]), torch.tensor([0, 0, 0, 1]), risk=0.1)
@@ -86,20 +78,15 @@ def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) ->
     return coverage_of_groups(groups.count, groups.loss_sum, risk=risk)
 
 
+@documented
 def risk_at_coverage(confidence: Confidence, losses: Correct, *, coverage: float) -> Scalar:
-    """Give the mean loss of the most confident ``coverage`` of the samples; ties at the cut enter by their mean.
+    """Average the loss of the most confident ``coverage`` of the samples; ties at the cut enter by their mean.
 
     Args:
-        confidence: Any confidence score of N >= 1 samples.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         coverage: Share of the samples to answer, in (0, 1]; rounded up to a whole number of samples.
 
     Returns:
         A float64 scalar, lower is better.
-
-    Raises:
-        TypeError: If ``confidence`` is not floating point.
-        ValueError: As :func:`risk_coverage_curve`, or if ``coverage`` is out of range.
 
     Example:
         >>> risk_at_coverage(torch.tensor([0.9, 0.6, 0.6]), torch.tensor([0, 1, 0]), coverage=0.6)
@@ -158,7 +145,7 @@ def group_losses(confidence: Confidence, losses: Correct) -> LossGroups:
 
 
 def weighted_mean_of_groups(count: Tensor, loss_sum: Tensor, weights: Tensor) -> Tensor:
-    """Give mean(weight of rank · loss), shape (…, k) to (…), where tied samples share the mean of their ranks' weights.
+    """Average weight of rank · loss, shape (…, k) to (…); tied samples share the mean of their ranks' weights.
 
     That is the expectation over random orders within ties, so the result does not depend on the order of the samples.
 
@@ -174,7 +161,7 @@ def weighted_mean_of_groups(count: Tensor, loss_sum: Tensor, weights: Tensor) ->
 
 
 def coverage_of_groups(count: Tensor, loss_sum: Tensor, *, risk: float) -> Tensor:
-    """Give the largest coverage with a mean loss of at most ``risk``, shape (…, k) to (…); groups as above."""
+    """Find the largest coverage with a mean loss of at most ``risk``, shape (…, k) to (…); groups as above."""
     answered, total = count.flip(-1).cumsum(-1), loss_sum.flip(-1).cumsum(-1)
     # Compared as products, with room for the rounding of summed losses.
     allowed = total <= risk * answered + 1e-12 * answered
@@ -182,7 +169,7 @@ def coverage_of_groups(count: Tensor, loss_sum: Tensor, *, risk: float) -> Tenso
 
 
 def top_share_weights(n: int, *, coverage: float) -> Tensor:
-    """Give the weights of ranks 1 … n that average the most confident share: n / m for the top m, else 0."""
+    """Weights of ranks 1 … n that average the most confident share: n / m for the top m, else 0."""
     check_number("coverage", coverage, low=0.0, high=1.0, open_low=True)
     top = min(n, max(1, math.ceil(coverage * n - 1e-9)))
     weights = torch.zeros(n, dtype=torch.float64)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_number
+from adafocal._docs import documented
 from adafocal._estimate import Estimate, joined_ends, log_interval
 from adafocal._shapes import Confidence, Correct
 from adafocal._tails import binomial_interval, binomial_tails
@@ -51,6 +52,7 @@ class SelectiveSummary:
     risk_at_coverage: Estimate
 
 
+@documented
 def selective_summary(
     confidence: Confidence,
     losses: Correct,
@@ -75,7 +77,6 @@ def selective_summary(
 
     Args:
         confidence: Any confidence score of N >= 2 samples; only its order matters.
-        losses: Loss per sample, finite; for error rates ``~correct``.
         estimator: Of AURC: ``harmonic``, ``ln`` or ``sele``.
         risk: Largest mean loss allowed for ``coverage_at_risk``.
         coverage: Share of the samples to answer for ``risk_at_coverage``, in (0, 1].
@@ -128,14 +129,14 @@ def selective_summary(
 
 
 def _area(groups: LossGroups, losses: Tensor, weights: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
-    """Give an area, and what it is without each sample."""
+    """Measure an area, and what it is without each sample."""
     n = len(losses)
     left_out = without_each(groups, losses, weights(n - 1).to(groups.count))
     return weighted_mean_of_groups(groups.count, groups.loss_sum, weights(n).to(groups.count)), left_out
 
 
 def _area_interval(value: float, left_out: Tensor, losses: Tensor, *, level: float) -> Ends:
-    """Give the logarithmic t interval; none where too few samples bear the loss, or one of them is negative."""
+    """Bound an area by a logarithmic t interval; none where too few samples bear the loss, or one is negative."""
     error, df = jackknife(left_out)
     bearing = float(losses.sum() ** 2 / losses.square().sum()) if losses.any() else 0.0
     errors = bool(((losses == 0) | (losses == 1)).all())
@@ -146,7 +147,7 @@ def _area_interval(value: float, left_out: Tensor, losses: Tensor, *, level: flo
 
 
 def _coverage_interval(groups: LossGroups, value: float, *, risk: float, level: float) -> Ends:
-    """Give the coverages at which the errors neither contradict the risk nor, more tightly, confirm it."""
+    """Find the coverages at which the errors neither contradict the risk nor, more tightly, confirm it."""
     n, tail = float(groups.count.sum()), (1 - level) / 2
     if risk <= 0 or risk >= 1:  # every error, or none, contradicts it
         return value, value
@@ -165,12 +166,12 @@ def _coverage_interval(groups: LossGroups, value: float, *, risk: float, level: 
 
 
 def _moved(coverage: float, n: float, level: float) -> tuple[float, float]:
-    """Give how far the share above a fixed threshold may be from this one; all samples stay all."""
+    """Bound the share above a fixed threshold, of which this one was seen; all samples stay all."""
     return (coverage, coverage) if coverage in (0.0, 1.0) else binomial_interval(coverage * n, n, level=level)
 
 
 def _risk_interval(groups: LossGroups, value: float, coverage: float, *, level: float) -> Ends:
-    """Give the mid-p interval with fewer samples: the threshold moves, and takes in samples of the risk near it."""
+    """Bound the risk as if of fewer samples: the threshold moves, and takes in samples of the risk near it."""
     n = int(groups.count.sum())
     top = min(n, max(1, math.ceil(coverage * n - 1e-9)))
     descending = torch.repeat_interleave((groups.loss_sum / groups.count).flip(0), groups.count.flip(0).long())

@@ -9,7 +9,7 @@ from adafocal.selective.curves import LossGroups
 
 
 def without_each(groups: LossGroups, losses: Correct, weights: Tensor) -> PerSample:
-    """Give ``weighted_mean_of_groups`` of the other N - 1 samples, for every sample.
+    """Compute ``weighted_mean_of_groups`` of the other N - 1 samples, for every sample.
 
     Leaving a sample out moves the ranks above it down by one; its own ties share one rank less.
 
@@ -36,7 +36,7 @@ def without_each(groups: LossGroups, losses: Correct, weights: Tensor) -> PerSam
 
 
 def jackknife(left_out: PerSample) -> tuple[float, float]:
-    """Give the standard error of a statistic from its N values without one sample, and the degrees of freedom of it.
+    """Estimate the standard error of a statistic from its N values without one sample, and its degrees of freedom.
 
     The fewer samples the variance comes from, the less it is known: with kurtosis k of the values, as much as that of
     2 N / (k - 1) samples of a normal distribution.

@@ -14,7 +14,7 @@ KINDS = ("harmonic", "ln", "sele")
 def rank_weights(
     n: int, *, kind: str, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
 ) -> PerSample:
-    """Give the weight of each rank, so that the mean of weight times loss estimates AURC.
+    """Weigh each rank, so that the mean of weight times loss estimates AURC.
 
     A confident sample stays selected at nearly every coverage, so its loss counts most. ``harmonic`` is exactly the
     selective risk averaged over the coverages 1/n, 2/n, …, 1; ``ln`` is its limit for many samples and ``sele`` a
@@ -55,7 +55,7 @@ def rank_weights(
 
 
 def weight_of_rank(rank: Tensor, n: int | Tensor, *, kind: str) -> Tensor:
-    """Give the weights of :func:`rank_weights` for any ranks: also fractional ones, and with a count on the device.
+    """Weigh any ranks as :func:`rank_weights` does: also fractional ones, and with a count on the device.
 
     Args:
         rank: Ranks in [0, n], of any shape; differentiable.

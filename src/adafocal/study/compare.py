@@ -48,7 +48,11 @@ def compare_folders(
         ValueError: If there are fewer than two folders, one is not finished, or nothing can be compared.
     """
     study = study_folder(output)
-    places = _distinct([Path(folder) for folder in folders])
+    places = [Path(folder) for folder in folders]
+    if len({place.resolve() for place in places}) < max(2, len(places)):
+        raise InvalidValueError(
+            f"`compare` must name at least two folders and none twice, got {[str(p) for p in places]}."
+        )
     if (study / PLAN).exists():
         raise InvalidValueError(
             f"`study_dir` must not be a study folder, got {str(study.path)!r}: choose another folder."
@@ -72,29 +76,21 @@ def compare_folders(
     return comparison
 
 
-def _distinct(places: list[Path]) -> list[Path]:
-    if len({place.resolve() for place in places}) < max(2, len(places)):
-        raise InvalidValueError(
-            f"`compare` must name at least two folders and none twice, got {[str(p) for p in places]}."
-        )
-    return places
-
-
 def _read(folder: Path, study: StudyFolder) -> _Compared:
     """Read a folder that is to be compared; its runs are those of the comparison's folder, read once for all."""
     run, other = study.run(folder), StudyFolder(folder)
     if run.finished:
         result = read_result(run, experiment="")
-        name = _experiment_of(folder) or f"{run.settings.data.name}, {run.settings.model}"
+        place = folder.resolve().parent
+        in_study = (place.parent.parent / PLAN).exists()
+        name = place.name if in_study else f"{run.settings.data.name}, {run.settings.model}"
         return _Compared(result.loss, {name: Said(name, {})}, [replace(result, experiment=name)])
     if not (other / COMPARISON).exists():
         raise InvalidValueError(f"`compare` must name finished run or study folders, got {str(folder)!r}.")
     held = other.comparison
     results = [
         replace(
-            read_result(study.run(other / run.folder), experiment=experiment.name),
-            loss=entry.loss,
-            title=entry.title,
+            read_result(study.run(other / run.folder), experiment=experiment.name), loss=entry.loss, title=entry.title
         )
         for experiment in held.experiments
         for entry in experiment.losses
@@ -104,14 +100,8 @@ def _read(folder: Path, study: StudyFolder) -> _Compared:
     return _Compared(held.baseline, said, results)
 
 
-def _experiment_of(run: Path) -> str | None:
-    """Give the experiment of a run that lies in a study folder."""
-    place = run.resolve().parent
-    return place.name if (place.parent.parent / PLAN).exists() else None
-
-
 def _labels(places: Sequence[Path]) -> list[str]:
-    """Give the last parts of paths, as many as tell them apart."""
+    """Shorten paths to their last parts, as many as tell them apart."""
     parts = [place.resolve().parts for place in places]
     n = next(n for n in range(1, max(map(len, parts)) + 1) if len({part[-n:] for part in parts}) == len(parts))
     return ["/".join(part[-n:]) for part in parts]

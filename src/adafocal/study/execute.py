@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -21,25 +20,7 @@ from adafocal.workers.executor import Executor, Outcome
 from adafocal.workers.local import LocalExecutor
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not finish.
-
-    Attributes:
-        run: The run.
-        reason: One line; the whole story is in the run folder's ``log.txt``.
-    """
-
-    run: Run
-    reason: str
-
-    @property
-    def record(self) -> FailedRun:
-        """What ``comparison.json`` keeps of it."""
-        return FailedRun(self.run.experiment, self.run.config.loss, self.run.config.seed, self.reason)
-
-
-def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: Console) -> list[Failure]:
+def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: Console) -> list[FailedRun]:
     """Run all unfinished runs; one that fails does not stop the others.
 
     Args:
@@ -48,7 +29,7 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
         console: Where progress is shown.
 
     Returns:
-        The runs that failed, with reasons.
+        The runs that failed, each with a reason in one line; the whole story is in the run folder's ``log.txt``.
     """
     missing = [run for run in runs if not run.finished]
     if len(missing) < len(runs):
@@ -65,7 +46,7 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
             seconds, reason = _seconds_and_reason(run, outcome)
             shown.ended(run, reason, seconds)
             if reason:
-                failures.append(Failure(run, reason))
+                failures.append(FailedRun(run.experiment, run.config.loss, run.config.seed, reason))
     return failures
 
 
@@ -80,7 +61,7 @@ def _closed(outcomes: Iterator[Outcome | None]) -> Iterator[Iterator[Outcome | N
 
 
 def local_executor(runs: Sequence[Run], workers: int | None = None, cores: int | None = None) -> LocalExecutor:
-    """Give processes of this machine: by default one per core, or one per CUDA device where runs use them."""
+    """Share this machine out to processes: by default one per core, or one per CUDA device where runs use them."""
     import torch
 
     n_devices = torch.cuda.device_count() if wants_accelerator(runs) else 0

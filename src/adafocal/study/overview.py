@@ -43,7 +43,8 @@ class Overview:
                 if folder not in self.lines:
                     self.lines[folder] = self.bars.add_task(run.name, total=run.config.epochs, clock="")
                 self.bars.update(self.lines[folder], completed=done)
-        self.bars.update(self.total, completed=self.n_epochs - self._epochs_left(), clock=self.time_to_go())
+        epochs_left = sum(run.epochs_left for run in self.left.values())
+        self.bars.update(self.total, completed=self.n_epochs - epochs_left, clock=self.time_to_go())
 
     def ended(self, run: Run, reason: str | None, seconds: float | None = None) -> None:
         """Print how a run ended."""
@@ -53,7 +54,10 @@ class Overview:
         del self.left[run.folder]
         if run.folder in self.lines:
             self.bars.remove_task(self.lines.pop(run.folder))
-        verdict = f"failed: {reason}" if reason else _result_line(run)
+        verdict = f"failed: {reason}"
+        if not reason:
+            summary = run.results.summary
+            verdict = "  ".join(f"{one.heading} {one.text(summary.value(one))}" for one in IN_SHORT.values())
         clock = f"{duration(time.monotonic() - self.began):>9}"
         count = f"[{self.n_runs - len(self.left)}/{self.n_runs}]"
         to_go = f"  ({self.time_to_go()})" if self.left else ""
@@ -67,26 +71,19 @@ class Overview:
             return "time to go: known after the first run"
         known = {name: sum(paces) / len(paces) for name, paces in self.paces.items()}
         known |= {name: pace for name, pace in self._running_paces().items() if name not in known}
-        seconds = [
-            known[run.experiment] * (run.config.epochs - run.results.epochs_done)
-            for run in self.left.values()
-            if run.experiment in known
-        ]
+        seconds = [known[run.experiment] * run.epochs_left for run in self.left.values() if run.experiment in known]
         at_a_time = min(self.workers or len(self.left) or 1, len(self.left) or 1)
         rest = max(sum(seconds) / at_a_time, max(seconds, default=0.0))
         return f"{'about' if len(seconds) == len(self.left) else 'more than'} {duration(max(rest, 1.0))} to go"
 
     def _running_paces(self) -> dict[str, float]:
-        """Give seconds per epoch of experiments that run, from their second epoch on."""
+        """Measure seconds per epoch of experiments that run, from their second epoch on."""
         now, paces = time.monotonic(), {}
         for folder, seen in self.first_seen.items():
             run = self.left.get(folder)  # type: ignore[call-overload]
             if run is not None and (epochs := run.results.epochs_done - self.before[run.folder] - 1) > 0:
                 paces[run.experiment] = (now - seen) / epochs
         return paces
-
-    def _epochs_left(self) -> int:
-        return sum(run.config.epochs - run.results.epochs_done for run in self.left.values())
 
 
 @contextmanager
@@ -104,13 +101,8 @@ def overview(runs: Sequence[Run], workers: int | None, console: Console) -> Iter
 
 
 def duration(seconds: float) -> str:
-    """Give a time as people say it: ``48 s``, ``12 min``, ``5 h 10 min``."""
+    """Say a time as people do: ``48 s``, ``12 min``, ``5 h 10 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _result_line(run: Run) -> str:
-    summary = run.results.summary
-    return "  ".join(f"{measure.heading} {measure.text(summary.value(measure))}" for measure in IN_SHORT.values())

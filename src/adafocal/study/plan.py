@@ -19,7 +19,7 @@ from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Plan
 from adafocal.results.folder import FOLDERS, PLAN, PROVENANCE, TABLES, RunFolder, is_beginning
-from adafocal.training.config import TrainConfig, plain
+from adafocal.training.config import TrainConfig, dotted, plain
 from adafocal.training.provenance import provenance
 
 LONGEST_NAME = 120  # file systems end at 255 bytes
@@ -42,12 +42,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """Name of its folder: ``digits``, or ``digits--data.noise=0.3``; the same for the same settings."""
-        name = "--".join(
-            [
-                self.recipe,
-                *(f"{key}={_quoted(value)}" for key, value in self.varied.items()),
-            ]
-        )
+        name = "--".join([self.recipe, *(f"{key}={_quoted(value)}" for key, value in self.varied.items())])
         if len(name) > LONGEST_NAME:
             name = f"{name[: LONGEST_NAME - 10]}--{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         return safe_name(name)
@@ -60,7 +55,7 @@ class Experiment:
         )
 
     def run_config(self, loss: str, seed: int) -> TrainConfig:
-        """Give the settings of one run."""
+        """Settings of one run."""
         return replace(get_recipe(self.recipe).with_loss(self.config, loss), seed=seed)
 
 
@@ -92,6 +87,11 @@ class Run:
     def finished(self) -> bool:
         """Whether its results are there."""
         return self.results.finished
+
+    @property
+    def epochs_left(self) -> int:
+        """Epochs that it has to go."""
+        return self.config.epochs - self.results.epochs_done
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,11 @@ class Study:
         ]
 
     def run_folder(self, experiment: str, loss: str, seed: int) -> Path:
-        """Give the folder of a run."""
+        """Place of a run's folder, whether or not it is there."""
         return self.folder / "runs" / experiment / f"{loss}-s{seed}"
 
     def places(self) -> list[str]:
-        """Give the folders in the study folder that hold files, whether or not they are there."""
+        """List the folders in the study folder that hold files, whether or not they are there."""
         runs = [run.folder.relative_to(self.folder) for run in self.runs]
         return [TABLES, *(str(run / part) for run in runs for part in ("", *FOLDERS))]
 
@@ -198,7 +198,7 @@ def check_own(folder: Path, mark: str, record: type, kind: str) -> None:
 
 
 def grid_points(grid: Mapping[str, object]) -> list[dict[str, object]]:
-    """Give every combination of the values of a grid: ``{"epochs": [1, 2]}`` has two.
+    """Combine the values of a grid in every way: ``{"epochs": [1, 2]}`` has two.
 
     Args:
         grid: A list of values by dotted name of a setting, or nested by its parts.
@@ -210,7 +210,7 @@ def grid_points(grid: Mapping[str, object]) -> list[dict[str, object]]:
         ValueError: If values are no list, the list is empty, or it holds a value twice.
     """
     names: dict[str, list[object]] = {}
-    for name, values in _flat(grid).items():
+    for name, values in dotted(grid).items():
         if not isinstance(values, list) or not values or any(value in values[:i] for i, value in enumerate(values)):
             raise InvalidValueError(
                 f"`grid.{name}` must be a list of at least one value and none twice, got {values!r}."
@@ -219,19 +219,12 @@ def grid_points(grid: Mapping[str, object]) -> list[dict[str, object]]:
     return [dict(zip(names, values, strict=True)) for values in product(*names.values())]
 
 
-def _flat(grid: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for name, values in grid.items():
-        flat |= _flat(values, f"{prefix}{name}.") if isinstance(values, Mapping) else {f"{prefix}{name}": values}
-    return flat
-
-
 def _quoted(value: object) -> str:
     return quote(_text(value), safe=",+", errors="backslashreplace")
 
 
 def _text(value: object) -> str:
-    """Give a value as a reader writes it; lists by commas."""
+    """Write a value as a reader does; lists by commas."""
     if isinstance(value, str):
         return value
     if isinstance(value, Sequence):

@@ -18,9 +18,7 @@ from adafocal.results.comparison import (
     ComparedLoss,
     ComparedRun,
     Comparison,
-    Difference,
     FailedRun,
-    Ranked,
     RankTable,
 )
 from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
@@ -125,7 +123,7 @@ def compare(
     failures: Sequence[FailedRun] = (),
     notes: Sequence[str] = (),
 ) -> Comparison:
-    """Give spread and paired differences per loss of each experiment.
+    """Compare the losses of each experiment: spread over seeds, paired differences, ranks across experiments.
 
     Args:
         results: Finished runs, in the order in which they are shown.
@@ -164,24 +162,20 @@ def _ranks(experiments: Sequence[ComparedExperiment], metric: str) -> RankTable 
         }
         for experiment in experiments
     }
-    found = average_ranks(means)
-    if found is None:
-        return None
     titles = {entry.loss: entry.title for experiment in experiments for entry in experiment.losses}
-    return RankTable(
-        losses=tuple(Ranked(loss, titles[loss], rank) for loss, rank in found.ranks.items()),
-        n_experiments=found.n_experiments,
-        p_value=found.p_value,
-        critical_difference=found.critical_difference,
-        groups=tuple(map(tuple, found.groups)),
-    )
+    return average_ranks(means, titles=titles)
 
 
 def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> tuple[ComparedLoss, ...]:
     by_loss: dict[str, list[Result]] = {}
     for result in results:
         by_loss.setdefault(result.loss, []).append(result)
-    differences = {metric: _differences(by_loss, metric, baseline) for metric in COMPARED}
+    differences = {
+        metric: paired_differences(
+            {loss: {run.seed: run.metrics[metric] for run in runs} for loss, runs in by_loss.items()}, baseline=baseline
+        )
+        for metric in (COMPARED if baseline in by_loss else ())
+    }
     return tuple(
         ComparedLoss(
             loss=loss,
@@ -197,15 +191,8 @@ def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> t
     )
 
 
-def _differences(by_loss: Mapping[str, Sequence[Result]], metric: str, baseline: str) -> dict[str, Difference]:
-    if baseline not in by_loss:
-        return {}
-    values = {loss: {run.seed: run.metrics[metric] for run in runs} for loss, runs in by_loss.items()}
-    return paired_differences(values, baseline=baseline)
-
-
 def _shared(settings: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Give the settings that are equal in all runs."""
+    """Keep the settings that are equal in all runs."""
     shared: dict[str, object] = {}
     for name, value in settings[0].items():
         others = [other.get(name) for other in settings]

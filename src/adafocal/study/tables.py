@@ -18,7 +18,7 @@ from adafocal._text import printable
 from adafocal.data import DATASETS
 from adafocal.measures import COMPARED, OF_RUNS, UNDEFINED
 from adafocal.models import MODELS
-from adafocal.results.comparison import ComparedExperiment, Comparison
+from adafocal.results.comparison import Comparison
 
 Values: TypeAlias = dict[str, float]  # by metric
 
@@ -73,7 +73,7 @@ class Table:
     rows: list[tuple[list[str], list[Values | None]]]
 
     def cells(self, row: Sequence[Values | None], *, bold: Callable[[str], str]) -> list[str]:
-        """Give the texts of a row's losses; equal texts are equally good."""
+        """Write out a row's losses, the best in bold; equal texts are equally good."""
         texts = {
             metric: [None if values is None else OF_RUNS[metric].text(values[metric]) for values in row]
             for metric in self.layout.metrics
@@ -100,17 +100,26 @@ def make_table(comparison: Comparison, layout: Layout) -> Table:
     experiments = comparison.experiments
     titles = {loss: _line(title) for loss, title in comparison.titles.items()}
     labels = [
-        [_line(_title(DATASETS.get(e.dataset), e.dataset)), _line(_title(MODELS.get(e.model), e.model))]
+        [
+            _line(DATASETS[e.dataset].title if e.dataset in DATASETS else e.dataset),
+            _line(MODELS[e.model].title if e.model in MODELS else e.model),
+        ]
         for e in experiments
     ]
     names = ["data", "network"]
     if len({tuple(label) for label in labels}) < len(labels):
         names.append("setting")
-        labels = [[*label, _line(_setting(experiment))] for label, experiment in zip(labels, experiments, strict=True)]
-    rows = [
-        (label, [_values(experiment, loss, layout.metrics) for loss in titles])
-        for label, experiment in zip(labels, experiments, strict=True)
-    ]
+        settings = [", ".join(f"{name} {value}" for name, value in e.varied.items()) or e.name for e in experiments]
+        labels = [[*label, _line(setting)] for label, setting in zip(labels, settings, strict=True)]
+    rows = []
+    for label, experiment in zip(labels, experiments, strict=True):
+        means = {
+            entry.loss: {name: spread.mean for name, spread in entry.metrics.items()} for entry in experiment.losses
+        }
+        held = [
+            {name: means[loss].get(name, nan) for name in layout.metrics} if loss in means else None for loss in titles
+        ]
+        rows.append((label, held))
     return Table(layout, names, list(titles.values()), rows)
 
 
@@ -123,14 +132,14 @@ def write_tables(folder: Path, comparison: Comparison) -> None:
 
 
 def as_csv(table: Table) -> str:
-    """Give plain numbers, in the units of the caption: one column per loss and metric."""
+    """Plain numbers, in the units of the caption: one column per loss and metric."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     metrics = [(loss, metric) for loss in table.losses for metric in table.layout.metrics]
     writer.writerow([*table.labels, *(f"{loss}: {OF_RUNS[metric].heading}" for loss, metric in metrics)])
     for labels, row in table.rows:
         numbers = [
-            "" if values is None else _number(OF_RUNS[metric].scale, values[metric])
+            "" if values is None or isnan(values[metric]) else repr(OF_RUNS[metric].scale * values[metric])
             for values in row
             for metric in table.layout.metrics
         ]
@@ -139,31 +148,28 @@ def as_csv(table: Table) -> str:
 
 
 def as_latex(table: Table) -> str:
-    """Give a ``tabular`` that needs no package."""
+    """A ``tabular`` that needs no package."""
     columns = "l" * len(table.labels) + "r" * len(table.losses)
     lines = [
         f"% {table.layout.caption.replace('→', '->')}; means over seeds.",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\hline",
     ]
-    lines += [_latex_row([*map(latex, [*table.labels, *table.losses])]), r"\hline"]
+    rows = [[*map(latex, [*table.labels, *table.losses])]]
     for labels, row in table.rows:
         cells = table.cells(row, bold=r"\textbf{{{}}}".format)
-        lines.append(_latex_row([*map(latex, labels), *(cell.replace("→", r"$\to$") for cell in cells)]))
-    return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
+        rows.append([*map(latex, labels), *(cell.replace("→", r"$\to$") for cell in cells)])
+    head, *body = [" & ".join(cells) + r" \\" for cells in rows]
+    return "\n".join([*lines, head, r"\hline", *body, r"\hline", r"\end{tabular}"]) + "\n"
 
 
 def as_markdown(table: Table) -> str:
-    """Give a table of GitHub's Markdown."""
+    """A table of GitHub's Markdown."""
     head = [*map(markdown, [*table.labels, *table.losses])]
     rule = ["---"] * len(table.labels) + ["---:"] * len(table.losses)
     rows = [[*map(markdown, labels), *table.cells(row, bold="**{}**".format)] for labels, row in table.rows]
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
     return f"{table.layout.caption}; means over seeds.\n\n" + "\n".join(lines) + "\n"
-
-
-def _number(scale: float, value: float) -> str:
-    return "" if isnan(value) else repr(scale * value)
 
 
 def latex(text: str) -> str:
@@ -176,27 +182,6 @@ def markdown(text: str) -> str:
     return "".join(f"\\{character}" if character in r"\|*_`<>[]" else character for character in text)
 
 
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _title(known: object, name: str) -> str:
-    return str(getattr(known, "title", name))
-
-
 def _line(text: str) -> str:
     """Put a name on one line: the end of a line is the end of a row in two of the formats."""
     return printable(" ".join(text.split()))
-
-
-def _setting(experiment: ComparedExperiment) -> str:
-    return ", ".join(f"{name} {value}" for name, value in experiment.varied.items()) or experiment.name
-
-
-def _values(experiment: ComparedExperiment, loss: str, metrics: Sequence[str]) -> Values | None:
-    entry = next((entry for entry in experiment.losses if entry.loss == loss), None)
-    return (
-        None
-        if entry is None
-        else {name: entry.metrics[name].mean if name in entry.metrics else nan for name in metrics}
-    )

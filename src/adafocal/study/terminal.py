@@ -31,10 +31,10 @@ def print_plan(study: Study, console: Console) -> None:
         table = _table("", ["experiment", "runs", "finished", "epochs to go"])
         for experiment in study.experiments:
             own = [run for run in runs if run.experiment == experiment.name]
-            left = [run.config.epochs - run.results.epochs_done for run in own if not run.finished]
+            left = [run.epochs_left for run in own if not run.finished]
             table.add_row(_plain(experiment.name), str(len(own)), str(len(own) - len(left)), f"{sum(left):,}")
         console.print(table)
-    left = [run.config.epochs - run.results.epochs_done for run in runs if not run.finished]
+    left = [run.epochs_left for run in runs if not run.finished]
     console.print(
         f"{len(runs) - len(left)} finished, {len(left)} missing; {sum(left):,} epochs to go.", highlight=False
     )
@@ -135,7 +135,7 @@ def _print_ranks(found: RankTable, name: str, console: Console) -> None:
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
-    """Give an empty table: the first column to the left, or all of ``left`` where ``right`` is given."""
+    """Begin a table: the first column to the left, or all of ``left`` where ``right`` is given."""
     table = Table(title=_plain(title) if title else None, title_justify="left")
     for place, heading in enumerate([*left, *right]):
         to_left = place < len(left) if right else place == 0
@@ -144,5 +144,5 @@ def _table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
 
 
 def _plain(text: str) -> Text:
-    """Give a name from data as it is, whatever it looks like."""
+    """Show a name from data as it is, whatever it looks like."""
     return Text(printable(text, longest=120))

@@ -105,7 +105,7 @@ def _check_no_null(array: Any, name: str) -> None:
 
 
 def _plain(array: Any, kind: Any, name: str) -> np.ndarray:
-    """Give numbers as an array, without a copy where Arrow holds them as numpy does."""
+    """Turn numbers into an array, without a copy where Arrow holds them as numpy does."""
     pa = require("pyarrow", extra="report")
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()

@@ -111,7 +111,7 @@ class Source:
 
     @contextmanager
     def seekable(self) -> Iterator[Any]:
-        """Give a path, or a file that reads at any place, which formats with an index need."""
+        """Open a path, or a file that reads at any place, which formats with an index need."""
         if self.packing is not None:
             with tempfile.TemporaryDirectory(prefix="adafocal") as folder:
                 unpacked = Path(folder, "table")

@@ -20,6 +20,7 @@ from adafocal._checks import (
     check_sequence,
     require,
 )
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import BirthDeath, ClassIndex, Confidence, Volume
 from adafocal.errors import InvalidValueError
 
@@ -238,9 +239,8 @@ def _flat_indices(
 
 def _diagram(volume: Volume, found: Indices, essential_death: float) -> PersistenceDiagram:
     dim, birth_index, death_index = torch.from_numpy(found).to(volume.device)
-    wide = volume.float() if volume.dtype in (torch.float16, torch.bfloat16) else volume
     # One look-up for both: its gradient fills a whole volume with zeros.
-    both = wide.flatten().index_select(0, torch.cat([birth_index, death_index.clamp_min(0)]))
+    both = at_least_float32(volume).flatten().index_select(0, torch.cat([birth_index, death_index.clamp_min(0)]))
     birth, death = both.tensor_split(2)
     death = torch.where(death_index < 0, essential_death, death)
     return PersistenceDiagram(dim, birth, death, birth_index, death_index)

@@ -75,7 +75,7 @@ def wasserstein_distance(
     a, b = points_a.double(), points_b.double().to(points_a.device)
     alone_a, alone_b = _power(_to_diagonal(a), order), _power(_to_diagonal(b), order)
     first, second = _most_persistent(alone_a, max_points), _most_persistent(alone_b, max_points)
-    together = _power(_squared_lengths(a[first], b[second]), order)
+    together = _power((a[first][:, None] - b[second]).square().sum(-1), order)
     with torch.no_grad():
         plan = _plan(together, alone_a[first], alone_b[second], epsilon, tolerance, max_iterations)
     left_a = torch.ones_like(alone_a).index_add(0, first, -plan.sum(1)).clamp_min(0.0)
@@ -97,10 +97,6 @@ def _check_points(name: str, points: BirthDeath) -> None:
 def _to_diagonal(points: Tensor) -> Tensor:
     """Measure the squared distance of each point to the diagonal."""
     return (points[:, 0] - points[:, 1]).square() / 2
-
-
-def _squared_lengths(a: Tensor, b: Tensor) -> Tensor:
-    return (a[:, None] - b[None]).square().sum(-1)
 
 
 def _power(squared: Tensor, order: float) -> Tensor:
@@ -133,15 +129,18 @@ def _plan(
     cost[-1, :-1] = alone_b[columns]
     mass_a, mass_b = cost.new_ones(n + 1), cost.new_ones(m + 1)
     mass_a[-1], mass_b[-1] = m, n
-    matched = require("ot", extra="topology").bregman.sinkhorn_log(
+    matched = require(
+        "ot", extra="topology"
+    ).bregman.sinkhorn_log(
         mass_a,
         mass_b,
         cost,
         epsilon * cost.max(),
         numItermax=max_iterations,
         stopThr=tolerance * (n + m),
-        warn=False,
+        warn=False,  # a plan cut short is a plan: what it leaves goes to the diagonal
     )[:-1, :-1]
+    # Rows before columns: what divides the columns makes the rows only smaller.
     matched = matched / matched.sum(1, keepdim=True).clamp_min(1.0)
     matched = matched / matched.sum(0, keepdim=True).clamp_min(1.0)
     plan[rows.nonzero(), columns.nonzero().T] = matched

@@ -59,7 +59,7 @@ class TensorBatches:
         yield from self.split.batches(self._rows(), seed=0 if self.shuffle_seed is None else self.shuffle_seed)
 
     def size(self, batch: int) -> int:
-        """Give the number of samples of a batch over all processes, where batches are shared out whole."""
+        """Count the samples of a batch over all processes, where batches are shared out whole."""
         return min(self.batch_size, len(self.split) - batch * self.batch_size)
 
     def _rows(self) -> Sequence[Tensor]:

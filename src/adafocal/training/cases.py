@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from adafocal._files import atomic_path
+from adafocal._records import to_plain
 from adafocal.data.volumes import IGNORED
 from adafocal.measures import OF_MASKS
 from adafocal.topology.masks import betti_numbers, dice_score, hausdorff_distance_95
@@ -49,13 +50,9 @@ def case_scores(predicted: Tensor, labels: Tensor, class_names: Sequence[str]) -
 def mean_scores(rows: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> dict[str, dict[str, float | None]]:
     """Average each measure over cases, for the class mean (``mean``) and each class; None without a value."""
     columns = {"mean": "", **{name: f"_{name}" for name in class_names[1:]}}
-    means = {
-        measure: {name: _mean([row[f"{measure}{end}"] for row in rows]) for name, end in columns.items()}
-        for measure in MEASURES
-    }
     return {
-        measure: {name: None if math.isnan(value) else value for name, value in values.items()}
-        for measure, values in means.items()
+        measure: {name: to_plain(_mean([row[f"{measure}{end}"] for row in rows])) for name, end in columns.items()}
+        for measure in MEASURES
     }
 
 

@@ -53,7 +53,7 @@ class Classifier(L.LightningModule):
         return network
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits of shape (N, C), or (N, C, D, H, W) of volumes."""
+        """Compute logits of shape (N, C), or (N, C, D, H, W) of volumes."""
         logits: Tensor = self.model(inputs) if self.training else self.network(inputs)
         return logits
 
@@ -76,13 +76,13 @@ class Classifier(L.LightningModule):
         return self.prepared(inputs, training=self.trainer.training), labels
 
     def prepared(self, inputs: Tensor, *, training: bool) -> Tensor:
-        """Give what the model takes: augmented if training, normalised, in the precision of the model."""
+        """Make of inputs what the model takes: augmented if training, normalised, in its precision."""
         if self.splits.transform is None:
             return inputs
         return self.splits.transform(inputs, training=training).to(next(self.model.parameters()).dtype)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Give the loss of a batch, so that the mean over the processes is the loss of the whole batch."""
+        """Weigh the loss of this process's share so that the mean over the processes is that of the whole batch."""
         inputs, labels = batch
         loss: Tensor = self.loss(self(inputs), labels)
         if self.trainer.world_size == 1:
@@ -97,16 +97,16 @@ class Classifier(L.LightningModule):
             self.average.update_parameters(self.model)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """Give logits and labels for the callbacks that measure."""
+        """Hand logits and labels to the callbacks that measure."""
         inputs, labels = batch
         return {"logits": self(inputs), "labels": labels}
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Give the logits of a batch."""
+        """Compute the logits of a batch, without its labels."""
         return self.forward(batch[0])
 
     def train_dataloader(self) -> TensorBatches:
-        """Give the epoch's batches; Lightning asks anew each epoch."""
+        """Shuffle this epoch's batches; Lightning asks anew each epoch."""
         seed = epoch_seed(self.config.seed, self.trainer.current_epoch)
         self._train_batches = TensorBatches(
             self.splits.train,
@@ -119,17 +119,17 @@ class Classifier(L.LightningModule):
         return self._train_batches
 
     def val_dataloader(self) -> TensorBatches:
-        """Give the validation batches."""
+        """Validation batches: this process's share."""
         return self.measuring_batches(self.splits.validation)
 
     def measuring_batches(self, split: Split) -> TensorBatches:
-        """Give this process's share of a split, in its order, in batches that keep no gradient."""
+        """Cut this process's share of a split, in its order, into batches that keep no gradient."""
         rank, n_ranks = self.trainer.global_rank, self.trainer.world_size
         size = self.config.batch_size if self.splits.dense else self.config.evaluation_batch_size
         return TensorBatches(split, size * n_ranks, rank=rank, n_ranks=n_ranks)
 
     def configure_optimizers(self) -> Any:
-        """Give the optimiser and its schedule."""
+        """Build the optimiser and its schedule."""
         optimizer = make_optimizer(self.config.optimizer, self.model)
         schedule = make_schedule(self.config.optimizer, optimizer, epochs=self.config.epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}

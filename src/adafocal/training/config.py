@@ -3,7 +3,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -131,9 +131,22 @@ CARRIED_OUT = ("compile", "accelerator", "devices", "num_nodes", "strategy", "lo
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
-    """Give the settings as plain dictionaries, lists and numbers, as YAML holds them."""
+    """Turn the settings into plain dictionaries, lists and numbers, as YAML holds them."""
     settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return settings
+
+
+def dotted(
+    settings: Mapping[str, object], *, within: Collection[str] | None = None, prefix: str = ""
+) -> dict[str, object]:
+    """Name nested settings by dotted names, as flags do: those within the given ones, or (None) within all."""
+    flat: dict[str, object] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and (within is None or name in within):
+            flat |= dotted(value, within=within, prefix=f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def from_plain(settings: Mapping[str, Any]) -> TrainConfig:

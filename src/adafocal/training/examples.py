@@ -14,7 +14,7 @@ import base64
 import io
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def worst_examples(
     tokenizer: str | None = None,
     n: int = N_EXAMPLES,
 ) -> list[dict[str, object]]:
-    """Give the wrong predictions of largest confidence, with what they were made from.
+    """Find the wrong predictions of largest confidence, with what they were made from.
 
     Args:
         split: The samples, in the order of the predictions.
@@ -80,16 +80,8 @@ def worst_examples(
     ]
 
 
-def write_examples(
-    path: str | Path,
-    split: Split,
-    predictions: Predictions,
-    *,
-    vocabulary: Sequence[str] | None = None,
-    tokenizer: str | None = None,
-) -> None:
-    """Write the test part's worst examples in one step; arguments as :func:`worst_examples` takes them."""
-    examples = worst_examples(split, predictions, vocabulary=vocabulary, tokenizer=tokenizer)
+def write_examples(path: str | Path, predictions: Predictions, examples: Sequence[Mapping[str, object]]) -> None:
+    """Write the worst examples of the test part's predictions in one step."""
     mistakes = predictions.n - int(predictions.correct.sum())
     record = {"part": "test", "n": predictions.n, "mistakes": mistakes, "examples": examples}
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
@@ -108,7 +100,8 @@ def _shown(
         if vocabulary is not None:
             texts = [_words(row, vocabulary) for row in ids.tolist()]
         elif tokenizer is not None:
-            texts = _decoded(ids, tokenizer)
+            decoder = require("transformers", extra="text").AutoTokenizer.from_pretrained(tokenizer)
+            texts = [decoder.decode(row, skip_special_tokens=True) for row in ids.tolist()]
     shown = [{"text": textwrap.shorten(text, TEXT_LENGTH, placeholder=" …")} for text in texts]
     return shown or [{} for _ in rows]
 
@@ -131,8 +124,3 @@ def _png(image: Tensor) -> str:
 def _words(ids: Sequence[int], vocabulary: Sequence[str]) -> str:
     known = ["…" if number == UNKNOWN else vocabulary[number] for number in ids if number != PADDING]
     return " ".join("…" if word == "…" else " ".join(run) for word, run in groupby(known))
-
-
-def _decoded(ids: Tensor, tokenizer: str) -> list[str]:
-    decoder = require("transformers", extra="text").AutoTokenizer.from_pretrained(tokenizer)
-    return [decoder.decode(row, skip_special_tokens=True) for row in ids.tolist()]

@@ -16,7 +16,7 @@ from adafocal._locks import is_ours
 from adafocal._records import read_record
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.ood.records import Detections
-from adafocal.results.folder import FOLDERS, PROVENANCE, SETTINGS, STUDYS_LOG, WRITTEN, RunFolder, is_beginning
+from adafocal.results.folder import FOLDERS, PROVENANCE, SETTINGS, STUDYS_LOG, WRITTEN, RunFolder, holds, is_beginning
 from adafocal.results.run import Provenance, Settings
 from adafocal.training.config import CARRIED_OUT, TrainConfig, from_plain, plain
 from adafocal.training.provenance import provenance
@@ -35,7 +35,7 @@ class _OwnSettings:
 
 
 def process_rank() -> int:
-    """Give the number of this process in a distributed run; 0 for the only one."""
+    """Number of this process in a distributed run; 0 for the only one."""
     return int(getattr(rank_zero_only, "rank", None) or 0)
 
 
@@ -100,22 +100,15 @@ def _clear(folder: Path) -> None:
     """Remove what a run wrote, but for its settings and provenance; all else stays, also what links lead to."""
     for pattern in WRITTEN:
         for path in folder.glob(pattern):
-            if path.is_symlink() or (path.is_file() and (path.parent.name != "ood" or _is_comparison(path))):
+            if path.is_symlink() or (path.is_file() and (path.parent.name != "ood" or holds(path, Detections))):
                 path.unlink()
     for name in FOLDERS:
         with suppress(OSError):  # not there, or something of somebody else's is in it
             (folder / name).rmdir()
 
 
-def _is_comparison(path: Path) -> bool:
-    try:
-        return bool(read_record(path, Detections))
-    except (AdafocalError, OSError):
-        return False
-
-
 def _computed(settings: Mapping[str, object]) -> dict[str, object]:
-    """Give the settings that say what a run computes, without those of how it is carried out."""
+    """Select the settings that say what a run computes, without those of how it is carried out."""
     return {name: value for name, value in settings.items() if name not in CARRIED_OUT}
 
 

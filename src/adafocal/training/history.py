@@ -16,7 +16,7 @@ from adafocal._files import write_rows
 from adafocal._ranks import sum_over_ranks
 from adafocal._sums import Sums
 from adafocal.calibration import BinStats, equal_width_edges
-from adafocal.calibration.bins import sum_events
+from adafocal.calibration.bins import sum_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.voxels import counted_rows
@@ -36,18 +36,18 @@ class EpochSums(Sums):
 
     @classmethod
     def empty(cls, edges: Tensor) -> "EpochSums":
-        """Give the sums of nothing over bins of these edges, on their device."""
+        """Start from nothing, over bins of these edges, on their device."""
         bins = BinStats.empty(edges)
         return cls(bins, bins.confidence_sum.new_zeros(()))
 
     @classmethod
     def of_batch(cls, logits: Tensor, labels: Tensor, edges: Tensor) -> "EpochSums":
         """Sum a batch of logits, (M, C), and labels, (M,)."""
-        bins = sum_events(*unread_top_label(logits, labels), edges)
+        bins = sum_bins(*unread_top_label(logits, labels), edges)
         return cls(bins, F.cross_entropy(logits, labels, reduction="sum").to(bins.confidence_sum))
 
     def compute(self) -> dict[str, float]:
-        """Give error, negative log-likelihood and calibration error by their columns."""
+        """Error, negative log-likelihood and calibration error by their columns."""
         n = float(self.bins.count.sum())
         return {
             "val_error": 1.0 - float(self.bins.correct_sum.sum()) / n,
@@ -74,7 +74,7 @@ class History(L.Callback):
         self.rows: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, object]:
-        """Give what a checkpoint keeps."""
+        """State that a checkpoint keeps: the rows so far."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -136,6 +136,6 @@ class History(L.Callback):
 
 
 def history_of(checkpoint: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Give the rows that a checkpoint holds."""
+    """Read the rows that a checkpoint holds."""
     rows: list[dict[str, float]] = checkpoint.get("callbacks", {}).get(History.__qualname__, {}).get("rows", [])
     return rows

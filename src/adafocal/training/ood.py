@@ -7,7 +7,7 @@ from pathlib import Path
 from adafocal.data import CORRUPTIONS, DATASETS, DataConfig
 from adafocal.errors import InvalidValueError
 from adafocal.ood import ComparisonRow, compare_scores
-from adafocal.training.predict import load_classifier, predict_part
+from adafocal.training.predict import load_classifier, predict_with
 
 
 def compare_run(
@@ -42,11 +42,11 @@ def compare_run(
     sets = {name: other_data(name, root) for name in against}
     classifier = load_classifier(folder)
     others = {
-        name: predict_part(classifier, data=data, corruption=corruption, severity=severity, features=True)
+        name: predict_with(classifier, data=data, corruption=corruption, severity=severity, features=True)
         for name, (data, corruption, severity) in sets.items()
     }
-    test = predict_part(classifier, features=True)
-    train = predict_part(classifier, part="train", features=True)
+    test = predict_with(classifier, features=True)
+    train = predict_with(classifier, part="train", features=True)
     return compare_scores(test, others, train=train, scores=scores, k=k, level=level, n_resamples=n_resamples)
 
 

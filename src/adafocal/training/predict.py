@@ -22,7 +22,7 @@ from adafocal.training.run import build
 
 
 def predict_with(
-    folder: str | Path,
+    folder: str | Path | Classifier,
     *,
     part: str = "test",
     data: DataConfig | None = None,
@@ -33,7 +33,7 @@ def predict_with(
     """Run the classifier of a finished run.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, or what :func:`load_classifier` made of it.
         part: ``train``, ``validation``, ``scaling`` or ``test``, or a part of other data.
         data: Other data; None takes the run's own.
         corruption: Corrupt the images first, by a name of ``adafocal.data.CORRUPTIONS``.
@@ -49,20 +49,7 @@ def predict_with(
         ValueError: If the run is not finished, the part is unknown, or the data do not fit the model.
         FileNotFoundError: If the other data are not where the settings say.
     """
-    classifier = load_classifier(folder)
-    return predict_part(classifier, part=part, data=data, corruption=corruption, severity=severity, features=features)
-
-
-def predict_part(
-    classifier: Classifier,
-    *,
-    part: str = "test",
-    data: DataConfig | None = None,
-    corruption: str | None = None,
-    severity: int = 3,
-    features: bool = False,
-) -> Predictions:
-    """Do what :func:`predict_with` does, with a classifier that is loaded already."""
+    classifier = folder if isinstance(folder, Classifier) else load_classifier(folder)
     splits = classifier.splits
     if data is not None:
         split = foreign_split(read_sources(data), part, like=splits, config=classifier.config.data)
@@ -75,6 +62,9 @@ def predict_part(
     if not bool((split.labels < splits.n_classes).all()):
         split = replace(split, labels=split.labels.masked_fill(split.labels != IGNORED, 0))
     return (predict_voxels if splits.dense else predict_samples)(classifier, split, features=features)
+
+
+predict_part = predict_with  # of a classifier that is loaded already
 
 
 def load_classifier(folder: str | Path) -> Classifier:
@@ -95,13 +85,10 @@ def load_classifier(folder: str | Path) -> Classifier:
 
 def _corrupted(split: Split, name: str, severity: int, *, seed: int) -> Split:
     if not isinstance(split.inputs, Tensor) or split.inputs.dtype != torch.uint8:
-        raise InvalidValueError(f"`corruption` needs uint8 images in memory, got {_kind(split)}.")
+        got = split.inputs.dtype if isinstance(split.inputs, Tensor) else "images that stay on disk"
+        raise InvalidValueError(f"`corruption` needs uint8 images in memory, got {got}.")
     generator = torch.Generator().manual_seed(seed)
     parts = [
         corrupt(images, name, severity=severity, generator=generator) for images in torch.split(split.inputs, 1000)
     ]
     return replace(split, inputs=torch.cat(parts))
-
-
-def _kind(split: Split) -> str:
-    return str(split.inputs.dtype) if isinstance(split.inputs, Tensor) else "images that stay on disk"

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -34,10 +35,8 @@ def provenance() -> dict[str, object]:
 def _versions() -> dict[str, str]:
     found = {}
     for package in PACKAGES:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -51,7 +50,7 @@ def _processor() -> str:
 
 
 def _git_revision() -> str | None:
-    """Give the revision of the checkout that holds this package, marked if it has changes; None outside of one."""
+    """Revision of the checkout that holds this package, marked if it has changes; None outside of one."""
     here = Path(__file__).parent
     try:
         revision = _git(here, "rev-parse", "HEAD")

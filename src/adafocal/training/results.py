@@ -9,7 +9,7 @@ from adafocal.predictions import Predictions
 from adafocal.results.folder import EXAMPLES
 from adafocal.scaling import fit_temperature
 from adafocal.training.classifier import Classifier
-from adafocal.training.examples import write_examples
+from adafocal.training.examples import worst_examples, write_examples
 from adafocal.training.folder import first_process
 from adafocal.training.inference import predict_samples
 
@@ -32,7 +32,8 @@ def sample_results(
         for name, predictions in parts.items():
             predictions.save(folder / f"{name}.parquet")
         tokenizer = classifier.config.data.tokenizer
-        write_examples(folder / EXAMPLES, splits.test, parts["test"], vocabulary=splits.vocabulary, tokenizer=tokenizer)
+        worst = worst_examples(splits.test, parts["test"], vocabulary=splits.vocabulary, tokenizer=tokenizer)
+        write_examples(folder / EXAMPLES, parts["test"], worst)
     temperature = fit_temperature(parts.get("scaling", parts["validation"]))
     parts["test_scaled"] = temperature.apply(parts["test"])
     n_bins = classifier.config.n_bins
@@ -43,6 +44,6 @@ def sample_results(
 
 
 def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, object]:
-    """Give every number of :func:`adafocal.calibration.evaluate` and the error; fractions and nats."""
+    """Measure everything that :func:`adafocal.calibration.evaluate` does, and the error; fractions and nats."""
     summary = evaluate(predictions, n_bins=n_bins)
     return {"error": 1.0 - summary.accuracy, **summary.to_dict()}

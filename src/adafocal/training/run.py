@@ -31,11 +31,13 @@ import torch.distributed as dist
 from adafocal._checks import require
 from adafocal._files import write_text
 from adafocal._locks import working_on
+from adafocal._records import as_record
 from adafocal.data import load_splits
 from adafocal.errors import LostProcessError
 from adafocal.losses import make_loss
 from adafocal.models import make_model
 from adafocal.results.folder import BEST, FOLDERS, LAST, ROWS, SUMMARY, RunFolder
+from adafocal.results.run import Summary
 from adafocal.training.checkpoints import read_checkpoint
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
@@ -50,7 +52,7 @@ require("lightning.pytorch", extra="train")
 import lightning.pytorch as L  # noqa: E402
 
 
-def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, progress: bool = True) -> dict[str, Any]:
+def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, progress: bool = True) -> Summary:
     """Train one classifier and write its run folder; an unfinished run of the same settings is resumed.
 
     Args:
@@ -60,7 +62,7 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
         progress: Show a progress bar.
 
     Returns:
-        What ``summary.json`` holds.
+        What ``summary.json`` holds; the whole of it is its ``everything``.
 
     Raises:
         ValueError: If a setting is out of range, the folder holds other things or a run of other settings, another
@@ -71,17 +73,17 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
     folder = Path(folder)
     if not overwrite and RunFolder(folder).finished and not is_left_over(folder):
         check_folder(config, folder, overwrite=False)
-        return dict(RunFolder(folder).summary.everything)
+        return RunFolder(folder).summary
     with working_on(folder, "run_dir", inside=FOLDERS) if first_process() else nullcontext():
         return _run(config, folder, overwrite=overwrite, progress=progress)
 
 
-def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) -> dict[str, Any]:
+def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) -> Summary:
     if first_process():
         check_folder(config, folder, overwrite=overwrite)
     # Where the first process is about to overwrite the folder, what it holds does not count.
     if not overwrite and RunFolder(folder).finished:
-        return dict(RunFolder(folder).summary.everything)
+        return RunFolder(folder).summary
     classifier = build(config)
     resumed = folder / LAST if not overwrite and (folder / LAST).exists() else None
     held = {} if resumed is None else read_checkpoint(resumed, classifier, to_go_on=True)
@@ -97,16 +99,17 @@ def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) 
         chosen = folder / BEST if config.select == "best" else None
         write = dense_results if classifier.splits.dense else sample_results
         results = write(trainer, classifier, folder, checkpoint=chosen)
-    summary = {
+    found = {
         "loss": config.loss,
         "seed": config.seed,
         "class_names": list(classifier.splits.class_names),
         "sizes": {name: len(split) for name, split in classifier.splits.parts.items()},
         **results,
     }
+    text = json.dumps(found, indent=2) + "\n"
     if first_process():
-        write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
+        write_text(folder / SUMMARY, text)
+    return as_record(json.loads(text), Summary, "a run must have results, got some")
 
 
 @contextmanager
@@ -130,8 +133,7 @@ def _deaths_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        lost = isinstance(error, dist.DistError) or any(name in str(error) for name in ("gloo", "NCCL"))
-        if not lost:
+        if not (isinstance(error, dist.DistError) or "gloo" in str(error) or "NCCL" in str(error)):
             raise
         raise LostProcessError(
             f"Another process of this run died, so this one (rank {process_rank()}) stops; the same command goes "

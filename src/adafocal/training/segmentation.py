@@ -8,6 +8,7 @@ Written into the run folder beside the rest::
     cases.npz                          the best and the worst test case, for the page
 """
 
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from adafocal.results.folder import CASE_TABLE, CASES
 from adafocal.scaling import fit_temperature
 from adafocal.training.cases import Extremes, Shown, case_scores, mean_scores
 from adafocal.training.classifier import Classifier
-from adafocal.training.inference import predict_voxels
-from adafocal.training.voxels import PooledVoxels
+from adafocal.training.inference import CaseConsumer, predict_voxels
+from adafocal.training.voxels import VoxelSums
 
 CALIBRATION = ("error", "nll", "ece")
 
@@ -43,34 +44,34 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
         ``voxels_pooled`` and ``voxels_per_case``.
     """
     splits, n_bins = classifier.splits, classifier.config.n_bins
-    pooled: dict[str, PooledVoxels] = {}
+    pooled: dict[str, VoxelSums] = {}
     samples: dict[str, Predictions] = {}
 
-    def predict(name: str, table: CaseTable) -> None:
-        samples[name] = predict_voxels(
-            classifier, splits.parts[name], each=table.add, trainer=trainer, checkpoint=checkpoint
-        )
-        table.join()
-        pooled[name] = table.pooled
+    def predict(name: str, each: CaseConsumer) -> None:
+        part = splits.parts[name]
+        samples[name] = predict_voxels(classifier, part, each=each, trainer=trainer, checkpoint=checkpoint)
 
     for name in splits.parts:
         if name not in ("train", "test"):
-            predict(name, CaseTable(n_bins))
+            cases = CaseSums(n_bins)
+            predict(name, cases.add)
+            pooled[name] = cases.pooled()
     temperature = fit_temperature(samples.get("scaling", samples["validation"]))
     table = ScoreTable(classifier, temperature.temperature)
-    predict("test", table)
-    pooled["test_scaled"] = table.scaled
+    predict("test", table.add)
+    pooled |= {"test": table.before.pooled(), "test_scaled": table.after.pooled()}
+    rows, extremes = table.joined()
     if trainer.is_global_zero:
         for name, predictions in samples.items():
             predictions.save(folder / f"{name}.parquet")
-        write_rows(folder / CASE_TABLE, table.rows)
-        table.extremes.save(folder / CASES, splits.class_names)
+        write_rows(folder / CASE_TABLE, rows)
+        extremes.save(folder / CASES, splits.class_names)
     summaries = {name: sums.summary() for name, sums in pooled.items()}
     return {
         "temperature": temperature.temperature,
         **summaries,
         "segmentation": {
-            **mean_scores(table.rows, splits.class_names),
+            **mean_scores(rows, splits.class_names),
             "voxels_pooled": {
                 f"{name}{end}": value
                 for end, part in (("", "test"), ("_scaled", "test_scaled"))
@@ -80,7 +81,7 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
                 )
             },
             "voxels_per_case": {
-                name: sum(row[name] for row in table.rows) / len(table.rows)
+                name: sum(row[name] for row in rows) / len(rows)
                 for end in ("", "_scaled")
                 for name in (f"{measure}{end}" for measure in CALIBRATION)
             },
@@ -88,57 +89,46 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
     }
 
 
-class CaseTable:
-    """Sums over the voxels of each case that this process predicts; after :meth:`join`, over those of all cases."""
+class CaseSums:
+    """Sums over the voxels of each case that this process predicts, whose logits are divided by the temperature."""
 
-    def __init__(self, n_bins: int) -> None:
+    def __init__(self, n_bins: int, temperature: float = 1.0) -> None:
         self.n_bins = n_bins
-        self.pooled = PooledVoxels(n_bins=n_bins)
-        self.cases: dict[int, Any] = {}
+        self.temperature = temperature
+        self.cases: dict[int, VoxelSums] = {}
 
     def add(self, place: int, inputs: Tensor, logits: Tensor, labels: Tensor, rows: Tensor, flat: Tensor) -> None:
         """Add a case: what :func:`~adafocal.training.inference.predict_voxels` hands on."""
-        case = PooledVoxels(n_bins=self.n_bins)
-        case.add(rows, flat)
-        self.cases[place] = case
+        self.cases[place] = VoxelSums.of_case(rows, flat, n_bins=self.n_bins, temperature=self.temperature)
 
-    def join(self) -> None:
+    def pooled(self) -> VoxelSums:
         """Pool the cases of all processes in their order, so that sums are those of one process."""
-        for case in join_over_ranks(self.cases).values():
-            self.pooled.include(case)
+        return reduce(VoxelSums.merge, join_over_ranks(self.cases).values())
 
 
-class ScoreTable(CaseTable):
+class ScoreTable:
     """One row of scores per test case, with calibration before and after scaling, and the best and worst case."""
 
     def __init__(self, classifier: Classifier, temperature: float) -> None:
-        super().__init__(classifier.config.n_bins)
-        self.splits = classifier.splits
-        self.scaled = PooledVoxels(n_bins=self.n_bins, temperature=temperature)
-        self.rows: list[dict[str, Any]] = []
+        self.splits, n_bins = classifier.splits, classifier.config.n_bins
+        self.before, self.after = CaseSums(n_bins), CaseSums(n_bins, temperature)
+        self.rows: dict[int, dict[str, Any]] = {}
         self.extremes = Extremes()
 
     def add(self, place: int, inputs: Tensor, logits: Tensor, labels: Tensor, rows: Tensor, flat: Tensor) -> None:
         """Add a case with its scores."""
-        before, after = (
-            PooledVoxels(n_bins=self.n_bins),
-            PooledVoxels(n_bins=self.n_bins, temperature=self.scaled.temperature),
-        )
-        own, scaled = before.add(rows, flat), after.add(rows, flat)
+        for sums in (self.before, self.after):
+            sums.add(place, inputs, logits, labels, rows, flat)
+        own, scaled = (sums.cases[place].compute() for sums in (self.before, self.after))
         source = int(self.splits.test.index[place])
         name = str(source) if self.splits.case_names is None else self.splits.case_names[source]
         scores = case_scores(logits.argmax(0), labels, self.splits.class_names)
-        row = {"case": name, **scores, **own, **{f"{key}_scaled": value for key, value in scaled.items()}}
-        self.cases[place] = (before, after, row)
+        self.rows[place] = {"case": name, **scores, **own, **{f"{key}_scaled": value for key, value in scaled.items()}}
         self.extremes.add(Shown(name, scores["dice"], inputs[0], labels, logits.softmax(0), place))
 
-    def join(self) -> None:
-        """Pool the cases of all processes, and find the best and the worst of them."""
-        for before, after, row in join_over_ranks(self.cases).values():
-            self.pooled.include(before)
-            self.scaled.include(after)
-            self.rows.append(row)
-        found = [case for case in (self.extremes.best, self.extremes.worst) if case is not None]
-        self.extremes = Extremes()
-        for case in join_over_ranks({case.place: case for case in found}).values():
-            self.extremes.add(case)
+    def joined(self) -> tuple[list[dict[str, Any]], Extremes]:
+        """Gather the rows of all processes, and the best and the worst of all cases."""
+        extremes, found = Extremes(), (self.extremes.best, self.extremes.worst)
+        for case in join_over_ranks({case.place: case for case in found if case is not None}).values():
+            extremes.add(case)
+        return list(join_over_ranks(self.rows).values()), extremes

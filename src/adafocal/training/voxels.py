@@ -22,7 +22,7 @@ OF_INDEPENDENT_SAMPLES = ("accuracy_interval", "overconfidence_interval", "rms_i
 
 
 def counted_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the logits of every sample that counts, (M, C), and its label, (M,), from any shape that losses take."""
+    """Select every sample that counts, from any shape that losses take: its logits, (M, C), and label, (M,)."""
     rows, flat = as_rows(logits), labels.flatten()
     counted = flat != IGNORED
     return (rows, flat) if bool(counted.all()) else (rows[counted], flat[counted])
@@ -67,7 +67,7 @@ class VoxelSums(Sums):
 
     @classmethod
     def empty(cls, *, n_classes: int, n_bins: int, dtype: torch.dtype = torch.float32) -> "VoxelSums":
-        """Give the sums of nothing, to which those of logits of this dtype can be added."""
+        """Start from nothing, to which sums of logits of this dtype can be added."""
         edges = equal_width_edges(n_bins, dtype=dtype)
         return cls(StreamSums.empty(n_classes=n_classes, n_bins=n_bins, dtype=dtype), BinStats.empty(edges))
 
@@ -79,48 +79,24 @@ class VoxelSums(Sums):
         foreground = equal_width_bins(predictions.confidence[found], predictions.correct[found], n_bins)
         return cls(stream_sums(predictions, n_bins=n_bins), foreground)
 
+    @classmethod
+    def of_case(cls, rows: Tensor, labels: Tensor, *, n_bins: int, temperature: float = 1.0) -> "VoxelSums":
+        """Sum the voxels of a case, logits (M, C), which are divided by the temperature, and labels (M,)."""
+        if len(labels) == 0:
+            raise InvalidValueError("Every case must have at least one voxel that counts, got 0.")
+        parts = zip(torch.split(rows / temperature, ROWS), torch.split(labels, ROWS), strict=True)
+        return reduce(cls.merge, (cls.of_part(*part, n_bins=n_bins) for part in parts))
+
     def compute(self) -> dict[str, float]:
-        """Give error, negative log-likelihood and ECE."""
+        """Error, negative log-likelihood and ECE."""
         right, nll = (self.all.totals[:2] / self.all.bins.count.sum()).tolist()
         return {"error": 1.0 - right, "nll": nll, "ece": float(self.all.bins.compute())}
 
-
-class PooledVoxels:
-    """Sums over the voxels of all cases; those of each case give its own numbers on the way.
-
-    Args:
-        n_bins: Bins of the calibration errors.
-        temperature: What logits are divided by.
-    """
-
-    def __init__(self, *, n_bins: int, temperature: float = 1.0) -> None:
-        self.n_bins = n_bins
-        self.temperature = temperature
-        self._sums: VoxelSums | None = None
-
-    def add(self, rows: Tensor, labels: Tensor) -> dict[str, float]:
-        """Add the voxels of a case, logits (M, C) and labels (M,); gives error, NLL and ECE of the case."""
-        if len(labels) == 0:
-            raise InvalidValueError("Every case must have at least one voxel that counts, got 0.")
-        parts = zip(torch.split(rows / self.temperature, ROWS), torch.split(labels, ROWS), strict=True)
-        case = reduce(VoxelSums.merge, (VoxelSums.of_part(*part, n_bins=self.n_bins) for part in parts))
-        self._sums = case if self._sums is None else self._sums.merge(case)
-        return case.compute()
-
-    def include(self, other: "PooledVoxels") -> None:
-        """Add the cases of another such pool."""
-        if other._sums is not None:
-            self._sums = other._sums if self._sums is None else self._sums.merge(other._sums)
-
     def summary(self) -> dict[str, object]:
-        """Give every number of a calibration summary that has a meaning for voxels (else None), and the error."""
-        if self._sums is None:
-            raise InvalidValueError("A part must have at least one case, got 0.")
-        summary = self._sums.all.compute()
+        """Every number of a calibration summary that has a meaning for voxels (else None), and the error."""
+        summary = self.all.compute()
         return {"error": 1.0 - summary.accuracy, **summary.to_dict(), **dict.fromkeys(OF_INDEPENDENT_SAMPLES)}
 
     def foreground_ece(self) -> float | None:
-        """Give the ECE of the voxels that are predicted to be of any class but 0; None without such voxels."""
-        if self._sums is None or not self._sums.foreground.count.any():
-            return None
-        return float(self._sums.foreground.compute())
+        """ECE of the voxels that are predicted to be of any class but 0; None without such voxels."""
+        return float(self.foreground.compute()) if self.foreground.count.any() else None

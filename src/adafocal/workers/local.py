@@ -108,9 +108,7 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(
-    pipe: "connection.Connection[object, tuple[Callable[[object], object], object]]", threads: int, device: int | None
-) -> None:
+def _serve(pipe: Pipe, threads: int, device: int | None) -> None:
     """Work on what the pipe brings until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
     signal.signal(signal.SIGTERM, _exit)
