@@ -3,31 +3,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._checks import check_integer
-from adafocal._dtypes import at_least_float32, wide_dtype
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, SampleWeight
 from adafocal._sums import Sums, check_sums
 from adafocal._values import check_predictions
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.cells import distinct_cells, equal_width_bins
-from adafocal.calibration.classwise import check_positive_class
-from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
+from adafocal.calibration.edges import equal_width_edges
+from adafocal.calibration.events import label_event, outcome_event
 from adafocal.calibration.grid import grid_edges, sum_cells
 from adafocal.calibration.summary import CalibrationSummary
 from adafocal.calibration.sums import PredictionSums, SumsInMemory, Totals, WeightTotals
 from adafocal.errors import InvalidValueError
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
-
-# Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
-IN_CACHE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +143,7 @@ def _sums(
     if record.weight is not None and not bool((record.weight > 0).all()):
         record = record[record.weight > 0]  # what counts nothing is not there
     weight, wide = record.weight, wide_dtype(record.device)
-    event = _outcome_event(record) if isinstance(record, Outcomes) else _label_event(record, n_bins, positive_class)
+    event = outcome_event(record) if isinstance(record, Outcomes) else label_event(record, n_bins, positive_class)
     confidence = event.confidence.clamp(max=1.0)
     gap = confidence.to(wide) - event.happened.to(wide)
     held = None
@@ -162,50 +158,6 @@ def _sums(
     totals = torch.stack(Totals(right, nll, event.square, squared))
     cells = make_cells(confidence, event.happened, weight)
     return cells, equal_width_bins(confidence, event.happened, n_bins, weight), event.class_gaps, totals, held
-
-
-class _Event(NamedTuple):
-    """What a batch tells of its event; the square and the gaps of the classes are summed."""
-
-    confidence: Tensor
-    happened: Tensor
-    right: Tensor
-    nll: Tensor
-    square: Tensor
-    class_gaps: Tensor
-
-
-def _outcome_event(outcomes: Outcomes) -> _Event:
-    confidence, correct = outcomes.confidence, outcomes.correct
-    wide = wide_dtype(outcomes.device)
-    nll = -torch.where(correct, confidence, 1 - confidence).to(wide).log()
-    squares = (confidence.to(wide) - correct.to(wide)).square()
-    weight = torch.ones_like(squares) if outcomes.weight is None else outcomes.weight.to(wide)
-    return _Event(confidence, correct, correct, nll, squares @ weight, squares.new_zeros(0, 1))
-
-
-def _label_event(predictions: Predictions, n_bins: int, positive_class: int | None) -> _Event:
-    labels = predictions.labels
-    # One row per class: sums and comparisons then run along memory, several times faster for few classes.
-    probs = predictions.probs.t().contiguous()
-    top, of_label = probs.amax(dim=0), probs.gather(0, labels[None])[0]
-    if positive_class is None:
-        # Equal probabilities are rare, and only they need to know which class comes first.
-        tied = int(torch.count_nonzero(probs == top)) > len(top)
-        right = predictions.correct if tied else of_label == top
-        confidence, happened = top, right
-    else:
-        check_positive_class(positive_class, len(probs))
-        confidence, happened = probs[positive_class], labels == positive_class
-        right = (confidence > 0.5) == happened
-    logits, weight = predictions.logits, predictions.weight
-    nll = -of_label.log() if logits is None else F.cross_entropy(at_least_float32(logits), labels, reduction="none")
-    above = bool(top.max() > 1)
-    if weight is None:
-        gaps, square = _class_sums(probs, of_label, labels, n_bins, above=above)
-    else:
-        gaps, square = _weighted_class_sums(probs.clamp(max=1.0) if above else probs, labels, n_bins, weight)
-    return _Event(confidence, happened, right, nll, square, gaps)
 
 
 def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
@@ -260,6 +212,7 @@ def stream_summary(sums: StreamSums) -> CalibrationSummary:
 
 
 def summary_of(sums: PredictionSums) -> CalibrationSummary:
+    """Compute every number of the catalogue, of at least one sample."""
     values: dict[str, Any] = {}
     for name, measure in CATALOGUE.items():
         values[name] = float(measure.compute(sums))
@@ -273,32 +226,3 @@ def summary_of(sums: PredictionSums) -> CalibrationSummary:
         n_bins=sums.bins.n_bins,
         **values,
     )
-
-
-def _weighted_class_sums(probs: Tensor, labels: Tensor, n_bins: int, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Do what :func:`_class_sums` does with a weight per sample."""
-    heavy = weight.to(wide_dtype(probs.device))
-    gaps, square = [], heavy.new_zeros(())
-    for index, of_class in enumerate(probs):
-        gap = of_class.to(heavy) - (labels == index).to(heavy)
-        square += heavy @ gap.square()
-        gaps.append(torch.bincount(assign_equal_width_bins(of_class, n_bins).long(), heavy * gap, n_bins))
-    return torch.stack(gaps), square
-
-
-def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int, *, above: bool) -> tuple[Tensor, Tensor]:
-    """Sum the gaps per class and bin, and the squared distance to the one-hot label, of probabilities (C, N)."""
-    (n_classes, n), device, dtype = probs.shape, probs.device, wide_dtype(probs.device)
-    happened = torch.bincount(assign_equal_width_bins(of_label, n_bins) + n_bins * labels, minlength=n_bins * n_classes)
-    # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.
-    turn = (torch.arange(n, dtype=torch.int32, device=device) & 3) * n_bins
-    expected, squares = [], (1 - 2 * of_label.to(dtype)).sum()
-    for classes in torch.split(probs, max(1, IN_CACHE // n)):
-        wide = classes.to(dtype).view(-1)
-        squares += wide.dot(wide)
-        first = 4 * n_bins * torch.arange(len(classes), dtype=torch.int32, device=device)
-        place = assign_equal_width_bins(classes, n_bins).int().add_(turn).add_(first[:, None])
-        shares = wide.clamp(max=1.0) if above else wide
-        expected.append(torch.bincount(place.view(-1), shares, 4 * n_bins * len(classes)))
-    gaps = torch.cat(expected).view(n_classes, 4, n_bins).sum(dim=1) - happened.view(n_classes, n_bins)
-    return gaps, squares

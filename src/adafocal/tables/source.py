@@ -10,15 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from adafocal._checks import require
-from adafocal._text import shown
-from adafocal.errors import FileError, InvalidValueError, MissingFileError
-from adafocal.tables.piece import FormatError, reason
+from adafocal.errors import InvalidValueError, MissingFileError
+from adafocal.tables.piece import FormatError
+from adafocal.tables.remote import elsewhere, file_system, list_files
 
 STDIN = "-"
 FORMATS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".npz", ".feather", ".arrow")
@@ -34,7 +33,6 @@ KINDS = {
     ".bz2": "bzip2", ".zst": "zstd", ".jsonl": "JSON lines",
 }  # fmt: skip
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-NATIVE = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")  # Arrow reads these by itself
 KEY = re.compile(r"([^=/\\]+)=([^/\\]*)")
 NULL_KEY = "__HIVE_DEFAULT_PARTITION__"
 
@@ -136,7 +134,7 @@ class Source:
                 yield file
             return
         system, path = file_system(self.place)
-        with _elsewhere(self.place):
+        with elsewhere(self.place):
             file = system.open_input_file(path) if seekable else system.open_input_stream(path)
         with file:
             yield file
@@ -191,20 +189,6 @@ def check_begins(source: Source, head: bytes) -> None:
         )
 
 
-@lru_cache(maxsize=64)
-def file_system(place: str) -> tuple[Any, str]:
-    """The file system of an address, and the path on it."""
-    fs = require("pyarrow.fs", extra="report")
-    scheme = place.partition("://")[0].lower()
-    with _elsewhere(place):
-        if scheme in NATIVE:
-            system, path = fs.FileSystem.from_uri(place)
-            return system, str(path)
-        fsspec = require("fsspec", extra="report")
-        system, path = fsspec.core.url_to_fs(place)
-        return fs.PyFileSystem(fs.FSSpecHandler(system)), str(path)
-
-
 def find_sources(place: str | Path) -> list[Source]:
     """The tables that a path, folder, glob or address names; those of a folder in order of their names.
 
@@ -224,7 +208,7 @@ def _there(place: str) -> list[Source]:
     if place.lower().startswith("file://"):
         place = unquote(urlsplit(place).path)
     if is_address(place):
-        return _remote(place)
+        return [Source.of(file) for file in list_files(place, _is_table)]
     import glob
 
     path = Path(place)
@@ -245,41 +229,6 @@ def _is_table(name: str) -> bool:
         known_suffix(name)
         return True
     return False
-
-
-def _remote(place: str) -> list[Source]:
-    """List what an address names: a file, the tables of a folder, or those that a pattern fits."""
-    scheme, _, rest = place.partition("://")
-    first = re.search(r"[*?\[]", rest)
-    # In an address without such signs of a pattern, `?` begins the settings of the file system.
-    query = "?" + rest.partition("?")[2] if first is not None and "=" in rest.partition("?")[2] else ""
-    rest = rest.removesuffix(query)
-    first = re.search(r"[*?\[]", rest)
-    base = rest if first is None else rest[: rest.rfind("/", 0, first.start()) + 1].rstrip("/")
-    fs = require("pyarrow.fs", extra="report")
-    system, path = file_system(f"{scheme}://{base}{query}")
-    with _elsewhere(place):
-        info = system.get_file_info(path)
-        if info.type == fs.FileType.File:
-            return [Source.of(place)]
-        inside = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-    files = sorted(one.path for one in inside if one.type == fs.FileType.File)
-    below = [file[len(path) :].lstrip("/") for file in (f if f.startswith(path) else f"/{f}" for f in files)]
-    if first is None:
-        chosen = [file for file in below if _is_table(PurePosixPath(file).name)]
-    else:
-        fits = re.compile(_pattern(rest[len(base) :].lstrip("/")))
-        chosen = [file for file in below if fits.fullmatch(file)]
-    return [Source.of(f"{scheme}://{base.rstrip('/')}/{file}{query}") for file in chosen]
-
-
-def _pattern(glob: str) -> str:
-    """The regular expression of a glob: `*` and `?` stay in a folder, `**` does not."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", glob)
-    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        signs.get(part, part.replace("[!", "[^") if part.startswith("[") else re.escape(part)) for part in parts
-    )
 
 
 def _keys(place: str) -> tuple[tuple[str, str | None], ...]:
@@ -314,16 +263,3 @@ def _faults(packing: str | None) -> Iterator[None]:
         if packing is None or (isinstance(error, OSError) and error.errno is not None):
             raise
         raise FormatError.unreadable(packing, error) from error
-
-
-@contextmanager
-def _elsewhere(place: str) -> Iterator[None]:
-    """Say what another file system says of an address."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise MissingFileError(f"`FILE` must name existing files ({', '.join(FORMATS)}), got {place!r}.") from None
-    except (OSError, ValueError, ImportError, NotImplementedError) as error:
-        if isinstance(error, (InvalidValueError, FileError)):
-            raise
-        raise FileError(f"{shown(place)} cannot be read: {reason(error)}.") from error

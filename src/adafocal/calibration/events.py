@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a batch of a record tells of the calibrated event, before it is summed."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adafocal._dtypes import at_least_float32, wide_dtype
+from adafocal.calibration.classwise import check_positive_class
+from adafocal.calibration.edges import assign_equal_width_bins
+from adafocal.outcomes import Outcomes
+from adafocal.predictions import Predictions
+
+# Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
+IN_CACHE = 1 << 16
+
+
+class Event(NamedTuple):
+    """What a batch tells of its event; the square and the gaps of the classes are summed."""
+
+    confidence: Tensor
+    happened: Tensor
+    right: Tensor
+    nll: Tensor
+    square: Tensor
+    class_gaps: Tensor
+
+
+def outcome_event(outcomes: Outcomes) -> Event:
+    """The event that an answer is right."""
+    confidence, correct = outcomes.confidence, outcomes.correct
+    wide = wide_dtype(outcomes.device)
+    nll = -torch.where(correct, confidence, 1 - confidence).to(wide).log()
+    squares = (confidence.to(wide) - correct.to(wide)).square()
+    weight = torch.ones_like(squares) if outcomes.weight is None else outcomes.weight.to(wide)
+    return Event(confidence, correct, correct, nll, squares @ weight, squares.new_zeros(0, 1))
+
+
+def label_event(predictions: Predictions, n_bins: int, positive_class: int | None) -> Event:
+    """The event that the top label is right, or that the label is this class."""
+    labels = predictions.labels
+    # One row per class: sums and comparisons then run along memory, several times faster for few classes.
+    probs = predictions.probs.t().contiguous()
+    top, of_label = probs.amax(dim=0), probs.gather(0, labels[None])[0]
+    if positive_class is None:
+        # Equal probabilities are rare, and only they need to know which class comes first.
+        tied = int(torch.count_nonzero(probs == top)) > len(top)
+        right = predictions.correct if tied else of_label == top
+        confidence, happened = top, right
+    else:
+        check_positive_class(positive_class, len(probs))
+        confidence, happened = probs[positive_class], labels == positive_class
+        right = (confidence > 0.5) == happened
+    logits, weight = predictions.logits, predictions.weight
+    nll = -of_label.log() if logits is None else F.cross_entropy(at_least_float32(logits), labels, reduction="none")
+    above = bool(top.max() > 1)
+    if weight is None:
+        gaps, square = _class_sums(probs, of_label, labels, n_bins, above=above)
+    else:
+        gaps, square = _weighted_class_sums(probs.clamp(max=1.0) if above else probs, labels, n_bins, weight)
+    return Event(confidence, happened, right, nll, square, gaps)
+
+
+def _weighted_class_sums(probs: Tensor, labels: Tensor, n_bins: int, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Do what :func:`_class_sums` does with a weight per sample."""
+    heavy = weight.to(wide_dtype(probs.device))
+    gaps, square = [], heavy.new_zeros(())
+    for index, of_class in enumerate(probs):
+        gap = of_class.to(heavy) - (labels == index).to(heavy)
+        square += heavy @ gap.square()
+        gaps.append(torch.bincount(assign_equal_width_bins(of_class, n_bins).long(), heavy * gap, n_bins))
+    return torch.stack(gaps), square
+
+
+def _class_sums(probs: Tensor, of_label: Tensor, labels: Tensor, n_bins: int, *, above: bool) -> tuple[Tensor, Tensor]:
+    """Sum the gaps per class and bin, and the squared distance to the one-hot label, of probabilities (C, N)."""
+    (n_classes, n), device, dtype = probs.shape, probs.device, wide_dtype(probs.device)
+    happened = torch.bincount(assign_equal_width_bins(of_label, n_bins) + n_bins * labels, minlength=n_bins * n_classes)
+    # Neighbours mostly share a bin, and adding to one place again has to wait: four places take turns.
+    turn = (torch.arange(n, dtype=torch.int32, device=device) & 3) * n_bins
+    expected, squares = [], (1 - 2 * of_label.to(dtype)).sum()
+    for classes in torch.split(probs, max(1, IN_CACHE // n)):
+        wide = classes.to(dtype).view(-1)
+        squares += wide.dot(wide)
+        first = 4 * n_bins * torch.arange(len(classes), dtype=torch.int32, device=device)
+        place = assign_equal_width_bins(classes, n_bins).int().add_(turn).add_(first[:, None])
+        shares = wide.clamp(max=1.0) if above else wide
+        expected.append(torch.bincount(place.view(-1), shares, 4 * n_bins * len(classes)))
+    gaps = torch.cat(expected).view(n_classes, 4, n_bins).sum(dim=1) - happened.view(n_classes, n_bins)
+    return gaps, squares
