@@ -106,7 +106,11 @@ class Ranked:
 
 @dataclass(frozen=True)
 class RankTable:
-    """Average ranks by one metric, best first; ``groups`` are losses that are not told apart."""
+    """Average ranks by one metric, best first; ``groups`` are losses that are not told apart.
+
+    Ranks further apart than Nemenyi's ``critical_difference`` differ at the 5 % level, all pairs taken together;
+    ``p_value`` is that of Friedman's test that all losses rank alike.
+    """
 
     losses: tuple[Ranked, ...]
     n_experiments: int

@@ -6,6 +6,7 @@ from math import inf, isnan, sqrt
 
 from adafocal._checks import require
 from adafocal.results.comparison import Ranked, RankTable
+from adafocal.study.statistics import LEVEL
 
 # The chi-squared distribution of Friedman's statistic needs some of both; with less, ranks say nothing.
 FEWEST_LOSSES = 3
@@ -13,7 +14,7 @@ FEWEST_EXPERIMENTS = 3
 
 
 def average_ranks(
-    values: Mapping[str, Mapping[str, float]], *, titles: Mapping[str, str] | None = None, level: float = 0.95
+    values: Mapping[str, Mapping[str, float]], *, titles: Mapping[str, str] | None = None
 ) -> RankTable | None:
     """Rank losses in each experiment, average, and test.
 
@@ -23,7 +24,6 @@ def average_ranks(
     Args:
         values: A metric of which lower is better, by experiment and loss.
         titles: Losses as tables name them; None calls them as in ``values``.
-        level: 1 - level is the size of both tests.
 
     Returns:
         The ranks over the experiments that hold every loss, 1 for the best, equal values the mean of their ranks; None
@@ -43,14 +43,14 @@ def average_ranks(
     ranks = dict(sorted(zip(losses, means, strict=True), key=lambda pair: pair[1]))
     alike = all(len(set(row)) == 1 for row in rows)
     p_value = float("nan") if alike else float(stats.friedmanchisquare(*zip(*rows, strict=True)).pvalue)
-    difference = nemenyi_difference(k, n, level=level)
-    told_apart = not isnan(p_value) and p_value < 1 - level
+    difference = nemenyi_difference(k, n)
+    told_apart = not isnan(p_value) and p_value < 1 - LEVEL
     groups = _groups(ranks, difference) if told_apart else [tuple(ranks)]
     losses_by_rank = tuple(Ranked(loss, (titles or {}).get(loss, loss), rank) for loss, rank in ranks.items())
     return RankTable(losses_by_rank, n, p_value, difference, tuple(groups))
 
 
-def nemenyi_difference(n_losses: int, n_experiments: int, *, level: float = 0.95) -> float:
+def nemenyi_difference(n_losses: int, n_experiments: int, *, level: float = LEVEL) -> float:
     """Critical difference of average ranks: chance exceeds it in any pair with probability 1 - level.
 
     Example:

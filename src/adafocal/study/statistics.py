@@ -9,23 +9,22 @@ from warnings import catch_warnings, simplefilter
 from adafocal._checks import require
 from adafocal.results.comparison import Difference, Spread
 
+LEVEL = 0.95  # of intervals; 1 - LEVEL is the size of tests, which tables and pages call 5 %
 
-def spread(values: Sequence[float], *, level: float = 0.95) -> Spread:
+
+def spread(values: Sequence[float]) -> Spread:
     """Summarise a metric over seeds."""
-    low, high, _ = _t_test(values, level)
+    low, high, _ = _t_test(values)
     std = stdev(values) if len(values) > 1 else float("nan")
     return Spread(mean(values), std, len(values), low, high)
 
 
-def paired_differences(
-    metric: dict[str, dict[int, float]], *, baseline: str, level: float = 0.95
-) -> dict[str, Difference]:
+def paired_differences(metric: dict[str, dict[int, float]], *, baseline: str) -> dict[str, Difference]:
     """Compare each loss with the baseline over the seeds that both have; lower is better.
 
     Args:
         metric: Value by loss and seed.
         baseline: The loss to compare with.
-        level: Coverage of the interval; 1 - level is the size of the corrected test.
 
     Returns:
         A difference for each other loss that shares at least one seed with the baseline. The interval is that of one
@@ -37,12 +36,12 @@ def paired_differences(
         if loss != baseline
     }
     pairs = {loss: differences for loss, differences in pairs.items() if differences}
-    tests = {loss: _t_test(differences, level) for loss, differences in pairs.items()}
+    tests = {loss: _t_test(differences) for loss, differences in pairs.items()}
     corrected = holm({loss: p_value for loss, (_, _, p_value) in tests.items()})
     result = {}
     for loss, (low, high, _) in tests.items():
         centre, verdict = mean(pairs[loss]), "not distinguishable"
-        if corrected[loss] < 1 - level:
+        if corrected[loss] < 1 - LEVEL:
             verdict = "better" if centre < 0 else "worse"
         result[loss] = Difference(mean=centre, low=low, high=high, p_value=corrected[loss], verdict=verdict)
     return result
@@ -63,7 +62,7 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
     return corrected
 
 
-def _t_test(values: Sequence[float], level: float) -> tuple[float, float, float]:
+def _t_test(values: Sequence[float]) -> tuple[float, float, float]:
     """Ask how far the mean is from 0: ends of its t interval, and the two-sided p-value of 0; NaN for one value."""
     if len(values) < 2:
         return float("nan"), float("nan"), float("nan")
@@ -72,5 +71,5 @@ def _t_test(values: Sequence[float], level: float) -> tuple[float, float, float]
     with catch_warnings():
         simplefilter("ignore", RuntimeWarning)  # differences that are equal but for rounding are no news to a reader
         test = require("scipy.stats", extra="report").ttest_1samp(values, 0.0)
-    low, high = test.confidence_interval(level)
+    low, high = test.confidence_interval(LEVEL)
     return float(low), float(high), float(test.pvalue)
