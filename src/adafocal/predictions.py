@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._arrays import ArrayLike, as_array, as_tensor, checked_weight
-from adafocal._checks import shown_row
-from adafocal._dtypes import at_least_float32, tolerance
+from adafocal._arrays import ArrayLike, checked_weight
+from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
+from adafocal._rows import check_labels, check_logits, check_probs, check_rows, indices, matrix
 from adafocal._text import listed
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Names
-from adafocal.tables.labels import class_indices
 from adafocal.tables.piece import RowError
 from adafocal.tables.read import read_whole, write_table
 from adafocal.tables.source import known_suffix
@@ -64,11 +63,11 @@ class Predictions:
     ) -> None:
         if (logits is None) == (probs is None):
             raise InvalidTypeError("`logits` or `probs` must be given, and not both.")
-        self.logits = None if logits is None else _matrix("logits", logits)
-        self._values = _matrix("probs", probs) if self.logits is None else self.logits
-        self.features = None if features is None else _matrix("features", features)
+        self.logits = None if logits is None else matrix("logits", logits)
+        self._values = matrix("probs", probs) if self.logits is None else self.logits
+        self.features = None if features is None else matrix("features", features)
         self.classes = None if classes is None else tuple(map(str, classes))
-        self._labels = None if labels is None else _indices(labels, self.classes)
+        self._labels = None if labels is None else indices(labels, self.classes)
         if self.n == 0:
             raise InvalidValueError(f"`{self.kind}` must hold at least one row, got 0.")
         if self.n_classes < 2:
@@ -84,13 +83,13 @@ class Predictions:
                 )
         self.weight = checked_weight(weight, self.n, of=self.kind)
         if self._labels is not None:
-            _check_labels(self._labels, self.n_classes)
+            check_labels(self._labels, self.n_classes)
         if self.logits is None:
-            _check_probs(self._values)
+            check_probs(self._values)
         else:
-            _check_logits(self.logits)
+            check_logits(self.logits)
         if self.features is not None:
-            _check_rows("features", self.features.isfinite().all(dim=1), "be finite", self.features)
+            check_rows("features", self.features.isfinite().all(dim=1), "be finite", self.features)
 
     @property
     def labels(self) -> Tensor:
@@ -268,59 +267,6 @@ def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> Pre
         if not percent or "labels" in error.what:
             raise
         raise RowError(error.what, error.row, ": rows sum to 100, so divide by 100, or normalize") from None
-
-
-def _matrix(name: str, values: ArrayLike) -> Tensor:
-    tensor = as_tensor(name, values, "floating point")
-    if not tensor.is_floating_point():
-        raise InvalidTypeError(f"`{name}` must be floating point, got dtype {tensor.dtype}.")
-    if tensor.ndim != 2:
-        axes = "(N, D)" if name == "features" else "(N, C)"
-        raise InvalidValueError(f"`{name}` must have shape {axes}, got {tuple(tensor.shape)}.")
-    return tensor
-
-
-def _indices(values: ArrayLike, classes: tuple[str, ...] | None) -> Tensor:
-    rule = "integer class indices"
-    if classes is not None and not isinstance(values, Tensor):
-        array = as_array("labels", values)
-        values = class_indices(array, "labels", classes, len(classes)) if array.dtype.kind in "OUS" else array
-    tensor = as_tensor("labels", values, rule)
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise InvalidTypeError(f"`labels` must be {rule}, got dtype {tensor.dtype}.")
-    if tensor.ndim != 1:
-        raise InvalidValueError(f"`labels` must have shape (N,), got {tuple(tensor.shape)}.")
-    return tensor.long()
-
-
-def _check_labels(labels: Tensor, n_classes: int) -> None:
-    outside = (labels < 0) | (labels >= n_classes)
-    if outside.any():
-        row = int(outside.nonzero()[0])
-        raise RowError(f"`labels` must be class indices in [0, {n_classes}), got {int(labels[row])}", row)
-
-
-def _check_rows(name: str, good: Tensor, rule: str, values: Tensor) -> None:
-    if not good.all():
-        row = int((~good).nonzero()[0])
-        raise RowError(f"`{name}` must {rule}, got {shown_row(values[row])}", row)
-
-
-def _check_logits(logits: Tensor) -> None:
-    good = logits.amax(dim=1).isfinite() & ~logits.isnan().any(dim=1)
-    _check_rows("logits", good, "be finite (-inf only for masked classes)", logits)
-
-
-def _check_probs(probs: Tensor) -> None:
-    allowed = tolerance(probs.dtype)
-    wide = at_least_float32(probs)
-    # A NaN fails both comparisons; what is not negative and sums to 1 exceeds 1 nowhere.
-    summed = (wide @ wide.new_ones(wide.shape[1]) - 1).abs() <= allowed
-    if bool(summed.all()) and bool(wide.amin() >= 0):
-        return
-    _check_rows("probs", wide.isfinite().all(dim=1), "be finite", probs)
-    _check_rows("probs", ((wide >= 0) & (wide <= 1 + allowed)).all(dim=1), "lie in [0, 1]", probs)
-    _check_rows("probs", summed, f"sum to 1 within {allowed:g} in each row", probs)
 
 
 def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:

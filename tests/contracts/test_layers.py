@@ -10,6 +10,7 @@ import adafocal
 
 LAYERS = [
     {
+        "_arrays",
         "_checks",
         "_docs",
         "_dtypes",
@@ -18,7 +19,9 @@ LAYERS = [
         "_locks",
         "_measure",
         "_ranks",
+        "_reading",
         "_records",
+        "_rows",
         "_shapes",
         "_sums",
         "_tails",
@@ -26,6 +29,7 @@ LAYERS = [
         "_values",
         "_moved",
         "errors",
+        "outcomes",
         "predictions",
         "tables",
     },

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rows of predictions must be; messages name the row."""
+
+import torch
+from torch import Tensor
+
+from adafocal._arrays import ArrayLike, as_array, as_tensor
+from adafocal._checks import shown_row
+from adafocal._dtypes import at_least_float32, tolerance
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.piece import RowError
+
+
+def matrix(name: str, values: ArrayLike) -> Tensor:
+    """Turn values into a floating-point matrix, or raise."""
+    tensor = as_tensor(name, values, "floating point")
+    if not tensor.is_floating_point():
+        raise InvalidTypeError(f"`{name}` must be floating point, got dtype {tensor.dtype}.")
+    if tensor.ndim != 2:
+        axes = "(N, D)" if name == "features" else "(N, C)"
+        raise InvalidValueError(f"`{name}` must have shape {axes}, got {tuple(tensor.shape)}.")
+    return tensor
+
+
+def indices(values: ArrayLike, classes: tuple[str, ...] | None) -> Tensor:
+    """Turn labels into class indices, int64, shape (N,), or raise."""
+    rule = "integer class indices"
+    if classes is not None and not isinstance(values, Tensor):
+        array = as_array("labels", values)
+        values = classindices(array, "labels", classes, len(classes)) if array.dtype.kind in "OUS" else array
+    tensor = as_tensor("labels", values, rule)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InvalidTypeError(f"`labels` must be {rule}, got dtype {tensor.dtype}.")
+    if tensor.ndim != 1:
+        raise InvalidValueError(f"`labels` must have shape (N,), got {tuple(tensor.shape)}.")
+    return tensor.long()
+
+
+def check_labels(labels: Tensor, n_classes: int) -> None:
+    """Raise unless labels are class indices."""
+    outside = (labels < 0) | (labels >= n_classes)
+    if outside.any():
+        row = int(outside.nonzero()[0])
+        raise RowError(f"`labels` must be class indices in [0, {n_classes}), got {int(labels[row])}", row)
+
+
+def check_rows(name: str, good: Tensor, rule: str, values: Tensor) -> None:
+    """Raise for the first row that is not good."""
+    if not good.all():
+        row = int((~good).nonzero()[0])
+        raise RowError(f"`{name}` must {rule}, got {shown_row(values[row])}", row)
+
+
+def check_logits(logits: Tensor) -> None:
+    """Raise unless a row has a finite largest logit and no NaN."""
+    good = logits.amax(dim=1).isfinite() & ~logits.isnan().any(dim=1)
+    check_rows("logits", good, "be finite (-inf only for masked classes)", logits)
+
+
+def check_probs(probs: Tensor) -> None:
+    """Raise unless rows are distributions."""
+    allowed = tolerance(probs.dtype)
+    wide = at_least_float32(probs)
+    # A NaN fails both comparisons; what is not negative and sums to 1 exceeds 1 nowhere.
+    summed = (wide @ wide.new_ones(wide.shape[1]) - 1).abs() <= allowed
+    if bool(summed.all()) and bool(wide.amin() >= 0):
+        return
+    check_rows("probs", wide.isfinite().all(dim=1), "be finite", probs)
+    check_rows("probs", ((wide >= 0) & (wide <= 1 + allowed)).all(dim=1), "lie in [0, 1]", probs)
+    check_rows("probs", summed, f"sum to 1 within {allowed:g} in each row", probs)
