@@ -27,7 +27,7 @@ def indices(values: ArrayLike, classes: tuple[str, ...] | None) -> Tensor:
     rule = "integer class indices"
     if classes is not None and not isinstance(values, Tensor):
         array = as_array("labels", values)
-        values = classindices(array, "labels", classes, len(classes)) if array.dtype.kind in "OUS" else array
+        values = class_indices(array, "labels", classes, len(classes)) if array.dtype.kind in "OUS" else array
     tensor = as_tensor("labels", values, rule)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise InvalidTypeError(f"`labels` must be {rule}, got dtype {tensor.dtype}.")

@@ -18,7 +18,7 @@ from adafocal.errors import MissingPackageError
 from adafocal.tables.arrow import arrow_faults, from_batch
 from adafocal.tables.assemble import make_piece
 from adafocal.tables.columns import SINGULAR, Columns, Names, find_columns
-from adafocal.tables.dialect import LONGEST_FIELD, SAMPLE, Dialect, find_dialect, not_utf8
+from adafocal.tables.dialect import LONGEST_FIELD, SAMPLE, Dialect, find_dialect
 from adafocal.tables.numbers import Digits, is_number
 from adafocal.tables.piece import Coded, Column, FormatError, Piece, RowError
 from adafocal.tables.source import Source, check_begins
@@ -163,7 +163,7 @@ class Utf8(io.RawIOBase):
             try:
                 self.left += self.decoder.decode(part, final=not part).encode("utf-8")
             except UnicodeDecodeError as error:
-                raise not_utf8(error, self.encoding) from error
+                raise FormatError.not_text(error, self.encoding) from error
             if not part:
                 break
         size = len(self.left) if size < 0 else size
@@ -271,7 +271,7 @@ def _csv_faults() -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise not_utf8(error) from error
+        raise FormatError.not_text(error) from error
     except csv.Error as error:
         raise FormatError.unreadable("CSV", error) from error
     finally:

@@ -99,14 +99,7 @@ def _decoded(sample: bytes, encoding: str) -> str:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(sample, final=len(sample) < SAMPLE)
     except UnicodeDecodeError as error:
-        raise not_utf8(error, encoding) from error
+        raise FormatError.not_text(error, encoding) from error
     if "\0" in text:
         raise FormatError.unreadable("CSV", "it holds NUL characters: save it as UTF-8")
     return text
-
-
-def not_utf8(error: UnicodeDecodeError, encoding: str = "utf-8") -> FormatError:
-    """Bytes are no text in the encoding that they begin like."""
-    name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
-    why = f"byte 0x{error.object[error.start]:02x} is not {name}: save it as UTF-8"
-    return FormatError.unreadable("CSV", why)

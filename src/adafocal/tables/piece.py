@@ -39,6 +39,12 @@ class FormatError(InvalidValueError):
         """A file is not of its kind, and why."""
         return cls(f"must be a readable {kind} file, got {{file}}: {reason(error)}.")
 
+    @classmethod
+    def not_text(cls, error: UnicodeDecodeError, encoding: str = "utf-8") -> "FormatError":
+        """Bytes are no text in the encoding that they begin like."""
+        name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
+        return cls.unreadable("CSV", f"byte 0x{error.object[error.start]:02x} is not {name}: save it as UTF-8")
+
 
 @dataclass(frozen=True, eq=False)
 class Coded:
