@@ -14,17 +14,12 @@ from adafocal.data.volume_files import Array, Case, read_cases
 from adafocal.errors import InvalidValueError, MissingFileError
 
 IGNORED = -100  # the label of voxels that were padded
+VALIDATION, TEST = 0.15, 0.25  # shares of the cases where the settings do not say
 MULTIPLE = 16  # sides that a U-Net can halve four times
 
 
 def volume_splits(
-    config: DataConfig,
-    *,
-    seed: int,
-    folders: tuple[str, ...] = (),
-    class_names: tuple[str, ...] = (),
-    validation: float = 0.15,
-    test: float = 0.25,
+    config: DataConfig, *, seed: int, folders: tuple[str, ...] = (), class_names: tuple[str, ...] = ()
 ) -> DataSplits:
     """Load volumes with masks and split the cases at random.
 
@@ -33,12 +28,11 @@ def volume_splits(
     both sides. All cases stay in memory, at two bytes per voxel and channel and eight per label.
 
     Args:
-        config: Where the data lie, sizes of the parts in cases, the size of the volumes and whether to mirror.
+        config: Where the data lie, sizes of the parts in cases (15 % for validation and 25 % for test where it does not
+            say), the size of the volumes and whether to mirror.
         seed: Fixes the split.
         folders: Names that the data set may have below ``config.root``.
         class_names: Names of the classes where the data have none.
-        validation: Share of the cases for validation where the settings do not say.
-        test: Share of the cases for the test part where the settings do not say.
 
     Returns:
         Parts with inputs of shape (N, channels, D, H, W), float16, and labels (N, D, H, W), int64, -100 where padded.
@@ -55,7 +49,7 @@ def volume_splits(
     _check_channels(cases)
     size = config.volume_size or _common_size(cases)
     n_classes = max(2, 1 + max(int(case.mask.max()) for case in cases))
-    rows = _draw(len(cases), config, validation, test, seed=seed)
+    rows = _draw(len(cases), config, seed=seed)
 
     def split(part: Tensor) -> Split:
         inputs = torch.stack([_fitted(cases[row].image, size, fill=0.0) for row in part])
@@ -146,11 +140,11 @@ def _fitted(array: Array, size: tuple[int, ...], *, fill: float) -> Tensor:
     return torch.from_numpy(fitted)
 
 
-def _draw(n: int, config: DataConfig, validation: float, test: float, *, seed: int) -> dict[str, Tensor]:
+def _draw(n: int, config: DataConfig, *, seed: int) -> dict[str, Tensor]:
     sizes = {
-        "validation": max(1, round(validation * n)) if config.validation_size is None else config.validation_size,
+        "validation": max(1, round(VALIDATION * n)) if config.validation_size is None else config.validation_size,
         "scaling": config.scaling_size,
-        "test": max(1, round(test * n)) if config.test_size is None else config.test_size,
+        "test": max(1, round(TEST * n)) if config.test_size is None else config.test_size,
     }
     train = size_within("train_size", config.train_size, n - sum(sizes.values()))
     drawn = stratified_parts(np.zeros(n, dtype=np.int64), [train, *sizes.values()], seed=seed)
