@@ -8,6 +8,7 @@ from adafocal._arrays import ArrayLike, as_array, as_tensor
 from adafocal._checks import shown_row
 from adafocal._dtypes import at_least_float32, tolerance
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.labels import class_indices
 from adafocal.tables.piece import RowError
 
 
