@@ -183,7 +183,7 @@ class Predictions:
         features = "" if self.features is None else f", features={self.features.shape[1]}"
         return f"Predictions({self.kind}, n={self.n}, n_classes={self.n_classes}{features})"
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, **columns: Sequence[object]) -> None:
         """Write to a ``.parquet``, ``.npz`` or ``.csv`` file, in one step: a reader never sees half of it.
 
         Parquet and npz keep dtypes, but for bfloat16, which becomes float32. CSV is read back as float32 and keeps its
@@ -191,14 +191,19 @@ class Predictions:
 
         Args:
             path: Where to write; missing folders are made.
+            columns: More columns by name, one value per row, such as the name of a file.
 
         Raises:
-            ValueError: If the suffix is none of these.
+            ValueError: If the suffix is none of these, or a column has another length.
             ModuleNotFoundError: For Parquet without pyarrow, with the command that installs it.
         """
         suffix = known_suffix(path, writes=True)
+        more = {name: np.asarray(values) for name, values in columns.items()}
+        for name, values in more.items():
+            if values.shape != (self.n,):
+                raise InvalidValueError(f"`{name}` must have one value per row, {self.n}, got shape {values.shape}.")
         with atomic_path(path) as temporary:
-            write_table(_arrays(self, suffix), temporary)
+            write_table({**more, **_arrays(self, suffix)}, temporary)
 
     @classmethod
     def load(

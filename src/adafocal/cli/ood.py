@@ -4,6 +4,7 @@
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -17,6 +18,7 @@ from adafocal._estimate import Estimate
 from adafocal._files import check_output, child, write_text
 from adafocal._reading import load_predictions
 from adafocal._text import printable
+from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.console import PlainConsole, say
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
@@ -34,10 +36,11 @@ def main(arguments: list[str]) -> int:
     for output in ("json", "html"):
         reads = [options.id, *options.ood, *([options.train] if options.train else [])]
         check_output(output, options[output], reads=reads)
-    train = None if options.train is None else load_predictions(options.train)
+    names = replace(names_of(options, unlabelled=options.label is None), features=True)
+    train = None if options.train is None else load_predictions(options.train, names)
     rows = compare_scores(
-        load_predictions(options.id),
-        {name: load_predictions(path) for name, path in _names(options.ood).items()},
+        load_predictions(options.id, names),
+        {name: load_predictions(path, names) for name, path in _names(options.ood).items()},
         train=train,
         scores=options.scores,
         k=options.k,
@@ -58,10 +61,11 @@ def main(arguments: list[str]) -> int:
 
 def _check_together(options: Namespace) -> None:
     """Raise unless the options are those of files or those of runs: nothing that is given is left aside."""
-    of_files, of_runs = ("id", "ood", "train", "json", "html"), ("pair", "against", "root")
+    of_runs = ("pair", "against", "root")
+    of_files = ("id", "ood", "train", "json", "html", "logits", "probs", "label", "normalize")
     theirs, others = ("run", of_files) if options.run is not None else ("id` and `--ood", of_runs)
     for name in others:
-        if options[name] is not None:
+        if options[name] not in (None, False):
             where = ": each run keeps its numbers in its folder `ood`" if name in ("json", "html") else ""
             raise InvalidValueError(f"`--{name}` must not be given with `--{theirs}`, got {options[name]!r}{where}.")
     if options.run is None and (options.id is None or options.ood is None):
@@ -164,6 +168,7 @@ def _parser() -> CommandParser:
         default=None,
         help="With --run: data sets by name or path, or corruptions such as gaussian_noise-5.",
     )
+    add_columns(parser, without=("weight", "positive_class"))
     parser.add_argument("--root", type=str, default=None, help="With --run: folder that holds data sets by name.")
     known = ", ".join([*SCORES, *FEATURE_SCORES])
     parser.add_argument("--scores", type=str, nargs="+", default=None, help=f"Among {known} (default: all possible).")

@@ -17,7 +17,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--part", type=str, default="test", help="Part of the data.")
     parser.add_argument("--name", type=str, default=None, help="Other data: a name of `adafocal list datasets`.")
     parser.add_argument("--root", type=str, default=None, help="Other data: the folder that holds data sets by name.")
-    parser.add_argument("--path", type=str, default=None, help="Other data: their own folder or file.")
+    parser.add_argument(
+        "--path",
+        type=str,
+        default=None,
+        help="Other data: their folder or file; images need no classes.",
+    )
     parser.add_argument("--corruption", type=str, default=None, help="Corrupt the images, such as gaussian_noise.")
     parser.add_argument("--severity", type=int, default=3, help="Strength of the corruption, 1 to 5.")
     parser.add_argument("--features", type=bool, default=False, help="Keep the penultimate layer, for adafocal ood.")
@@ -27,9 +32,9 @@ def main(arguments: list[str]) -> int:
     from adafocal.data import DataConfig
     from adafocal.results.folder import own_files
     from adafocal.tables.source import known_suffix
-    from adafocal.training.predict import predict_with
+    from adafocal.training.predict import names_of_files, predict_with
 
-    known_suffix(options.output)
+    known_suffix(options.output, writes=True)
     check_output("output", options.output, reads=own_files(Path(options.run_dir)))
     other = options.name or options.path
     data = DataConfig(name=options.name or "other", root=options.root, path=options.path) if other else None
@@ -41,6 +46,7 @@ def main(arguments: list[str]) -> int:
         severity=options.severity,
         features=options.features,
     )
-    predictions.save(options.output)
+    names = None if data is None else names_of_files(data, options.part)
+    predictions.save(options.output, **({} if names is None else {"file": names}))
     say(f"{predictions.n} predictions in {options.output}")
     return 0

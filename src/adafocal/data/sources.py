@@ -27,6 +27,7 @@ from adafocal.tables.read import named
 INPUT_COLUMNS = ("image", "img", "text", "sentence")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "target")
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff"}
+UNLABELLED = -1
 MOST_CLASSES = 1_000_000  # larger numbers are identifiers: a network would need an output for each number below them
 
 
@@ -81,6 +82,8 @@ def read_source(
         return {_part_of(file): _read_npz(file, columns) for file in arrays}
     if path.is_dir() and (parts := _read_image_folders(path)):
         return parts
+    if path.is_dir() and (images := _images(path)):  # to predict: nothing tells their classes
+        return {"all": Source(images, np.full(len(images), UNLABELLED))}
     raise InvalidValueError(
         f"`data.path` must hold Parquet files, .npz files or one folder of images per class, got {str(path)!r}."
     )

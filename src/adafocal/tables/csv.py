@@ -282,7 +282,10 @@ def write_csv(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write one column per class and feature; each number in as many digits as tell it from others of its dtype."""
     header: list[str] = []
     for name, values in arrays.items():
-        header += ["label"] if values.ndim == 1 else [f"{SINGULAR[name]}_{index}" for index in range(values.shape[1])]
+        if values.ndim == 1:
+            header.append("label" if name == "labels" else name)
+        else:
+            header += [f"{SINGULAR[name]}_{index}" for index in range(values.shape[1])]
     text = [values.reshape(len(values), -1).astype(str) for values in arrays.values()]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

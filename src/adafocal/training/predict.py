@@ -10,6 +10,7 @@ from torch import Tensor
 from adafocal.data import DataConfig, Split, corrupt
 from adafocal.data.foreign import foreign_split
 from adafocal.data.load import read_sources
+from adafocal.data.sources import UNLABELLED
 from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
@@ -43,7 +44,7 @@ def predict_with(
     Returns:
         Predictions in the order of the part, on the CPU in float32; of volumes at most about a million voxels, drawn
         alike from all cases. Other data whose labels are no classes of the model get label 0 in every row, because a
-        record needs labels; out-of-distribution scores do not read them.
+        record needs labels; out-of-distribution scores do not read them. Images without classes get no labels.
 
     Raises:
         ValueError: If the run is not finished, the part is unknown, or the data do not fit the model.
@@ -59,9 +60,21 @@ def predict_with(
         raise InvalidValueError(f"`part` must be one of {', '.join(splits.parts)}, got {part!r}.")
     if corruption is not None:
         split = _corrupted(split, corruption, severity, seed=classifier.config.seed)
-    if not bool((split.labels < splits.n_classes).all()):
+    foreign = not bool((split.labels < splits.n_classes).all())
+    unlabelled = not splits.dense and bool((split.labels == UNLABELLED).all())
+    if foreign or unlabelled:
         split = replace(split, labels=split.labels.masked_fill(split.labels != IGNORED, 0))
-    return (predict_voxels if splits.dense else predict_samples)(classifier, split, features=features)
+    found = (predict_voxels if splits.dense else predict_samples)(classifier, split, features=features)
+    return Predictions(logits=found.logits, features=found.features) if unlabelled else found
+
+
+def names_of_files(data: DataConfig, part: str) -> list[str] | None:
+    """Paths of the files of other data below its folder, in the order of their predictions; None where it has none."""
+    sources = read_sources(data)
+    inputs = sources.get(part, next(iter(sources.values()))).inputs
+    if not all(isinstance(one, Path) for one in inputs) or data.path is None:
+        return None
+    return [one.relative_to(data.path).as_posix() for one in inputs]
 
 
 predict_part = predict_with  # of a classifier that is loaded already
