@@ -172,4 +172,7 @@ def test_how_values_are_written():
     assert MEASURES["nll"].text(float("nan")) == measures.UNDEFINED
     assert MEASURES["overconfidence"].text(0.05, signed=True) == "+5.00"
     assert MEASURES["fpr95"].page_text(-0.5, sign="+") == "−50.00"
+    assert MEASURES["ece"].alone(float("nan")) == measures.UNDEFINED
+    assert MEASURES["nll"].between(0.5, 1.25) == "0.5000 to 1.2500"  # an interval has the unit of its number
+    assert MEASURES["accuracy"].between(0.5, 1.0) == "50.00 to 100.00 %"
     assert (MEASURES["brier"].alone(0.25), MEASURES["accuracy"].alone(0.25)) == ("0.2500", "25.00 %")
