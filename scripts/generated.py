@@ -93,7 +93,7 @@ def measures() -> str:
     rows = []
     for one in MEASURES.values():
         interval = f"`{one.interval}`" if one.interval not in ("", one.name) else ""
-        in_stream = "" if one.streams else "nearly"
+        in_stream = {"exact": "", "none": "not defined"}.get(one.in_stream, "nearly")
         rows.append((f"`{one.name}`", one.title or one.label, one.unit, one.better, interval, in_stream))
     return table(("name", "what it is", "unit", "better", "interval", "where rows are too many for memory"), rows)
 

@@ -40,7 +40,7 @@ class Measure:
 
     def __post_init__(self) -> None:
         if not self.heading:
-            object.__setattr__(self, "heading", f"{self.title or self.name}{' %' if self.unit == '%' else ''}")
+            object.__setattr__(self, "heading", f"{self.title or self.name}{self._percent}")
 
     @property
     def streams(self) -> bool:
@@ -82,4 +82,20 @@ class Measure:
 
     def alone(self, value: float) -> str:
         """Write a value that stands without a heading, with its unit."""
-        return f"{self.scale * value:.{self.digits}f} %" if self.unit == "%" else f"{value:.{self.digits + 1}f}"
+        return UNDEFINED if isnan(value) else self._written(value) + self._percent
+
+    def between(self, low: float, high: float) -> str:
+        """Write the ends of an interval that stand without a heading, with their unit.
+
+        Example:
+            >>> Measure(name="gap", unit="%").between(0.0, 0.25), Measure(name="score").between(0.0, 0.25)
+            ('0.00 to 25.00 %', '0.000 to 0.250')
+        """
+        return f"{self._written(low)} to {self._written(high)}{self._percent}"
+
+    @property
+    def _percent(self) -> str:
+        return " %" if self.unit == "%" else ""
+
+    def _written(self, value: float) -> str:
+        return f"{self.scale * value:.{self.digits + (self.unit != '%')}f}"

@@ -32,6 +32,7 @@ from adafocal.results.folder import (
 )
 from adafocal.study.terminal import print_comparison
 from adafocal.tables.scan import Names, scan
+from adafocal.training.voxels import OF_INDEPENDENT_SAMPLES
 from report.folders import predictions, write_run, write_study
 
 PACKAGE = Path(adafocal.__file__).parent
@@ -167,9 +168,20 @@ def test_what_is_better_is_what_better_predictions_have():
             assert abs(good[name]) < abs(bad[name]), name
 
 
+def test_intervals_and_tests_are_not_said_of_voxels():
+    known = {"accuracy_interval", "overconfidence_interval", "rms_interval", "p_calibrated"}
+
+    assert known <= set(OF_INDEPENDENT_SAMPLES)
+    assert {entry.interval for entry in OF_PREDICTIONS.values()} - {""} <= set(OF_INDEPENDENT_SAMPLES)
+    assert set(OF_INDEPENDENT_SAMPLES).isdisjoint({"ece", "nll", "accuracy", "rms_debiased"})
+
+
 def test_how_values_are_written():
     assert MEASURES["ece"].text(0.01234) == "1.23"
     assert MEASURES["nll"].text(float("nan")) == measures.UNDEFINED
     assert MEASURES["overconfidence"].text(0.05, signed=True) == "+5.00"
     assert MEASURES["fpr95"].page_text(-0.5, sign="+") == "−50.00"
+    assert MEASURES["ece"].alone(float("nan")) == measures.UNDEFINED
+    assert MEASURES["nll"].between(0.5, 1.25) == "0.5000 to 1.2500"  # an interval has the unit of its number
+    assert MEASURES["accuracy"].between(0.5, 1.0) == "50.00 to 100.00 %"
     assert (MEASURES["brier"].alone(0.25), MEASURES["accuracy"].alone(0.25)) == ("0.2500", "25.00 %")

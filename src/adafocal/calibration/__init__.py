@@ -15,6 +15,8 @@ classwise.py                 one class, every class, several labels per sample
 scores.py                    NLL, Brier score and its parts, over-confidence
 intervals.py                 intervals that cover at their level
 consistency.py               test of "is this model calibrated?"
+catalogue.py, measure.py     every measure by name, and what it computes and promises
+sums.py                      what measures are computed from, in memory and for streams
 summary.py                   CalibrationSummary: every number at once
 reliability.py               data of the reliability diagram, with intervals
 smooth_curve.py              the diagram without bins: accuracy as a smooth curve

@@ -33,9 +33,8 @@ def outcome_event(outcomes: Outcomes) -> Event:
     confidence, correct = outcomes.confidence, outcomes.correct
     wide = wide_dtype(outcomes.device)
     nll = -torch.where(correct, confidence, 1 - confidence).to(wide).log()
-    squares = (confidence.to(wide) - correct.to(wide)).square()
-    weight = torch.ones_like(squares) if outcomes.weight is None else outcomes.weight.to(wide)
-    return Event(confidence, correct, correct, nll, squares @ weight, squares.new_zeros(0, 1))
+    square = _event_square(confidence, correct, outcomes.weight)
+    return Event(confidence, correct, correct, nll, square, square.new_zeros(0, 1))
 
 
 def label_event(predictions: Predictions, n_bins: int, positive_class: int | None) -> Event:
@@ -54,13 +53,32 @@ def label_event(predictions: Predictions, n_bins: int, positive_class: int | Non
         confidence, happened = probs[positive_class], labels == positive_class
         right = (confidence > 0.5) == happened
     logits, weight = predictions.logits, predictions.weight
-    nll = -of_label.log() if logits is None else F.cross_entropy(at_least_float32(logits), labels, reduction="none")
+    if positive_class is not None:
+        nll = _event_nll(predictions.log_probs, positive_class, happened)
+    elif logits is None:
+        nll = -of_label.log()
+    else:
+        nll = F.cross_entropy(at_least_float32(logits), labels, reduction="none")
     above = bool(top.max() > 1)
     if weight is None:
         gaps, square = _class_sums(probs, of_label, labels, n_bins, above=above)
     else:
         gaps, square = _weighted_class_sums(probs.clamp(max=1.0) if above else probs, labels, n_bins, weight)
+    if positive_class is not None:
+        square = _event_square(confidence, happened, weight)
     return Event(confidence, happened, right, nll, square, gaps)
+
+
+def _event_nll(log_probs: Tensor, index: int, happened: Tensor) -> Tensor:
+    """The negative log-likelihood of one class against all others, whose share is summed without cancellation."""
+    others = torch.cat([log_probs[:, :index], log_probs[:, index + 1 :]], dim=1).logsumexp(dim=1)
+    return -torch.where(happened, log_probs[:, index], others)
+
+
+def _event_square(confidence: Tensor, happened: Tensor, weight: Tensor | None) -> Tensor:
+    wide = wide_dtype(confidence.device)
+    squares = (confidence.to(wide) - happened.to(wide)).square()
+    return squares.sum() if weight is None else squares @ weight.to(wide)
 
 
 def _weighted_class_sums(probs: Tensor, labels: Tensor, n_bins: int, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -75,8 +75,9 @@ def evaluate(
         predictions: Probabilities or logits with the labels; or outcomes, whose event is that the answer is right: NLL
             and Brier score are then those of this one event, and there are no classes.
         n_bins: Number of bins of every binned error but the sweep's.
-        positive_class: Calibrate the event that the label is this class, in place of "the top label is right". What
-            speaks of the top label then speaks of it; accuracy counts it as predicted from a probability above 0.5.
+        positive_class: Calibrate the event that the label is this class, in place of "the top label is right". All
+            numbers but the classwise error then speak of it: accuracy counts it as predicted from a probability above
+            0.5, NLL and Brier score are those of this one event.
 
     Returns:
         The summary, plain numbers. Weights of the record count as rows repeated so often do; only intervals and the
@@ -99,7 +100,11 @@ def sums_in_memory(
     predictions: Predictions | Outcomes, *, n_bins: int, positive_class: int | None = None
 ) -> SumsInMemory:
     """Sum all the predictions there are, so that every number is exact."""
-    return SumsInMemory(*_sums(predictions, n_bins, positive_class, distinct_cells), predictions)
+    sums = _sums(predictions, n_bins, positive_class, distinct_cells)
+    if positive_class is not None and isinstance(predictions, Predictions):
+        confidence, happened = predictions.probs[:, positive_class], predictions.labels == positive_class
+        predictions = Outcomes(confidence=confidence, correct=happened, weight=predictions.weight)
+    return SumsInMemory(*sums, predictions)
 
 
 def stream_sums(

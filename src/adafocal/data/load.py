@@ -111,7 +111,8 @@ def aligned(sources: dict[str, Source]) -> dict[str, Source]:
     """
     known = {name: source for name, source in sources.items() if len(source) and source.labels.min() >= 0}
     if not known:
-        raise InvalidValueError("Labels must be names or class indices >= 0, got none in any part.")
+        rule = "Labels must be names or class indices >= 0, got none in any part"
+        raise InvalidValueError(f"{rule}: images lie in one folder per class.")
     names = {source.class_names for source in known.values()}
     if len(names) == 1:
         return known

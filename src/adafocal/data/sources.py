@@ -80,7 +80,9 @@ def read_source(
     arrays = [path] if path.is_file() else sorted(path.glob("*.npz"))
     if arrays and arrays[0].suffix == ".npz":
         return {_part_of(file): _read_npz(file, columns) for file in arrays}
-    if path.is_dir() and (parts := _read_image_folders(path)):
+    # Images beside folders of images would be left out if those were taken for classes.
+    loose = path.is_dir() and bool(_images(path, deep=False))
+    if path.is_dir() and not loose and (parts := _read_image_folders(path)):
         return parts
     if path.is_dir() and (images := _images(path)):  # to predict: nothing tells their classes
         return {"all": Source(images, np.full(len(images), UNLABELLED))}

@@ -72,10 +72,7 @@ def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
     rows = []
     for name, measure in OF_PREDICTIONS.items():
         mark = "" if measure.streams or whole.exact else "~ "
-        interval = ""
-        if measure.interval:
-            low, high = getattr(whole.summary, measure.interval)
-            interval = f"{mark}{100 * low:.2f} to {100 * high:.2f} %"
+        interval = mark + measure.between(*getattr(whole.summary, measure.interval)) if measure.interval else ""
         rows.append((whole.event.says(measure.title), mark + measure.alone(getattr(whole.summary, name)), interval))
     return rows
 

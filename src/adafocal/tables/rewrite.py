@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a table anew with other predictions, piece by piece: every other column stays as it is."""
 
+import csv
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from adafocal.tables.read import named, read_table
 from adafocal.tables.source import Source, known_suffix
 
 NUMBERS = 1 << 19  # of a piece
+SPECIAL = r'[",\r\n]'  # in a value, what quotes are for
 
 
 def rewrite(source: Source, names: Names, path: str | Path, change: Callable[[Piece], tuple[str, np.ndarray]]) -> int:
@@ -129,31 +133,43 @@ def new_names(columns: Columns, kind: str, n_columns: int) -> list[str]:
 @contextmanager
 def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
     """Open a table for writing, whose columns the first part tells."""
-    pa = require("pyarrow", extra="report")
-    opened: list[Any] = []
-
-    def write(part: Any) -> None:
-        if not opened:
-            if suffix == ".parquet":
-                writer = require("pyarrow.parquet", extra="report").ParquetWriter
-                opened.append(writer(str(path), part.schema, write_page_checksum=True))
-            else:
-                csv = require("pyarrow.csv", extra="report")
-                options = csv.WriteOptions(quoting_style="needed")
-                opened.append(csv.CSVWriter(str(path), _flat(part).schema, write_options=options))
-        opened[0].write_table(part if suffix == ".parquet" else _flat(part))
-
     if suffix == ".npz":
         parts: list[Any] = []
         yield parts.append
-        whole = pa.concat_tables(parts) if parts else pa.table({})
+        whole = require("pyarrow", extra="report").concat_tables(parts)
         np.savez(path, **{name: _numpy(whole[name].combine_chunks()) for name in whole.column_names})  # type: ignore[arg-type]
-        return
-    try:
-        yield write
-    finally:
-        for writer in opened:
-            writer.close()
+    elif suffix == ".csv":
+        with path.open("wb") as file:
+            yield partial(_write_csv, file)
+    else:
+        opened: list[Any] = []
+
+        def write(part: Any) -> None:
+            if not opened:
+                writer = require("pyarrow.parquet", extra="report").ParquetWriter
+                opened.append(writer(str(path), part.schema, write_page_checksum=True))
+            opened[0].write_table(part)
+
+        try:
+            yield write
+        finally:
+            for writer in opened:
+                writer.close()
+
+
+def _write_csv(file: BinaryIO, part: Any) -> None:
+    """Write rows, and first the header; quotes stand only where a text needs them."""
+    reader, compute = require("pyarrow.csv", extra="report"), require("pyarrow.compute", extra="report")
+    pa = require("pyarrow", extra="report")
+    flat = _flat(part)
+    if file.tell() == 0:
+        header = io.StringIO(newline="")
+        csv.writer(header, lineterminator="\n").writerow(flat.column_names)
+        file.write(header.getvalue().encode("utf-8"))
+    texts = [column for column in flat.columns if pa.types.is_string(column.type)]
+    special = any(compute.any(compute.match_substring_regex(text, SPECIAL)).as_py() for text in texts)
+    style = "needed" if special else "none"
+    reader.write_csv(flat, file, reader.WriteOptions(include_header=False, quoting_style=style))
 
 
 def _flat(table: Any) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adafocal._sums import Sums
 from adafocal.calibration import BinStats, StreamSums, equal_width_edges, stream_sums
+from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.cells import equal_width_bins
 from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
@@ -17,8 +18,9 @@ from adafocal.predictions import Predictions
 
 MAX_VOXELS = 1_000_000  # rows of a file of predictions
 ROWS = 1 << 16  # rows summed at a time
-# They take samples to be independent, which the voxels of a case are not.
-OF_INDEPENDENT_SAMPLES = ("accuracy_interval", "overconfidence_interval", "rms_interval", "p_calibrated")
+# Intervals and tests take samples to be independent, which the voxels of a case are not.
+OF_INDEPENDENT_SAMPLES = [one.interval for one in CATALOGUE.values() if one.interval]
+OF_INDEPENDENT_SAMPLES += [name for name, one in CATALOGUE.items() if one.in_stream == "drawn"]
 
 
 def counted_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
