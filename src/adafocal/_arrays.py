@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.labels import as_coded, cluster_codes
 from adafocal.tables.piece import RowError
 
 # Whatever NumPy makes an array of: pandas, polars and Arrow columns have `__array__`.
@@ -62,6 +63,24 @@ def as_tensor(name: str, values: ArrayLike, rule: str) -> Tensor:
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
         array = array.copy()
     return torch.as_tensor(array)
+
+
+def checked_cluster(cluster: ArrayLike | None, n: int, *, of: str) -> Tensor | None:
+    """Number what each of ``n`` rows belongs to, int64, shape (n,); the same in every part of the data.
+
+    Raises:
+        TypeError: If there is more than one plain value per row.
+        ValueError: If there is not one per row.
+    """
+    if cluster is None:
+        return None
+    array = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else as_array("cluster", cluster)
+    if array.shape != (n,):
+        raise InvalidValueError(f"`cluster` must have one value per row of `{of}`, {n}, got {array.shape}.")
+    if array.dtype.kind not in "iu":
+        held = as_coded(array, "cluster")
+        array = cluster_codes(held.values)[held.index]
+    return torch.as_tensor(array.astype(np.int64))
 
 
 def checked_weight(weight: ArrayLike | None, n: int, *, of: str) -> Tensor | None:

@@ -91,6 +91,8 @@ class Measure:
             >>> Measure(name="gap", unit="%").between(0.0, 0.25), Measure(name="score").between(0.0, 0.25)
             ('0.00 to 25.00 %', '0.000 to 0.250')
         """
+        if isnan(low) or isnan(high):
+            return UNDEFINED
         return f"{self._written(low)} to {self._written(high)}{self._percent}"
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._arrays import ArrayLike, as_array, as_tensor, checked_weight
+from adafocal._arrays import ArrayLike, as_array, as_tensor, checked_cluster, checked_weight
 from adafocal._dtypes import at_least_float32, tolerance
 from adafocal._files import atomic_path
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -31,6 +31,8 @@ class Outcomes:
         confidence: Probability that the answer is right, shape (N,), in [0, 1].
         correct: Whether it was: booleans, 1 and 0, or words such as yes and no, shape (N,).
         weight: How much each row counts, shape (N,), finite and >= 0; None: each counts once.
+        cluster: What each row belongs to, such as its document or video, numbers or words, shape (N,); rows of one
+            cluster are not taken to be independent. None: rows stand for themselves.
 
     Raises:
         TypeError: If a dtype is wrong.
@@ -48,7 +50,14 @@ class Outcomes:
 
     kind = "outcomes"
 
-    def __init__(self, *, confidence: ArrayLike, correct: ArrayLike, weight: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        confidence: ArrayLike,
+        correct: ArrayLike,
+        weight: ArrayLike | None = None,
+        cluster: ArrayLike | None = None,
+    ) -> None:
         values = as_tensor("confidence", confidence, "floating point")
         if not values.is_floating_point():
             whole = values.dtype != torch.bool and not values.is_complex()
@@ -65,6 +74,7 @@ class Outcomes:
         _check_range(values)
         self.confidence = at_least_float32(values).clamp(max=1.0)
         self.weight = checked_weight(weight, self.n, of="confidence")
+        self.cluster = checked_cluster(cluster, self.n, of="confidence")
 
     @property
     def device(self) -> torch.device:
@@ -81,15 +91,16 @@ class Outcomes:
 
     def __getitem__(self, rows: Tensor) -> "Outcomes":
         """The outcomes of some rows, by a mask of shape (N,) or indices."""
-        weight = None if self.weight is None else self.weight[rows]
-        return Outcomes(confidence=self.confidence[rows], correct=self.correct[rows], weight=weight)
+        held = {"weight": self.weight, "cluster": self.cluster}
+        parts = {name: None if one is None else one[rows] for name, one in held.items()}
+        return Outcomes(confidence=self.confidence[rows], correct=self.correct[rows], **parts)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Outcomes"]) -> "Outcomes":
         """Join outcomes, row after row."""
-        confidence, correct = (torch.cat([getattr(part, name) for part in parts]) for name in ("confidence", "correct"))
-        weights = [part.weight for part in parts if part.weight is not None]
-        return cls(confidence=confidence, correct=correct, weight=torch.cat(weights) if weights else None)
+        names = ("confidence", "correct", "weight", "cluster")
+        held = {name: [getattr(part, name) for part in parts] for name in names}
+        return cls(**{name: None if column[0] is None else torch.cat(column) for name, column in held.items()})
 
     def __repr__(self) -> str:
         return f"Outcomes(n={self.n}{'' if self.weight is None else ', weighted'})"
@@ -114,13 +125,24 @@ class Outcomes:
             ValueError: If the suffix is none of these.
         """
         known_suffix(path, writes=True)
-        arrays = {"confidence": self.confidence, "correct": self.correct, "weight": self.weight}
+        arrays = {
+            "confidence": self.confidence,
+            "correct": self.correct,
+            "weight": self.weight,
+            "cluster": self.cluster,
+        }
         with atomic_path(path) as temporary:
             write_table({name: held.cpu().numpy() for name, held in arrays.items() if held is not None}, temporary)
 
     @classmethod
     def load(
-        cls, path: str | Path, *, confidence: str | None = None, correct: str | None = None, weight: str | None = None
+        cls,
+        path: str | Path,
+        *,
+        confidence: str | None = None,
+        correct: str | None = None,
+        weight: str | None = None,
+        cluster: str | None = None,
     ) -> "Outcomes":
         """Read a table with a column of confidences and one of whether each was right.
 
@@ -129,12 +151,13 @@ class Outcomes:
             confidence: The column of confidences; None: ``confidence``.
             correct: The column of whether they were right; None: ``correct``.
             weight: The column of weights; None reads none.
+            cluster: The column of what rows belong to; None reads none.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If columns are missing, the file is damaged, or the values are no outcomes.
         """
-        names = Names(confidence=confidence or "confidence", correct=correct, weight=weight)
+        names = Names(confidence=confidence or "confidence", correct=correct, weight=weight, cluster=cluster)
         return read_whole(path, names, lambda _kind, arrays, _classes: cls(**arrays), rows=False)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._arrays import ArrayLike, checked_weight
+from adafocal._arrays import ArrayLike, checked_cluster, checked_weight
 from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
 from adafocal._rows import check_labels, check_logits, check_probs, check_rows, indices, matrix
@@ -36,6 +36,8 @@ class Predictions:
             them says so.
         features: Penultimate-layer features, shape (N, D), for out-of-distribution scores.
         weight: How much each row counts, shape (N,), finite and >= 0, not all 0; None: each counts once.
+        cluster: What each row belongs to, such as its document or patient, numbers or words, shape (N,); rows of one
+            cluster are not taken to be independent. None: rows stand for themselves.
         classes: Names of the classes, one per column.
 
     Raises:
@@ -59,6 +61,7 @@ class Predictions:
         probs: ArrayLike | None = None,
         features: ArrayLike | None = None,
         weight: ArrayLike | None = None,
+        cluster: ArrayLike | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
         if (logits is None) == (probs is None):
@@ -82,6 +85,7 @@ class Predictions:
                     f"`{name}` must have one row per row of `{self.kind}`, {self.n}, got {len(other)}."
                 )
         self.weight = checked_weight(weight, self.n, of=self.kind)
+        self.cluster = checked_cluster(cluster, self.n, of=self.kind)
         if self._labels is not None:
             check_labels(self._labels, self.n_classes)
         if self.logits is None:
@@ -159,13 +163,13 @@ class Predictions:
 
     def __getitem__(self, rows: Tensor) -> "Predictions":
         """The predictions of some rows, by a mask of shape (N,) or indices."""
-        held = {"labels": self._labels, "features": self.features, "weight": self.weight}
+        held = {"labels": self._labels, "features": self.features, "weight": self.weight, "cluster": self.cluster}
         parts = {name: None if one is None else one[rows] for name, one in held.items()}
         return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes)
 
     def with_values(self, **values: Tensor) -> "Predictions":
         """The same rows with other values: ``logits=`` or ``probs=``, shape (N, C)."""
-        held = {"labels": self._labels, "features": self.features, "weight": self.weight}
+        held = {"labels": self._labels, "features": self.features, "weight": self.weight, "cluster": self.cluster}
         return Predictions(**values, **held, classes=self.classes)
 
     @classmethod
@@ -174,7 +178,7 @@ class Predictions:
         first = parts[0]
         held = {
             name: None if getattr(first, name) is None else torch.cat([getattr(part, name) for part in parts])
-            for name in ("_labels", "features", "weight")
+            for name in ("_labels", "features", "weight", "cluster")
         }
         values = torch.cat([part._values for part in parts])
         return cls(**{first.kind: values}, labels=held.pop("_labels"), classes=first.classes, **held)
@@ -214,6 +218,7 @@ class Predictions:
         probs: str | None = None,
         label: str | None = None,
         weight: str | None = None,
+        cluster: str | None = None,
         positive_class: str | None = None,
         normalize: bool = False,
     ) -> "Predictions":
@@ -231,6 +236,7 @@ class Predictions:
             probs: The same of probabilities.
             label: The column of labels.
             weight: The column of weights; None reads none.
+            cluster: The column of what rows belong to; None reads none.
             positive_class: Label of the class that a single column speaks of; None: 1, True or yes.
             normalize: Divide every row of probabilities by its sum, whatever it is.
 
@@ -250,7 +256,7 @@ class Predictions:
         """
         positive = None if positive_class is None else str(positive_class)
         names = Names(
-            logits=logits, probs=probs, label=label, weight=weight, positive=positive, features=True,
+            logits=logits, probs=probs, label=label, weight=weight, cluster=cluster, positive=positive, features=True,
             unlabelled=label is None, normalize=normalize,
         )  # fmt: skip
         return read_whole(path, names, from_table, rows=False)
@@ -280,6 +286,7 @@ def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:
         "labels": predictions._labels,
         "features": predictions.features,
         "weight": predictions.weight,
+        "cluster": predictions.cluster,
     }
     arrays = {}
     for name, tensor in named.items():

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A test of the hypothesis that a model is calibrated, by drawing labels from its own confidences."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from adafocal._values import checked_event
 from adafocal.calibration.bins import BinStats, at_least_one, debiased_square
 from adafocal.calibration.cells import distinct_cells, equal_mass_bins
 from adafocal.calibration.measure import PredictionMeasure
+from adafocal.calibration.sums import PredictionSums
 
 CELLS_PER_BIN = 64
 DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more than 8 MiB per tensor for more bins
@@ -113,13 +116,18 @@ def resampled_p_value(
     return (as_large + 1).to(confidence) / (n_resamples + 1)
 
 
+def _p_value(sums: PredictionSums) -> Scalar:
+    """No p-value where rows belong together: labels are drawn independently."""
+    return cells_test(sums.cells, sums.bins.n_bins) if sums.clusters is None else sums.totals.new_tensor(math.nan)
+
+
 P_CALIBRATED = PredictionMeasure(
     name="p_calibrated",
     heading="p",
     title="p-value of the test: is it calibrated?",
     unit="",
     about="P-value of the hypothesis that the model is calibrated, see :func:`calibration_test`.",
-    compute=lambda sums: cells_test(sums.cells, sums.bins.n_bins),
+    compute=_p_value,
     better="neither",
     in_stream="drawn",
     of_shares=False,

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors between confidence and accuracy, from sums per bin. Lower is better; all are fractions in [0, 1]."""
 
+import math
+
 from adafocal._checks import check_choice
 from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Scalar
@@ -9,6 +11,7 @@ from adafocal.calibration.bins import NORMS, BinStats, check_stats
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.intervals import rms_interval
 from adafocal.calibration.measure import LEVEL, PredictionMeasure
+from adafocal.calibration.sums import PredictionSums
 
 
 @documented
@@ -135,13 +138,22 @@ RMS = PredictionMeasure(
     in_stream="cell",
     is_the_gap=True,
 )
+
+
+def _rms_ends(sums: PredictionSums) -> tuple[Scalar, Scalar]:
+    """No interval where rows belong together: its law is that of independent ones."""
+    if sums.clusters is not None:
+        return sums.totals.new_tensor(math.nan), sums.totals.new_tensor(math.nan)
+    return rms_interval(sums.equal_mass, level=LEVEL)
+
+
 RMS_DEBIASED = PredictionMeasure(
     name="rms_debiased",
     title="RMS calibration error, debiased",
     about="``rms`` less its expected noise.",
     compute=lambda sums: sums.equal_mass.compute(norm="l2", debias=True),
     interval="rms_interval",
-    ends=lambda sums: rms_interval(sums.equal_mass, level=LEVEL),
+    ends=_rms_ends,
     about_ends="95 % interval of the root mean square calibration error, see :func:`rms_calibration_interval`.",
     in_stream="cell",
     of_shares=False,

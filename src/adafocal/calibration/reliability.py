@@ -134,9 +134,9 @@ def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple
     return score_interval(share, count, level=level)
 
 
-def score_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
+def score_interval(share: PerBin, count: CountPerBin, *, level: float, z: float | None = None) -> tuple[PerBin, PerBin]:
     """Compute :func:`wilson_interval`, without its checks."""
-    z = NormalDist().inv_cdf(0.5 + level / 2)
+    z = NormalDist().inv_cdf(0.5 + level / 2) if z is None else z
     n = at_least_one(count).to(share)  # as integers they would make 1 / n a float32
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)).clamp_min(0).sqrt()

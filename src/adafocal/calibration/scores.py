@@ -205,8 +205,16 @@ def _parts(sums: PredictionSums) -> tuple[Tensor, Tensor]:
     return half * parts.calibration, half * parts.refinement
 
 
-def _samples(sums: PredictionSums) -> Tensor:
-    return sums.totals.new_tensor([sums.n_effective])
+def _accuracy_ends(sums: PredictionSums) -> tuple[Tensor, Tensor]:
+    if sums.clusters is not None:
+        return sums.clusters.accuracy_interval(level=LEVEL, n=sums.n_effective)
+    return score_interval(sums.mean.right[None], sums.totals.new_tensor([sums.n_effective]), level=LEVEL)
+
+
+def _gap_ends(sums: PredictionSums) -> tuple[Tensor, Tensor]:
+    if sums.clusters is not None:
+        return sums.clusters.gap_interval(level=LEVEL)
+    return mean_interval(sums.gap, sums.spread, sums.n, level=LEVEL)
 
 
 ACCURACY = PredictionMeasure(
@@ -215,7 +223,7 @@ ACCURACY = PredictionMeasure(
     about="Share of samples whose top label is right.",
     compute=lambda sums: sums.mean.right,
     interval="accuracy_interval",
-    ends=lambda sums: score_interval(sums.mean.right[None], _samples(sums), level=LEVEL),
+    ends=_accuracy_ends,
     about_ends="95 % Wilson interval of ``accuracy``.",
     better="higher",
 )
@@ -261,7 +269,7 @@ OVERCONFIDENCE = PredictionMeasure(
     about="Mean confidence minus accuracy, in [-1, 1].",
     compute=lambda sums: sums.gap,
     interval="overconfidence_interval",
-    ends=lambda sums: mean_interval(sums.gap, sums.spread, sums.n, level=LEVEL),
+    ends=_gap_ends,
     about_ends="95 % interval of ``overconfidence``, as :func:`overconfidence_interval` makes it.",
     better="zero",
     low=-1.0,

@@ -2,7 +2,7 @@
 """Every number at once, of data in memory and of streams: all but the Brier score's parts follow from sums."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from adafocal._values import check_predictions
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.cells import distinct_cells, equal_width_bins
+from adafocal.calibration.clusters import ClusterSums
 from adafocal.calibration.edges import equal_width_edges
 from adafocal.calibration.events import label_event, outcome_event
 from adafocal.calibration.grid import grid_edges, sum_cells
@@ -48,13 +49,23 @@ class StreamSums(PredictionSums, Sums):
         return cls(BinStats.empty(grid_edges(dtype=dtype)), bins, class_gaps, totals)
 
     def like(self, other: "StreamSums") -> "StreamSums":
-        """The same sums, with those of squared weights, all 1, if the other sums have some."""
+        """The same sums, with those of squared weights, all 1, if the other sums have some.
+
+        Raises:
+            ValueError: If the other sums have clusters and these have rows without.
+        """
+        if (self.clusters is None) != (other.clusters is None):
+            without = self if self.clusters is None else other
+            if without.n > 0:
+                raise InvalidValueError("`second` must have clusters where `first` has them, got rows without.")
+            if without is self:
+                return replace(self, clusters=ClusterSums.empty()).like(other)
         if self.weight_totals is not None or other.weight_totals is None:
             return self
         n, gap = self.bins.count.sum(), (self.bins.confidence_sum - self.bins.correct_sum).sum()
         held = torch.stack(WeightTotals(n.to(gap), n.to(gap), gap, self.totals[3]))
         cells, bins = self.cells.like(other.cells), self.bins.like(other.bins)
-        return StreamSums(cells, bins, self.class_gaps, self.totals, held)
+        return StreamSums(cells, bins, self.class_gaps, self.totals, held, self.clusters)
 
     def compute(self) -> CalibrationSummary:
         """Compute the numbers of :func:`stream_summary`."""
@@ -81,7 +92,9 @@ def evaluate(
 
     Returns:
         The summary, plain numbers. Weights of the record count as rows repeated so often do; only intervals and the
-        p-value take the effective number of samples, so that they stay valid for weights of any kind.
+        p-value take the effective number of samples, so that they stay valid for weights of any kind. Where
+        rows belong to clusters, the intervals of accuracy and over-confidence are those of the clusters; the interval
+        of the RMS error and the p-value, which suppose independent rows, are NaN.
 
     Raises:
         TypeError: If ``n_bins`` or ``positive_class`` is not an integer.
@@ -103,7 +116,9 @@ def sums_in_memory(
     sums = _sums(predictions, n_bins, positive_class, distinct_cells)
     if positive_class is not None and isinstance(predictions, Predictions):
         confidence, happened = predictions.probs[:, positive_class], predictions.labels == positive_class
-        predictions = Outcomes(confidence=confidence, correct=happened, weight=predictions.weight)
+        predictions = Outcomes(
+            confidence=confidence, correct=happened, weight=predictions.weight, cluster=predictions.cluster
+        )
     return SumsInMemory(*sums, predictions)
 
 
@@ -138,7 +153,7 @@ def _sums(
     n_bins: int,
     positive_class: int | None,
     make_cells: Callable[[Confidence, Correct, SampleWeight | None], BinStats],
-) -> tuple[BinStats, BinStats, Tensor, Tensor, Tensor | None]:
+) -> tuple[BinStats, BinStats, Tensor, Tensor, Tensor | None, ClusterSums | None]:
     check_integer("n_bins", n_bins, minimum=1)
     if isinstance(record, Outcomes):
         if positive_class is not None:
@@ -161,8 +176,12 @@ def _sums(
         held = torch.stack(WeightTotals(heavy.new_tensor(len(heavy)), *of_weights))
     right, nll, squared = (part.sum() for part in sums)
     totals = torch.stack(Totals(right, nll, event.square, squared))
+    clusters = None
+    if record.cluster is not None:
+        clusters = ClusterSums.of(record.cluster, weight, event.right, gap)
     cells = make_cells(confidence, event.happened, weight)
-    return cells, equal_width_bins(confidence, event.happened, n_bins, weight), event.class_gaps, totals, held
+    bins = equal_width_bins(confidence, event.happened, n_bins, weight)
+    return cells, bins, event.class_gaps, totals, held, clusters
 
 
 def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:
@@ -227,6 +246,7 @@ def summary_of(sums: PredictionSums) -> CalibrationSummary:
     return CalibrationSummary(
         n=sums.n,
         n_effective=sums.n_effective,
+        n_clusters=0 if sums.clusters is None else sums.clusters.n,
         n_classes=len(sums.class_gaps),
         n_bins=sums.bins.n_bins,
         **values,

@@ -15,6 +15,7 @@ class CalibrationSummary:
     Attributes:
         n: Number of samples; of weighted ones those that count.
         n_effective: Effective number of samples: of weights w, (sum w)^2 / sum w^2.
+        n_clusters: Number of clusters that rows belong to; 0 where rows stand for themselves.
         n_classes: Number of classes; 0 of outcomes.
         n_bins: Number of bins of every binned error but the sweep's.
         accuracy: Share of samples whose top label is right.
@@ -41,6 +42,7 @@ class CalibrationSummary:
 
     n: int
     n_effective: float
+    n_clusters: int
     n_classes: int
     n_bins: int
     accuracy: float
@@ -71,5 +73,5 @@ class CalibrationSummary:
 
 def _for_json(value: object) -> object:
     if isinstance(value, tuple):
-        return list(value)
+        return [_for_json(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import equal_mass_bins
+from adafocal.calibration.clusters import ClusterSums
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
 
@@ -43,6 +44,7 @@ class PredictionSums:
     class_gaps: Tensor
     totals: Tensor
     weight_totals: Tensor | None = None
+    clusters: ClusterSums | None = None
 
     @cached_property
     def n(self) -> int:

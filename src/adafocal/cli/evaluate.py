@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("evaluate", DESCRIPTION)
     parser.add_argument("files", nargs="+", type=str, help="Files, folders or quoted globs; .parquet, .csv, .npz.")
-    add_columns(parser, "confidence", "correct", "by")
+    add_columns(parser, "confidence", "correct", "cluster", "by")
     bins = parser.add_mutually_exclusive_group()
     bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
     bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")

@@ -134,13 +134,13 @@ def _parser() -> CommandParser:
     fit.add_argument(
         "--regularization", type=float, default=None, help="vector, matrix, dirichlet: default by validation."
     )
-    add_columns(fit, "confidence", "correct")
+    add_columns(fit, "confidence", "correct", "cluster")
     fit.add_argument("--n_bins", type=int, default=None, help="temperature by ece, and histogram: bins (default 15).")
     fit.add_argument("--binning", type=str, default=None, help="histogram: equal_mass (default) or equal_width.")
     apply = CommandParser("scale apply", "Apply a fitted scaling to predictions.")
     apply.add_argument("scaling", type=str, help="A file that `adafocal scale fit` wrote.")
     apply.add_argument("predictions", type=str, help="The table to scale; it needs no label, and keeps its columns.")
-    add_columns(apply, "confidence", "correct")
+    add_columns(apply, "confidence", "correct", "cluster")
     apply.add_argument(
         "--output", "-o", type=str, required=True, help="The scaled predictions (.parquet, .npz or .csv)."
     )

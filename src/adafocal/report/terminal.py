@@ -64,6 +64,8 @@ def notes(whole: Measured) -> list[str]:
         said.append(f"{whole.rounded:,} rows did not sum to 1, as printing rounds, and were divided by their sum.")
     if whole.summary.n_effective < whole.summary.n:
         said.append(f"Weighted: the effective sample size is {whole.summary.n_effective:,.1f}.")
+    if whole.summary.n_clusters:
+        said.append(f"Intervals are those of {whole.summary.n_clusters:,} clusters.")
     return said if whole.exact else [*said, STREAM_NOTE]
 
 

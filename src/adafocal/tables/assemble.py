@@ -9,7 +9,7 @@ import numpy as np
 from adafocal._text import printable
 from adafocal.errors import InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Columns, Names
-from adafocal.tables.labels import as_coded, class_indices, events
+from adafocal.tables.labels import as_coded, class_indices, cluster_codes, events
 from adafocal.tables.numbers import Digits, divided_by_sum, floats, matrix
 from adafocal.tables.piece import Coded, Column, Piece, RowError, group_name
 
@@ -63,7 +63,8 @@ def _piece(
     piece = Piece(path, columns, first_row, values, labels, single=single, rounded=rounded, weight=weight)
     features = matrix(columns.features, table) if columns.features else None  # type: ignore[arg-type]
     group, group_names = _groups([_words(table[name], name) for name in columns.by])
-    cluster = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
+    words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
+    cluster = None if words is None else cluster_codes(words.values)[words.index]
     return replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
 
 

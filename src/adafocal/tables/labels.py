@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What labels mean, in whatever spelling: class indices, names of classes, true and false."""
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -114,6 +115,20 @@ def as_coded(values: np.ndarray, name: str) -> Coded:
     if found.dtype.kind == "S":
         found = np.char.decode(found, "utf-8", "backslashreplace")
     return Coded(index.reshape(-1), tuple(str(value) for value in found))
+
+
+def cluster_codes(values: Sequence[str | None]) -> np.ndarray:
+    """Numbers that stand for clusters whatever part of the data they are met in, int64; of whole numbers themselves."""
+
+    def code(value: str | None) -> int:
+        text = "" if value is None else value
+        if (whole := WHOLE.fullmatch(text)) is not None and len(text) < 19:
+            return int(whole[1])
+        return int.from_bytes(
+            hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True
+        )
+
+    return np.array([code(value) for value in values], dtype=np.int64)
 
 
 def _objects(values: np.ndarray, name: str) -> Coded:

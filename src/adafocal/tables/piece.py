@@ -80,7 +80,7 @@ class Piece:
         labels: Class indices, int64, or whether outcomes are right, boolean, shape (N,); None for a table without.
         features: Features, floating point, shape (N, D); None for none.
         weight: Weights, floating point, shape (N,); None where all weigh 1.
-        cluster: What each row belongs to; None where rows stand for themselves.
+        cluster: What each row belongs to, int64, shape (N,); None where rows stand for themselves.
         group_names: Values of the columns of groups, as text.
         group: Which of them each row has, shape (N,); None without such a column.
         single: Whether the values are of the two classes of a single column.
@@ -94,7 +94,7 @@ class Piece:
     labels: np.ndarray | None
     features: np.ndarray | None = None
     weight: np.ndarray | None = None
-    cluster: Coded | None = None
+    cluster: np.ndarray | None = None
     group_names: tuple[str, ...] = ()
     group: np.ndarray | None = None
     single: bool = False
@@ -107,9 +107,10 @@ class Piece:
 
     def arrays(self) -> dict[str, Any]:
         """The arguments of the record: of ``Outcomes``, or of ``Predictions``."""
+        more = {"weight": self.weight, "cluster": self.cluster}
         if self.columns.kind == OUTCOMES:
-            return {"confidence": self.values, "correct": self.labels, "weight": self.weight}
-        more = {"features": self.features, "weight": self.weight}
+            return {"confidence": self.values, "correct": self.labels, **more}
+        more["features"] = self.features
         return {self.columns.kind: self.values, "labels": self.labels, **more}
 
     def groups(self) -> list[tuple[str, np.ndarray]]:
