@@ -8,12 +8,14 @@ right or wrong together; the model is calibrated on average, and the true accura
 """
 
 import argparse
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from adafocal import Outcomes
-from adafocal.calibration import evaluate
+from adafocal.calibration import StreamSums, stream_sums
+from adafocal.calibration.catalogue import CATALOGUE
 
 # Number of clusters, mean number of rows of one, whether sizes vary, spread of what a cluster shares (logit), weights.
 SETTINGS = (
@@ -42,8 +44,8 @@ def main() -> None:
         hits = torch.zeros(4)
         for _ in range(options.repeats):
             data = draw(clusters, rows, vary, spread, weighted, generator)
-            found = evaluate(Outcomes(**data))
-            alone = evaluate(Outcomes(**{name: part for name, part in data.items() if name != "cluster"}))
+            found = stream_sums(Outcomes(**data))
+            alone = replace(found, clusters=None)
             hits += torch.tensor([covers(one, accuracy, gap) for one in (found, alone)]).flatten()
         share = 100 * hits / options.repeats
         size, weights = f"{rows}{', vary' if vary else ''}", "exponential" if weighted else "none"
@@ -75,12 +77,12 @@ def truth(spread: float, generator: torch.Generator) -> tuple[float, float]:
     return float(accuracy), float(data["confidence"].double().mean() - accuracy)
 
 
-def covers(summary: object, accuracy: float, gap: float) -> list[bool]:
+def covers(sums: StreamSums, accuracy: float, gap: float) -> list[bool]:
     """Tell which intervals hold the truth."""
     found = []
-    for name, value in (("accuracy_interval", accuracy), ("overconfidence_interval", gap)):
-        low, high = getattr(summary, name)
-        found.append(low <= value <= high)
+    for name, value in (("accuracy", accuracy), ("overconfidence", gap)):
+        low, high = CATALOGUE[name].ends(sums)
+        found.append(bool(low <= value <= high))
     return found
 
 
