@@ -21,12 +21,12 @@ pytest.importorskip("ray")
 import ray
 
 from adafocal.evaluation.measure import measure
-from adafocal.evaluation.tasks import in_tasks, make_tasks, merge_tasks
+from adafocal.evaluation.tasks import in_tasks, make_tasks, measure_in_tasks, merge_tasks
 from adafocal.recipes import RECIPES
 from adafocal.study.execute import execute
 from adafocal.study.plan import Experiment, Study
 from adafocal.study.results import write_results
-from adafocal.tables.scan import Names, scan
+from adafocal.tables.scan import Names, find_files, scan
 from adafocal.workers.executor import WorkerDiedError
 from adafocal.workers.on_ray import RayExecutor
 
@@ -82,12 +82,10 @@ def test_predictions_in_many_files_give_the_numbers_of_one_machine(tmp_path, mon
     pq.write_table(table(5000, 0), tmp_path / "a.parquet", row_group_size=700)
     pq.write_table(table(0, 1), tmp_path / "b.parquet")
     pq.write_table(table(900, 2), tmp_path / "c.parquet")
-    files, names = sorted(tmp_path.iterdir()), Names(by="site")
+    files, names = find_files([tmp_path]), Names(by="site")
     tasks = make_tasks(files, names, n_bins=15, positive_class=None)
     here = measure(scan(files, names), in_memory=1000)
-    there = measure(
-        scan(files, names), in_memory=1000, elsewhere=lambda: merge_tasks(tasks, in_tasks(TWO.outcomes, tasks))
-    )
+    there = measure_in_tasks(tasks, in_tasks(TWO.outcomes, tasks))
 
     assert [task.first_row for task in tasks] == [0, 700, 1400, 2100, 2800, 3500, 4200, 4900, 0, 0]
     assert list(here) == list(there) == ["", "a", "b", "c"]
@@ -106,7 +104,7 @@ def test_bad_rows_are_named_as_on_one_machine(tmp_path, monkeypatch):
     labels[[450, 900]] = 7
     bad = good.set_column(1, "label", pa.array(labels))
     pq.write_table(bad, tmp_path / "a.parquet", row_group_size=200)
-    tasks = make_tasks([tmp_path / "a.parquet"], Names(), n_bins=15, positive_class=None)
+    tasks = make_tasks(find_files([tmp_path / "a.parquet"]), Names(), n_bins=15, positive_class=None)
     sentence = f"`labels` must be class indices in [0, 5), got 7 in row 450 of {str(tmp_path / 'a.parquet')!r}."
 
     with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):

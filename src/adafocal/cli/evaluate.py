@@ -4,7 +4,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
@@ -13,10 +13,15 @@ from adafocal.cli.parser import CommandParser, check_executor
 from adafocal.tables.columns import Names
 from adafocal.tables.source import Source
 
-DESCRIPTION = """Measure the calibration of predictions in Parquet, CSV or npz files.
+if TYPE_CHECKING:
+    from adafocal.evaluation.measure import Measured
 
-Columns: logits or probs as a list column, or logit_0 ... or prob_0 ..., one per class; label (or labels) with class
-indices. Logits and probabilities are never guessed. Parquet and CSV of any size are read piece by piece."""
+DESCRIPTION = """Measure the calibration of predictions in tables.
+
+Columns: logits or probs as a list column, or logit_0 ... or prob_0 ... or prob_cat, prob_dog ..., one per class, or one
+of two classes; label (or labels) with class indices or names. Or outcomes: confidence and correct. Nothing is guessed
+from values. Parquet, CSV, TSV, JSON lines, npz, Feather and Arrow, text also compressed; tables of any size are read
+piece by piece."""
 
 
 def main(arguments: list[str]) -> int:
@@ -26,9 +31,9 @@ def main(arguments: list[str]) -> int:
     from adafocal._checks import check_integer
     from adafocal._files import check_output, write_text
     from adafocal.cli.console import PlainConsole
-    from adafocal.evaluation.measure import measure, to_json
+    from adafocal.evaluation.measure import to_json
     from adafocal.report.terminal import print_measured
-    from adafocal.tables.scan import count_rows, find_files, scan
+    from adafocal.tables.scan import count_rows, find_files
 
     bins = "n_bins" if options.bins is None else "bins"
     check_integer(bins, options[bins], minimum=1)
@@ -42,8 +47,7 @@ def main(arguments: list[str]) -> int:
         "positive_class": options.positive_class,
     }
     with _progress(count_rows(files)) as advance:
-        elsewhere = _elsewhere(options, files, names, event, advance)
-        measured = measure(scan(files, names), **event, advance=advance, elsewhere=elsewhere)
+        measured = _measured(options, files, names, event, advance)
     if options.json is not None:
         result = {"files": [str(file) for file in files], "positive_class": options.positive_class} | to_json(measured)
         write_text(options.json, json.dumps(result, indent=2, allow_nan=False) + "\n")
@@ -57,7 +61,9 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser("evaluate", DESCRIPTION)
-    parser.add_argument("files", nargs="+", type=str, help="Files, folders or quoted globs; .parquet, .csv, .npz.")
+    parser.add_argument(
+        "files", nargs="+", type=str, help="Files, folders, globs, addresses; - is standard input."
+    )
     add_columns(parser, "confidence", "correct", "cluster", "by")
     bins = parser.add_mutually_exclusive_group()
     bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
@@ -71,21 +77,21 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _elsewhere(
+def _measured(
     options: Namespace, files: Sequence[Source], names: Names, event: dict[str, Any], advance: Callable[[int], None]
-) -> Any:
-    """Build what sums the rows on Ray; None where that is not wanted."""
-    if options.executor == "local":
-        return None
+) -> "dict[str, Measured]":
+    """Measure here, or on Ray where that is wanted and rows are many: they are read once."""
+    from adafocal.evaluation.measure import measure
+    from adafocal.evaluation.tasks import in_tasks, is_large, make_tasks, measure_in_tasks
+    from adafocal.tables.scan import scan
 
-    from adafocal.evaluation.tasks import in_tasks, make_tasks, merge_tasks
+    if options.executor == "local" or not is_large(files, names):
+        return measure(scan(files, names), **event, advance=advance)
+
     from adafocal.workers.on_ray import RayExecutor
 
-    def sums(rounded: Callable[[int], object]) -> Any:
-        tasks = make_tasks(files, names, **event)
-        return merge_tasks(tasks, in_tasks(RayExecutor(address=options.ray_address).outcomes, tasks), advance, rounded)
-
-    return sums
+    tasks = make_tasks(files, names, **event)
+    return measure_in_tasks(tasks, in_tasks(RayExecutor(address=options.ray_address).outcomes, tasks), advance)
 
 
 @contextmanager

@@ -53,10 +53,6 @@ class Seen:
         self.event = self.event or find_event(piece, self.positive_class)
         self.rounded += piece.rounded
 
-    def note_rounded(self, rows: int) -> None:
-        """Count rows that were divided elsewhere."""
-        self.rounded += rows
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -89,7 +85,6 @@ def measure(
     positive_class: int | str | None = None,
     advance: Callable[[int], object] = int,
     in_memory: int | None = None,
-    elsewhere: Callable[[Callable[[int], object]], dict[str, StreamSums]] | None = None,
 ) -> dict[str, Measured]:
     """Measure the predictions of all pieces, and of each group in them.
 
@@ -100,8 +95,6 @@ def measure(
             top label is right, or what a single column of probabilities and outcomes speak of.
         advance: Called with the number of rows of each piece that is done; by default nothing is done with it.
         in_memory: Up to so many logits or probabilities everything is kept and exact; None takes 10 million.
-        elsewhere: Sums the rows of all pieces by other means, where they are too many, and hands on how many rows it
-            divided by their sum; None sums them here.
 
     Returns:
         What was measured, under ``""`` for all rows and under each group's name, sorted by name.
@@ -120,12 +113,8 @@ def measure(
             numbers += piece.values.size
             held.append((record, piece.groups()))
             advance(piece.n)
-            if numbers > in_memory and elsewhere is not None:
-                advance(-sum(record.n for record, _ in held))
-                seen.rounded = 0
-                return _summaries(elsewhere(seen.note_rounded), seen)
             if numbers > in_memory:
-                return _summaries(sum_rows(chain(_emptied(held), rest), n_bins, seen, advance), seen)
+                return summaries(sum_rows(chain(_emptied(held), rest), n_bins, seen, advance), seen)
         if not held:
             raise InvalidValueError("`FILE` must hold at least one row, got 0.")
         return {name: _exact(part, n_bins, seen, whole=name == ALL) for name, part in _grouped(held)}
@@ -196,7 +185,8 @@ def add_sums(total: dict[str, StreamSums], parts: dict[str, StreamSums]) -> None
     _check_groups(len(total) - 1)
 
 
-def _summaries(total: dict[str, StreamSums], seen: Seen) -> dict[str, Measured]:
+def summaries(total: dict[str, StreamSums], seen: Seen) -> dict[str, Measured]:
+    """Compute what sums of all rows and of groups tell."""
     curves, event = {ALL: smooth_reliability_from_bins(total[ALL].cells)}, seen.event or Event()
     return {
         name: Measured(

@@ -6,13 +6,27 @@ from dataclasses import dataclass
 
 from adafocal.calibration import StreamSums
 from adafocal.errors import InvalidValueError
-from adafocal.evaluation.measure import ALL, Seen, add_sums, of_one_width, one_torch_thread, sum_rows
-from adafocal.tables.scan import Names, Piece, row_groups, scan
+from adafocal.evaluation.event import Event
+from adafocal.evaluation.measure import (
+    ALL,
+    IN_MEMORY,
+    Measured,
+    Seen,
+    add_sums,
+    of_one_width,
+    one_torch_thread,
+    sum_rows,
+    summaries,
+)
+from adafocal.tables.columns import Columns
+from adafocal.tables.read import read_table
+from adafocal.tables.scan import Names, Piece, count_rows, row_groups, scan
 from adafocal.tables.source import Source
 from adafocal.workers.executor import Outcome
 
 # Bytes of row groups in one task: a second or so of work, so that starting it costs little.
 TASK_BYTES = 1 << 25
+BYTES = 8  # of a number in a file whose rows only reading counts, about
 
 
 @dataclass(frozen=True)
@@ -43,11 +57,15 @@ class TaskSums:
     Attributes:
         kind: ``logits`` or ``probs``; None without rows.
         sums: Sums of all rows and of each group; empty without rows.
+        classes: Names of the classes.
+        event: What was calibrated; None without rows.
         rounded: How many rows were divided by their sum.
     """
 
     kind: str | None
     sums: dict[str, StreamSums]
+    classes: tuple[str, ...] = ()
+    event: Event | None = None
     rounded: int = 0
 
 
@@ -77,18 +95,20 @@ def _row_groups(file: Source) -> list[tuple[tuple[int, ...], int]]:
 
 def sum_task(task: Task) -> TaskSums:
     """Read and sum the rows of a task; raises what reading on one machine raises."""
-    kinds: list[str] = []
+    found: list[Columns] = []
 
     def noting(pieces: Iterable[Piece]) -> Iterable[Piece]:
         for piece in pieces:
-            kinds.append(piece.columns.kind)
+            found.append(piece.columns)
             yield piece
 
     pieces = scan([task.file], task.names, row_groups=task.row_groups, first_row=task.first_row)
     seen = Seen(task.positive_class)
     with one_torch_thread():
         sums = sum_rows(of_one_width(noting(pieces), seen), task.n_bins, seen)
-    return TaskSums(kinds[0] if kinds else None, sums, seen.rounded)
+    if not found:
+        return TaskSums(None, sums)
+    return TaskSums(found[0].kind, sums, found[0].classes, seen.event, seen.rounded)
 
 
 def in_tasks(
@@ -116,7 +136,7 @@ def merge_tasks(
     tasks: Sequence[Task],
     done: Iterable[tuple[int, TaskSums]],
     advance: Callable[[int], object] = int,
-    rounded: Callable[[int], object] = int,
+    note: Callable[[TaskSums], object] = bool,
 ) -> dict[str, StreamSums]:
     """Add the sums of all tasks.
 
@@ -125,7 +145,7 @@ def merge_tasks(
         done: Place and sums of each task, in any order: they are added in the order of their rows, so that the same
             files give the same numbers each time.
         advance: Called with the number of rows of each task that is done.
-        rounded: Called with how many of them were divided by their sum.
+        note: Called with the sums of each task that is done.
 
     Returns:
         Sums of all rows, and of each group.
@@ -139,7 +159,7 @@ def merge_tasks(
     place = 0
     for index, result in done:
         early[index] = result
-        rounded(result.rounded)
+        note(result)
         advance(int(result.sums[ALL].bins.count.sum()) if result.sums else 0)
         while place in early:
             part = early.pop(place)
@@ -151,9 +171,42 @@ def merge_tasks(
     return total
 
 
+def measure_in_tasks(
+    tasks: Sequence[Task], done: Iterable[tuple[int, TaskSums]], advance: Callable[[int], object] = int
+) -> dict[str, Measured]:
+    """Do what :func:`~adafocal.evaluation.measure.measure` does with rows that tasks sum.
+
+    Raises:
+        ValueError: If there is no row, and what :func:`merge_tasks` raises.
+    """
+    seen = Seen(None)
+
+    def note(result: TaskSums) -> None:
+        seen.event = seen.event or result.event
+        seen.rounded += result.rounded
+
+    total = merge_tasks(tasks, done, advance, note)
+    if not total:
+        raise InvalidValueError("`FILE` must hold at least one row, got 0.")
+    return summaries(total, seen)
+
+
+def is_large(files: Sequence[Source], names: Names) -> bool:
+    """Tell, without reading all of them, whether files hold more numbers than are kept in memory."""
+    rows = count_rows(files)
+    if rows is None:
+        known = [file.path.stat().st_size for file in files if file.path is not None]
+        return len(known) < len(files) or sum(known) / BYTES > IN_MEMORY
+    first = next(read_table(files[0], names, 1))
+    return rows * max(1, first.values[:1].size) > IN_MEMORY
+
+
 def _check_like(first: TaskSums, part: TaskSums, file: Source) -> None:
     if part.kind != first.kind:
         raise InvalidValueError(f"files must all hold {first.kind}, got {part.kind} in {str(file)!r}.")
+    if part.classes != first.classes:
+        wanted, got = (", ".join(one.classes) or "numbers" for one in (first, part))
+        raise InvalidValueError(f"files must all have the classes {wanted}, got {got} in {str(file)!r}.")
     widths = [len(result.sums[ALL].class_gaps) for result in (first, part)]
     if widths[0] != widths[1]:
         raise InvalidValueError(f"files must all have {widths[0]} classes, got {widths[1]} in {str(file)!r}.")
