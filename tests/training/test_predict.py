@@ -111,3 +111,55 @@ def test_a_checkpoint_of_another_model_is_refused(trained, tmp_path):
 
     with pytest.raises(ValueError, match="must be a checkpoint of this run, with "):
         predict_with(copy)
+
+
+def photos(folder, places, size=8):
+    from PIL import Image
+
+    generator = np.random.default_rng(5)
+    for place in places:
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (size, size), dtype=np.uint8)).save(folder / place)
+
+
+def test_a_folder_of_images_without_classes_is_predicted_by_name(trained, tmp_path, capsys):
+    _, folder = trained
+    places = ["b.png", "a.png", "deep/c.png", "deep/er/d.png"]
+    photos(tmp_path / "photos", places)
+    for suffix in (".csv", ".parquet", ".npz"):
+        out = tmp_path / f"out{suffix}"
+        assert main(["predict", str(folder), "--path", str(tmp_path / "photos"), "-o", str(out)]) == 0
+        predictions = Predictions.load(out)
+        assert (predictions.labelled, predictions.n) == (False, 4)
+        with pytest.raises(ValueError, match="`labels` must be given"):
+            _ = predictions.labels
+    import pyarrow.parquet as pq
+
+    assert pq.read_table(tmp_path / "out.parquet")["file"].to_pylist() == sorted(places)
+    assert [line.split(",")[0] for line in (tmp_path / "out.csv").read_text().splitlines()] == ["file", *sorted(places)]
+    assert main(["evaluate", str(tmp_path / "out.csv")]) == 2
+    assert "columns must include either `label` or `labels`" in capsys.readouterr().err
+
+
+def test_images_without_classes_are_no_data_to_train_on(trained, tmp_path, capsys):
+    photos(tmp_path / "photos", ["a.png", "0/b.png", "1/c.png"])
+    options = ["--data.name", "mine", "--data.path", str(tmp_path / "photos"), "--data.train_size", "null"]
+
+    assert main(["train", *options, "--run_dir", str(tmp_path / "run")]) == 2
+    sentence = "Labels must be names or class indices >= 0, got none in any part: images lie in one folder per class."
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_run_on_scaled_digits_takes_images_in_the_same_range(tmp_path):
+    assert (
+        main(["train", "--epochs", "1", "--data.noise", "0", "--progress", "false", "--run_dir", str(tmp_path / "run")])
+        == 0
+    )
+    held = load_classifier(tmp_path / "run").splits
+    images = (255 * held.test.inputs[:20, 0]).round().byte().numpy()
+    (tmp_path / "digits").mkdir()
+    np.savez(tmp_path / "digits" / "test.npz", image=images, label=held.test.labels[:20].numpy())
+    data = DataConfig(name="other", path=str(tmp_path / "digits"))
+
+    found = predict_with(tmp_path / "run", data=data, part="test")
+    torch.testing.assert_close(found.logits, predict_with(tmp_path / "run").logits[:20], atol=0.02, rtol=0.02)

@@ -93,4 +93,4 @@ class ClusterSums(Sums):
         worth = share * (1 - share) / variance if float(variance) > 0 else share.new_tensor(float(self.n))
         z = student_quantile(0.5 + level / 2, self.n - 1)
         low, high = score_interval(share[None], worth.clamp_max(n)[None], level=level, z=z)
-        return low, high
+        return low[0], high[0]

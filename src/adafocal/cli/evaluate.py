@@ -61,9 +61,7 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser("evaluate", DESCRIPTION)
-    parser.add_argument(
-        "files", nargs="+", type=str, help="Files, folders, globs, addresses; - is standard input."
-    )
+    parser.add_argument("files", nargs="+", type=str, help="Files, folders, globs, addresses; - is standard input.")
     add_columns(parser, "confidence", "correct", "cluster", "by")
     bins = parser.add_mutually_exclusive_group()
     bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")

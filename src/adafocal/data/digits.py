@@ -51,4 +51,4 @@ def digits_splits(config: DataConfig, *, seed: int) -> DataSplits:
             for chosen in stratified_parts(held.labels.numpy(), (validation_size, config.scaling_size), seed=seed)
         )
     names = tuple(str(name) for name in source.target_names)
-    return DataSplits(train, validation, test, names, scaling=scaling)
+    return DataSplits(train, validation, test, names, scaling=scaling, normalised_by=(float(mean), float(deviation)))

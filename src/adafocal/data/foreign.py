@@ -66,6 +66,7 @@ def _images(source: Source, rows: Tensor, like: DataSplits) -> Tensor:
         raise InvalidValueError(f"The data must be images or texts, got {type(first).__name__}.")
     size = None if fits else (height, width)
     images = decode_images(StoredImages(source.inputs, rows, channels=channels, size=size))
-    # Where no transform scales them, as for the digits, the model was trained on pixels in [0, 1].
-    scaled = isinstance(like.train.inputs, Tensor) and like.train.inputs.is_floating_point()
-    return images.float() / 255 if scaled else images
+    if like.normalised_by is None:
+        return images
+    mean, deviation = like.normalised_by
+    return (images.float() / 255 - mean) / deviation

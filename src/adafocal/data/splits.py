@@ -74,6 +74,7 @@ class DataSplits:
         vocabulary: Words of the token ids, where the inputs are texts split into words.
         augment: Changes inputs and dense labels of a training batch together; None where nothing is to be changed.
         case_names: Name of each row of the source, where rows are volumes of named cases.
+        normalised_by: Mean and deviation, where pixels span [0, 1], that the inputs are normalised by already.
     """
 
     train: Split
@@ -85,6 +86,7 @@ class DataSplits:
     vocabulary: tuple[str, ...] | None = None
     augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
     case_names: tuple[str, ...] | None = None
+    normalised_by: tuple[float, float] | None = None
 
     @property
     def dense(self) -> bool:

@@ -128,5 +128,8 @@ def read_npz(place: Source | Path, names: Names, numbers: int) -> Iterator[Piece
 
 
 def write_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write arrays by name."""
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    """Write arrays by name; `numpy.savez` takes no array whose name is one of its arguments, such as `file`."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy.write_array(member, np.asanyarray(array), allow_pickle=False)

@@ -17,7 +17,7 @@ from adafocal.tables.arrow import arrow_faults
 from adafocal.tables.columns import OUTCOMES, SINGULAR, Columns, Names
 from adafocal.tables.csv import text_batches
 from adafocal.tables.jsonl import json_batches
-from adafocal.tables.npz import open_npz
+from adafocal.tables.npz import open_npz, write_npz
 from adafocal.tables.piece import Piece
 from adafocal.tables.read import named, read_table
 from adafocal.tables.source import Source, known_suffix
@@ -137,7 +137,7 @@ def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
         parts: list[Any] = []
         yield parts.append
         whole = require("pyarrow", extra="report").concat_tables(parts)
-        np.savez(path, **{name: _numpy(whole[name].combine_chunks()) for name in whole.column_names})  # type: ignore[arg-type]
+        write_npz({name: _numpy(whole[name].combine_chunks()) for name in whole.column_names}, path)
     elif suffix == ".csv":
         with path.open("wb") as file:
             yield partial(_write_csv, file)
