@@ -20,7 +20,7 @@ LARGEST = sys.float_info.max
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
-def shown_row(row: Tensor, *, most: int = 4) -> str:
+def shown_row(row: Any, *, most: int = 4) -> str:
     """Show the first numbers of a row in a sentence."""
     numbers = [*(f"{value:.6g}" for value in row[:most].tolist()), *(["…"] if len(row) > most else [])]
     return f"[{', '.join(numbers)}]"

@@ -37,7 +37,7 @@ def from_batch(batch: Any, columns: Columns) -> dict[str, Column]:
         TypeError: If a column does not hold what it should.
     """
     held = dict(zip(batch.schema.names, batch.columns, strict=True))
-    table: dict[str, Column] = {name: numbers(held[name], name) for name in dict.fromkeys(columns.numbers)}
+    table: dict[str, Column] = {name: numbers(held[name], name) for name in columns.numbers if name in held}
     return table | {name: words(held[name], name) for name in columns.texts if name in held and name not in table}
 
 

@@ -6,12 +6,31 @@ from typing import Any
 
 import numpy as np
 
-from adafocal._text import printable
+from adafocal._checks import shown_row
+from adafocal._text import printable, shown
 from adafocal.errors import InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Columns, Names
 from adafocal.tables.labels import as_coded, class_indices, cluster_codes, events
-from adafocal.tables.numbers import Digits, divided_by_sum, floats, matrix
+from adafocal.tables.numbers import ALLOWED, Digits, divided_by_sum, floats, is_number, matrix
 from adafocal.tables.piece import Coded, Column, Piece, RowError, group_name
+
+
+def of_folders(keys: dict[str, str | None], columns: Columns, n: int) -> dict[str, Column]:
+    """Columns of ``n`` rows that are names of folders and not values of the file.
+
+    Raises:
+        ValueError: If one should be a number and is none.
+    """
+    found: dict[str, Column] = {}
+    for name in (name for name in columns.wanted if name in keys):
+        text = keys[name]
+        if name not in columns.numbers:
+            found[name] = Coded(np.zeros(n, np.int64), (text,))
+        elif text is not None and is_number(text):
+            found[name] = np.full(n, float(text))
+        else:
+            raise InvalidValueError(f"`{printable(name)}` must be a number, got the folder {shown(text)}.")
+    return found
 
 
 def make_piece(
@@ -38,9 +57,14 @@ def make_piece(
     """
     names, digits = names or Names(), digits or Digits()
     try:
-        return _piece(path, columns, first_row, table, names, digits)
+        piece = _piece(path, columns, first_row, table, names, digits)
     except RowError as error:
         raise error.after(first_row) from None
+    if (refused := digits.refused()) is not None:
+        row, values = refused
+        what = f"`probs` must sum to 1 within {ALLOWED:g} in each row, got {shown_row(values)}"
+        raise RowError(what, row)
+    return piece
 
 
 def _piece(
@@ -58,7 +82,7 @@ def _piece(
     elif given is not None:
         labels = class_indices(given, str(columns.label), columns.classes, values.shape[1])
     if columns.kind == "probs" and not single:
-        values, rounded = divided_by_sum(values, digits, always=names.normalize)
+        values, rounded = divided_by_sum(values, digits, always=names.normalize, first_row=first_row)
     weight = None if columns.weight is None else floats(table[columns.weight], columns.weight)  # type: ignore[arg-type]
     piece = Piece(path, columns, first_row, values, labels, single=single, rounded=rounded, weight=weight)
     features = matrix(columns.features, table) if columns.features else None  # type: ignore[arg-type]

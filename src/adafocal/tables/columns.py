@@ -198,6 +198,11 @@ def _find(counts: Counter[str], name: str, singular: str, *, given: bool = False
         if numbered and not numbered.issuperset(wanted):
             missing = next(column for column in wanted if column not in numbered)
             raise InvalidValueError(f"columns must be numbered from {prefix}0 without a gap, got no `{missing}`.")
+        if len(numbered) == 1 and singular != "feature":
+            raise InvalidValueError(
+                f"columns must hold one {singular} per class, got `{wanted[0]}` alone: name the column of the positive "
+                f"class, as --{name if not given else singular + 's'} NAME."
+            )
         if numbered:
             return wanted
     if not given and singular in counts:

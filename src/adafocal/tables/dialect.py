@@ -4,9 +4,11 @@
 import csv
 import io
 import re
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from adafocal.tables.numbers import is_number
 from adafocal.tables.piece import FormatError
 
 SAMPLE = 1 << 20  # bytes that are looked at
@@ -24,7 +26,7 @@ class Dialect:
         header: Names of the columns.
         encoding: Of its text, with its mark of order left out: ``utf-8-sig``, ``utf-16`` and the like.
         separator: Between the values of a row.
-        decimal: The decimal sign, a point or a comma.
+        decimal: The decimal sign, a point or a comma; see :func:`with_decimal_sign`.
         start: Where its rows begin, in bytes of UTF-8 text without a mark.
         rows: The first rows, as text.
     """
@@ -58,10 +60,26 @@ def find_dialect(sample: bytes, *, tabs: bool = False) -> Dialect:
         header, start, rows = _begin(text, separator, whole=whole)
     except csv.Error as error:
         raise FormatError.unreadable("CSV", error) from error
-    decimal = "," if separator != "," or '"' in text else "."
-    if decimal == "," and not any(COMMA.fullmatch(cell) for row in rows for cell in row):
-        decimal = "."
-    return Dialect(header, encoding, separator, decimal, start, rows)
+    return Dialect(header, encoding, separator, ".", start, rows)
+
+
+def with_decimal_sign(dialect: Dialect, names: Sequence[str]) -> Dialect:
+    """The dialect with a decimal comma where the first rows have it in columns of numbers, and no point."""
+    places = [place for place, name in enumerate(dialect.header) if name in set(names)]
+    cells = [row[place] for row in dialect.rows for place in places if place < len(row)]
+    commas = any("," in cell and COMMA.fullmatch(cell) for cell in cells)
+    points = commas and any("." in cell and is_number(cell) for cell in cells)
+    return replace(dialect, decimal="," if commas and not points else ".")
+
+
+def check_no_nul(text: str) -> None:
+    """Refuse text with NUL characters, as UTF-16 without a mark has where it is taken for something else.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if "\0" in text:
+        raise FormatError.unreadable("CSV", "it holds NUL characters: save it as UTF-8")
 
 
 def _begin(text: str, separator: str, *, whole: bool) -> tuple[tuple[str, ...], int, tuple[tuple[str, ...], ...]]:
@@ -100,6 +118,5 @@ def _decoded(sample: bytes, encoding: str) -> str:
         text = codecs.getincrementaldecoder(encoding)().decode(sample, final=len(sample) < SAMPLE)
     except UnicodeDecodeError as error:
         raise FormatError.not_text(error, encoding) from error
-    if "\0" in text:
-        raise FormatError.unreadable("CSV", "it holds NUL characters: save it as UTF-8")
+    check_no_nul(text)
     return text

@@ -10,7 +10,7 @@ from adafocal.tables.arrow import arrow_faults, holds_lists
 from adafocal.tables.columns import Names
 from adafocal.tables.parquet import pieces_of
 from adafocal.tables.piece import Piece
-from adafocal.tables.source import Source, check_begins
+from adafocal.tables.source import HEAD, Source, check_begins
 
 KIND = "Feather"
 
@@ -28,7 +28,7 @@ def read_feather(place: Source | Path, names: Names, numbers: int) -> Iterator[P
     """
     ipc = require("pyarrow.ipc", extra="report")
     source = Source.of(place)
-    head = source.head(8)
+    head = source.head(HEAD)
     check_begins(source, head)
     with source.seekable() as file, arrow_faults(KIND):
         held = str(file) if isinstance(file, Path) else file

@@ -7,19 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adafocal._checks import require
 from adafocal._text import printable, shown
 from adafocal.tables.arrow import arrow_faults, from_batch
-from adafocal.tables.assemble import make_piece
+from adafocal.tables.assemble import make_piece, of_folders
 from adafocal.tables.columns import Columns, Names, find_columns
 from adafocal.tables.numbers import Digits
-from adafocal.tables.piece import Coded, FormatError, Piece, RowError, reason
-from adafocal.tables.source import Source, check_begins
+from adafocal.tables.piece import FormatError, Piece, RowError, reason
+from adafocal.tables.source import HEAD, Source, check_begins
 
 BLOCK = 1 << 20
-SAMPLE = 1 << 16
 KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "string": ((str,), "a text"), "bool": ((bool,), "true or false"), "double": ((int, float), "a number"),
 }  # fmt: skip
@@ -37,13 +34,13 @@ def read_jsonl(place: Source | Path, names: Names, numbers: int) -> Iterator[Pie
         ValueError: If a line is no object, lacks a column, or holds a value of another kind than the first.
     """
     source = Source.of(place)
-    check_begins(source, source.head(SAMPLE))
+    _check_lines(source)
     first_row, digits = 0, Digits()
     columns: Columns | None = None
     for lines in _lines(source, BLOCK):
         if columns is None:
             first = _object(lines[0], 0)
-            keys = [name for name, _ in source.keys if name not in first]
+            keys = source.keys_beside(first)
             columns = find_columns([*first, *keys], names)
             wanted = [name for name in columns.wanted if name in first]
             schema = _schema(first, columns, wanted)
@@ -51,10 +48,12 @@ def read_jsonl(place: Source | Path, names: Names, numbers: int) -> Iterator[Pie
             size = max(1, numbers // max(1, width))
         for start in range(0, len(lines), size):
             part = lines[start : start + size]
-            table = from_batch(_batch(part, schema, wanted, first_row), columns)
-            table |= {
-                name: Coded(np.zeros(len(part), np.int64), (value,)) for name, value in source.keys if name in keys
-            }
+            batch = _batch(part, schema, wanted, first_row)
+            try:
+                table = from_batch(batch, columns)
+            except RowError as error:
+                raise error.after(first_row) from None
+            table |= of_folders(keys, columns, len(part))
             yield make_piece(source, columns, first_row, table, names, digits)
             first_row += len(part)
     if columns is None:
@@ -78,6 +77,16 @@ def json_batches(source: Source) -> Iterator[Any]:
             )
             schema = schema or table.schema
             yield from table.select(schema.names).cast(pa.schema(schema)).combine_chunks().to_batches()
+
+
+def _check_lines(source: Source) -> None:
+    """Refuse what is no JSON lines at all, and say what it is."""
+    head = source.head(HEAD)
+    check_begins(source, head)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FormatError.unreadable("JSON lines", "its text is UTF-16: save it as UTF-8")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        raise FormatError.unreadable("JSON lines", "it is an array: write one object per line")
 
 
 def _lines(source: Source, block: int) -> Iterator[list[bytes]]:
@@ -136,19 +145,24 @@ def _batch(lines: list[bytes], schema: Any, wanted: list[str], first_row: int) -
         )
         if table.num_rows != len(lines):
             raise pa.ArrowInvalid("lines must hold one object each")
-    except pa.ArrowException as error:
-        raise _explained(lines, schema, first_row, error) from error
+    except pa.ArrowException:
+        # Arrow does not say which line it is, and takes no NaN, which Python writes.
+        rows = [_checked(line, schema, row) for row, line in enumerate(lines, start=first_row)]
+        with arrow_faults("JSON lines"):
+            return pa.RecordBatch.from_pylist(rows, schema=schema)
     return table.select(wanted).combine_chunks().to_batches()[0]
 
 
-def _explained(lines: list[bytes], schema: Any, first_row: int, error: Exception) -> Exception:
-    """Find the first line that is not like the first row."""
-    for row, line in enumerate(lines, start=first_row):
-        held = _object(line, row)
-        for field in schema:
-            value = held.get(field.name)
-            kinds, wanted = KINDS.get(str(field.type), ((list,), "a list of numbers"))
-            if value is not None and type(value) not in kinds:
-                what = f"`{printable(field.name)}` must be {wanted} as in the first row, got {shown(value)}"
-                return RowError(what, row)
-    return FormatError.unreadable("JSON lines", error)
+def _checked(line: bytes, schema: Any, row: int) -> dict[str, Any]:
+    """The wanted values of a line, each of the kind that the first row has."""
+    held = _object(line, row)
+    for field in schema:
+        value = held.get(field.name)
+        kinds, wanted = KINDS.get(str(field.type), ((list,), "a list of numbers"))
+        good = type(value) in kinds and (
+            kinds != (list,) or all(one is None or type(one) in (int, float) for one in value)
+        )
+        if value is not None and not good:
+            first = "" if row == 0 else " as in the first row"
+            raise RowError(f"`{printable(field.name)}` must be {wanted}{first}, got {shown(value)}", row)
+    return {field.name: held.get(field.name) for field in schema}

@@ -3,8 +3,12 @@
 
 import hashlib
 import re
+<<<<<<< HEAD
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+=======
+from collections.abc import Callable
+>>>>>>> e732e91 (Text tables: Arrow's reader and the one row by row say the same; rows are numbered from the start of the file)
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +21,7 @@ from adafocal.tables.piece import Coded, Column, RowError
 EXACT = 2.0**53  # up to here each whole number is a float64
 WORDS = {"true": 1, "yes": 1, "t": 1, "y": 1, "false": 0, "no": 0, "f": 0, "n": 0}
 WHOLE = re.compile(r"([+-]?\d+)(\.0*)?", re.ASCII)
-Meaning = TypeVar("Meaning", int, float)
+INDEX = "be an integer class index"
 
 
 def class_indices(column: Column, name: str = "label", classes: tuple[str, ...] = (), n_classes: int = 0) -> np.ndarray:
@@ -36,7 +40,8 @@ def class_indices(column: Column, name: str = "label", classes: tuple[str, ...] 
         RowError: If a label is no class.
     """
     if isinstance(column, Coded):
-        return _by_value(column, name, lambda text: _class(text, classes, n_classes), _rule(classes), _remedy(classes))
+        place = {text: index for index, text in enumerate(classes)}
+        return _by_value(column, name, lambda text: _class(text, place, n_classes), _rule(classes), _remedy(classes))
     if column.dtype.kind == "b":
         if n_classes != 2:
             raise InvalidValueError(
@@ -110,7 +115,8 @@ def as_coded(values: np.ndarray, name: str) -> Coded:
     if values.dtype.kind == "O":
         return _objects(values, name)
     if values.ndim != 1 or values.dtype.kind not in "biufSUMm":
-        raise InvalidValueError(f"`{printable(name)}` must name a column with one plain value per row, got another.")
+        kind = f"shape {values.shape}" if values.ndim != 1 else f"type {values.dtype}"
+        raise InvalidValueError(f"`{printable(name)}` must have one plain value per row, got {kind}.")
     found, index = np.unique(values, return_inverse=True)
     if found.dtype.kind == "S":
         found = np.char.decode(found, "utf-8", "backslashreplace")
@@ -137,9 +143,7 @@ def _objects(values: np.ndarray, name: str) -> Coded:
     for row, value in enumerate(values):
         missing = value is None or value != value
         if not missing and not isinstance(value, (str, bytes, bool, int, float, np.generic)):
-            raise InvalidValueError(
-                f"`{printable(name)}` must name a column with one plain value per row, got another."
-            )
+            raise RowError(f"`{printable(name)}` must have one plain value per row, got {shown(value)}", row)
         index[row] = codes.setdefault(None if missing else str(value), len(codes))
     return Coded(index, tuple(codes))
 
@@ -159,15 +163,17 @@ def _by_value(
             raise RowError(
                 f"`{printable(name)}` must have no missing values, got {'null' if text is None else shown(text)}", row
             )
+        if rule == INDEX and is_number(text):  # as other formats say it, which hold no words
+            raise RowError(f"`{printable(name)}` must {rule}, got {float(text)}", row)
         raise RowError(f"`{printable(name)}` must {rule}, got {shown(text)}", row, remedy)
     found_rows: npt.NDArray[np.int64] = held[column.index]
     return found_rows
 
 
-def _class(text: str, classes: tuple[str, ...], n_classes: int) -> int | None:
+def _class(text: str, classes: dict[str, int], n_classes: int) -> int | None:
     text = text.strip()
     if text in classes:
-        return classes.index(text)
+        return classes[text]
     if (whole := WHOLE.fullmatch(text)) is not None and len(text) < 19:
         return int(whole[1])
     if n_classes == 2 and text.lower() in ("true", "false"):
@@ -179,7 +185,7 @@ def _class(text: str, classes: tuple[str, ...], n_classes: int) -> int | None:
 
 
 def _rule(classes: tuple[str, ...]) -> str:
-    return f"be one of the classes {listed(classes)}" if classes else "be an integer class index"
+    return f"be one of the classes {listed(classes)}" if classes else INDEX
 
 
 def _remedy(classes: tuple[str, ...]) -> str:

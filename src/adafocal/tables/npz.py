@@ -16,10 +16,10 @@ from numpy.lib import format as npy
 
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError
-from adafocal.tables.assemble import check_lengths, make_piece
+from adafocal.tables.assemble import check_lengths, make_piece, of_folders
 from adafocal.tables.columns import Names, find_columns
-from adafocal.tables.piece import Coded, Column, FormatError, Piece, reason
-from adafocal.tables.source import Source, check_begins
+from adafocal.tables.piece import Column, FormatError, Piece, reason
+from adafocal.tables.source import HEAD, Source, check_begins
 
 ENCRYPTED = 0x1
 READABLE = "a readable npz file"
@@ -113,14 +113,14 @@ def read_npz(place: Source | Path, names: Names, numbers: int) -> Iterator[Piece
     with source.seekable() as file:
         if isinstance(file, Path):
             with file.open("rb") as opened:
-                check_begins(source, opened.read(8))
+                check_begins(source, opened.read(HEAD))
         with open_npz(file) as arrays:
-            keys = {name: value for name, value in source.keys if name not in arrays}
+            keys = source.keys_beside(arrays.names)
             columns = find_columns([*arrays.names, *keys], names)
             table: dict[str, Column] = {name: arrays[name] for name in columns.wanted if name not in keys}
     check_lengths(table, columns.label)
     n = len(next(iter(table.values())))
-    table |= {name: Coded(np.zeros(n, np.int64), (keys[name],)) for name in columns.texts if name in keys}
+    table |= of_folders(keys, columns, n)
     whole = make_piece(source, columns, 0, table, names)
     size = max(1, numbers // max(1, whole.values[:1].size))
     for start in range(0, max(1, n), size):

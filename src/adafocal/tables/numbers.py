@@ -2,7 +2,7 @@
 """What counts as a number in a table."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 
 # Python also takes digits of other scripts and 0.2_5, which no other reader does.
 NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)\s*", re.ASCII | re.I)
+ALLOWED = 1e-3  # how far the sum of any row may be from 1
 MOST_DIGITS = 5  # a float32 cannot tell more; a sum of values printed with six is close enough to 1
 
 
@@ -66,29 +67,61 @@ def class_after_class(rows: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Digits:
-    """How many digits behind the point the values of a table are printed with, as far as it was read."""
+    """How many digits behind the point the values of a table are printed with, as far as it was read.
+
+    Attributes:
+        most: Of all values so far; more than five count as six.
+        needed: Rows whose sum only so few digits explain, and which nothing else allows: the first of each number of
+            digits, by its place in the table and its values.
+    """
 
     most: int = 0
+    needed: dict[int, tuple[int, np.ndarray]] = field(default_factory=dict)
 
     def see(self, values: np.ndarray) -> int:
-        """Take some more values into account; more than five digits count as six."""
-        while self.most <= MOST_DIGITS:
-            scaled = values.astype(np.float64) * 10.0**self.most
-            # What is no whole number beyond the rounding of its dtype is printed with more digits.
-            spacing = np.finfo(values.dtype).eps * np.abs(scaled) + 1e-9
-            if bool((np.abs(scaled - np.round(scaled)) <= spacing).all()):
-                break
+        """Take some more values into account."""
+        while self.most <= MOST_DIGITS and not bool(_printed(values, self.most).all()):
             self.most += 1
         return self.most
 
+    def note(self, probs: np.ndarray, off: np.ndarray, rows: np.ndarray, first_row: int) -> None:
+        """Remember rows that are allowed only because values have few digits."""
+        for row in np.flatnonzero(rows):
+            fewest = max(d for d in range(MOST_DIGITS + 1) if off[row] <= _allowed(d, probs.shape[1]))
+            self.needed.setdefault(fewest, (first_row + int(row), probs[row]))
 
-def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool) -> tuple[np.ndarray, int]:
+    def refused(self) -> tuple[int, np.ndarray] | None:
+        """The first row that was allowed before values with more digits came."""
+        return min((held for d, held in self.needed.items() if d < self.most), key=lambda held: held[0], default=None)
+
+
+def _printed(values: np.ndarray, digits: int) -> np.ndarray:
+    """Tell which values are whole multiples of the last of so many digits, beyond the rounding of their dtype."""
+    scaled = values.astype(np.float64) * 10.0**digits
+    found: np.ndarray = np.abs(scaled - np.round(scaled)) <= np.finfo(values.dtype).eps * np.abs(scaled) + 1e-9
+    return found
+
+
+def _allowed(digits: int, n_classes: int) -> float:
+    """How far from 1 the sum of a row may be that is printed with so many digits.
+
+    Each value is off by half of its last digit at most; by all of it only if it is a tie, which single digits such as
+    0.5 and 0.4 are not taken for.
+    """
+    return 0.5 * 10.0**-digits * n_classes * (1 + 1e-4 if digits > 1 else 1 - 1e-4)
+
+
+def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool, first_row: int = 0) -> tuple[np.ndarray, int]:
     """Divide rows of probabilities by their sum where printing them with few digits explains that it is not 1.
+
+    A row is divided where its own digits explain its sum; where that is further from 1 than any row may be, all rows of
+    the table must be printed with so few digits. So the pieces in which a table is read change nothing.
 
     Args:
         probs: Shape (N, C).
         digits: What is known of the table so far.
         always: Whether every row is divided, whatever its sum.
+        first_row: Where the rows begin in the table.
 
     Returns:
         The probabilities, and how many rows were divided; rows that cannot be are left for the check.
@@ -100,16 +133,25 @@ def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool) -> tuple[
     off = np.abs(sums - 1)
     if always:
         rows = (off > np.finfo(probs.dtype).eps) & (sums > 0) & np.isfinite(sums)
-    elif (held := digits.see(probs)) > MOST_DIGITS:
-        return probs, 0
     else:
-        # Each value is off by half of its last digit at most; by all of it only if it is a tie, which single digits
-        # such as 0.5 and 0.4 are not taken for.
-        last = 10.0**-held
-        within = 0.5 * last * probs.shape[1] * (1 + 1e-4 if held > 1 else 1 - 1e-4)
-        rows = (off > last / 4) & (off <= within) & (sums > 0)
+        rows = _explained(probs, off)
+        beyond = rows & (off > ALLOWED)
+        most = digits.see(probs)
+        rows &= ~beyond | (off <= _allowed(most, probs.shape[1]))
+        digits.note(probs, off, beyond & rows, first_row)
     if not rows.any():
         return probs, 0
     probs = probs.copy()
     probs[rows] = (probs[rows] / sums[rows, None]).astype(probs.dtype)
     return probs, int(rows.sum())
+
+
+def _explained(probs: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """Tell which rows have a sum that is not 1, and so few digits that they explain it."""
+    rows, n_classes = np.zeros(len(probs), dtype=bool), probs.shape[1]
+    left = np.flatnonzero((off > 10.0**-MOST_DIGITS / 4) & (off < 1) & (off <= _allowed(0, n_classes)))
+    for digits in range(MOST_DIGITS + 1):
+        found = _printed(probs[left], digits).all(axis=1)
+        rows[left[found]] = off[left[found]] <= _allowed(digits, n_classes)
+        left = left[~found]
+    return rows

@@ -9,11 +9,11 @@ import numpy as np
 
 from adafocal._checks import require
 from adafocal.tables.arrow import arrow_faults, from_batch, holds_lists, no_rows
-from adafocal.tables.assemble import make_piece
+from adafocal.tables.assemble import make_piece, of_folders
 from adafocal.tables.columns import Names, find_columns
 from adafocal.tables.numbers import Digits
-from adafocal.tables.piece import Coded, Piece, RowError
-from adafocal.tables.source import Source, check_begins
+from adafocal.tables.piece import Piece, RowError
+from adafocal.tables.source import HEAD, Source, check_begins
 
 KIND = "Parquet"
 
@@ -37,7 +37,7 @@ def read_parquet(
     with source.seekable() as file:
         if isinstance(file, Path):
             with file.open("rb") as opened:
-                check_begins(source, opened.read(8))
+                check_begins(source, opened.read(HEAD))
         with arrow_faults(KIND):
             # Without a buffer of whole row groups, memory does not depend on how the file was written.
             table = require("pyarrow.parquet", extra="report").ParquetFile(
@@ -71,7 +71,7 @@ def pieces_of(
         names: Names of columns.
         first_row: Where the first batch begins.
     """
-    keys = {name: value for name, value in source.keys if name not in schema.names}
+    keys = source.keys_beside(schema.names)
     columns = find_columns([*schema.names, *keys], names)
     wanted = [name for name in columns.wanted if name not in keys]
     digits = Digits()
@@ -81,8 +81,7 @@ def pieces_of(
             table = from_batch(batch, columns)
         except RowError as error:
             raise error.after(first_row) from None
-        rows = np.zeros(batch.num_rows, np.int64)
-        table |= {name: Coded(rows, (keys[name],)) for name in columns.texts if name in keys}
+        table |= of_folders(keys, columns, batch.num_rows)
         return make_piece(source, columns, first_row, table, names, digits)
 
     with arrow_faults(kind):

@@ -117,8 +117,10 @@ class Piece:
         """The text of each group with its rows; categories that no row has are no groups."""
         if self.group is None:
             return []
-        rows = [np.flatnonzero(self.group == place) for place in range(len(self.group_names))]
-        return [(name, found) for name, found in zip(self.group_names, rows, strict=True) if len(found)]
+        order = np.argsort(self.group, kind="stable")
+        ends = np.cumsum(np.bincount(self.group, minlength=len(self.group_names)))
+        rows = np.split(order, ends[:-1])
+        return [(name, found) for name, found in zip(self.group_names, rows, strict=False) if len(found)]
 
     def part(self, rows: slice) -> "Piece":
         """Some of the rows."""

@@ -15,7 +15,7 @@ from adafocal._checks import require
 from adafocal._files import atomic_path
 from adafocal.tables.arrow import arrow_faults
 from adafocal.tables.columns import OUTCOMES, SINGULAR, Columns, Names
-from adafocal.tables.csv import text_batches
+from adafocal.tables.csv_arrow import text_batches
 from adafocal.tables.jsonl import json_batches
 from adafocal.tables.npz import open_npz, write_npz
 from adafocal.tables.piece import Piece

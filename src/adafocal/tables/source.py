@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,13 +26,22 @@ TEXT = (".csv", ".tsv", ".jsonl", ".ndjson")
 # How files of other formats begin.
 BEGINS = {
     b"PAR1": ".parquet", b"PK\x03\x04": ".npz", b"ARROW1": ".feather", b"\x1f\x8b": ".gz", b"BZh": ".bz2",
-    b"(\xb5/\xfd": ".zst", b"\xff\xff\xff\xff": ".arrow",
+    b"(\xb5/\xfd": ".zst", b"\xff\xff\xff\xff": ".arrow", b"\xd0\xcf\x11\xe0": ".xls",
 }  # fmt: skip
 KINDS = {
     ".parquet": "Parquet", ".npz": "npz or zip", ".feather": "Feather", ".arrow": "Arrow", ".gz": "gzip",
-    ".bz2": "bzip2", ".zst": "zstd", ".jsonl": "JSON lines",
+    ".bz2": "bzip2", ".zst": "zstd", ".jsonl": "JSON lines", ".csv": "CSV", ".tsv": "TSV", ".ndjson": "JSON lines",
+    ".xls": "Excel", ".xlsx": "Excel",
+}  # fmt: skip
+HEAD = 1 << 10  # bytes that tell the format
+SHEET = "save the sheet as CSV"
+REMEDIES = {
+    ".xlsx": SHEET, ".xls": SHEET, ".ods": SHEET, ".json": "write one object per line to *.jsonl",
+    ".txt": "name it *.csv or *.tsv", ".npy": "save it with names as *.npz", ".zip": "unpack it", ".xz": "unpack it",
+    ".pkl": "save it as Parquet", ".h5": "save it as Parquet", ".pt": "save it as Parquet or npz",
 }  # fmt: skip
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+SPLIT = re.compile(rb"^[^\[{].*[,;\t|]")
 KEY = re.compile(r"([^=/\\]+)=([^/\\]*)")
 NULL_KEY = "__HIVE_DEFAULT_PARTITION__"
 
@@ -82,6 +91,11 @@ class Source:
         if self.local is not None:
             return Path(self.local)
         return None if is_address(self.place) else Path(self.place)
+
+    def keys_beside(self, names: Iterable[str]) -> dict[str, str | None]:
+        """The names and values of its folders that are no columns of the file, whose own names come first."""
+        held = set(names)
+        return {name: value for name, value in self.keys if name not in held}
 
     @property
     def format(self) -> str:
@@ -158,7 +172,8 @@ def known_suffix(path: str | Path, *, writes: bool = False) -> str:
     allowed = WRITTEN if writes else FORMATS
     if suffix not in allowed:
         packed = "" if writes else f" (also with {', '.join(PACKED)})"
-        raise InvalidValueError(f"`path` must end in {', '.join(allowed)}{packed}, got {str(path)!r}.")
+        remedy = "" if writes or suffix not in REMEDIES else f": {REMEDIES[suffix]}"
+        raise InvalidValueError(f"`path` must end in {', '.join(allowed)}{packed}, got {str(path)!r}{remedy}.")
     return suffix
 
 
@@ -166,10 +181,11 @@ WRITTEN = (".parquet", ".npz", ".csv")
 
 
 def looks_like(head: bytes) -> str | None:
-    """The suffix of the format that bytes begin like; None for plain text."""
+    """The suffix of the format that bytes begin like; None for plain text and for what nobody knows."""
     for start, suffix in BEGINS.items():
         if head.startswith(start):
-            return suffix
+            excel = suffix == ".npz" and any(part in head for part in (b"[Content_Types].xml", b"_rels/", b"xl/"))
+            return ".xlsx" if excel else suffix
     return ".jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
 
 
@@ -180,13 +196,18 @@ def check_begins(source: Source, head: bytes) -> None:
         ValueError: With the format that it begins like.
     """
     kind = looks_like(head)
-    same = kind is None or kind == source.format or (kind == ".jsonl" and source.format == ".ndjson")
-    if not same and not (kind in (".feather", ".arrow") and source.format in (".feather", ".arrow")):
-        told = {".csv": "CSV", ".tsv": "TSV"}.get(source.format, KINDS.get(source.format, "JSON lines"))
-        raise FormatError(
-            f"must be a readable {told} file, got {{file}}, which begins like a {KINDS[str(kind)]} file: "
-            f"name it *{kind}."
-        )
+    if kind is None and source.format not in (".csv", ".tsv") and _is_text_table(head):
+        kind = ".csv"
+    alike = ({".feather", ".arrow"}, {".jsonl", ".ndjson"}, {".csv", ".tsv"})
+    if kind is None or kind == source.format or any({kind, source.format} <= same for same in alike):
+        return
+    told = f"{KINDS[source.format]} file, got {{file}}, which begins like a{'n' * (kind[1] == 'x')} {KINDS[kind]} file"
+    raise FormatError(f"must be a readable {told}: {REMEDIES.get(kind, f'name it *{kind}')}.")
+
+
+def _is_text_table(head: bytes) -> bool:
+    first, _, rest = head.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
+    return bool(rest) and first.isascii() and first.decode().strip().isprintable() and bool(SPLIT.search(first))
 
 
 def find_sources(place: str | Path) -> list[Source]:
@@ -246,10 +267,10 @@ def _standard_input() -> Source:
     with copy.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
     with copy.open("rb") as file:
-        kind = looks_like(file.read(1024))
+        kind = looks_like(file.read(HEAD))
     if kind in PACKED:
         copy = copy.rename(copy.with_name(f"table{kind}"))
-        kind = looks_like(Source(STDIN, local=str(copy), suffix=".csv").head(1024))
+        kind = looks_like(Source(STDIN, local=str(copy), suffix=".csv").head(HEAD))
     return Source(STDIN, local=str(copy), suffix=kind or ".csv")
 
 
