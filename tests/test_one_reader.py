@@ -2,6 +2,7 @@
 """One reader per format, for the library and for commands alike; the same content means the same in every format."""
 
 import csv
+import gzip
 import json
 import struct
 import warnings
@@ -15,11 +16,13 @@ import torch
 
 from adafocal import AdafocalError, Predictions
 from adafocal.cli import main
+from adafocal.errors import MissingPackageError
 from adafocal.evaluation.measure import measure
 from adafocal.tables.columns import Names
+from adafocal.tables.csv_arrow import Utf8
 from adafocal.tables.scan import PIECE, scan
 
-SUFFIXES = (".parquet", ".csv", ".npz")
+SUFFIXES = (".parquet", ".csv", ".npz", ".tsv", ".jsonl", ".feather", ".csv.gz")
 
 
 def write(path, **columns):
@@ -34,10 +37,19 @@ def write(path, **columns):
     elif path.suffix == ".parquet":
         names = [name.rstrip("+") for name in arrays]
         pq.write_table(pa.Table.from_arrays([pa.array(array) for array in arrays.values()], names=names), path)
+    elif path.suffix == ".feather":
+        names = [name.rstrip("+") for name in arrays]
+        table = pa.Table.from_arrays([pa.array(array) for array in arrays.values()], names=names)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    elif path.suffix == ".jsonl":
+        rows = zip(*[array.tolist() for array in arrays.values()], strict=True)
+        path.write_text("".join(json.dumps(dict(zip(arrays, row, strict=True))) + "\n" for row in rows))
     else:
-        with path.open("w", newline="") as file:
+        with gzip.open(path, "wt", newline="") if path.suffix == ".gz" else path.open("w", newline="") as file:
             rows = zip(*[array.tolist() for array in arrays.values()], strict=True)
-            csv.writer(file).writerows([[name.rstrip("+") for name in arrays], *rows])
+            writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+            writer.writerows([[name.rstrip("+") for name in arrays], *rows])
     return path
 
 
@@ -58,7 +70,7 @@ def answers(path, tmp_path, capsys, *options):
     assert said.count("\n") == 1
     said = said.strip().removeprefix("adafocal evaluate: ").replace("`FILE`", "`path`")
     if not (isinstance(by_load, str) and str(path) in by_load):  # commands name the file in every sentence
-        said = said.replace(f" of {str(path)!r}.", ".").replace(f" in {str(path)!r}.", ".")
+        said = said.replace(f" of {str(path)!r}", "").replace(f" in {str(path)!r}.", ".")
     return by_load, said
 
 
@@ -83,15 +95,26 @@ CONTENTS = {
 }  # fmt: skip
 
 
+def without_arrow(monkeypatch):
+    """Let text tables be read row by row, as where pyarrow is not installed."""
+
+    def require(module, *, extra):
+        raise MissingPackageError(module)
+
+    monkeypatch.setattr("adafocal.tables.csv.require", require)
+
+
 @pytest.mark.parametrize("content", CONTENTS)
-def test_every_format_and_both_readers_give_one_answer(content, tmp_path, capsys):
-    found = [answers(write(tmp_path / f"p{suffix}", **CONTENTS[content]), tmp_path, capsys) for suffix in SUFFIXES]
+def test_every_format_and_both_readers_give_one_answer(content, tmp_path, capsys, monkeypatch):
+    # JSON has no names that are there twice: the last one counts.
+    suffixes = [suffix for suffix in SUFFIXES if suffix != ".jsonl" or "two" not in content]
+    found = [answers(write(tmp_path / f"p{suffix}", **CONTENTS[content]), tmp_path, capsys) for suffix in suffixes]
+    without_arrow(monkeypatch)
+    found.append(answers(tmp_path / "p.csv", tmp_path, capsys))
     by_load, by_evaluate = found[0]
 
     if not isinstance(by_load, str):
-        assert found == [(by_evaluate, by_evaluate)] * 3
-    elif content == "one class":  # npz and Parquet see a list of numbers, CSV has no lists
-        assert all(isinstance(part, str) for both in found for part in both)
+        assert found == [(by_evaluate, by_evaluate)] * len(found)
     else:
         assert {text for both in found for text in both} == {by_load}
 
@@ -104,7 +127,7 @@ def test_whole_labels_and_probabilities_are_taken(tmp_path):
         assert loaded.labels.tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix != ".jsonl"])
 def test_a_column_that_is_there_twice_is_refused(suffix, tmp_path, rejects):
     path = write(tmp_path / f"p{suffix}", **CONTENTS["two labels"])
     with rejects(ValueError, "columns must have names of their own, got 2 named `label`."):
@@ -126,8 +149,12 @@ def test_a_cell_is_a_number_as_everyone_writes_it_or_refused(cell, number, tmp_p
     path.write_text(f"prob_0,prob_1,label,note\n0.5,0.5,0,a_b\n\n{quoted},0.5,1,ü\n", encoding="utf-8")
     by_load, by_evaluate = answers(path, tmp_path, capsys)
 
-    if number is None:
-        assert by_load == by_evaluate == f"`prob_0` must be a number, got {cell!r} in row 1."
+    remedy = ": decimal signs must all be '.', as before" if cell == "0,5" else ""
+    if not cell.strip():
+        missing = repr(cell) if cell else "null"
+        assert by_load == by_evaluate == f"`prob_0` must have no missing values, got {missing} in row 1."
+    elif number is None:
+        assert by_load == by_evaluate == f"`prob_0` must be a number, got {cell!r} in row 1{remedy}."
     else:
         assert Predictions.load(path).probs.tolist() == [[0.5, 0.5], [0.5, 0.5]]
         assert by_evaluate[0] == 0.5
@@ -156,10 +183,10 @@ TEXT = "prob_0,prob_1,label\n0.5,0.5,0\n"
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (TEXT.encode("utf-16"), "its text is UTF-16: save it as UTF-8"),
-        (TEXT.encode("utf-16-le"), "it holds NUL characters, as UTF-16 does: save it as UTF-8"),
+        (TEXT.encode("utf-16") + b"\x00", "byte 0x00 is not UTF-16: save it as UTF-8"),
+        (TEXT.encode("utf-16") + b"\x00\xd8", "byte 0x00 is not UTF-16: save it as UTF-8"),
         (TEXT.replace("0\n", "0\né").encode("latin-1"), "byte 0xe9 is not UTF-8: save it as UTF-8"),
-        (TEXT.replace("0\n", "0\n\0").encode(), "it holds NUL characters, as UTF-16 does: save it as UTF-8"),
+        (TEXT.replace("0\n", "0\n\0").encode(), "it holds NUL characters: save it as UTF-8"),
         ((TEXT + '"0.5,0.5,0\n').encode(), "unexpected end of data"),
     ],
 )
@@ -169,9 +196,12 @@ def test_text_of_another_kind_is_refused_with_the_file_and_the_remedy(content, w
     assert sentence_of(path, capsys) == f"`path` must be a readable CSV file, got {str(path)!r}: {why}."
 
 
-def test_other_separators_are_named(tmp_path, capsys):
-    (tmp_path / "p.csv").write_text(TEXT.replace(",", ";"))
-    assert sentence_of(tmp_path / "p.csv", capsys) == "columns must be separated by commas, got ';'."
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
+def test_other_separators_and_unicode_encodings_are_read(separator, encoding, tmp_path, capsys):
+    (tmp_path / "p.csv").write_bytes((TEXT + "0.5,0.5,1\n").replace(",", separator).encode(encoding))
+    found = answers(tmp_path / "p.csv", tmp_path, capsys)
+    assert found == ((0.5, round(float(np.log(2)), 6)),) * 2
 
 
 def test_fields_may_be_long(tmp_path):
@@ -392,17 +422,17 @@ def test_finding_columns_takes_as_many_looks_as_there_are_columns():
     assert Counted.times < 20 * n
 
 
-def test_a_csv_file_is_read_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_csv_file_is_read_once(installed, tmp_path, monkeypatch):
     header = ",".join(f"prob_{index}" for index in range(500)) + ",label\n"
     (tmp_path / "p.csv").write_text(header + (",".join(["0.002"] * 500) + ",0\n") * 50)
-    from adafocal.tables import csv as _csv
-
-    seen = []
-    inner = _csv.Lines.__next__
-    monkeypatch.setattr(_csv.Lines, "__next__", lambda self: seen.append(1) or inner(self))
+    read, inner = [], Utf8.read
+    monkeypatch.setattr(Utf8, "read", lambda self, size=-1: read.append(part := inner(self, size)) or part)
     monkeypatch.setattr("adafocal.tables.scan.PIECE", 5000)
+    if not installed:
+        without_arrow(monkeypatch)
     assert sum(piece.n for piece in scan([tmp_path / "p.csv"], Names())) == 50
-    assert len(seen) <= 53  # each line, and the end
+    assert b"".join(read) == (tmp_path / "p.csv").read_bytes()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -430,4 +460,4 @@ def test_groups_of_missing_values_keep_the_names_of_the_others(tmp_path, monkeyp
 def test_groups_must_be_plain_values(site, tmp_path, capsys):
     pq.write_table(pa.table({"probs": [[0.9, 0.1]] * 2, "label": [0, 0], "site": site}), tmp_path / "p.parquet")
     assert main(["evaluate", str(tmp_path / "p.parquet"), "--by", "site"]) == 2
-    assert "`by` must name a column with one plain value per row" in capsys.readouterr().err
+    assert "`site` must have one plain value per row, got type" in capsys.readouterr().err

@@ -9,8 +9,11 @@ import torch
 
 import adafocal
 from adafocal import Predictions
-from adafocal.predictions import load_predictions
+from adafocal._reading import load_predictions
 
+NO_VALUES = (
+    "columns must include `logits` or `probs` (or `logit_0 …` or `prob_0 …`), or `confidence` and `correct`, got"
+)
 SUFFIXES = [".parquet", ".npz", ".csv"]
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, -torch.inf]])
 LABELS = torch.tensor([0, 2])
@@ -119,7 +122,8 @@ def with_row(row):
     [
         ({}, TypeError, "`logits` or `probs` must be given, and not both."),
         ({"logits": LOGITS, "probs": LOGITS}, TypeError, "`logits` or `probs` must be given, and not both."),
-        ({"probs": PROBS}, TypeError, "`probs` must be a tensor or an array, got list."),
+        ({"probs": iter(PROBS)}, TypeError, "`probs` must be a tensor or an array, got list_iterator."),
+        ({"probs": PROBS}, ValueError, "`labels` must have one row per row of `probs`, 3, got 2."),
         ({"logits": LOGITS.long()}, TypeError, "`logits` must be floating point, got dtype torch.int64."),
         ({"logits": np.array([["a"]])}, TypeError, "`logits` must be floating point, got dtype <U1."),
         ({"logits": LOGITS[0]}, ValueError, "`logits` must have shape (N, C), got (3,)."),
@@ -195,12 +199,18 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, suffix, monkeypatch):
 @pytest.mark.parametrize("name", ["p.txt", "p", "p.parquet.gz"])
 def test_unknown_suffixes_are_refused_before_anything_is_written(tmp_path, name, rejects):
     path = tmp_path / "folder" / name
-    sentence = f"`path` must end in .parquet, .npz, .csv, got {str(path)!r}."
-    with rejects(ValueError, sentence):
+    with rejects(ValueError, f"`path` must end in .parquet, .npz, .csv, got {str(path)!r}."):
         random_predictions().save(path)
-    with rejects(ValueError, sentence):
+    with pytest.raises((ValueError, FileNotFoundError), match=r"^`path` must (end in|be an existing file)"):
         Predictions.load(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_suffixes_are_refused_where_they_are_read(rejects):
+    formats = ".parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow (also with .gz, .bz2, .zst)"
+    for name, remedy in (("p.txt", ": name it *.csv or *.tsv"), ("p", ""), ("p.xlsx", ": save the sheet as CSV")):
+        with rejects(ValueError, f"`path` must end in {formats}, got {name!r}{remedy}."):
+            Predictions.load(name)
 
 
 def test_a_missing_file_is_named(tmp_path, rejects):
@@ -256,7 +266,11 @@ def test_missing_parquet_labels_are_named(tmp_path, rejects):
 def test_parquet_columns_that_are_no_numbers_are_named(tmp_path, rejects):
     path = tmp_path / "p.parquet"
     write_parquet(path, probs=[[0.5, 0.5]], label=["cat"])
-    with rejects(TypeError, "`label` must hold numbers or lists of numbers of one length, got type string."):
+    remedy = ": name the columns by the classes for labels in words, as prob_cat, prob_dog"
+    with rejects(ValueError, f"`label` must be an integer class index, got 'cat' in row 0{remedy}."):
+        Predictions.load(path)
+    write_parquet(path, probs=["cat"], label=[0])
+    with rejects(TypeError, "`probs` must hold numbers or lists of numbers of one length, got type string."):
         Predictions.load(path)
 
 
@@ -293,8 +307,10 @@ def test_folder_names_are_no_columns(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        (["label"], "columns must include `logits` or `probs` (or `logit_0 …` or `prob_0 …`), got label."),
-        (["probs"], "columns must include either `label` or `labels`, got probs."),
+        (
+            ["label"],
+            f"{NO_VALUES} label.",
+        ),
         (["probs", "label", "labels"], "columns must include either `label` or `labels`, got probs, label, labels."),
         (["probs", "logits", "label"], "columns must hold logits or probabilities, or one must be named, got both."),
         (["prob_0", "prob_2", "label"], "columns must be numbered from prob_0 without a gap, got no `prob_1`."),
@@ -313,12 +329,15 @@ def test_missing_and_doubtful_columns_are_refused(tmp_path, columns, sentence, r
     ("text", "sentence"),
     [
         ("prob_0,prob_1,label\n0.5,0.5,0\n0.5,x,0\n", "`prob_1` must be a number, got 'x' in row 1."),
-        ("prob_0,prob_1,label\n0.5,0.5,0\n0.5,,0\n", "`prob_1` must be a number, got '' in row 1."),
+        ("prob_0,prob_1,label\n0.5,0.5,0\n0.5,,0\n", "`prob_1` must have no missing values, got null in row 1."),
         ("prob_0,prob_1,label\n0.5,0.5\n", "rows must have 3 values as the header has, got 2 in row 0."),
         ("prob_0,prob_1,label\n0.5,0.5,0.5\n", "`label` must be an integer class index, got 0.5 in row 0."),
         ("prob_0,prob_1,label\n0.5,0.5,inf\n", "`label` must be an integer class index, got inf in row 0."),
         ("prob_0,prob_1,label\n", "`probs` must hold at least one row, got 0."),
-        ("", "columns must include `logits` or `probs` (or `logit_0 …` or `prob_0 …`), got no column."),
+        (
+            "",
+            f"{NO_VALUES} no column.",
+        ),
     ],
 )
 def test_broken_csv_files_are_refused_with_the_row(tmp_path, text, sentence, rejects):
@@ -333,6 +352,18 @@ def test_csv_may_have_other_columns_a_byte_order_mark_and_blank_lines(tmp_path):
     loaded = Predictions.load(tmp_path / "p.csv")
     assert torch.equal(loaded.probs, torch.tensor([[0.75, 0.25], [0.5, 0.5]]))
     assert torch.equal(loaded.labels, torch.tensor([1, 0]))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_table_without_labels_is_read_where_none_is_asked_for(tmp_path, suffix, rejects):
+    Predictions(logits=LOGITS).save(tmp_path / f"p{suffix}")
+    loaded = Predictions.load(tmp_path / f"p{suffix}")
+
+    assert (loaded.labelled, loaded.logits.tolist()) == (False, LOGITS.tolist())
+    with rejects(ValueError, "`labels` must be given for what is asked of these predictions, got none."):
+        _ = loaded.correct
+    with pytest.raises(ValueError, match=r"^columns must include `label`, got "):
+        Predictions.load(tmp_path / f"p{suffix}", label="label")
 
 
 def test_the_package_offers_the_record():

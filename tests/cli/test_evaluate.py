@@ -97,7 +97,7 @@ def test_many_files_a_folder_and_a_glob_are_one_data_set(tmp_path):
 def test_files_are_read_once_and_in_order_of_their_names(tmp_path):
     for name in ("b.csv", "a.csv", "sub/c.npz"):
         predictions().save(tmp_path / name)
-    names = [path.relative_to(tmp_path).as_posix() for path in find_files([tmp_path, tmp_path / "a.csv"])]
+    names = [file.path.relative_to(tmp_path).as_posix() for file in find_files([tmp_path, tmp_path / "a.csv"])]
     assert names == ["a.csv", "b.csv", "sub/c.npz"]
 
 
@@ -374,18 +374,19 @@ def test_damage_within_a_parquet_file_is_refused_by_name(tmp_path, capsys):
 
 def test_missing_files_and_unknown_suffixes_are_refused(tmp_path, capsys):
     path = tmp_path / "none.parquet"
-    sentence = f"`FILE` must name existing files (.parquet, .npz, .csv), got {str(path)!r}."
+    formats = ".parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow"
+    sentence = f"`FILE` must name existing files ({formats}), got {str(path)!r}."
     assert refused(capsys, path) == sentence
     (tmp_path / "p.txt").touch()
-    sentence = f"`path` must end in .parquet, .npz, .csv, got {str(tmp_path / 'p.txt')!r}."
-    assert refused(capsys, tmp_path / "p.txt") == sentence
+    sentence = f"{formats} (also with .gz, .bz2, .zst), got {str(tmp_path / 'p.txt')!r}: name it *.csv or *.tsv."
+    assert refused(capsys, tmp_path / "p.txt") == f"`path` must end in {sentence}"
 
 
 def test_unusable_options_are_refused(tmp_path, capsys):
     path = tmp_path / "p.npz"
     predictions().save(path)
     assert refused(capsys, path, "--bins", "0") == "`bins` must be an integer >= 1, got 0."
-    sentence = "`positive_class` must be a class index in [0, 4), got 4."
+    sentence = "`positive_class` must be a class, 0 to 3, got '4'."
     assert refused(capsys, path, "--positive-class", "4") == sentence
     assert refused(capsys, path, "--probs", "p", "--logits", "z") == "`logits` or `probs` must be given, and not both."
 

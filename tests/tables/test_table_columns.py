@@ -28,7 +28,6 @@ def test_one_kind_of_prediction_may_be_named_and_not_both(rejects):
         (["probs_0", "probs_1", "label"], Names(), ("probs_0", "probs_1")),
         (["p_0", "p_1", "label"], Names(probs="p"), ("p_0", "p_1")),
         (["cat", "dog", "label"], Names(probs="dog, cat"), ("dog", "cat")),
-        (["prob_0", "prob_x", "label"], Names(), ("prob_0",)),
         (["probs", "prob_0", "label"], Names(), ("probs",)),
     ],
 )
@@ -43,7 +42,7 @@ def test_the_label_is_the_one_that_is_named():
 
 
 SEVERAL = "either `label` or `labels`"
-RULE = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`)"
+RULE = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`), or `confidence` and `correct`"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +57,11 @@ RULE = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`)"
         (["cat", "label"], Names(probs="cat,dog"), "columns must include `cat,dog`, got cat, label."),
         (["probs", "label"], Names(by="site"), "columns must include `site`, got probs, label."),
         (["prob_1", "label"], Names(), "columns must be numbered from prob_0 without a gap, got no `prob_0`."),
+        (
+            ["prob_0", "prob_x", "label"],
+            Names(),
+            "columns must be numbered by the classes, got `prob_0` alone: name the one of the positive class.",
+        ),
         (["a", "label"], Names(probs="a,a"), "`probs` must name each column once, got a, a."),
         (["probs", "probs", "label"], Names(), "columns must have names of their own, got 2 named `probs`."),
         (
@@ -77,4 +81,4 @@ def test_what_is_wanted_is_each_column_once():
 
     assert columns.wanted == ["probs", "label", "site"]
     assert find_columns(["probs", "label"], Names(by="label")).wanted == ["probs", "label"]
-    assert columns.numbers == ("probs", "label")
+    assert (columns.numbers, columns.texts) == (("probs",), ("label", "site"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from adafocal._checks import require
 from adafocal._text import printable
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.errors import AdafocalError, InvalidTypeError, InvalidValueError
 from adafocal.tables.columns import Columns
 from adafocal.tables.piece import Coded, Column, FormatError, RowError
 
@@ -21,7 +21,7 @@ def arrow_faults(kind: str) -> Iterator[None]:
     pa = require("pyarrow", extra="report")
     try:
         yield
-    except (MemoryError, FormatError):
+    except (MemoryError, AdafocalError):
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
@@ -39,6 +39,12 @@ def from_batch(batch: Any, columns: Columns) -> dict[str, Column]:
     held = dict(zip(batch.schema.names, batch.columns, strict=True))
     table: dict[str, Column] = {name: numbers(held[name], name) for name in columns.numbers if name in held}
     return table | {name: words(held[name], name) for name in columns.texts if name in held and name not in table}
+
+
+def of_text(table: dict[str, Column], columns: Columns) -> dict[str, Column]:
+    """Numbers that were written as text are float32, as those of CSV always were."""
+    held = {name: table[name] for name in columns.numbers if name in table}
+    return table | {name: column.astype(np.float32) for name, column in held.items() if isinstance(column, np.ndarray)}
 
 
 def numbers(array: Any, name: str) -> np.ndarray:

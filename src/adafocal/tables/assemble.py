@@ -70,7 +70,7 @@ def make_piece(
 def _piece(
     path: Any, columns: Columns, first_row: int, table: dict[str, Column], names: Names, digits: Digits
 ) -> Piece:
-    values, rounded = matrix(columns.values, table), 0  # type: ignore[arg-type]
+    values, rounded = matrix(columns.values, table), 0
     given = None if columns.label is None else table[columns.label]
     labels: np.ndarray | None = None
     single = columns.kind != OUTCOMES and values.ndim == 1
@@ -85,7 +85,7 @@ def _piece(
         values, rounded = divided_by_sum(values, digits, always=names.normalize, first_row=first_row)
     weight = None if columns.weight is None else floats(table[columns.weight], columns.weight)  # type: ignore[arg-type]
     piece = Piece(path, columns, first_row, values, labels, single=single, rounded=rounded, weight=weight)
-    features = matrix(columns.features, table) if columns.features else None  # type: ignore[arg-type]
+    features = matrix(columns.features, table) if columns.features else None
     group, group_names = _groups([_words(table[name], name) for name in columns.by])
     words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
     cluster = None if words is None else cluster_codes(words.values)[words.index]

@@ -200,8 +200,7 @@ def _find(counts: Counter[str], name: str, singular: str, *, given: bool = False
             raise InvalidValueError(f"columns must be numbered from {prefix}0 without a gap, got no `{missing}`.")
         if len(numbered) == 1 and singular != "feature":
             raise InvalidValueError(
-                f"columns must hold one {singular} per class, got `{wanted[0]}` alone: name the column of the positive "
-                f"class, as --{name if not given else singular + 's'} NAME."
+                f"columns must be numbered by the classes, got `{wanted[0]}` alone: name the one of the positive class."
             )
         if numbered:
             return wanted

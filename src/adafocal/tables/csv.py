@@ -10,7 +10,7 @@ import numpy as np
 from adafocal._checks import require
 from adafocal._text import listed
 from adafocal.errors import InvalidValueError, MissingPackageError
-from adafocal.tables.arrow import from_batch
+from adafocal.tables.arrow import from_batch, of_text
 from adafocal.tables.assemble import make_piece, of_folders
 from adafocal.tables.columns import SINGULAR, Columns, Names, find_columns
 from adafocal.tables.csv_arrow import csv_batches, in_size
@@ -58,7 +58,7 @@ def _rows(source: Source, dialect: Dialect, columns: Columns, size: int) -> Iter
     try:
         require("pyarrow.csv", extra="report")
         for batch in in_size(csv_batches(source, dialect, columns, wanted), size):
-            table = {name: _narrow(column) for name, column in from_batch(batch, columns).items()}
+            table = of_text(from_batch(batch, columns), columns)
             # Arrow takes `nan(1)` for a number, and others do not; none of them is allowed.
             if any(isinstance(column, np.ndarray) and bool(np.isnan(column).any()) for column in table.values()):
                 break
@@ -78,10 +78,6 @@ def _rows(source: Source, dialect: Dialect, columns: Columns, size: int) -> Iter
             yield table, n
     if done > 0 and stumbled is not None:
         raise stumbled
-
-
-def _narrow(column: Column) -> Column:
-    return column.astype(np.float32) if isinstance(column, np.ndarray) and column.dtype == np.float64 else column
 
 
 def write_csv(arrays: dict[str, np.ndarray], path: Path) -> None:

@@ -29,10 +29,10 @@ def rows_one_by_one(
     place = {name: dialect.header.index(name) for name in wanted}
     first_row = 0
     with source.opened() as raw:
-        text = io.TextIOWrapper(io.BufferedReader(Utf8(raw, dialect.encoding)), encoding="utf-8", newline="")
+        content = Utf8(raw, dialect.encoding)
+        content.read(dialect.start)
+        text = io.TextIOWrapper(io.BufferedReader(content), encoding="utf-8", newline="")
         rows = (row for row in csv.reader(text, delimiter=dialect.separator, strict=True) if row)
-        with _csv_faults():
-            next(rows, None)
         while True:
             with _csv_faults():
                 part = list(islice(rows, size))

@@ -14,6 +14,7 @@ from adafocal.tables.piece import FormatError
 SAMPLE = 1 << 20  # bytes that are looked at
 SEPARATORS = ",;\t|"
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+HINT = re.compile(r"sep=([,;\t|])", re.IGNORECASE)  # as Excel writes and reads it
 COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:e[+-]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 LONGEST_FIELD = 2**31 - 1
 
@@ -53,11 +54,13 @@ def find_dialect(sample: bytes, *, tabs: bool = False) -> Dialect:
     text = _decoded(sample, encoding)
     whole = len(sample) < SAMPLE
     first = next((line for line in text.splitlines() if line.strip()), "")
+    if (hint := HINT.fullmatch(first.strip())) is not None:
+        first = hint[1] * 2
     # The sign that is most frequent outside of quotes; of none, a single column.
     outside = re.sub(r'"[^"]*"', "", first)
-    separator = "\t" if tabs else max(SEPARATORS, key=outside.count)
+    separator = "\t" if tabs and hint is None else max(SEPARATORS, key=outside.count)
     try:
-        header, start, rows = _begin(text, separator, whole=whole)
+        header, start, rows = _begin(text, separator, whole=whole, skip=hint is not None)
     except csv.Error as error:
         raise FormatError.unreadable("CSV", error) from error
     return Dialect(header, encoding, separator, ".", start, rows)
@@ -82,12 +85,16 @@ def check_no_nul(text: str) -> None:
         raise FormatError.unreadable("CSV", "it holds NUL characters: save it as UTF-8")
 
 
-def _begin(text: str, separator: str, *, whole: bool) -> tuple[tuple[str, ...], int, tuple[tuple[str, ...], ...]]:
+def _begin(
+    text: str, separator: str, *, whole: bool, skip: bool
+) -> tuple[tuple[str, ...], int, tuple[tuple[str, ...], ...]]:
     """Read the header, where it ends, and the whole rows behind it."""
     stream = io.StringIO(text, newline="")
     limit = csv.field_size_limit(LONGEST_FIELD)
     try:
         reader = csv.reader(iter(stream.readline, ""), delimiter=separator, strict=True)
+        if skip:
+            next(row for row in reader if row)
         header: list[str] = next((row for row in reader if row), [])
         start = len(text[: stream.tell()].encode("utf-8"))
         rows: list[tuple[str, ...]] = []

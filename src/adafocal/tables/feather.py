@@ -30,13 +30,14 @@ def read_feather(place: Source | Path, names: Names, numbers: int) -> Iterator[P
     source = Source.of(place)
     head = source.head(HEAD)
     check_begins(source, head)
-    with source.seekable() as file, arrow_faults(KIND):
-        held = str(file) if isinstance(file, Path) else file
-        opened = require("pyarrow", extra="report").OSFile(held) if isinstance(held, str) else held
-        streams = head.startswith(b"\xff\xff\xff\xff")
-        reader = ipc.open_stream(opened) if streams else ipc.open_file(opened)
-        batches = reader if streams else (reader.get_batch(index) for index in range(reader.num_record_batches))
-        yield from pieces_of(source, KIND, reader.schema, lambda wanted: _cut(batches, wanted, numbers), names)
+    with source.seekable() as file:
+        with arrow_faults(KIND):
+            opened = require("pyarrow", extra="report").OSFile(str(file)) if isinstance(file, Path) else file
+            streams = head.startswith(b"\xff\xff\xff\xff")
+            reader = ipc.open_stream(opened) if streams else ipc.open_file(opened)
+            schema = reader.schema
+            batches = reader if streams else (reader.get_batch(index) for index in range(reader.num_record_batches))
+        yield from pieces_of(source, KIND, schema, lambda wanted: _cut(batches, wanted, numbers), names)
 
 
 def _cut(batches: Any, wanted: list[str], numbers: int) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from adafocal._checks import require
 from adafocal._text import printable, shown
-from adafocal.tables.arrow import arrow_faults, from_batch
+from adafocal.tables.arrow import arrow_faults, from_batch, of_text
 from adafocal.tables.assemble import make_piece, of_folders
 from adafocal.tables.columns import Columns, Names, find_columns
 from adafocal.tables.numbers import Digits
@@ -50,7 +50,7 @@ def read_jsonl(place: Source | Path, names: Names, numbers: int) -> Iterator[Pie
             part = lines[start : start + size]
             batch = _batch(part, schema, wanted, first_row)
             try:
-                table = from_batch(batch, columns)
+                table = of_text(from_batch(batch, columns), columns)
             except RowError as error:
                 raise error.after(first_row) from None
             table |= of_folders(keys, columns, len(part))
@@ -157,7 +157,7 @@ def _checked(line: bytes, schema: Any, row: int) -> dict[str, Any]:
     """The wanted values of a line, each of the kind that the first row has."""
     held = _object(line, row)
     for field in schema:
-        value = held.get(field.name)
+        value: Any = held.get(field.name)
         kinds, wanted = KINDS.get(str(field.type), ((list,), "a list of numbers"))
         good = type(value) in kinds and (
             kinds != (list,) or all(one is None or type(one) in (int, float) for one in value)

@@ -2,7 +2,9 @@
 """What counts as a number in a table."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +45,7 @@ def floats(array: np.ndarray, name: str) -> np.ndarray:
     return array.astype(held.newbyteorder("="), copy=False)
 
 
-def matrix(parts: tuple[str, ...], table: dict[str, np.ndarray]) -> np.ndarray:
+def matrix(parts: tuple[str, ...], table: Mapping[str, Any]) -> np.ndarray:
     """Join one column of lists or several of numbers to a matrix; a single column of numbers stays as it is.
 
     Raises:
