@@ -124,7 +124,6 @@ def made(tmp_path_factory):
     write_evaluation(
         made["evaluation"],
         measure(scan([folder / "one.parquet"], Names())),
-        event="the top label is right",
         files=["<b>one.parquet"],
     )
     rows = compare_scores(predictions(200, 3), {NAMES[0]: predictions(100, 3, seed=5)}, n_resamples=10)
