@@ -3,12 +3,7 @@
 
 import hashlib
 import re
-<<<<<<< HEAD
 from collections.abc import Callable, Sequence
-from typing import TypeVar
-=======
-from collections.abc import Callable
->>>>>>> e732e91 (Text tables: Arrow's reader and the one row by row say the same; rows are numbered from the start of the file)
 
 import numpy as np
 import numpy.typing as npt
