@@ -156,7 +156,8 @@ def test_a_run_on_scaled_digits_takes_images_in_the_same_range(tmp_path):
         == 0
     )
     held = load_classifier(tmp_path / "run").splits
-    images = (255 * held.test.inputs[:20, 0]).round().byte().numpy()
+    mean, deviation = held.normalised_by
+    images = (255 * (held.test.inputs[:20, 0] * deviation + mean)).round().byte().numpy()
     (tmp_path / "digits").mkdir()
     np.savez(tmp_path / "digits" / "test.npz", image=images, label=held.test.labels[:20].numpy())
     data = DataConfig(name="other", path=str(tmp_path / "digits"))
