@@ -11,7 +11,6 @@ from adafocal.tables.piece import Piece
 OF_CLASS = {
     "accuracy": "accuracy of the class at 0.5",
     "over-confidence (confidence - accuracy)": "mean probability - share of the class",
-    "over-confidence": "probability - share",
     "confidence - accuracy %": "probability - share %",
 }
 

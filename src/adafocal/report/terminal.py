@@ -29,10 +29,7 @@ def print_measured(measured: dict[str, Measured], console: Console) -> None:
         console: A ``rich.console.Console``; ASCII is used where it has nothing else.
     """
     whole = measured[ALL]
-    table = _table(headline(whole), ["measure", "value", "95 % interval"])
-    for row in measure_rows(whole):
-        table.add_row(*row)
-    console.print(table)
+    console.print(_table(headline(whole), ["measure", "value", "95 % interval"], measure_rows(whole), console.width))
     for note in notes(whole):
         console.print(note)
     console.print()
@@ -41,13 +38,9 @@ def print_measured(measured: dict[str, Measured], console: Console) -> None:
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
     if groups:
         titles, rows = group_rows(groups, whole.event)
-        table = _table(f"{len(groups)} groups", titles)
-        text = require("rich.text", extra="report").Text
-        for name, cells in rows:
-            # A group's name comes from data: plain text, whatever it looks like.
-            table.add_row(text(printable(name, longest=80)), *(shown for shown, _ in cells))
+        cells = [(printable(name, longest=80), *(shown for shown, _ in numbers)) for name, numbers in rows]
         console.print()
-        console.print(table)
+        console.print(_table(f"{len(groups)} groups", titles, cells, console.width))
 
 
 def headline(whole: Measured) -> str:
@@ -86,17 +79,22 @@ def group_rows(
     rows = []
     for group, summary in groups.items():
         numbers = [(one, float(getattr(summary, name))) for name, one in OF_GROUPS.items()]
-        rows.append(
-            (group, [(f"{summary.n:,}", float(summary.n)), *((one.alone(held), held) for one, held in numbers)])
-        )
-    return ["group", "samples", *(event.says(measure.title.partition(" (")[0]) for measure in OF_GROUPS.values())], rows
+        rows.append((group, [(f"{summary.n:,}", float(summary.n)), *((one.text(held), held) for one, held in numbers)]))
+    return ["group", "samples", *(event.says(measure.heading) for measure in OF_GROUPS.values())], rows
 
 
-def _table(title: str, headings: Sequence[str]) -> Table:
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
+    """Lay out a table whose words stay whole as far as the width allows; where it does not, nothing is cut off."""
     rich_table, box = require("rich.table", extra="report"), require("rich.box", extra="report")
     table: Table = rich_table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    text = require("rich.text", extra="report").Text
+    words = [max(map(len, [*heading.split(), *(row[place] for row in rows)])) for place, heading in enumerate(headings)]
+    whole = sum(words) + 3 * len(words) + 1 <= width
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left")
+        least = words[place] if whole else None
+        table.add_column(heading, justify="right" if place else "left", overflow="fold", min_width=least)
+    for row in rows:
+        table.add_row(*map(text, row))  # what comes from data is plain text, whatever it looks like
     return table
 
 
