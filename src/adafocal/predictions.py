@@ -103,7 +103,8 @@ class Predictions:
             ValueError: If they are not known.
         """
         if self._labels is None:
-            raise InvalidValueError("`labels` must be given for what is asked of these predictions, got none.")
+            rule = "`labels` must be given for what is asked of these predictions, got none"
+            raise InvalidValueError(f"{rule}: use Predictions(labels=...), or name their column in load(label=...).")
         return self._labels
 
     @property
@@ -259,7 +260,10 @@ class Predictions:
             logits=logits, probs=probs, label=label, weight=weight, cluster=cluster, positive=positive, features=True,
             unlabelled=label is None, normalize=normalize,
         )  # fmt: skip
-        return read_whole(path, names, from_table, rows=False)
+        found = read_whole(path, names, from_table, rows=False)
+        if positive is not None and found.labelled and not bool((found.labels == 1).any()):
+            raise InvalidValueError(f"`positive_class` must be a label that occurs, got {positive!r}.")
+        return found
 
 
 def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> Predictions:

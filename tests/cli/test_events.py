@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from adafocal import Predictions
 from adafocal.cli import main
 
 GENERATOR = np.random.default_rng(0)
@@ -49,7 +50,7 @@ def test_one_column_is_the_probability_of_the_positive_class(spelled, options, t
         assert "mean probability - share of the class" in shown.lower()
         assert "accuracy of the class at 0.5" in shown.lower()
     assert "probability         samples  share" in text
-    assert "<!-- probability -->" in page  # the axis
+    assert ">probability</text>" in page  # the axis
 
 
 def test_a_class_by_name_is_spoken_of_by_its_name(tmp_path, capsys):
@@ -109,3 +110,21 @@ def test_weights_clusters_and_division_are_told(tmp_path, capsys):
         assert f"{off} rows did not sum to 1" in shown
         assert f"effective sample size is {effective:.1f}" in shown
         assert "Intervals are those of 30 clusters." in shown
+
+
+def test_a_positive_class_that_nothing_uses_or_no_row_has_is_refused(tmp_path, capsys):
+    one = write(tmp_path / "one.csv", ("p", "y"), P, np.where(Y, "spam", "ham"))
+    three = write(tmp_path / "three.csv", ("prob_0", "prob_1", "label"), 1 - P, P, Y.astype(int))
+    answers = write(tmp_path / "answers.csv", ("confidence", "correct"), P, Y)
+    options = ["--probs", "p", "--label", "y", "--positive-class", "spaam"]
+
+    assert main(["evaluate", one, *options]) == 2
+    assert "`positive_class` must be a label that occurs, got 'spaam'." in capsys.readouterr().err
+    with pytest.raises(ValueError, match="must be a label that occurs, got 'spaam'"):
+        Predictions.load(one, probs="p", label="y", positive_class="spaam")
+    fitted = str(tmp_path / "T.json")
+    for path, got in ((three, "2 classes"), (answers, "outcomes")):
+        assert main(["scale", "fit", path, "--positive-class", "1", "-o", fitted]) == 2
+        sentence = "`positive_class` must go with a single column of probabilities or logits, got '1' for " + got
+        assert sentence in capsys.readouterr().err
+    assert main(["scale", "fit", one, *options[:-1], "spam", "-o", fitted]) == 0

@@ -32,7 +32,13 @@ def add_columns(parser: CommandParser, *options: str, without: tuple[str, ...] =
     )
 
 
-def names_of(options: Namespace, unlabelled: bool = False) -> Names:
+def names_of(options: Namespace, unlabelled: bool = False, of_event: bool = False) -> Names:
     """What the options say of the columns."""
     given: dict[str, Any] = {name: options.get(name) for name in HELP if name != "positive_class"}
-    return Names(**given, positive=options.get("positive_class"), normalize=options.normalize, unlabelled=unlabelled)
+    return Names(
+        **given,
+        positive=options.get("positive_class"),
+        normalize=options.normalize,
+        unlabelled=unlabelled,
+        of_event=of_event,
+    )

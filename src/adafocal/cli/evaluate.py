@@ -41,13 +41,14 @@ def main(arguments: list[str]) -> int:
     files = find_files(options.files)
     for output in ("json", "html"):
         check_output(output, options[output], reads=[file.path for file in files if file.path is not None])
-    names = names_of(options)
+    names = names_of(options, of_event=True)
     event = {
         "n_bins": options[bins],
         "positive_class": options.positive_class,
     }
     with _progress(count_rows(files)) as advance:
         measured = _measured(options, files, names, event, advance)
+    measured[""].check_positive()
     if options.json is not None:
         result = {"files": [str(file) for file in files], "positive_class": options.positive_class} | to_json(measured)
         write_text(options.json, json.dumps(result, indent=2, allow_nan=False) + "\n")

@@ -23,11 +23,13 @@ class Event:
         text: What happens, as a clause.
         index: The class that it is about; None for the top label, and for outcomes.
         of_outcomes: Whether rows are outcomes, which have no classes.
+        label: The label that the user named as the event of a single column; None for none.
     """
 
     text: str = "the top label is right"
     index: int | None = None
     of_outcomes: bool = False
+    label: str | None = None
 
     @property
     def of_class(self) -> bool:
@@ -67,7 +69,7 @@ def find_event(piece: Piece, positive_class: int | str | None) -> Event:
         return Event("the answer is right", of_outcomes=True)
     if piece.single:
         (column,) = piece.columns.values
-        return Event(f"the label is {named if named is not None else '1'}, by {column}", 1)
+        return Event(f"the label is {named if named is not None else '1'}, by {column}", 1, label=named)
     if named is None:
         return Event()
     classes, n_classes = piece.columns.classes, piece.values.shape[1]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from adafocal._reading import Record, checked
+from adafocal._text import shown
 from adafocal.calibration import (
     BinStats,
     CalibrationSummary,
@@ -76,6 +77,15 @@ class Measured:
     predictions: Predictions | None = None
     event: Event = field(default_factory=Event)
     rounded: int = 0
+
+    def check_positive(self) -> None:
+        """Refuse a positive label that no row has: a slip of the pen would make every row a negative one.
+
+        Raises:
+            ValueError: If there is one.
+        """
+        if self.event.label is not None and float(self.bins.correct_sum.sum()) == 0:
+            raise InvalidValueError(f"`positive_class` must be a label that occurs, got {shown(self.event.label)}.")
 
 
 def measure(

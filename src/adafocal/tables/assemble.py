@@ -74,6 +74,11 @@ def _piece(
     given = None if columns.label is None else table[columns.label]
     labels: np.ndarray | None = None
     single = columns.kind != OUTCOMES and values.ndim == 1
+    if names.positive is not None and not single and not names.of_event:
+        raise InvalidValueError(
+            f"`positive_class` must go with a single column of probabilities or logits, got {names.positive!r} for "
+            f"{'outcomes' if columns.kind == OUTCOMES else f'{values.shape[1]} classes'}."
+        )
     if columns.kind == OUTCOMES:
         labels = None if given is None else events(given, str(columns.label))
     elif single:

@@ -30,6 +30,7 @@ class Names:
         features: Whether features are read where there are some.
         unlabelled: Whether a table without labels is read as well.
         normalize: Whether rows of probabilities are divided by their sum, whatever it is.
+        of_event: Whether ``positive`` may name a class of several columns, whose event is then what is measured.
 
     Raises:
         TypeError: If more than one of ``logits``, ``probs`` and ``confidence`` is given, or the label of outcomes.
@@ -47,6 +48,7 @@ class Names:
     features: bool = False
     unlabelled: bool = False
     normalize: bool = False
+    of_event: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
