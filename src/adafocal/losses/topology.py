@@ -143,15 +143,9 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         epsilon: Entropic regularisation of the transport, as a share of the largest cost, > 0.
         max_points: The most persistent points of a diagram that may be matched; the others go to the diagonal.
         workers: Threads for the volumes of a batch; by default one per CPU core that this process may use.
-        weight: Weight per class, shape (C,).
         ignore_index: Class index whose voxels do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
         label_smoothing: Share of the target spread evenly over the classes, in [0, 1]; both terms take the smoothed
             target.
-
-    Raises:
-        TypeError: If an option is of the wrong type.
-        ValueError: If an option is out of range.
 
     Example:
         >>> criterion = TopologyAwareFocalLoss(topology_weight=0.1)
