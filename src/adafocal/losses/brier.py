@@ -150,10 +150,8 @@ class BrierWeightedLoss(ClassificationLoss):
 
     def __init__(self, *, gamma: float = 2.0, norm: float = 2.0, **options: Unpack[LossOptions]) -> None:
         super().__init__(**options)
-        check_number("gamma", gamma, low=0.0)
-        check_number("norm", norm, low=1.0)
-        self.gamma = gamma
-        self.norm = norm
+        self.gamma = check_number("gamma", gamma, low=0.0)
+        self.norm = check_number("norm", norm, low=1.0)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

@@ -142,12 +142,9 @@ class MMCELoss(ClassificationLoss):
         self, *, penalty_weight: float = 2.0, weighted: bool = False, width: float = 0.4, **options: Unpack[LossOptions]
     ) -> None:
         super().__init__(**options)
-        check_number("penalty_weight", penalty_weight, low=0.0)
-        check_flag("weighted", weighted)
-        check_number("width", width, low=NARROWEST)
-        self.penalty_weight = penalty_weight
-        self.weighted = weighted
-        self.width = width
+        self.penalty_weight = check_number("penalty_weight", penalty_weight, low=0.0)
+        self.weighted = check_flag("weighted", weighted)
+        self.width = check_number("width", width, low=NARROWEST)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample, the penalty included."""

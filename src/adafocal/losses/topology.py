@@ -182,22 +182,16 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         **options: Unpack[LossOptions],
     ) -> None:
         super().__init__(**options)
-        check_number("gamma", gamma)
-        check_number("topology_weight", topology_weight, low=0.0)
-        check_number("order", order, low=1.0)
-        check_choice("construction", construction, CONSTRUCTIONS)
-        check_number("epsilon", epsilon, low=0.0, open_low=True)
-        check_integer("max_points", max_points, minimum=1)
         if workers is not None:
             check_integer("workers", workers, minimum=1)
-        self.gamma = gamma
-        self.topology_weight = topology_weight
+        self.gamma = check_number("gamma", gamma)
+        self.topology_weight = check_number("topology_weight", topology_weight, low=0.0)
         self.foreground = foreground
         self.dims = dims
-        self.order = order
-        self.construction = construction
-        self.epsilon = epsilon
-        self.max_points = max_points
+        self.order = check_number("order", order, low=1.0)
+        self.construction = check_choice("construction", construction, CONSTRUCTIONS)
+        self.epsilon = check_number("epsilon", epsilon, low=0.0, open_low=True)
+        self.max_points = check_integer("max_points", max_points, minimum=1)
         self.workers = workers
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
