@@ -7,16 +7,13 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
-from adafocal._checks import check_integer, require
+from adafocal._checks import check_integer
+from adafocal._lightning import L
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.summary import adapted_values
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.flsd import ScheduledFocalLoss
 from adafocal.losses.selective_au import SelectiveAULoss
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 EVERY_EPOCH = (1.0, 1)  # what `val_check_interval` and `check_val_every_n_epoch` are if nobody says otherwise
 

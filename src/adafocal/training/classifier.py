@@ -7,15 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from adafocal._checks import require
+from adafocal._lightning import L
 from adafocal.data import DataSplits, Split
 from adafocal.training.batches import TensorBatches, epoch_seed
 from adafocal.training.config import TrainConfig
 from adafocal.training.optimizers import make_optimizer, make_schedule
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 # Decoded data sets up to this size move to the accelerator as a whole.
 DEVICE_BYTES = 4 * 2**30

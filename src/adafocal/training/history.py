@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adafocal._checks import require
 from adafocal._files import write_rows
+from adafocal._lightning import L
 from adafocal._ranks import sum_over_ranks
 from adafocal._sums import Sums
 from adafocal.calibration import BinStats, equal_width_edges
@@ -20,10 +20,6 @@ from adafocal.calibration.bins import sum_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.voxels import counted_rows
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,8 +28,8 @@ from typing import Any
 
 import torch.distributed as dist
 
-from adafocal._checks import require
 from adafocal._files import write_text
+from adafocal._lightning import L
 from adafocal._locks import working_on
 from adafocal._records import as_record
 from adafocal.data import load_splits
@@ -46,10 +46,6 @@ from adafocal.training.history import history_of
 from adafocal.training.results import sample_results
 from adafocal.training.segmentation import dense_results
 from adafocal.training.trainer import make_trainer, quiet_lightning, restart_events
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 
 def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, progress: bool = True) -> Summary:
