@@ -132,16 +132,14 @@ def cifar_recipe(data: str, network: str) -> Recipe:
 
 def cifar_short(recipe: Recipe) -> Recipe:
     """Cut a recipe down for two CPU cores: 5,000 images, a narrow network, 15 epochs, the last of which is kept."""
-    config = recipe.config
-    short = replace(
-        config,
-        model_args=NARROW[config.model],
-        data=replace(config.data, train_size=5_000, validation_size=1_000, test_size=2_000),
-        optimizer=replace(config.optimizer, milestones=(8, 12)),
+    return short_form(
+        recipe,
+        model_args=NARROW[recipe.config.model],
+        data={"train_size": 5_000, "validation_size": 1_000, "test_size": 2_000},
+        optimizer={"milestones": (8, 12)},
         epochs=15,
         select="last",
     )
-    return short_form(recipe, short)
 
 
 FULL = tuple(cifar_recipe(data, network) for data in DATA for network in NETWORKS)

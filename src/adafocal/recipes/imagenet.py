@@ -56,13 +56,10 @@ TINY = Recipe(
 )
 TINY_SHORT = short_form(
     TINY,
-    replace(
-        TINY.config,
-        model_args={"pool": 2, "width": 8},
-        data=replace(TINY.config.data, train_size=10_000, validation_size=2_000, test_size=2_000, image_size=32),
-        optimizer=replace(TINY.config.optimizer, milestones=(5, 8)),
-        epochs=10,
-    ),
+    model_args={"pool": 2, "width": 8},
+    data={"train_size": 10_000, "validation_size": 2_000, "test_size": 2_000, "image_size": 32},
+    optimizer={"milestones": (5, 8)},
+    epochs=10,
 )
 LARGE = Recipe(
     name="imagenet-resnet50",
@@ -84,12 +81,9 @@ LARGE = Recipe(
 )
 LARGE_SHORT = short_form(
     LARGE,
-    replace(
-        LARGE.config,
-        model_args={"width": 8},
-        data=replace(LARGE.config.data, train_size=20_000, validation_size=5_000, test_size=5_000, image_size=32),
-        optimizer=replace(LARGE.config.optimizer, milestones=(5, 8)),
-        epochs=10,
-    ),
+    model_args={"width": 8},
+    data={"train_size": 20_000, "validation_size": 5_000, "test_size": 5_000, "image_size": 32},
+    optimizer={"milestones": (5, 8)},
+    epochs=10,
 )
 IMAGENET = (TINY, LARGE, TINY_SHORT, LARGE_SHORT)

@@ -95,13 +95,7 @@ class History(L.Callback):
         self._sums = EpochSums.empty(self.edges)
 
     def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: object, **__: object
     ) -> None:
         """Add the batch."""
         logits, labels = counted_rows(outputs["logits"].float(), outputs["labels"])
