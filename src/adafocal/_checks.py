@@ -27,8 +27,10 @@ def shown_row(row: Tensor, *, most: int = 4) -> str:
     return f"[{', '.join(numbers)}]"
 
 
-def check_integer(name: str, value: Value, *, minimum: int) -> Value:
-    """Give ``value`` back; raise unless it is an integer >= ``minimum``."""
+def check_integer(name: str, value: Value, *, minimum: int, optional: bool = False) -> Value:
+    """Give ``value`` back; raise unless it is an integer >= ``minimum``, or None where it is ``optional``."""
+    if optional and value is None:
+        return value
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidTypeError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
     if not minimum <= value <= LARGEST_INTEGER:
@@ -50,8 +52,11 @@ def check_number(
     high: float = math.inf,
     open_low: bool = False,
     open_high: bool = False,
+    optional: bool = False,
 ) -> Value:
-    """Give ``value`` back; raise unless it is a finite number between ``low`` and ``high``."""
+    """Give ``value`` back; raise unless it is a finite number from ``low`` to ``high``, or None if ``optional``."""
+    if optional and value is None:
+        return value
     rule = _interval_rule(low, high, open_low=open_low, open_high=open_high)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidTypeError(f"`{name}` must be {rule}, got {shown(value)}.")

@@ -58,14 +58,12 @@ class AdaFocalCallback(L.Callback):
         update_every_n_steps: int | None = None,
         log_prefix: str | None = "adafocal",
     ) -> None:
-        if loader is not None:
-            check_integer("loader", loader, minimum=0)
-        if update_every_n_steps is not None:
-            check_integer("update_every_n_steps", update_every_n_steps, minimum=1)
         self.loss = loss
         self.outputs = outputs
-        self.loader = loader
-        self.update_every_n_steps = update_every_n_steps
+        self.loader = check_integer("loader", loader, minimum=0, optional=True)
+        self.update_every_n_steps = check_integer(
+            "update_every_n_steps", update_every_n_steps, minimum=1, optional=True
+        )
         self.log_prefix = log_prefix
         self._n_seen = 0
 

@@ -182,8 +182,6 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         **options: Unpack[LossOptions],
     ) -> None:
         super().__init__(**options)
-        if workers is not None:
-            check_integer("workers", workers, minimum=1)
         self.gamma = check_number("gamma", gamma)
         self.topology_weight = check_number("topology_weight", topology_weight, low=0.0)
         self.foreground = foreground
@@ -192,7 +190,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         self.construction = check_choice("construction", construction, CONSTRUCTIONS)
         self.epsilon = check_number("epsilon", epsilon, low=0.0, open_low=True)
         self.max_points = check_integer("max_points", max_points, minimum=1)
-        self.workers = workers
+        self.workers = check_integer("workers", workers, minimum=1, optional=True)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each voxel."""
@@ -215,16 +213,8 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         probs = wide.softmax(1)[:, classes]
         if not labels.is_floating_point():
             probs = torch.where((labels != self.ignore_index).unsqueeze(1), probs, 0.0)
-        return topology_loss(
-            probs,
-            target[:, classes],
-            dims=self.dims,
-            order=self.order,
-            construction=self.construction,
-            epsilon=self.epsilon,
-            max_points=self.max_points,
-            workers=self.workers,
-        )
+        names = ("dims", "order", "construction", "epsilon", "max_points", "workers")
+        return topology_loss(probs, target[:, classes], **{name: getattr(self, name) for name in names})
 
     def _classes(self, n_classes: int) -> list[int]:
         if n_classes < 2:
