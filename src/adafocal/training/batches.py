@@ -11,7 +11,7 @@ from adafocal.data import Split
 from adafocal.errors import InvalidValueError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TensorBatches:
     """Iterate a split, or one process's share of it, in batches, with no worker processes.
 
