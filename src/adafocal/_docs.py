@@ -26,6 +26,12 @@ INPUTS: dict[tuple[str, ...], dict[str, str]] = {
         "TypeError": "If scores are not floating point.",
         "ValueError": "there are no samples of a kind, a score is NaN",
     },
+    ("predicted", "true"): {
+        "predicted": "Whether each voxel is predicted to be of the class, boolean, shape (D, H, W).",
+        "true": "Whether it is, of the same shape.",
+        "TypeError": "If a mask is not boolean.",
+        "ValueError": "the shapes differ or are not those of a volume",
+    },
     ("confidence", "losses"): {
         "confidence": "Any confidence score of N >= 1 samples; only its order matters.",
         "losses": "Loss per sample, finite; for error rates ``~correct``.",

@@ -110,11 +110,7 @@ class SelectiveAULoss(ClassificationLoss):
         counted = sample_weights(logits, labels, weight=None, ignore_index=self.ignore_index).flatten() > 0
         confidence = confidence_score(logits, score=self.score, unit=True).flatten()
         alpha = selective_weights(
-            confidence,
-            counted,
-            self._histogram(confidence, counted),
-            quantile=self.quantile,
-            smoothing=self.smoothing,
+            confidence, counted, self._histogram(confidence, counted), quantile=self.quantile, smoothing=self.smoothing
         )
         return (alpha.view_as(ce) * ce).to(output_dtype(logits))
 

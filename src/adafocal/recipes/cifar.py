@@ -38,6 +38,7 @@ NETWORKS = {
 }
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 SGD = OptimizerConfig(name="sgd", lr=0.1, momentum=0.9, weight_decay=5e-4, lr_decay=0.1, clip_norm=2.0)
+SUMMED = TrainConfig(loss="adafocal", loss_args={"reduction": "sum"}, accelerator="auto")  # over the batch
 FIXED = {  # what Mukhoti et al. set on every data set
     "mmce": LossSettings({"penalty_weight": 2.0}),
     "label_smoothing": LossSettings({"label_smoothing": 0.05}),
@@ -107,15 +108,13 @@ def cifar_recipe(data: str, network: str) -> Recipe:
     return Recipe(
         name=f"{data}-{network}",
         title=f"{DATA[data]}, {NETWORKS[network]}",
-        config=TrainConfig(
-            loss="adafocal",
-            loss_args={"reduction": "sum"},
+        config=replace(
+            SUMMED,
             model=network,
             data=DataConfig(name=data, train_size=45_000, validation_size=5_000),
             optimizer=replace(SGD, milestones=(150, 250)),
             epochs=350,
             batch_size=128,
-            accelerator="auto",
         ),
         source="Mukhoti et al., NeurIPS 2020; Ghosh et al., NeurIPS 2022; Tao et al., ICML 2023",
         shared={"reduction": "sum"},
