@@ -12,7 +12,11 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 def check_options(
-    *, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> None:
     """Raise unless the options make sense; reads the values of ``weight``, so only where a loss is made."""
     check_choice("reduction", reduction, REDUCTIONS)
