@@ -149,12 +149,9 @@ class MMCELoss(ClassificationLoss):
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample, the penalty included."""
         ce = self.cross_entropy(logits, labels)
+        flat = labels.flatten() if labels.is_floating_point() else labels.flatten().long()
         penalty = mmce_penalty(
-            as_rows(logits),
-            labels.flatten() if labels.is_floating_point() else labels.flatten().long(),
-            weighted=self.weighted,
-            width=self.width,
-            ignore_index=self.ignore_index,
+            as_rows(logits), flat, weighted=self.weighted, width=self.width, ignore_index=self.ignore_index
         )
         share = self.sample_weights(logits, labels)
         return (ce + self.penalty_weight * penalty.to(ce.dtype) * share).to(output_dtype(logits))

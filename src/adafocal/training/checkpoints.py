@@ -131,15 +131,6 @@ def _load(path: Path, map_location: Any) -> dict[str, Any]:
 
 # What Python's and torch's readers raise on bytes that are no checkpoint.
 DAMAGES = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    EOFError,
-    OSError,
-    pickle.UnpicklingError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, OSError),
+    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
 )

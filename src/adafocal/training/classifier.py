@@ -104,13 +104,9 @@ class Classifier(L.LightningModule):
     def train_dataloader(self) -> TensorBatches:
         """Shuffle this epoch's batches; Lightning asks anew each epoch."""
         seed = epoch_seed(self.config.seed, self.trainer.current_epoch)
+        rank, n_ranks, size = self.trainer.global_rank, self.trainer.world_size, self.config.batch_size
         self._train_batches = TensorBatches(
-            self.splits.train,
-            self.config.batch_size,
-            shuffle_seed=seed,
-            rank=self.trainer.global_rank,
-            n_ranks=self.trainer.world_size,
-            whole_batches=True,
+            self.splits.train, size, shuffle_seed=seed, rank=rank, n_ranks=n_ranks, whole_batches=True
         )
         return self._train_batches
 

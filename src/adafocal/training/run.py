@@ -141,11 +141,6 @@ def build(config: TrainConfig) -> Classifier:
     """Load the data and build model and loss, seeded."""
     L.seed_everything(config.seed, verbose=False)
     splits = load_splits(config.data, seed=config.seed)
-    model = make_model(
-        config.model,
-        config.model_args,
-        input_shape=splits.train.inputs.shape[1:],
-        n_classes=splits.n_classes,
-        vocabulary=splits.vocabulary,
-    )
+    shape, n_classes, vocabulary = splits.train.inputs.shape[1:], splits.n_classes, splits.vocabulary
+    model = make_model(config.model, config.model_args, input_shape=shape, n_classes=n_classes, vocabulary=vocabulary)
     return Classifier(config, model, make_loss(config.loss, config.loss_args), splits)
