@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 
+Value = TypeVar("Value")
 LARGEST_INTEGER = 2**63 - 1  # of those that tensors take
 LARGEST = sys.float_info.max
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -26,12 +27,15 @@ def shown_row(row: Any, *, most: int = 4) -> str:
     return f"[{', '.join(numbers)}]"
 
 
-def check_integer(name: str, value: object, *, minimum: int) -> None:
-    """Raise unless ``value`` is an integer >= ``minimum``."""
+def check_integer(name: str, value: Value, *, minimum: int, optional: bool = False) -> Value:
+    """Give ``value`` back; raise unless it is an integer >= ``minimum``, or None where it is ``optional``."""
+    if optional and value is None:
+        return value
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidTypeError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
     if not minimum <= value <= LARGEST_INTEGER:
         raise InvalidValueError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
+    return value
 
 
 def check_sequence(name: str, values: object, *, of: str) -> None:
@@ -42,14 +46,17 @@ def check_sequence(name: str, values: object, *, of: str) -> None:
 
 def check_number(
     name: str,
-    value: object,
+    value: Value,
     *,
     low: float = -math.inf,
     high: float = math.inf,
     open_low: bool = False,
     open_high: bool = False,
-) -> None:
-    """Raise unless ``value`` is a finite number between ``low`` and ``high``."""
+    optional: bool = False,
+) -> Value:
+    """Give ``value`` back; raise unless it is a finite number from ``low`` to ``high``, or None if ``optional``."""
+    if optional and value is None:
+        return value
     rule = _interval_rule(low, high, open_low=open_low, open_high=open_high)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidTypeError(f"`{name}` must be {rule}, got {shown(value)}.")
@@ -58,6 +65,7 @@ def check_number(
         raise InvalidValueError(f"`{name}` must be {rule}, got {shown(value)}.")
     if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise InvalidValueError(f"`{name}` must be a float where it takes more than 64 bits, got {shown(value)}.")
+    return value
 
 
 def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) -> str:
@@ -72,16 +80,18 @@ def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) 
     return f"a number {lower} and {upper}"
 
 
-def check_flag(name: str, value: object) -> None:
-    """Raise unless ``value`` is True or False."""
+def check_flag(name: str, value: Value) -> Value:
+    """Give ``value`` back; raise unless it is True or False."""
     if not isinstance(value, bool):
         raise InvalidTypeError(f"`{name}` must be True or False, got {shown(value)}.")
+    return value
 
 
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise unless ``value`` is one of ``choices``."""
+def check_choice(name: str, value: Value, choices: tuple[str, ...]) -> Value:
+    """Give ``value`` back; raise unless it is one of ``choices``."""
     if not isinstance(value, str) or value not in choices:
         raise InvalidValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {shown(value)}.")
+    return value
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:

@@ -3,7 +3,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 Documented = TypeVar("Documented", bound=Callable[..., Any])
@@ -19,6 +19,18 @@ INPUTS: dict[tuple[str, ...], dict[str, str]] = {
         "labels": "Class indices in [0, C), shape (N,).",
         "TypeError": "If ``probs`` is not floating point.",
         "ValueError": "there is no sample, shapes do not fit",
+    },
+    ("id_scores", "ood_scores"): {
+        "id_scores": "Scores of N >= 1 in-distribution samples.",
+        "ood_scores": "Scores of M >= 1 out-of-distribution samples.",
+        "TypeError": "If scores are not floating point.",
+        "ValueError": "there are no samples of a kind, a score is NaN",
+    },
+    ("predicted", "true"): {
+        "predicted": "Whether each voxel is predicted to be of the class, boolean, shape (D, H, W).",
+        "true": "Whether it is, of the same shape.",
+        "TypeError": "If a mask is not boolean.",
+        "ValueError": "the shapes differ or are not those of a volume",
     },
     ("confidence", "losses"): {
         "confidence": "Any confidence score of N >= 1 samples; only its order matters.",
@@ -38,28 +50,32 @@ OPTIONS = {
 
 
 def documented(value: Documented) -> Documented:
-    """Describe the arguments and errors that a docstring with an example leaves out.
-
-    Arguments stand in the order of the signature; what a docstring says itself stays as it is.
-    """
-    text, parameters = inspect.cleandoc(value.__doc__ or ""), inspect.signature(value).parameters
-    if "Example:\n" not in text:
-        return value
-    names = tuple(parameters)
+    """Describe the arguments and errors that a docstring with an example leaves out."""
+    names = tuple(inspect.signature(value).parameters)
     shared = OPTIONS | INPUTS.get(names[:2], {})
-    section = re.search(r"^Args:\n((?:    .*\n)+)\n", text, re.MULTILINE)
-    own = re.split(r"^(?=    \w)", section[1] if section else "", flags=re.MULTILINE)
-    described = {name: f"    {name}: {shared[name]}\n" for name in names if name in shared}
-    described |= {argument.partition(":")[0].strip(): argument for argument in own if argument}
-    arguments = "Args:\n" + "".join(described[name] for name in names if name in described) + "\n"
-    if section:
-        text = text.replace(section[0], arguments)
-    else:
-        text = re.sub(r"^(?=(Returns|Raises|Example):\n)", arguments.replace("\\", r"\\"), text, count=1, flags=re.M)
-    if "Raises:\n" not in text:
-        text = text.replace("Example:\n", _raises(shared, n_options=len(names) - 2) + "Example:\n", 1)
-    value.__doc__ = text
+    if "Example:\n" in (value.__doc__ or ""):
+        value.__doc__ = completed(value.__doc__, names, shared, {"Raises": _raises(shared, n_options=len(names) - 2)})
     return value
+
+
+def completed(text: str | None, names: Collection[str], shared: Mapping[str, str], sections: Mapping[str, str]) -> str:
+    """Add to a docstring with arguments or an example the shared ones of these names, and the sections that it lacks.
+
+    Arguments stand in the order of the names; what a docstring says itself stays as it is.
+    """
+    parts = inspect.cleandoc(text or "").split("\n\n")
+    titles = [part.partition(":\n")[0] for part in parts]
+    found = [titles.index(title) for title in ("Args", "Returns", "Raises", "Example") if title in titles]
+    if not {"Args", "Example"} & {*titles}:
+        return text or ""
+    place, end = min(found), titles.index("Example") if "Example" in titles else len(parts)
+    own = re.split(r"\n    (?=\w)", parts[place])[1:] if titles[place] == "Args" else []
+    described = {name: f"{name}: {shared[name]}" for name in names if name in shared}
+    described |= {argument.partition(":")[0]: argument for argument in own}
+    arguments = [described[name] for name in dict.fromkeys([*names, *described]) if name in described]
+    added = [f"{title}:\n    {content}" for title, content in sections.items() if title not in titles]
+    joined = "\n    ".join(["Args:", *arguments])
+    return "\n\n".join([*parts[:place], joined, *parts[place + bool(own) : end], *added, *parts[end:]])
 
 
 def _raises(shared: dict[str, str], *, n_options: int) -> str:
@@ -67,4 +83,4 @@ def _raises(shared: dict[str, str], *, n_options: int) -> str:
     reasons = shared.get("ValueError", "a setting is out of range").split(", ")
     reasons += ["an option is out of range"] if n_options and "ValueError" in shared else []
     wrong = " or ".join(reasons) if len(reasons) < 3 else ", ".join([*reasons[:-1], f"or {reasons[-1]}"])
-    return f"Raises:\n    TypeError: {wrong_type}\n    ValueError: If {wrong}.\n\n"
+    return f"TypeError: {wrong_type}\n    ValueError: If {wrong}."

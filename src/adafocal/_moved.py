@@ -17,6 +17,7 @@ MOVED = {
     "adafocal.losses.wasserstein": "adafocal.topology.wasserstein",
     "adafocal.metrics.inputs": "adafocal.metrics.sums",
     "adafocal.metrics.segmentation": "adafocal.topology.masks",
+    "adafocal.models.inputs": "adafocal.models.base",
     "adafocal.report.evaluation": "adafocal.evaluation.measure",
     "adafocal.report.evaluation_tasks": "adafocal.evaluation.tasks",
     "adafocal.report.contents": "adafocal.results.contents",

@@ -93,8 +93,9 @@ def test_an_option_that_a_loss_names_itself_stays_as_it_is():
 
     assert names(Smoothed) == ["reduction", "weight", "ignore_index", "label_smoothing"]
     assert inspect.signature(Smoothed).parameters["reduction"].default == "sum"
-    assert Smoothed.__doc__.count("ignore_index:") == 1
-    assert "label_smoothing:" not in Smoothed.__doc__
+    assert [Smoothed.__doc__.count(f" {name}: ") for name in names(Smoothed)] == [1, 1, 1, 1]
+    assert "reduction: Of its own.\n" in Smoothed.__doc__
+    assert "ignore_index: Documented here.\n" in Smoothed.__doc__
 
 
 def test_a_loss_without_settings_or_documentation_has_the_options_of_the_base():

@@ -155,8 +155,8 @@ def test_a_recipe_runs_from_settings_to_summary(name, small, tmp_path):
     summary = run(config, tmp_path / "run", progress=False)
 
     n = config.data.test_size
-    assert summary["sizes"] == {"train": 2 * n, "validation": n, "test": n}
-    assert 0 <= summary["test"]["error"] <= 1
+    assert summary.everything["sizes"] == {"train": 2 * n, "validation": n, "test": n}
+    assert 0 <= summary.everything["test"]["error"] <= 1
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -242,5 +242,5 @@ def test_a_second_validation_part_is_predicted_and_temperature_is_fitted_to_it(t
     summary = run(config, tmp_path / "run", progress=False)
     held = Predictions.load(tmp_path / "run/scaling.parquet")
 
-    assert summary["sizes"] == {"train": 300, "validation": 500, "scaling": 200, "test": 797}
-    assert summary["temperature"] == pytest.approx(fit_temperature(held).temperature)
+    assert summary.everything["sizes"] == {"train": 300, "validation": 500, "scaling": 200, "test": 797}
+    assert summary.everything["temperature"] == pytest.approx(fit_temperature(held).temperature)

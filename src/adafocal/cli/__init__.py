@@ -63,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command, *rest = arguments
     if command not in COMMANDS:
         print(
-            f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {shown(command)}.",
-            file=sys.stderr,
+            f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {shown(command)}.", file=sys.stderr
         )
         return 2
     try:

@@ -138,8 +138,7 @@ def _executor(options: Namespace, runs: Sequence[Run]) -> Executor:
 
     check_executor(options)
     for name in ("workers", "cores"):
-        if options[name] is not None:
-            check_integer(name, options[name], minimum=1)
+        check_integer(name, options[name], minimum=1, optional=True)
     if options.executor == "local":
         return local_executor(runs, options.workers, options.cores)
     return RayExecutor(options.workers, options.ray_address, options.cores or 1, wants_accelerator(runs))

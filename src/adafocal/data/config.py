@@ -52,8 +52,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Refuse sizes and noise out of range."""
         for name in ("train_size", "validation_size", "test_size", "image_size", "length"):
-            if getattr(self, name) is not None:
-                check_integer(f"data.{name}", getattr(self, name), minimum=1)
+            check_integer(f"data.{name}", getattr(self, name), minimum=1, optional=True)
         if self.volume_size is not None:
             if len(self.volume_size) != 3:
                 raise InvalidValueError(f"`data.volume_size` must hold three sides, got {list(self.volume_size)}.")

@@ -201,14 +201,12 @@ def _image_splits(
         mean, deviation = pixel_statistics(inputs["train"][torch.arange(min(len(rows), 10_000))])
     if config.noise > 0:
         generator = torch.Generator().manual_seed(seed)
-        inputs = {part: _noisy(images, config.noise, generator) for part, images in inputs.items()}
+        inputs = {part: images.float() / 255.0 for part, images in inputs.items()}
+        for images in inputs.values():
+            images += config.noise * torch.randn(images.shape, generator=generator)
     augment = config.augment
     transform = ImageTransform(mean, deviation, pad=spec.pad if augment else 0, flip=spec.flip and augment)
     return DataSplits(**_splits(parts, inputs), class_names=names, transform=transform)
-
-
-def _noisy(images: Tensor, noise: float, generator: torch.Generator) -> Tensor:
-    return images.float() / 255.0 + noise * torch.randn(images.shape, generator=generator)
 
 
 def _splits(parts: dict[str, Rows], inputs: Mapping[str, Tensor | StoredImages]) -> dict[str, Any]:

@@ -7,16 +7,13 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
-from adafocal._checks import check_integer, require
+from adafocal._checks import check_integer
+from adafocal._lightning import L
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.summary import adapted_values
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.flsd import ScheduledFocalLoss
 from adafocal.losses.selective_au import SelectiveAULoss
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 EVERY_EPOCH = (1.0, 1)  # what `val_check_interval` and `check_val_every_n_epoch` are if nobody says otherwise
 
@@ -61,14 +58,12 @@ class AdaFocalCallback(L.Callback):
         update_every_n_steps: int | None = None,
         log_prefix: str | None = "adafocal",
     ) -> None:
-        if loader is not None:
-            check_integer("loader", loader, minimum=0)
-        if update_every_n_steps is not None:
-            check_integer("update_every_n_steps", update_every_n_steps, minimum=1)
         self.loss = loss
         self.outputs = outputs
-        self.loader = loader
-        self.update_every_n_steps = update_every_n_steps
+        self.loader = check_integer("loader", loader, minimum=0, optional=True)
+        self.update_every_n_steps = check_integer(
+            "update_every_n_steps", update_every_n_steps, minimum=1, optional=True
+        )
         self.log_prefix = log_prefix
         self._n_seen = 0
 

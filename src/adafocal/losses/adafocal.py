@@ -105,22 +105,16 @@ class AdaFocalLoss(ClassificationLoss):
         **options: Unpack[LossOptions],
     ) -> None:
         super().__init__(**options)
-        check_integer("n_bins", n_bins, minimum=1)
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
-        check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
-        check_choice("base", base, BASES)
-        check_flag("streaming", streaming)
-        if ignore_predicted is not None:
-            check_integer("ignore_predicted", ignore_predicted, minimum=0)
-        self.n_bins = n_bins
+        self.n_bins = check_integer("n_bins", n_bins, minimum=1)
         self.rate = rate
-        self.gamma_init = gamma_init
+        self.gamma_init = check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
         self.gamma_min = gamma_min
         self.gamma_max = gamma_max
         self.switch_point = switch_point
-        self.base = base
-        self.streaming = streaming
-        self.ignore_predicted = ignore_predicted
+        self.base = check_choice("base", base, BASES)
+        self.streaming = check_flag("streaming", streaming)
+        self.ignore_predicted = check_integer("ignore_predicted", ignore_predicted, minimum=0, optional=True)
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
         self.register_buffer("edges", equal_width_edges(n_bins, dtype=torch.float32))
         self._observed = ValidationStatistics.empty()

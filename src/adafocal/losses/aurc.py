@@ -114,14 +114,10 @@ class AURCLoss(ClassificationLoss):
         **options: Unpack[LossOptions],
     ) -> None:
         super().__init__(**options)
-        check_number("mixing", mixing, low=0.0, high=1.0)
-        check_choice("rank_weights", rank_weights, RANK_WEIGHTS)
-        check_number("temperature", temperature, low=0.0, open_low=True)
-        check_choice("score", score, tuple(SCORES))
-        self.mixing = mixing
-        self.rank_weights = rank_weights
-        self.temperature = temperature
-        self.score = score
+        self.mixing = check_number("mixing", mixing, low=0.0, high=1.0)
+        self.rank_weights = check_choice("rank_weights", rank_weights, RANK_WEIGHTS)
+        self.temperature = check_number("temperature", temperature, low=0.0, open_low=True)
+        self.score = check_choice("score", score, tuple(SCORES))
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

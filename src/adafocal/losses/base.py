@@ -2,12 +2,13 @@
 """What every classification loss shares: the four options of ``nn.CrossEntropyLoss``, carried and documented once."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
+from adafocal._docs import completed
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.cross_entropy import modulated_cross_entropy, wide_cross_entropy
 from adafocal.losses.options import check_options
@@ -75,7 +76,7 @@ class ClassificationLoss(nn.Module):
         super().__init_subclass__()
         if "__init__" in vars(cls):
             cls.__init__.__signature__ = _spelled_out(cls.__init__)  # type: ignore[attr-defined]
-        cls.__doc__ = _completed(cls.__doc__, OPTIONS, OF_MODULES)
+        cls.__doc__ = completed(cls.__doc__, inspect.signature(cls).parameters, OPTIONS, OF_MODULES)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def per_sample_loss(function: Function) -> Function:
     """Let signature and documentation of a function name what every function of single samples takes and gives."""
     signature = _spelled_out(function, "self", "reduction")
     function.__signature__ = signature  # type: ignore[attr-defined]
-    function.__doc__ = _completed(function.__doc__, signature.parameters, OF_FUNCTIONS)
+    function.__doc__ = completed(function.__doc__, signature.parameters, INPUTS | OPTIONS, OF_FUNCTIONS)
     return function
 
 
@@ -137,23 +138,3 @@ def _spelled_out(function: Callable[..., Any], *without: str) -> inspect.Signatu
         named = {*signature.parameters, *without}
         parameters[-1:] = [option for option in shared if option.name not in named]
     return signature.replace(parameters=parameters)
-
-
-def _completed(text: str | None, names: Iterable[str], sections: dict[str, str]) -> str | None:
-    """Add to a docstring the shared arguments of these names, and the sections that it does not have itself.
-
-    What has more to say of an option documents all of them, and its errors, itself.
-    """
-    parts = inspect.cleandoc(text or "").split("\n\n")
-    titles = [part.partition(":")[0] for part in parts]
-    if not {"Args", "Example"} & {*titles} or "    ignore_index:" in str(text):
-        return text
-    if "Args" not in titles:
-        parts.insert(titles.index("Example"), "Args:")
-        titles.insert(titles.index("Example"), "Args")
-    before, after = ([f"    {name}: {docs[name]}" for name in names if name in docs] for docs in (INPUTS, OPTIONS))
-    place = titles.index("Args")
-    parts[place] = "\n".join(["Args:", *before, *parts[place].split("\n")[1:], *after])
-    end = titles.index("Example") if "Example" in titles else len(parts)
-    parts[end:end] = [f"{title}:\n    {content}" for title, content in sections.items() if title not in titles]
-    return "\n\n".join(parts)

@@ -18,6 +18,7 @@ from adafocal.losses.targets import class_axis, soft_target
 __all__ = ["BrierLoss", "BrierWeightedLoss", "brier_loss", "brier_weighted_loss"]
 
 
+@per_sample_loss
 def brier_loss(
     logits: Logits,
     labels: Labels,
@@ -34,18 +35,10 @@ def brier_loss(
     Formula: ``sum_c (p_c - y_c)^2`` with y one-hot, smoothed, or the given class probabilities.
 
     Args:
-        logits: Shape (C,), (N, C) or (N, C, d1, …).
-        labels: Class indices of shape (), (N,) or (N, d1, …), or class probabilities of the shape of ``logits``.
         weight: Weight per class, shape (C,); a sample counts as its class, or the mean over its probabilities, does.
-        ignore_index: Class index whose samples get loss 0.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1].
 
     Returns:
         Losses in [0, 2] of shape (), (N,) or (N, d1, …); lower is better.
-
-    Raises:
-        TypeError: If ``logits`` is not floating point or ``labels`` has a dtype that is neither.
-        ValueError: If shapes do not fit or an option is out of range.
 
     Example:
         >>> brier_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
@@ -157,10 +150,8 @@ class BrierWeightedLoss(ClassificationLoss):
 
     def __init__(self, *, gamma: float = 2.0, norm: float = 2.0, **options: Unpack[LossOptions]) -> None:
         super().__init__(**options)
-        check_number("gamma", gamma, low=0.0)
-        check_number("norm", norm, low=1.0)
-        self.gamma = gamma
-        self.norm = norm
+        self.gamma = check_number("gamma", gamma, low=0.0)
+        self.norm = check_number("norm", norm, low=1.0)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

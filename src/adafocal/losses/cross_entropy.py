@@ -101,13 +101,9 @@ def wide_cross_entropy(
     """Compute the checked, unreduced cross-entropy in float32 or wider, with the options of ``F.cross_entropy``."""
     labels = checked_labels(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
     wide = at_least_float32(logits)
-    return _cross_entropy(
-        wide,
-        labels.to(wide.dtype) if labels.is_floating_point() else labels.long(),
-        ignore_index=ignore_index,
-        weight=None if weight is None else weight.to(wide.dtype),
-        label_smoothing=label_smoothing,
-    )
+    labels = labels.to(wide.dtype) if labels.is_floating_point() else labels.long()
+    weight = None if weight is None else weight.to(wide.dtype)
+    return _cross_entropy(wide, labels, ignore_index=ignore_index, weight=weight, label_smoothing=label_smoothing)
 
 
 def as_rows(logits: Logits) -> Tensor:

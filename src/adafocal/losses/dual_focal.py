@@ -106,8 +106,7 @@ class DualFocalLoss(ClassificationLoss):
 
     def __init__(self, *, gamma: float = 5.0, **options: Unpack[LossOptions]) -> None:
         super().__init__(**options)
-        check_number("gamma", gamma, low=0.0)
-        self.gamma = gamma
+        self.gamma = check_number("gamma", gamma, low=0.0)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

@@ -150,8 +150,7 @@ class InverseFocalLoss(ClassificationLoss):
 
     def __init__(self, *, gamma: float = 2.0, **options: Unpack[LossOptions]) -> None:
         super().__init__(**options)
-        check_number("gamma", gamma, low=0.0)
-        self.gamma = gamma
+        self.gamma = check_number("gamma", gamma, low=0.0)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

@@ -68,14 +68,9 @@ def linear_cross_entropy(
     # Torch's kernel rounds its result to half precision, and knows nothing of autocast.
     narrow = features.dtype in HALF or torch.is_autocast_enabled(features.device.type)
     if hasattr(nn, "LinearCrossEntropyOptions") and not narrow:
+        options = nn.LinearCrossEntropyOptions(chunking_method=None, batch_chunk_size=size)
         ce: Tensor = F.linear_cross_entropy(
-            rows,
-            weight,
-            flat,
-            linear_bias=bias,
-            reduction="none",
-            ignore_index=ignore_index,
-            options=nn.LinearCrossEntropyOptions(chunking_method=None, batch_chunk_size=size),
+            rows, weight, flat, linear_bias=bias, reduction="none", ignore_index=ignore_index, options=options
         )
     else:
         ce = recomputed_cross_entropy(rows, weight, flat, bias, ignore_index, size)

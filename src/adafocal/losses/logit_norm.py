@@ -49,8 +49,7 @@ class LogitNormLoss(ClassificationLoss):
 
     def __init__(self, *, temperature: float = 0.04, **options: Unpack[LossOptions]) -> None:
         super().__init__(**options)
-        check_number("temperature", temperature, low=0.0, open_low=True)
-        self.temperature = temperature
+        self.temperature = check_number("temperature", temperature, low=0.0, open_low=True)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

@@ -48,10 +48,8 @@ class MarginSmoothingLoss(ClassificationLoss):
 
     def __init__(self, *, margin: float = 10.0, penalty_weight: float = 0.1, **options: Unpack[LossOptions]) -> None:
         super().__init__(**options)
-        check_number("margin", margin, low=0.0)
-        check_number("penalty_weight", penalty_weight, low=0.0)
-        self.margin = margin
-        self.penalty_weight = penalty_weight
+        self.margin = check_number("margin", margin, low=0.0)
+        self.penalty_weight = check_number("penalty_weight", penalty_weight, low=0.0)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

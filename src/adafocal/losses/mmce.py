@@ -142,22 +142,16 @@ class MMCELoss(ClassificationLoss):
         self, *, penalty_weight: float = 2.0, weighted: bool = False, width: float = 0.4, **options: Unpack[LossOptions]
     ) -> None:
         super().__init__(**options)
-        check_number("penalty_weight", penalty_weight, low=0.0)
-        check_flag("weighted", weighted)
-        check_number("width", width, low=NARROWEST)
-        self.penalty_weight = penalty_weight
-        self.weighted = weighted
-        self.width = width
+        self.penalty_weight = check_number("penalty_weight", penalty_weight, low=0.0)
+        self.weighted = check_flag("weighted", weighted)
+        self.width = check_number("width", width, low=NARROWEST)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample, the penalty included."""
         ce = self.cross_entropy(logits, labels)
+        flat = labels.flatten() if labels.is_floating_point() else labels.flatten().long()
         penalty = mmce_penalty(
-            as_rows(logits),
-            labels.flatten() if labels.is_floating_point() else labels.flatten().long(),
-            weighted=self.weighted,
-            width=self.width,
-            ignore_index=self.ignore_index,
+            as_rows(logits), flat, weighted=self.weighted, width=self.width, ignore_index=self.ignore_index
         )
         share = self.sample_weights(logits, labels)
         return (ce + self.penalty_weight * penalty.to(ce.dtype) * share).to(output_dtype(logits))

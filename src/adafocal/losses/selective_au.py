@@ -89,14 +89,10 @@ class SelectiveAULoss(ClassificationLoss):
         **options: Unpack[LossOptions],
     ) -> None:
         super().__init__(**options)
-        check_number("quantile", quantile, low=0.0, high=1.0)
-        check_number("smoothing", smoothing, low=0.0, open_low=True)
-        check_integer("n_bins", n_bins, minimum=1)
-        check_choice("score", score, tuple(TO_UNIT))
-        self.quantile = quantile
-        self.smoothing = smoothing
-        self.n_bins = n_bins
-        self.score = score
+        self.quantile = check_number("quantile", quantile, low=0.0, high=1.0)
+        self.smoothing = check_number("smoothing", smoothing, low=0.0, open_low=True)
+        self.n_bins = check_integer("n_bins", n_bins, minimum=1)
+        self.score = check_choice("score", score, tuple(TO_UNIT))
         self.register_buffer("count", torch.zeros(n_bins, dtype=torch.int64))
 
     def reset(self) -> None:
@@ -114,11 +110,7 @@ class SelectiveAULoss(ClassificationLoss):
         counted = sample_weights(logits, labels, weight=None, ignore_index=self.ignore_index).flatten() > 0
         confidence = confidence_score(logits, score=self.score, unit=True).flatten()
         alpha = selective_weights(
-            confidence,
-            counted,
-            self._histogram(confidence, counted),
-            quantile=self.quantile,
-            smoothing=self.smoothing,
+            confidence, counted, self._histogram(confidence, counted), quantile=self.quantile, smoothing=self.smoothing
         )
         return (alpha.view_as(ce) * ce).to(output_dtype(logits))
 

@@ -143,15 +143,9 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         epsilon: Entropic regularisation of the transport, as a share of the largest cost, > 0.
         max_points: The most persistent points of a diagram that may be matched; the others go to the diagonal.
         workers: Threads for the volumes of a batch; by default one per CPU core that this process may use.
-        weight: Weight per class, shape (C,).
         ignore_index: Class index whose voxels do not count.
-        reduction: ``none``, ``mean`` or ``sum``.
         label_smoothing: Share of the target spread evenly over the classes, in [0, 1]; both terms take the smoothed
             target.
-
-    Raises:
-        TypeError: If an option is of the wrong type.
-        ValueError: If an option is out of range.
 
     Example:
         >>> criterion = TopologyAwareFocalLoss(topology_weight=0.1)
@@ -188,23 +182,15 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         **options: Unpack[LossOptions],
     ) -> None:
         super().__init__(**options)
-        check_number("gamma", gamma)
-        check_number("topology_weight", topology_weight, low=0.0)
-        check_number("order", order, low=1.0)
-        check_choice("construction", construction, CONSTRUCTIONS)
-        check_number("epsilon", epsilon, low=0.0, open_low=True)
-        check_integer("max_points", max_points, minimum=1)
-        if workers is not None:
-            check_integer("workers", workers, minimum=1)
-        self.gamma = gamma
-        self.topology_weight = topology_weight
+        self.gamma = check_number("gamma", gamma)
+        self.topology_weight = check_number("topology_weight", topology_weight, low=0.0)
         self.foreground = foreground
         self.dims = dims
-        self.order = order
-        self.construction = construction
-        self.epsilon = epsilon
-        self.max_points = max_points
-        self.workers = workers
+        self.order = check_number("order", order, low=1.0)
+        self.construction = check_choice("construction", construction, CONSTRUCTIONS)
+        self.epsilon = check_number("epsilon", epsilon, low=0.0, open_low=True)
+        self.max_points = check_integer("max_points", max_points, minimum=1)
+        self.workers = check_integer("workers", workers, minimum=1, optional=True)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each voxel."""
@@ -227,16 +213,8 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         probs = wide.softmax(1)[:, classes]
         if not labels.is_floating_point():
             probs = torch.where((labels != self.ignore_index).unsqueeze(1), probs, 0.0)
-        return topology_loss(
-            probs,
-            target[:, classes],
-            dims=self.dims,
-            order=self.order,
-            construction=self.construction,
-            epsilon=self.epsilon,
-            max_points=self.max_points,
-            workers=self.workers,
-        )
+        names = ("dims", "order", "construction", "epsilon", "max_points", "workers")
+        return topology_loss(probs, target[:, classes], **{name: getattr(self, name) for name in names})
 
     def _classes(self, n_classes: int) -> list[int]:
         if n_classes < 2:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from adafocal._checks import check_integer
 from adafocal.errors import InvalidValueError
-from adafocal.models.inputs import image_channels
+from adafocal.models.base import HeadedModel, image_channels
 from adafocal.models.resnet import conv
 
 BLOCKS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
@@ -34,7 +34,7 @@ class DenseLayer(nn.Module):
         return torch.cat([inputs, self.conv2(F.relu(self.norm2(hidden)))], dim=1)
 
 
-class DenseNet(nn.Module):
+class DenseNet(HeadedModel):
     """Four dense blocks; between them channels and sides are halved.
 
     Args:
@@ -76,8 +76,3 @@ class DenseNet(nn.Module):
         """Average the last activations over all places: the penultimate layer, shape (N, D)."""
         hidden: Tensor = self.body(inputs)
         return hidden.mean(dim=(2, 3))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Classify, by logits of shape (N, C)."""
-        logits: Tensor = self.head(self.features(inputs))
-        return logits

@@ -8,9 +8,10 @@ from math import prod
 from torch import Tensor, nn
 
 from adafocal._checks import check_integer
+from adafocal.models.base import HeadedModel
 
 
-class MLP(nn.Module):
+class MLP(HeadedModel):
     """Fully connected layers with ReLU between them.
 
     Args:
@@ -36,8 +37,3 @@ class MLP(nn.Module):
         """Compute the penultimate layer, shape (N, width)."""
         hidden: Tensor = self.body(inputs)
         return hidden
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Classify, by logits of shape (N, C)."""
-        logits: Tensor = self.head(self.features(inputs))
-        return logits

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from adafocal._checks import check_choice, check_integer
 from adafocal.errors import InvalidValueError
-from adafocal.models.inputs import image_channels
+from adafocal.models.base import HeadedModel, image_channels
 
 
 class BasicBlock(nn.Module):
@@ -71,7 +71,7 @@ BLOCKS: dict[int, tuple[Block, tuple[int, ...]]] = {
 }
 
 
-class ResNet(nn.Module):
+class ResNet(HeadedModel):
     """Residual network of four stages; the calibration papers' networks, not the three-stage ones of He et al.'s CIFAR.
 
     Args:
@@ -134,11 +134,6 @@ class ResNet(nn.Module):
         n, channels, height, width = hidden.shape
         tiles = hidden.reshape(n, channels, self.pool, height // self.pool, self.pool, width // self.pool)
         return tiles.mean(dim=(3, 5)).flatten(1)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Classify, by logits of shape (N, C)."""
-        logits: Tensor = self.head(self.features(inputs))
-        return logits
 
 
 def conv(channels: int, width: int, *, kernel: int, stride: int = 1) -> nn.Conv2d:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from adafocal._checks import check_integer
-from adafocal.models.inputs import image_channels
+from adafocal.models.base import HeadedModel, image_channels
 from adafocal.models.resnet import conv
 
 
-class SmallCNN(nn.Module):
+class SmallCNN(HeadedModel):
     """Convolutions of 3x3 with normalisation; each but the first halves the sides and doubles the channels.
 
     Args:
@@ -39,8 +39,3 @@ class SmallCNN(nn.Module):
         """Average the last activations over all places: the penultimate layer, shape (N, width · 2^(depth - 1))."""
         hidden: Tensor = self.body(inputs)
         return hidden.mean(dim=(2, 3))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Classify, by logits of shape (N, C)."""
-        logits: Tensor = self.head(self.features(inputs))
-        return logits

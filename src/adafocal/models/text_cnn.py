@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from adafocal._checks import check_integer, check_number
 from adafocal.errors import InvalidValueError
-from adafocal.models.inputs import sequence_length
+from adafocal.models.base import sequence_length
 
 
 class TextCNN(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from adafocal._checks import require
-from adafocal.models.inputs import image_channels
+from adafocal.models.base import image_channels
 
 
 class TimmClassifier(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from adafocal._checks import require
 from adafocal.errors import InvalidValueError
-from adafocal.models.inputs import sequence_length
+from adafocal.models.base import sequence_length
 
 
 class TransformerClassifier(nn.Module):

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from adafocal._checks import check_integer, require
 from adafocal.errors import InvalidValueError
+from adafocal.models.base import HeadedModel
 
 
-class UNet3d(nn.Module):
+class UNet3d(HeadedModel):
     """A U-Net for volumes: strided convolutions down, transposed ones up, one logit per voxel and class.
 
     Args:
@@ -68,8 +69,3 @@ class UNet3d(nn.Module):
         """Compute the penultimate layer, shape (N, width, D, H, W)."""
         features: Tensor = self.activation(self.body(inputs))
         return features
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Classify every voxel, by logits of shape (N, C, D, H, W)."""
-        logits: Tensor = self.head(self.features(inputs))
-        return logits

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from adafocal._checks import check_integer
 from adafocal.errors import InvalidValueError
-from adafocal.models.inputs import image_channels
+from adafocal.models.base import HeadedModel, image_channels
 from adafocal.models.resnet import BasicBlock, conv, stages
 
 
-class WideResNet(nn.Module):
+class WideResNet(HeadedModel):
     """Three stages of basic blocks of 16, 32 and 64 times ``widen`` channels.
 
     Args:
@@ -49,8 +49,3 @@ class WideResNet(nn.Module):
         """Average the last activations over all places: the penultimate layer, shape (N, 64 · widen)."""
         hidden: Tensor = self.stages(self.stem(inputs))
         return hidden.mean(dim=(2, 3))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Classify, by logits of shape (N, C)."""
-        logits: Tensor = self.head(self.features(inputs))
-        return logits

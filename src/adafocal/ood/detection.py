@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_number
+from adafocal._docs import documented
 from adafocal._shapes import Confidence, OtherConfidence, Scalar
 from adafocal._values import check_vector
 from adafocal.errors import InvalidValueError
@@ -34,6 +35,7 @@ class RocCurve:
     threshold: Tensor
 
 
+@documented
 def auroc(id_scores: Confidence, ood_scores: OtherConfidence) -> Scalar:
     """Measure how often an out-of-distribution sample has the higher score of a random pair; ties count one half.
 
@@ -41,16 +43,8 @@ def auroc(id_scores: Confidence, ood_scores: OtherConfidence) -> Scalar:
 
     Formula: P(ood > id) + P(ood = id) / 2, the Mann-Whitney statistic over N M pairs.
 
-    Args:
-        id_scores: Scores of N >= 1 in-distribution samples.
-        ood_scores: Scores of M >= 1 out-of-distribution samples.
-
     Returns:
         A float64 scalar in [0, 1]; 0.5 is a guess (exactly so where all scores are equal), higher is better.
-
-    Raises:
-        TypeError: If scores are not floating point.
-        ValueError: If there are no samples of a kind, or a score is NaN.
 
     Example:
         >>> auroc(torch.tensor([0.1, 0.2]), torch.tensor([0.2, 0.9]))
@@ -63,14 +57,13 @@ def auroc(id_scores: Confidence, ood_scores: OtherConfidence) -> Scalar:
     return auroc_of_counts(score_counts(id_scores, ood_scores))
 
 
+@documented
 def aupr(id_scores: Confidence, ood_scores: OtherConfidence, *, positive: str = "ood") -> Scalar:
     """Measure precision averaged over the recall of one kind of sample; it depends on the share of that kind.
 
     Formula: average precision, sum_k (recall_k - recall_{k-1}) precision_k over the distinct scores.
 
     Args:
-        id_scores: Scores of N >= 1 in-distribution samples.
-        ood_scores: Scores of M >= 1 out-of-distribution samples.
         positive: ``ood`` (AUPR-out) finds the out-of-distribution samples from the highest score down; ``id``
             (AUPR-in) finds the in-distribution samples from the lowest score up.
 
@@ -96,12 +89,11 @@ def aupr(id_scores: Confidence, ood_scores: OtherConfidence, *, positive: str = 
     return aupr_of_counts(score_counts(id_scores, ood_scores), positive=positive)
 
 
+@documented
 def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float = 0.95) -> Scalar:
     """Measure the share of in-distribution samples flagged by the threshold that finds ``tpr`` of the others.
 
     Args:
-        id_scores: Scores of N >= 1 in-distribution samples.
-        ood_scores: Scores of M >= 1 out-of-distribution samples.
         tpr: Share of out-of-distribution samples to be found at least, in (0, 1].
 
     Returns:
@@ -126,19 +118,12 @@ def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float
     return fpr_of_counts(score_counts(id_scores, ood_scores), tpr=tpr)
 
 
+@documented
 def roc_curve(id_scores: Confidence, ood_scores: OtherConfidence) -> RocCurve:
     """Trace the points of the receiver operating characteristic curve, one per distinct score.
 
-    Args:
-        id_scores: Scores of N >= 1 in-distribution samples.
-        ood_scores: Scores of M >= 1 out-of-distribution samples.
-
     Returns:
         The curve, from (0, 0) to (1, 1).
-
-    Raises:
-        TypeError: If scores are not floating point.
-        ValueError: If there are no samples of a kind, or a score is NaN.
 
     Example:
         >>> roc_curve(torch.tensor([0.1]), torch.tensor([0.9])).true_positive_rate

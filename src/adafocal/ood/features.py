@@ -3,7 +3,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,15 +16,6 @@ from adafocal.predictions import Predictions
 
 CHUNK = 2**24  # distances held at a time
 EXACT = "donot_use_mm_for_euclid_dist"  # torch's fast way subtracts large squares
-
-
-@runtime_checkable
-class FeatureScore(Protocol):
-    """What the fitted scores below have in common."""
-
-    def score(self, predictions: Predictions) -> Tensor:
-        """Score each sample, shape (N,); higher is more out-of-distribution."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +225,7 @@ def fit_vim(train: Predictions, *, dimension: int | None = None) -> VirtualLogit
     return VirtualLogit(origin, residual, largest / length)
 
 
-FEATURE_SCORES: Mapping[str, Callable[[Predictions], FeatureScore]] = {
+FEATURE_SCORES: Mapping[str, Callable[[Predictions], Mahalanobis | NearestNeighbour | VirtualLogit]] = {
     "mahalanobis": fit_mahalanobis,
     "knn": fit_nearest_neighbour,
     "vim": fit_vim,

@@ -38,6 +38,7 @@ NETWORKS = {
 }
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 SGD = OptimizerConfig(name="sgd", lr=0.1, momentum=0.9, weight_decay=5e-4, lr_decay=0.1, clip_norm=2.0)
+SUMMED = TrainConfig(loss="adafocal", loss_args={"reduction": "sum"}, accelerator="auto")  # over the batch
 FIXED = {  # what Mukhoti et al. set on every data set
     "mmce": LossSettings({"penalty_weight": 2.0}),
     "label_smoothing": LossSettings({"label_smoothing": 0.05}),
@@ -107,15 +108,13 @@ def cifar_recipe(data: str, network: str) -> Recipe:
     return Recipe(
         name=f"{data}-{network}",
         title=f"{DATA[data]}, {NETWORKS[network]}",
-        config=TrainConfig(
-            loss="adafocal",
-            loss_args={"reduction": "sum"},
+        config=replace(
+            SUMMED,
             model=network,
             data=DataConfig(name=data, train_size=45_000, validation_size=5_000),
             optimizer=replace(SGD, milestones=(150, 250)),
             epochs=350,
             batch_size=128,
-            accelerator="auto",
         ),
         source="Mukhoti et al., NeurIPS 2020; Ghosh et al., NeurIPS 2022; Tao et al., ICML 2023",
         shared={"reduction": "sum"},
@@ -132,16 +131,14 @@ def cifar_recipe(data: str, network: str) -> Recipe:
 
 def cifar_short(recipe: Recipe) -> Recipe:
     """Cut a recipe down for two CPU cores: 5,000 images, a narrow network, 15 epochs, the last of which is kept."""
-    config = recipe.config
-    short = replace(
-        config,
-        model_args=NARROW[config.model],
-        data=replace(config.data, train_size=5_000, validation_size=1_000, test_size=2_000),
-        optimizer=replace(config.optimizer, milestones=(8, 12)),
+    return short_form(
+        recipe,
+        model_args=NARROW[recipe.config.model],
+        data={"train_size": 5_000, "validation_size": 1_000, "test_size": 2_000},
+        optimizer={"milestones": (8, 12)},
         epochs=15,
         select="last",
     )
-    return short_form(recipe, short)
 
 
 FULL = tuple(cifar_recipe(data, network) for data in DATA for network in NETWORKS)

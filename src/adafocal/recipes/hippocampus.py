@@ -12,8 +12,6 @@ Its learning rate is high on purpose: an earlier form with 3e-3 and 16 epochs le
 0.61 under all four losses. What it gives is in docs/segmentation.md. Nobody published calibration on this task.
 """
 
-from dataclasses import replace
-
 from adafocal.data import DataConfig
 from adafocal.recipes.recipe import LossSettings, Recipe, short_form
 from adafocal.training.config import OptimizerConfig, TrainConfig
@@ -43,14 +41,11 @@ FULL = Recipe(
 )
 SHORT = short_form(
     FULL,
-    replace(
-        FULL.config,
-        model_args={"width": 8, "depth": 4},
-        data=replace(FULL.config.data, train_size=64, validation_size=30, test_size=60, volume_size=(40, 56, 40)),
-        optimizer=replace(FULL.config.optimizer, lr=1e-2, milestones=(14, 18)),
-        epochs=20,
-        batch_size=2,
-        deterministic=True,
-    ),
+    model_args={"width": 8, "depth": 4},
+    data={"train_size": 64, "validation_size": 30, "test_size": 60, "volume_size": (40, 56, 40)},
+    optimizer={"lr": 1e-2, "milestones": (14, 18)},
+    epochs=20,
+    batch_size=2,
+    deterministic=True,
 )
 HIPPOCAMPUS = (FULL, SHORT)

@@ -17,9 +17,8 @@ what they are worth). For ImageNet no table could be had.
 from dataclasses import replace
 
 from adafocal.data import DataConfig
-from adafocal.recipes.cifar import FIXED, SGD
+from adafocal.recipes.cifar import FIXED, SGD, SUMMED
 from adafocal.recipes.recipe import LossSettings, Published, Recipe, short_form
-from adafocal.training.config import TrainConfig
 
 TINY_EXPECTED = {
     "cross_entropy": Published(49.81, 15.32, 5.48),
@@ -33,16 +32,14 @@ TINY_EXPECTED = {
 TINY = Recipe(
     name="tiny_imagenet-resnet50",
     title="Tiny-ImageNet, ResNet-50",
-    config=TrainConfig(
-        loss="adafocal",
-        loss_args={"reduction": "sum"},
+    config=replace(
+        SUMMED,
         model="resnet50",
         model_args={"pool": 2},
         data=DataConfig(name="tiny_imagenet", train_size=90_000, validation_size=10_000),
         optimizer=replace(SGD, milestones=(40, 60)),
         epochs=100,
         batch_size=64,
-        accelerator="auto",
     ),
     source="Mukhoti et al., NeurIPS 2020; Ghosh et al., NeurIPS 2022; Tao et al., ICML 2023",
     shared={"reduction": "sum"},
@@ -56,27 +53,22 @@ TINY = Recipe(
 )
 TINY_SHORT = short_form(
     TINY,
-    replace(
-        TINY.config,
-        model_args={"pool": 2, "width": 8},
-        data=replace(TINY.config.data, train_size=10_000, validation_size=2_000, test_size=2_000, image_size=32),
-        optimizer=replace(TINY.config.optimizer, milestones=(5, 8)),
-        epochs=10,
-    ),
+    model_args={"pool": 2, "width": 8},
+    data={"train_size": 10_000, "validation_size": 2_000, "test_size": 2_000, "image_size": 32},
+    optimizer={"milestones": (5, 8)},
+    epochs=10,
 )
 LARGE = Recipe(
     name="imagenet-resnet50",
     title="ImageNet, ResNet-50",
-    config=TrainConfig(
-        loss="adafocal",
-        loss_args={"reduction": "sum"},
+    config=replace(
+        SUMMED,
         model="resnet50",
         model_args={"stem": "imagenet"},
         data=DataConfig(name="imagenet", validation_size=25_000),
         optimizer=replace(SGD, lr=0.01, weight_decay=1e-4, milestones=(30, 60)),
         epochs=90,
         batch_size=128,
-        accelerator="auto",
     ),
     source="comments in the early code of Ghosh et al., NeurIPS 2022",
     shared={"reduction": "sum"},
@@ -84,12 +76,9 @@ LARGE = Recipe(
 )
 LARGE_SHORT = short_form(
     LARGE,
-    replace(
-        LARGE.config,
-        model_args={"width": 8},
-        data=replace(LARGE.config.data, train_size=20_000, validation_size=5_000, test_size=5_000, image_size=32),
-        optimizer=replace(LARGE.config.optimizer, milestones=(5, 8)),
-        epochs=10,
-    ),
+    model_args={"width": 8},
+    data={"train_size": 20_000, "validation_size": 5_000, "test_size": 5_000, "image_size": 32},
+    optimizer={"milestones": (5, 8)},
+    epochs=10,
 )
 IMAGENET = (TINY, LARGE, TINY_SHORT, LARGE_SHORT)

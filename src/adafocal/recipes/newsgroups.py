@@ -32,8 +32,6 @@ aurc               39.16 ± 4.10   31.50 ± 3.83    5.589 ± 0.707        4.1
 selective_au       59.22 ± 8.84   12.27 ± 4.31    2.691 ± 0.203        3.3
 """
 
-from dataclasses import replace
-
 from adafocal.data import DataConfig
 from adafocal.recipes.cifar import FIXED
 from adafocal.recipes.recipe import LossSettings, Published, Recipe, short_form
@@ -74,14 +72,11 @@ GP_CNN = Recipe(
 )
 GP_CNN_SHORT = short_form(
     GP_CNN,
-    replace(
-        GP_CNN.config,
-        model_args={"width": 64, "embedding_size": 64},
-        data=replace(GP_CNN.config.data, train_size=8_000, length=200, vocabulary_size=10_000),
-        optimizer=replace(GP_CNN.config.optimizer, lr=2e-3),
-        epochs=10,
-        batch_size=64,
-    ),
+    model_args={"width": 64, "embedding_size": 64},
+    data={"train_size": 8_000, "length": 200, "vocabulary_size": 10_000},
+    optimizer={"lr": 2e-3},
+    epochs=10,
+    batch_size=64,
 )
 BERT = Recipe(
     name="20newsgroups-bert",
@@ -101,12 +96,9 @@ BERT = Recipe(
 )
 BERT_SHORT = short_form(
     BERT,
-    replace(
-        BERT.config,
-        model_args={"name": TINY_BERT_NAME},
-        data=replace(BERT.config.data, train_size=8_000, length=128, tokenizer=TINY_BERT_NAME),
-        optimizer=replace(BERT.config.optimizer, lr=3e-4),
-        epochs=3,
-    ),
+    model_args={"name": TINY_BERT_NAME},
+    data={"train_size": 8_000, "length": 128, "tokenizer": TINY_BERT_NAME},
+    optimizer={"lr": 3e-4},
+    epochs=3,
 )
 NEWSGROUPS = (GP_CNN, BERT, GP_CNN_SHORT, BERT_SHORT)

@@ -87,8 +87,20 @@ class Recipe:
         return changed
 
 
-def short_form(recipe: Recipe, config: TrainConfig) -> Recipe:
-    """Cut a recipe down for small machines: the same losses, fewer data, a narrower network, fewer epochs."""
+def short_form(
+    recipe: Recipe, *, data: Mapping[str, Any], optimizer: Mapping[str, Any] | None = None, **settings: Any
+) -> Recipe:
+    """Cut a recipe down for small machines: the same losses, fewer data, a narrower network, fewer epochs.
+
+    All settings but those that are named are the recipe's.
+    """
+    config = replace(
+        recipe.config,
+        data=replace(recipe.config.data, **data),
+        optimizer=replace(recipe.config.optimizer, **(optimizer or {})),
+        accelerator="cpu",
+        **settings,
+    )
     share = config.epochs / recipe.config.epochs
     losses = {
         name: replace(own, loss_args=_shorter(own.loss_args, share), epochs=None) for name, own in recipe.losses.items()
@@ -97,7 +109,7 @@ def short_form(recipe: Recipe, config: TrainConfig) -> Recipe:
         recipe,
         name=f"{recipe.name}-short",
         title=f"{recipe.title}, short",
-        config=replace(config, accelerator="cpu"),
+        config=config,
         source=f"{recipe.name}, cut down by this project for small machines; no published numbers",
         losses=losses,
         expected={},

@@ -17,14 +17,11 @@ published, so the loss keeps its default.
 from dataclasses import replace
 
 from adafocal.data import DataConfig
-from adafocal.recipes.cifar import DATA, INVERSE_FOCAL_GAMMA, NETWORKS, SGD, cifar_short
+from adafocal.recipes.cifar import DATA, DUAL_FOCAL_GAMMA, INVERSE_FOCAL_GAMMA, NETWORKS, SGD, cifar_short
 from adafocal.recipes.recipe import LossSettings, Recipe, short_form
 from adafocal.training.config import OptimizerConfig, TrainConfig
 
-DUAL_FOCAL_GAMMA = {
-    "cifar10": {"resnet50": 2.0, "resnet110": 4.5, "wide_resnet": 2.6, "densenet121": 5.0},
-    "cifar100": {"resnet50": 5.0, "resnet110": 6.1, "wide_resnet": 3.9, "densenet121": 3.4},
-}
+RISK_DUAL_FOCAL_GAMMA = DUAL_FOCAL_GAMMA | {"cifar10": DUAL_FOCAL_GAMMA["cifar10"] | {"resnet50": 2.0}}
 AURC_MIXING = {  # DenseNet-121 is not in their list and keeps the loss's default
     "cifar10": {"resnet50": 0.9, "resnet110": 0.9, "wide_resnet": 0.9},
     "cifar100": {"resnet50": 0.5, "resnet110": 0.9, "wide_resnet": 0.2},
@@ -52,7 +49,7 @@ def risk_cifar(data: str, network: str) -> Recipe:
         source=SOURCE,
         losses={
             "inverse_focal": LossSettings({"gamma": INVERSE_FOCAL_GAMMA[data][network]}),
-            "dual_focal": LossSettings({"gamma": DUAL_FOCAL_GAMMA[data][network]}),
+            "dual_focal": LossSettings({"gamma": RISK_DUAL_FOCAL_GAMMA[data][network]}),
             "aurc": LossSettings({} if mixing is None else {"mixing": mixing}),
         },
     )
@@ -77,15 +74,12 @@ TINY = Recipe(
 )
 TINY_SHORT = short_form(
     TINY,
-    replace(
-        TINY.config,
-        model_args={"width": 8},
-        data=replace(TINY.config.data, train_size=10_000, validation_size=2_000, test_size=2_000, image_size=32),
-        optimizer=replace(TINY.config.optimizer, milestones=(5, 8)),
-        epochs=10,
-        batch_size=128,
-        select="last",
-    ),
+    model_args={"width": 8},
+    data={"train_size": 10_000, "validation_size": 2_000, "test_size": 2_000, "image_size": 32},
+    optimizer={"milestones": (5, 8)},
+    epochs=10,
+    batch_size=128,
+    select="last",
 )
 
 
@@ -103,8 +97,8 @@ def risk_transformer(name: str, title: str, network: str) -> Recipe:
 
 def risk_transformer_short(recipe: Recipe) -> Recipe:
     """Cut a recipe down for two CPU cores: 2,000 images, 3 epochs; the network is as small as pretrained ones are."""
-    data = replace(recipe.config.data, train_size=2_000, validation_size=500, test_size=500)
-    return short_form(recipe, replace(recipe.config, data=data, epochs=3, batch_size=32))
+    data = {"train_size": 2_000, "validation_size": 500, "test_size": 500}
+    return short_form(recipe, data=data, epochs=3, batch_size=32)
 
 
 FULL = tuple(risk_cifar(data, network) for data in DATA for network in NETWORKS)

@@ -11,36 +11,20 @@ import yaml
 
 from adafocal._files import write_text
 from adafocal._text import short
+from adafocal.report import panels, tables
 from adafocal.report.examples import worst_of
 from adafocal.report.html import render_page
 from adafocal.report.ood_page import detection_sections, study_sections
-from adafocal.report.panels import (
-    Panel,
-    class_panel,
-    curve_panels,
-    gamma_panels,
-    rank_panels,
-    reliability_panel,
-    risk_coverage_panels,
-)
 from adafocal.report.segmentation_figures import case_panels
-from adafocal.report.tables import (
-    differences,
-    run_classes,
-    run_results,
-    segmentation_table,
-    study_classes,
-    study_results,
-)
 from adafocal.results.comparison import ComparedExperiment
 from adafocal.results.contents import Contents, Experiment, LossContents, read_contents
 from adafocal.results.folder import PAGE
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome
 
 # By section of the page and name of the drawing: functions of an experiment's losses.
-FIGURES: dict[str, dict[str, Callable[..., list[Panel]]]] = {
-    "risk": {"risk": risk_coverage_panels},
-    "training": {"curve": curve_panels, "gammas": gamma_panels},
+FIGURES: dict[str, dict[str, Callable[..., list[panels.Panel]]]] = {
+    "risk": {"risk": panels.risk_coverage_panels},
+    "training": {"curve": panels.curve_panels, "gammas": panels.gamma_panels},
 }
 # Drawings are what a page's size is made of: beyond so many losses in all, each gets no diagram of its own.
 MAX_DIAGRAMS = 48
@@ -80,7 +64,7 @@ def render(contents: Contents) -> str:
                 _experiment(experiment, place, n_losses, len(contents.experiments))
                 for place, experiment in enumerate(contents.experiments)
             ],
-            "ranks": rank_panels(comparison.rank_tables) if comparison else [],
+            "ranks": panels.rank_panels(comparison.rank_tables) if comparison else [],
             "failures": comparison.failures if comparison else [],
             "notes": comparison.notes if comparison else [],
             "settings": yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
@@ -115,8 +99,8 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
         "title": experiment.title,
         "mark": mark,
         "reliability": _reliability(experiment, outcomes, mark) if n_losses <= MAX_DIAGRAMS else [],
-        "classes": [class_panel(outcomes, names, name=f"classes{mark}")] if small else [],
-        "segmentation": segmentation_table(
+        "classes": [panels.class_panel(outcomes, names, name=f"classes{mark}")] if small else [],
+        "segmentation": tables.segmentation_table(
             {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
         ),
         "cases": case_panels(losses[0].runs[0], mark=mark),
@@ -133,9 +117,9 @@ def _of_run(loss: LossContents) -> dict[str, object]:
     """Lay out what a run shows in its own way."""
     run = loss.runs[0]
     return {
-        "results": run_results(loss.title, run.summary),
+        "results": tables.run_results(loss.title, run.summary),
         "differences": None,
-        "class_table": run_classes(run.outcome, run.class_names),
+        "class_table": tables.run_classes(run.outcome, run.class_names),
         "ood": [
             section
             for place, record in enumerate(run.detections.values())
@@ -150,23 +134,25 @@ def _of_study(
     """Lay out what an experiment of a study shows in its own way."""
     runs = losses[0].runs
     alike = len({outcome.n_classes for _, outcome in outcomes}) == 1
-    classes = study_classes(outcomes, runs[0].class_names, name=f"classes{mark}", n_runs=len(runs)) if alike else None
+    classes = (
+        tables.study_classes(outcomes, runs[0].class_names, name=f"classes{mark}", n_runs=len(runs)) if alike else None
+    )
     return {
-        "results": study_results(compared, f"results{mark}"),
-        "differences": differences(compared, f"differences{mark}"),
+        "results": tables.study_results(compared, f"results{mark}"),
+        "differences": tables.differences(compared, f"differences{mark}"),
         "class_table": classes,
         "ood": study_sections(losses, name=f"ood{mark}"),
     }
 
 
-def _reliability(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str) -> list[Panel]:
+def _reliability(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str) -> list[panels.Panel]:
     n_runs = [len(loss.runs) for loss in experiment.losses]
-    panels = [
-        reliability_panel(title, outcome, name=f"reliability{mark}-{index}", index=index, n_runs=n_runs[index])
+    shown = [
+        panels.reliability_panel(title, outcome, name=f"reliability{mark}-{index}", index=index, n_runs=n_runs[index])
         for index, (title, outcome) in enumerate(outcomes)
     ]
     if experiment.comparison is None:
         run = experiment.losses[0].runs[0]
         title = f"{run.title} after temperature scaling, T = {run.summary.temperature:.2f}"
-        panels.append(reliability_panel(title, run.scaled_outcome, name="reliability-scaled", index=1, n_runs=1))
-    return panels
+        shown.append(panels.reliability_panel(title, run.scaled_outcome, name="reliability-scaled", index=1, n_runs=1))
+    return shown

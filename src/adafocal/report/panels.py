@@ -9,19 +9,7 @@ from statistics import fmean as mean
 from adafocal._text import short
 from adafocal.calibration import BinStats, SmoothCurve, reliability_from_bins
 from adafocal.measures import OF_RUNS
-from adafocal.report.plots import (
-    adaptive_runs,
-    add_legend,
-    curves_of,
-    gammas_of,
-    plot_classes,
-    plot_curve,
-    plot_gammas,
-    plot_ranks,
-    plot_reliability,
-    plot_risk_coverage,
-    reliability_summary,
-)
+from adafocal.report import plots
 from adafocal.report.svg import svg_figure
 from adafocal.results.comparison import RankTable
 from adafocal.results.contents import LossContents
@@ -54,7 +42,7 @@ class Panel:
 def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_runs: int) -> Panel:
     """Show the reliability diagram of one loss."""
     runs = f", pooled over {n_runs} runs" if n_runs > 1 else ""
-    caption = f"{outcome.n:,} predictions{runs}; {reliability_summary(outcome)}."
+    caption = f"{outcome.n:,} predictions{runs}; {plots.reliability_summary(outcome)}."
     return diagram_panel(
         title, outcome.stats, outcome.curve, name=name, index=index, caption=caption, of=f" of {title}"
     )
@@ -74,7 +62,7 @@ def diagram_panel(
 ) -> Panel:
     """Show a reliability diagram over the counts of its bins, and say its points in these words."""
     with svg_figure(name, width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
-        plot_reliability(drawing.axes, stats, curve, index, event=event, probability=words[0])
+        plots.plot_reliability(drawing.axes, stats, curve, index, event=event, probability=words[0])
     data = reliability_from_bins(stats)
     points = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
     said = "; ".join(f"{words[0]} {c:.2f}, {words[1]} {a:.2f}, {n:g} samples" for c, a, n in points)
@@ -86,7 +74,7 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
     columns = min(CLASS_COLUMNS, len(class_names))
     rows = ceil(len(class_names) / columns)
     with svg_figure(name, width=2.0 * columns, height=1.75 * rows + 0.5, rows=[]) as drawing:
-        plot_classes(drawing.figure, losses, class_names, columns, size=10)
+        plots.plot_classes(drawing.figure, losses, class_names, columns, size=10)
     errors = [
         f"{title}: "
         + ", ".join(f"{n} {e:.2f}" for n, e in zip(class_names, (100 * o.class_error).tolist(), strict=True))
@@ -99,7 +87,7 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
 def risk_coverage_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     """Show which error is left when only the surest predictions are answered."""
     with svg_figure(name, width=3.6, height=2.9) as drawing:
-        plot_risk_coverage(drawing.axes[0], losses, size=LEGEND)
+        plots.plot_risk_coverage(drawing.axes[0], losses, size=LEGEND)
     areas = []
     for loss in losses:
         values = [run.outcome.aurc for run in loss.runs]
@@ -116,10 +104,10 @@ def area_in_words(percent: str) -> str:
 def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     """Show the history of training."""
     panels = []
-    for column, title, scale, unit, from_zero in curves_of(losses):
+    for column, title, scale, unit, from_zero in plots.curves_of(losses):
         with svg_figure(f"{name}-{column}", width=3.6, height=2.8) as drawing:
-            plot_curve(drawing.axes[0], losses, column, scale, unit, from_zero)
-            add_legend(drawing.axes[0], len(losses), LEGEND)
+            plots.plot_curve(drawing.axes[0], losses, column, scale, unit, from_zero)
+            plots.add_legend(drawing.axes[0], len(losses), LEGEND)
         ends = [
             f"{loss.title} ends at {scale * mean(last_value(run.history, column) for run in loss.runs):.3g}"
             for loss in losses
@@ -131,12 +119,12 @@ def curve_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
 def gamma_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:
     """Show the gammas of the first run of each loss that has some."""
     panels = []
-    for index, (loss, run) in enumerate(adaptive_runs(losses)):
+    for index, (loss, run) in enumerate(plots.adaptive_runs(losses)):
         with svg_figure(f"{name}-{index}", width=3.6, height=2.8) as drawing:
-            plot_gammas(drawing.axes[0], run)
+            plots.plot_gammas(drawing.axes[0], run)
         title = f"{loss.title}: gamma per bin over epochs (seed {run.summary.seed})"
         caption = "Orange is inverse focal (γ < 0), which raises confidence; purple is focal, which lowers it."
-        last = ", ".join(f"{gamma:.2f}" for gamma in gammas_of(run)[-1][1:])
+        last = ", ".join(f"{gamma:.2f}" for gamma in plots.gammas_of(run)[-1][1:])
         alt = f"Gamma per bin over epochs; after the last epoch from the lowest to the highest bin: {last}."
         panels.append(Panel(title, drawing.svg, caption, alt))
     return panels
@@ -147,7 +135,7 @@ def rank_panels(ranks: Mapping[str, RankTable]) -> list[Panel]:
     panels = []
     for metric, of_metric in ranks.items():
         with svg_figure(f"ranks-{metric}", width=4.5, height=0.9 + 0.15 * len(of_metric.losses)) as drawing:
-            plot_ranks(drawing.axes[0], of_metric)
+            plots.plot_ranks(drawing.axes[0], of_metric)
         places = ", ".join(f"{short(entry.title)} {entry.rank:.2f}" for entry in of_metric.losses)
         p_value = "not defined" if isnan(of_metric.p_value) else f"{of_metric.p_value:.3g}"
         caption = f"{of_metric.n_experiments} experiments; p-value of the Friedman test: {p_value}."

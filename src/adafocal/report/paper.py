@@ -9,17 +9,7 @@ from pathlib import Path
 
 from adafocal._checks import check_choice, require
 from adafocal._files import atomic_path, child
-from adafocal.report.plots import (
-    adaptive_runs,
-    curves_of,
-    plot_classes,
-    plot_curve,
-    plot_gammas,
-    plot_ranks,
-    plot_reliability,
-    plot_risk_coverage,
-    reliability_summary,
-)
+from adafocal.report import plots
 from adafocal.report.svg import STYLE, Figure, drawn
 from adafocal.results.contents import Contents, Experiment, read_contents
 from adafocal.results.outcome import SMALL_MULTIPLES
@@ -94,25 +84,25 @@ def paper_figures(contents: Contents, column: str) -> list[PaperFigure]:
         figures += _of_experiment(experiment, prefix, column)
     for metric, ranks in contents.comparison.rank_tables.items() if contents.comparison else ():
         height = 0.7 + 0.14 * len(ranks.losses)
-        figures.append(PaperFigure(f"ranks-{metric}", height, _alone(plot_ranks, ranks)))
+        figures.append(PaperFigure(f"ranks-{metric}", height, _alone(plots.plot_ranks, ranks)))
     return figures
 
 
 def _of_experiment(experiment: Experiment, prefix: str, column: str) -> list[PaperFigure]:
     losses, per_row = experiment.losses, PER_ROW[column]
-    n_curves, n_classes = len(curves_of(losses)), {run.outcome.n_classes for run in experiment.runs}
+    n_curves, n_classes = len(plots.curves_of(losses)), {run.outcome.n_classes for run in experiment.runs}
     figures = [
         PaperFigure(
             "reliability", 2.3 * ceil(len(losses) / per_row), partial(_reliability, of=experiment, per_row=per_row)
         ),
-        PaperFigure("risk_coverage", 2.3, _alone(plot_risk_coverage, losses)),
+        PaperFigure("risk_coverage", 2.3, _alone(plots.plot_risk_coverage, losses)),
     ]
     if n_curves:
         height = (2.0 if column == "double" else 1.7 * n_curves) + 0.3
         figures.append(PaperFigure("training", height, partial(_training, of=experiment, column=column)))
-    for loss, run in adaptive_runs(losses):
+    for loss, run in plots.adaptive_runs(losses):
         name = f"gammas-{run.loss}" if loss.title == run.title else f"gammas-{run.path.name}"
-        figures.append(PaperFigure(name, 2.3, _alone(plot_gammas, run)))
+        figures.append(PaperFigure(name, 2.3, _alone(plots.plot_gammas, run)))
     if len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES:
         height = 1.25 * ceil(max(n_classes) / (per_row + 1)) + 0.5
         figures.append(PaperFigure("classes", height, partial(_classes, of=experiment, columns=per_row + 1)))
@@ -136,8 +126,8 @@ def _reliability(figure: Figure, of: Experiment, per_row: int) -> None:
                 ax.set_visible(False)
             continue
         outcome = losses[index].outcome
-        plot_reliability(axes, outcome.stats, outcome.curve, index)
-        axes[0].set_title(f"{drawn(losses[index].title)}\n{reliability_summary(outcome)}")
+        plots.plot_reliability(axes, outcome.stats, outcome.curve, index)
+        axes[0].set_title(f"{drawn(losses[index].title)}\n{plots.reliability_summary(outcome)}")
         axes[0].set(yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
         axes[1].xaxis.set_tick_params(labelbottom=True)
         if column > 0:
@@ -146,11 +136,11 @@ def _reliability(figure: Figure, of: Experiment, per_row: int) -> None:
 
 
 def _training(figure: Figure, of: Experiment, column: str) -> None:
-    curves = curves_of(of.losses)
+    curves = plots.curves_of(of.losses)
     shape = (1, len(curves)) if column == "double" else (len(curves), 1)
     axes = figure.subplots(*shape, squeeze=False).flatten()
     for ax, (name, _, scale, unit, from_zero) in zip(axes, curves, strict=True):
-        plot_curve(ax, of.losses, name, scale, f"validation {unit}" if name[:3] == "val" else unit, from_zero)
+        plots.plot_curve(ax, of.losses, name, scale, f"validation {unit}" if name[:3] == "val" else unit, from_zero)
     if column == "single":
         for ax in axes[:-1]:
             ax.set_xlabel("")
@@ -163,7 +153,7 @@ def _classes(figure: Figure, of: Experiment, columns: int) -> None:
     names = of.losses[0].runs[0].class_names
     outcomes = [(loss.title, loss.outcome) for loss in of.losses]
     columns = min(columns, len(names))
-    plot_classes(figure, outcomes, names, columns, size=8, longest=14, legend=columns - 1)
+    plots.plot_classes(figure, outcomes, names, columns, size=8, longest=14, legend=columns - 1)
 
 
 def _write(drawing: PaperFigure, path: Path, column: str) -> Path:

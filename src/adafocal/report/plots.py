@@ -7,15 +7,7 @@ from math import ceil, isfinite, nan
 
 from adafocal.calibration import BinStats, SmoothCurve, binned_error, reliability_from_bins
 from adafocal.measures import IN_SHORT, MEASURES
-from adafocal.report.figures import (
-    draw_class_reliability,
-    draw_counts,
-    draw_critical_difference,
-    draw_curves,
-    draw_gammas,
-    draw_reliability,
-    draw_risk_coverage,
-)
+from adafocal.report import figures
 from adafocal.report.svg import Axes, Figure, drawn, series
 from adafocal.results.comparison import RankTable
 from adafocal.results.contents import LossContents
@@ -43,8 +35,8 @@ def plot_reliability(
 ) -> None:
     """Draw the reliability diagram on the first axis and the counts on the second."""
     data, color = reliability_from_bins(stats), series(index)["color"]
-    draw_reliability(axes[0], data, curve=curve, color=color, event=event)
-    draw_counts(axes[1], data, color=color, probability=probability)
+    figures.draw_reliability(axes[0], data, curve=curve, color=color, event=event)
+    figures.draw_counts(axes[1], data, color=color, probability=probability)
 
 
 def reliability_summary(outcome: Outcome) -> str:
@@ -71,7 +63,7 @@ def plot_classes(
     for c, (ax, name) in enumerate(zip(grid, names, strict=False)):
         for index, (title, outcome) in enumerate(losses):
             data = reliability_from_bins(outcome.class_stats[c])
-            draw_class_reliability(ax, data, label=drawn(title), **series(index))
+            figures.draw_class_reliability(ax, data, label=drawn(title), **series(index))
         ax.set_title(drawn(name, longest))
         ax.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         if c >= len(names) - columns:
@@ -87,7 +79,7 @@ def plot_risk_coverage(ax: Axes, losses: Sequence[LossContents], *, size: float 
     """Draw the risk-coverage curves of all losses; their names have this size, or that of the style."""
     for index, loss in enumerate(losses):
         curves = [run.outcome.risk_coverage for run in loss.runs]
-        draw_risk_coverage(ax, curves, label=drawn(loss.title), **series(index))
+        figures.draw_risk_coverage(ax, curves, label=drawn(loss.title), **series(index))
     add_legend(ax, len(losses), size)
 
 
@@ -109,7 +101,7 @@ def plot_curve(ax: Axes, losses: Sequence[LossContents], name: str, scale: float
     for index, loss in enumerate(losses):
         values = [[scale * value for value in column(run.history, name)] for run in loss.runs]
         epochs = [epoch + 1.0 for epoch in range(max(map(len, values)))]
-        draw_curves(ax, epochs, values, label=drawn(loss.title), **series(index))
+        figures.draw_curves(ax, epochs, values, label=drawn(loss.title), **series(index))
     ax.set(xlabel="epoch", ylabel=unit)
     ax.locator_params(axis="x", integer=True)
     if from_zero:
@@ -131,11 +123,11 @@ def adaptive_runs(losses: Sequence[LossContents]) -> list[tuple[LossContents, Ru
 def plot_ranks(ax: Axes, ranks: RankTable) -> None:
     """Draw average ranks and the critical difference of one metric."""
     losses = tuple(replace(entry, title=drawn(entry.title)) for entry in ranks.losses)
-    draw_critical_difference(ax, replace(ranks, losses=losses))
+    figures.draw_critical_difference(ax, replace(ranks, losses=losses))
 
 
 def plot_gammas(ax: Axes, run: RunFolder) -> None:
     """Draw the gammas of a run over epochs."""
     rows = gammas_of(run)
-    draw_gammas(ax, [row[0] for row in rows], [row[1:] for row in rows])
+    figures.draw_gammas(ax, [row[0] for row in rows], [row[1:] for row in rows])
     ax.locator_params(axis="x", integer=True)

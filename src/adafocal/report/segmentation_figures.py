@@ -196,14 +196,7 @@ def _turned(mask: Array, frame: Array, n_classes: int) -> tuple[Array, Array]:
     scale = extent[1:].max() / SIDE
     shape = np.ceil(extent / scale).astype(int)
     offset = rotation @ ((places.min(0) + places.max(0)) / 2 - scale * shape / 2)
-    parts = [
-        ndimage.affine_transform(
-            ndimage.gaussian_filter((mask == number).astype(np.float32), 0.6),
-            rotation * scale,
-            offset=offset,
-            output_shape=tuple(shape),
-            order=1,
-        )
-        for number in range(1, n_classes)
-    ]
+    view = {"offset": offset, "output_shape": tuple(shape), "order": 1}
+    masks = (ndimage.gaussian_filter((mask == number).astype(np.float32), 0.6) for number in range(1, n_classes))
+    parts = [ndimage.affine_transform(one, rotation * scale, **view) for one in masks]
     return sum(parts[1:], parts[0]), 1 + np.argmax(parts, axis=0)

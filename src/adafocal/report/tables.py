@@ -101,14 +101,10 @@ def run_results(title: str, summary: Summary) -> Table:
 def study_results(experiment: ComparedExperiment, name: str) -> Table:
     """Lay out an experiment's results, a row per loss."""
     held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in experiment.losses)}
-    rows = [
-        Row(
-            entry.title,
-            [_cell(entry.metrics[key].mean, one, entry.metrics[key].std) for key, one in held.items()],
-            index,
-        )
-        for index, entry in enumerate(experiment.losses)
-    ]
+    rows = []
+    for index, entry in enumerate(experiment.losses):
+        cells = [_cell(entry.metrics[key].mean, one, entry.metrics[key].std) for key, one in held.items()]
+        rows.append(Row(entry.title, cells, index))
     return Table(name, "Results", f"Mean ± standard deviation over seeds; {BEST}", _headings(held), rows)
 
 
@@ -197,14 +193,8 @@ def _classes(
     shown = torch.argsort(errors, descending=True, stable=True)[:MAX_CLASSES].sort().values.tolist()
     if len(shown) < len(class_names):
         caption += f" The {len(shown):,} worst of {len(class_names):,} classes."
-    rows = [
-        Row(
-            class_names[c],
-            [
-                Cell(f"{int(count[c]):,}", float(count[c])),
-                *(_cell(float(values[c]), measure) for measure, values in columns),
-            ],
-        )
-        for c in shown
-    ]
+    rows = []
+    for c in shown:
+        cells = [_cell(float(values[c]), measure) for measure, values in columns]
+        rows.append(Row(class_names[c], [Cell(f"{int(count[c]):,}", float(count[c])), *cells]))
     return Table(name, "Classes", caption, ["Class", "Samples", *headings], rows)

@@ -2,7 +2,7 @@
 """What is shown of test predictions: sums and confidences that can be pooled over runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 
 import torch
@@ -106,19 +106,9 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
     if len(outcomes) == 1:
         return outcomes[0]
 
-    def total(name: str) -> Tensor:
-        return torch.stack([getattr(outcome, name) for outcome in outcomes]).sum(dim=0)
-
-    return Outcome(
-        confidence=torch.cat([outcome.confidence for outcome in outcomes]),
-        correct=torch.cat([outcome.correct for outcome in outcomes]),
-        labels=torch.cat([outcome.labels for outcome in outcomes]),
-        stats=reduce(merge, [outcome.stats for outcome in outcomes]),
-        class_count=total("class_count"),
-        class_right=total("class_right"),
-        class_expected=total("class_expected"),
-        class_gaps=total("class_gaps"),
-        class_stats=tuple(
-            reduce(merge, of_class) for of_class in zip(*(one.class_stats for one in outcomes), strict=True)
-        ),
-    )
+    parts = {field.name: [getattr(outcome, field.name) for outcome in outcomes] for field in fields(Outcome)}
+    by_class = zip(*parts.pop("class_stats"), strict=True)
+    stats = reduce(merge, parts.pop("stats"))
+    samples = {name: torch.cat(parts.pop(name)) for name in ("confidence", "correct", "labels")}
+    sums = {name: torch.stack(values).sum(dim=0) for name, values in parts.items()}
+    return Outcome(**samples, **sums, stats=stats, class_stats=tuple(reduce(merge, part) for part in by_class))

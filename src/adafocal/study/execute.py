@@ -6,8 +6,8 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Generator, Sequence
+from contextlib import closing, redirect_stderr, redirect_stdout
 
 from rich.console import Console
 
@@ -36,7 +36,7 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
         console.print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished already.")
     executor = executor or local_executor(missing)
     failures = []
-    ended = _closed(executor.outcomes(_train, missing))
+    ended = closing(_outcomes(executor, missing))  # so that no worker outlives a process that is told to end
     with overview(missing, executor.workers, console) as shown, ended as outcomes:
         for outcome in outcomes:
             if outcome is None:
@@ -50,14 +50,9 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
     return failures
 
 
-@contextmanager
-def _closed(outcomes: Iterator[Outcome | None]) -> Iterator[Iterator[Outcome | None]]:
-    """End the work with the block, also where the process is told to end, so that no worker outlives it."""
-    try:
-        yield outcomes
-    finally:
-        if isinstance(outcomes, Generator):
-            outcomes.close()
+def _outcomes(executor: Executor, runs: Sequence[Run]) -> Generator[Outcome | None, None, None]:
+    """Train the runs; closing this closes what the executor gave, if that can be closed."""
+    yield from executor.outcomes(_train, runs)
 
 
 def local_executor(runs: Sequence[Run], workers: int | None = None, cores: int | None = None) -> LocalExecutor:

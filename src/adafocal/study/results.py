@@ -13,14 +13,7 @@ from adafocal._records import to_plain
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
 from adafocal.measures import COMPARED, OF_RUNS
-from adafocal.results.comparison import (
-    ComparedExperiment,
-    ComparedLoss,
-    ComparedRun,
-    Comparison,
-    FailedRun,
-    RankTable,
-)
+from adafocal.results.comparison import ComparedExperiment, ComparedLoss, ComparedRun, Comparison, FailedRun, RankTable
 from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
 from adafocal.study.plan import Study
 from adafocal.study.ranks import average_ranks

@@ -8,25 +8,19 @@ import numpy as np
 import torch
 
 from adafocal._checks import check_same_shape, check_tensor, require
+from adafocal._docs import documented
 from adafocal._shapes import Volume
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
+@documented
 def dice_score(predicted: Volume, true: Volume) -> float:
     """Measure the share of overlap of two masks: the usual score of segmentation, and blind to shape.
 
     Formula: ``2 |A ∩ B| / (|A| + |B|)``.
 
-    Args:
-        predicted: Whether each voxel is predicted to be of the class, boolean, shape (D, H, W).
-        true: Whether it is, of the same shape.
-
     Returns:
         A fraction in [0, 1], higher is better; NaN where both masks are empty.
-
-    Raises:
-        TypeError: If a mask is not boolean.
-        ValueError: If the shapes differ or are not those of a volume.
 
     Example:
         >>> mask = torch.zeros(4, 4, 4, dtype=torch.bool)
@@ -39,15 +33,12 @@ def dice_score(predicted: Volume, true: Volume) -> float:
     return 2 * int((predicted & true).sum()) / total if total else float("nan")
 
 
+@documented
 def hausdorff_distance_95(predicted: Volume, true: Volume) -> float:
     """Measure how far the surfaces of two masks are apart, leaving out the farthest 5 % of their points.
 
     The larger of the 95th percentiles of the distances from each surface to the other, by MONAI. In voxels: multiply by
     the side of a voxel where it is not 1 mm, and do not use it where sides differ.
-
-    Args:
-        predicted: Whether each voxel is predicted to be of the class, boolean, shape (D, H, W).
-        true: Whether it is, of the same shape.
 
     Returns:
         A distance in voxels, lower is better; NaN where both masks are empty. Where one is, no distance is defined and

@@ -148,8 +148,7 @@ def persistence_diagrams(
     check_sequence("volumes", volumes, of="volumes")
     if essential_death is not None and not (isinstance(essential_death, float) and math.isinf(essential_death)):
         check_number("essential_death", essential_death)
-    if workers is not None:
-        check_integer("workers", workers, minimum=1)
+    check_integer("workers", workers, minimum=1, optional=True)
     chosen = [_check_dims(dims, volume) for volume in volumes]
     arrays = [_array(volume, negate=superlevel) for volume in volumes]
     cripser = require("cripser", extra="topology")

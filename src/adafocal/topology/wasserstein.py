@@ -129,17 +129,10 @@ def _plan(
     cost[-1, :-1] = alone_b[columns]
     mass_a, mass_b = cost.new_ones(n + 1), cost.new_ones(m + 1)
     mass_a[-1], mass_b[-1] = m, n
-    matched = require(
-        "ot", extra="topology"
-    ).bregman.sinkhorn_log(
-        mass_a,
-        mass_b,
-        cost,
-        epsilon * cost.max(),
-        numItermax=max_iterations,
-        stopThr=tolerance * (n + m),
-        warn=False,  # a plan cut short is a plan: what it leaves goes to the diagonal
-    )[:-1, :-1]
+    # Without a warning: a plan cut short is a plan, and what it leaves goes to the diagonal.
+    limits = {"numItermax": max_iterations, "stopThr": tolerance * (n + m), "warn": False}
+    matched = require("ot", extra="topology").bregman.sinkhorn_log(mass_a, mass_b, cost, epsilon * cost.max(), **limits)
+    matched = matched[:-1, :-1]
     # Rows before columns: what divides the columns makes the rows only smaller.
     matched = matched / matched.sum(1, keepdim=True).clamp_min(1.0)
     matched = matched / matched.sum(0, keepdim=True).clamp_min(1.0)

@@ -2,6 +2,7 @@
 """Batches of a split, in an order that seed and epoch fix, shared out over the processes of a run."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from adafocal.data import Split
 from adafocal.errors import InvalidValueError
 
 
+@dataclass(eq=False, repr=False)
 class TensorBatches:
     """Iterate a split, or one process's share of it, in batches, with no worker processes.
 
@@ -28,27 +30,21 @@ class TensorBatches:
         ValueError: If there are fewer samples, or samples per batch, than processes.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        batch_size: int,
-        *,
-        shuffle_seed: int | None = None,
-        rank: int = 0,
-        n_ranks: int = 1,
-        whole_batches: bool = False,
-    ) -> None:
-        if min(len(split), batch_size) < n_ranks:
+    split: Split
+    batch_size: int
+    _: KW_ONLY
+    shuffle_seed: int | None = None
+    rank: int = 0
+    n_ranks: int = 1
+    whole_batches: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse processes that would have nothing to do."""
+        if min(len(self.split), self.batch_size) < self.n_ranks:
             raise InvalidValueError(
-                f"`devices` must be at most the number of samples and of samples per batch, got {n_ranks} processes "
-                f"for {len(split)} samples in batches of {batch_size}."
+                "`devices` must be at most the number of samples and of samples per batch, "
+                f"got {self.n_ranks} processes for {len(self.split)} samples in batches of {self.batch_size}."
             )
-        self.split = split
-        self.batch_size = batch_size
-        self.shuffle_seed = shuffle_seed
-        self.rank = rank
-        self.n_ranks = n_ranks
-        self.whole_batches = whole_batches
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.split), self.batch_size)

@@ -13,13 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adafocal._checks import require
 from adafocal._files import atomic_path
+from adafocal._lightning import TorchCheckpointIO
 from adafocal.errors import FileError, InvalidValueError
-
-require("lightning.pytorch", extra="train")
-
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO  # noqa: E402
 
 # What a run needs to go on, besides weights.
 TO_GO_ON = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", "global_step")
@@ -135,15 +131,6 @@ def _load(path: Path, map_location: Any) -> dict[str, Any]:
 
 # What Python's and torch's readers raise on bytes that are no checkpoint.
 DAMAGES = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    EOFError,
-    OSError,
-    pickle.UnpicklingError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, OSError),
+    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
 )

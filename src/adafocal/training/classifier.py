@@ -7,15 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from adafocal._checks import require
+from adafocal._lightning import L
 from adafocal.data import DataSplits, Split
 from adafocal.training.batches import TensorBatches, epoch_seed
 from adafocal.training.config import TrainConfig
 from adafocal.training.optimizers import make_optimizer, make_schedule
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 # Decoded data sets up to this size move to the accelerator as a whole.
 DEVICE_BYTES = 4 * 2**30
@@ -108,13 +104,9 @@ class Classifier(L.LightningModule):
     def train_dataloader(self) -> TensorBatches:
         """Shuffle this epoch's batches; Lightning asks anew each epoch."""
         seed = epoch_seed(self.config.seed, self.trainer.current_epoch)
+        rank, n_ranks, size = self.trainer.global_rank, self.trainer.world_size, self.config.batch_size
         self._train_batches = TensorBatches(
-            self.splits.train,
-            self.config.batch_size,
-            shuffle_seed=seed,
-            rank=self.trainer.global_rank,
-            n_ranks=self.trainer.world_size,
-            whole_batches=True,
+            self.splits.train, size, shuffle_seed=seed, rank=rank, n_ranks=n_ranks, whole_batches=True
         )
         return self._train_batches
 

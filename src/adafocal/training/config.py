@@ -45,8 +45,7 @@ class OptimizerConfig:
         check_number("optimizer.weight_decay", self.weight_decay, low=0.0)
         check_number("optimizer.lr_decay", self.lr_decay, low=0.0, open_low=True)
         check_integer("optimizer.warmup_epochs", self.warmup_epochs, minimum=0)
-        if self.clip_norm is not None:
-            check_number("optimizer.clip_norm", self.clip_norm, low=0.0, open_low=True)
+        check_number("optimizer.clip_norm", self.clip_norm, low=0.0, open_low=True, optional=True)
 
 
 @dataclass(frozen=True)
@@ -110,10 +109,8 @@ class TrainConfig:
         check_integer("batch_size", self.batch_size, minimum=1)
         check_integer("seed", self.seed, minimum=0)
         check_integer("n_bins", self.n_bins, minimum=1)
-        if self.ema is not None:
-            check_number("ema", self.ema, low=0.0, high=1.0, open_high=True)
-        if self.early_stopping is not None:
-            check_integer("early_stopping", self.early_stopping, minimum=1)
+        check_number("ema", self.ema, low=0.0, high=1.0, open_high=True, optional=True)
+        check_integer("early_stopping", self.early_stopping, minimum=1, optional=True)
         if self.devices != "auto":
             check_integer("devices", self.devices, minimum=1)
         check_integer("num_nodes", self.num_nodes, minimum=1)

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import yaml
 
-from adafocal._checks import require
 from adafocal._files import write_text
+from adafocal._lightning import rank_zero_only
 from adafocal._locks import is_ours
 from adafocal._records import read_record
 from adafocal.errors import AdafocalError, InvalidValueError
@@ -20,10 +20,6 @@ from adafocal.results.folder import FOLDERS, PROVENANCE, SETTINGS, STUDYS_LOG, W
 from adafocal.results.run import Provenance, Settings
 from adafocal.training.config import CARRIED_OUT, TrainConfig, from_plain, plain
 from adafocal.training.provenance import provenance
-
-require("lightning.pytorch", extra="train")
-
-from lightning.pytorch.utilities import rank_zero_only  # noqa: E402
 
 
 @dataclass(frozen=True)

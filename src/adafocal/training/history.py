@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adafocal._checks import require
 from adafocal._files import write_rows
+from adafocal._lightning import L
 from adafocal._ranks import sum_over_ranks
 from adafocal._sums import Sums
 from adafocal.calibration import BinStats, equal_width_edges
@@ -20,10 +20,6 @@ from adafocal.calibration.bins import sum_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.losses import AdaFocalLoss
 from adafocal.training.voxels import counted_rows
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +95,7 @@ class History(L.Callback):
         self._sums = EpochSums.empty(self.edges)
 
     def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: object, **__: object
     ) -> None:
         """Add the batch."""
         logits, labels = counted_rows(outputs["logits"].float(), outputs["labels"])

@@ -8,17 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adafocal._checks import require
+from adafocal._lightning import L
 from adafocal._ranks import join_over_ranks, over_ranks
 from adafocal.data import Split
 from adafocal.predictions import Predictions
 from adafocal.training.batches import TensorBatches
 from adafocal.training.classifier import Classifier
 from adafocal.training.voxels import VoxelSample, counted_rows
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 # Takes inputs, logits in float32, labels, and features where they are asked for, of each batch.
 Consumer = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from adafocal._checks import require
+from adafocal._lightning import L
 from adafocal.calibration import evaluate
 from adafocal.predictions import Predictions
 from adafocal.results.folder import EXAMPLES
@@ -12,10 +12,6 @@ from adafocal.training.classifier import Classifier
 from adafocal.training.examples import worst_examples, write_examples
 from adafocal.training.folder import first_process
 from adafocal.training.inference import predict_samples
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 
 def sample_results(

@@ -28,8 +28,8 @@ from typing import Any
 
 import torch.distributed as dist
 
-from adafocal._checks import require
 from adafocal._files import write_text
+from adafocal._lightning import L
 from adafocal._locks import working_on
 from adafocal._records import as_record
 from adafocal.data import load_splits
@@ -46,10 +46,6 @@ from adafocal.training.history import history_of
 from adafocal.training.results import sample_results
 from adafocal.training.segmentation import dense_results
 from adafocal.training.trainer import make_trainer, quiet_lightning, restart_events
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
 
 
 def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, progress: bool = True) -> Summary:
@@ -145,11 +141,6 @@ def build(config: TrainConfig) -> Classifier:
     """Load the data and build model and loss, seeded."""
     L.seed_everything(config.seed, verbose=False)
     splits = load_splits(config.data, seed=config.seed)
-    model = make_model(
-        config.model,
-        config.model_args,
-        input_shape=splits.train.inputs.shape[1:],
-        n_classes=splits.n_classes,
-        vocabulary=splits.vocabulary,
-    )
+    shape, n_classes, vocabulary = splits.train.inputs.shape[1:], splits.n_classes, splits.vocabulary
+    model = make_model(config.model, config.model_args, input_shape=shape, n_classes=n_classes, vocabulary=vocabulary)
     return Classifier(config, model, make_loss(config.loss, config.loss_args), splits)

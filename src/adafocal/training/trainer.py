@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from adafocal._checks import check_choice, require
+from adafocal._checks import check_choice
+from adafocal._lightning import L, MisconfigurationException
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss
@@ -20,11 +21,6 @@ from adafocal.training.checkpoints import AtomicCheckpointIO
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
 from adafocal.training.history import History
-
-require("lightning.pytorch", extra="train")
-
-import lightning.pytorch as L  # noqa: E402
-from lightning.fabric.utilities.exceptions import MisconfigurationException  # noqa: E402
 
 
 def make_trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, progress: bool) -> L.Trainer:

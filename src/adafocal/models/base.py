@@ -1,9 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model reads from the shape of one sample."""
+"""What models share: a head on the penultimate layer, and how they read the shape of one sample."""
 
 from collections.abc import Sequence
 
+from torch import Tensor, nn
+
 from adafocal.errors import InvalidValueError
+
+
+class HeadedModel(nn.Module):
+    """A network whose logits are what its ``head`` makes of its ``features``."""
+
+    head: nn.Module
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Compute the penultimate layer, shape (N, D)."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Classify, by logits of shape (N, C), or (N, C, d1, …) where every place has its own."""
+        logits: Tensor = self.head(self.features(inputs))
+        return logits
 
 
 def image_channels(input_shape: Sequence[int]) -> int:
