@@ -150,6 +150,7 @@ def test_a_cell_is_a_number_as_everyone_writes_it_or_refused(cell, number, tmp_p
     by_load, by_evaluate = answers(path, tmp_path, capsys)
 
     remedy = ": decimal signs must all be '.', as before" if cell == "0,5" else ""
+    remedy = ": write percent as shares, 0.39 for 39 %" if cell == "50%" else remedy
     if not cell.strip():
         missing = repr(cell) if cell else "null"
         assert by_load == by_evaluate == f"`prob_0` must have no missing values, got {missing} in row 1."

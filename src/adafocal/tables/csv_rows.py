@@ -59,6 +59,7 @@ def _check_row(values: list[str], row: int, dialect: Dialect, columns: Columns, 
             sign = "," if dialect.decimal == "." else "."
             other = sign in cell and is_number(cell.replace(sign, "." if sign == "," else ""))
             remedy = f": decimal signs must all be {dialect.decimal!r}, as before" if other else ""
+            remedy = ": write percent as shares, 0.39 for 39 %" if cell.strip().endswith("%") else remedy
             raise RowError(f"`{printable(name)}` must be a number, got {shown(cell)}", row, remedy)
 
 

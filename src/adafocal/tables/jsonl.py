@@ -48,7 +48,7 @@ def read_jsonl(place: Source | Path, names: Names, numbers: int) -> Iterator[Pie
             size = max(1, numbers // max(1, width))
         for start in range(0, len(lines), size):
             part = lines[start : start + size]
-            batch = _batch(part, schema, wanted, first_row)
+            batch = _batch(part, schema, columns, first_row)
             try:
                 table = of_text(from_batch(batch, columns), columns)
             except RowError as error:
@@ -135,7 +135,7 @@ def _schema(first: dict[str, Any], columns: Columns, wanted: list[str]) -> Any:
     return pa.schema(types.items())
 
 
-def _batch(lines: list[bytes], schema: Any, wanted: list[str], first_row: int) -> Any:
+def _batch(lines: list[bytes], schema: Any, columns: Columns, first_row: int) -> Any:
     pa, reader = require("pyarrow", extra="report"), require("pyarrow.json", extra="report")
     try:
         table = reader.read_json(
@@ -147,17 +147,19 @@ def _batch(lines: list[bytes], schema: Any, wanted: list[str], first_row: int) -
             raise pa.ArrowInvalid("lines must hold one object each")
     except pa.ArrowException:
         # Arrow does not say which line it is, and takes no NaN, which Python writes.
-        rows = [_checked(line, schema, row) for row, line in enumerate(lines, start=first_row)]
+        rows = [_checked(line, schema, columns.numbers, row) for row, line in enumerate(lines, start=first_row)]
         with arrow_faults("JSON lines"):
             return pa.RecordBatch.from_pylist(rows, schema=schema)
-    return table.select(wanted).combine_chunks().to_batches()[0]
+    return table.select(schema.names).combine_chunks().to_batches()[0]
 
 
-def _checked(line: bytes, schema: Any, row: int) -> dict[str, Any]:
+def _checked(line: bytes, schema: Any, numbers: tuple[str, ...], row: int) -> dict[str, Any]:
     """The wanted values of a line, each of the kind that the first row has."""
     held = _object(line, row)
     for field in schema:
         value: Any = held.get(field.name)
+        if value is None and row == 0 and field.name in numbers:
+            raise RowError(f"`{printable(field.name)}` must have no missing values, got null", row)
         kinds, wanted = KINDS.get(str(field.type), ((list,), "a list of numbers"))
         good = type(value) in kinds and (
             kinds != (list,) or all(one is None or type(one) in (int, float) for one in value)

@@ -2,6 +2,7 @@
 """Tables of predictions as Parquet, with checksums of pages."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,7 @@ def read_parquet(
         ValueError: If the file is damaged, lacks a column, or a row has no value or another length.
     """
     source = Source.of(place)
-    with source.seekable() as file:
-        if isinstance(file, Path):
-            with file.open("rb") as opened:
-                check_begins(source, opened.read(HEAD))
+    with _opened(source) as file:
         with arrow_faults(KIND):
             # Without a buffer of whole row groups, memory does not depend on how the file was written.
             table = require("pyarrow.parquet", extra="report").ParquetFile(
@@ -106,10 +104,19 @@ def parquet_row_groups(place: Source | Path) -> list[tuple[int, int]]:
     Raises:
         ValueError: If the file is damaged.
     """
-    with Source.of(place).seekable() as file, arrow_faults(KIND):
+    with _opened(Source.of(place)) as file, arrow_faults(KIND):
         metadata = require("pyarrow.parquet", extra="report").read_metadata(file)
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         return [(group.num_rows, group.total_byte_size) for group in groups]
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Any]:
+    with source.seekable() as file:
+        if isinstance(file, Path):
+            with file.open("rb") as opened:
+                check_begins(source, opened.read(HEAD))
+        yield file
 
 
 def write_parquet(arrays: dict[str, np.ndarray], path: Path) -> None:

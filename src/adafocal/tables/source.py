@@ -201,8 +201,9 @@ def check_begins(source: Source, head: bytes) -> None:
     alike = ({".feather", ".arrow"}, {".jsonl", ".ndjson"}, {".csv", ".tsv"})
     if kind is None or kind == source.format or any({kind, source.format} <= same for same in alike):
         return
+    named = f"{source.format}{kind}" if kind in PACKED else kind
     told = f"{KINDS[source.format]} file, got {{file}}, which begins like a{'n' * (kind[1] == 'x')} {KINDS[kind]} file"
-    raise FormatError(f"must be a readable {told}: {REMEDIES.get(kind, f'name it *{kind}')}.")
+    raise FormatError(f"must be a readable {told}: {REMEDIES.get(kind, f'name it *{named}')}.")
 
 
 def _is_text_table(head: bytes) -> bool:
