@@ -17,6 +17,7 @@ from adafocal._rows import check_labels, check_logits, check_probs, check_rows, 
 from adafocal._text import listed
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Names
+from adafocal.tables.numbers import UNNORMALIZED
 from adafocal.tables.piece import RowError
 from adafocal.tables.read import read_whole, write_table
 from adafocal.tables.source import known_suffix
@@ -278,10 +279,11 @@ def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> Pre
     try:
         return Predictions(**arrays, classes=classes or None)
     except RowError as error:
-        percent = kind == "probs" and np.allclose(arrays[kind].sum(axis=1), 100, atol=1)
-        if not percent or "labels" in error.what:
+        if kind != "probs" or "labels" in error.what:
             raise
-        raise RowError(error.what, error.row, ": rows sum to 100, so divide by 100, or normalize") from None
+        if np.allclose(arrays[kind].sum(axis=1), 100, atol=1):
+            raise RowError(error.what, error.row, ": rows sum to 100, so divide by 100, or normalize") from None
+        raise RowError(error.what, error.row, UNNORMALIZED if "sum to 1" in error.what else error.remedy) from None
 
 
 def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:

@@ -303,7 +303,8 @@ def test_bad_rows_are_named_by_row_and_file(tmp_path, suffix, piece, fault, sent
     monkeypatch.setattr("adafocal.tables.scan.PIECE", piece)
     monkeypatch.setattr("adafocal.evaluation.measure.IN_MEMORY", 100)
     path = spoiled(tmp_path, suffix, **fault)
-    assert refused(capsys, path) == f"{sentence} in row 123 of {str(path)!r}."
+    remedy = ": normalize to divide rows by their sum" if "sum to 1" in sentence else ""
+    assert refused(capsys, path) == f"{sentence} in row 123 of {str(path)!r}{remedy}."
 
 
 def test_broken_csv_cells_are_named_by_row_and_file(tmp_path, capsys):

@@ -11,7 +11,7 @@ from adafocal._text import printable, shown
 from adafocal.errors import InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Columns, Names
 from adafocal.tables.labels import as_coded, class_indices, cluster_codes, events
-from adafocal.tables.numbers import ALLOWED, Digits, divided_by_sum, floats, is_number, matrix
+from adafocal.tables.numbers import ALLOWED, UNNORMALIZED, Digits, divided_by_sum, floats, is_number, matrix
 from adafocal.tables.piece import Coded, Column, Piece, RowError, group_name
 
 
@@ -63,7 +63,7 @@ def make_piece(
     if (refused := digits.refused()) is not None:
         row, values = refused
         what = f"`probs` must sum to 1 within {ALLOWED:g} in each row, got {shown_row(values)}"
-        raise RowError(what, row)
+        raise RowError(what, row, UNNORMALIZED)
     return piece
 
 

@@ -14,6 +14,7 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 # Python also takes digits of other scripts and 0.2_5, which no other reader does.
 NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)\s*", re.ASCII | re.I)
 ALLOWED = 1e-3  # how far the sum of any row may be from 1
+UNNORMALIZED = ": normalize to divide rows by their sum"
 MOST_DIGITS = 5  # a float32 cannot tell more; a sum of values printed with six is close enough to 1
 
 
