@@ -360,7 +360,8 @@ def test_a_table_without_labels_is_read_where_none_is_asked_for(tmp_path, suffix
     loaded = Predictions.load(tmp_path / f"p{suffix}")
 
     assert (loaded.labelled, loaded.logits.tolist()) == (False, LOGITS.tolist())
-    with rejects(ValueError, "`labels` must be given for what is asked of these predictions, got none."):
+    remedy = "use Predictions(labels=...), or name their column in load(label=...)"
+    with rejects(ValueError, f"`labels` must be given for what is asked of these predictions, got none: {remedy}."):
         _ = loaded.correct
     with pytest.raises(ValueError, match=r"^columns must include `label`, got "):
         Predictions.load(tmp_path / f"p{suffix}", label="label")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What rows of predictions must be; messages name the row."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,6 +10,7 @@ from adafocal._checks import shown_row
 from adafocal._dtypes import at_least_float32, tolerance
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.labels import class_indices
+from adafocal.tables.numbers import UNNORMALIZED
 from adafocal.tables.piece import RowError
 
 
@@ -56,6 +58,15 @@ def check_logits(logits: Tensor) -> None:
     """Raise unless a row has a finite largest logit and no NaN."""
     good = logits.amax(dim=1).isfinite() & ~logits.isnan().any(dim=1)
     check_rows("logits", good, "be finite (-inf only for masked classes)", logits)
+
+
+def with_remedy(error: RowError, probs: np.ndarray) -> RowError:
+    """The fault of a row of probabilities in a table, with what to do about it."""
+    if "labels" in error.what:
+        return error
+    if np.allclose(probs.sum(axis=1), 100, atol=1):
+        return RowError(error.what, error.row, ": rows sum to 100, so divide by 100, or normalize")
+    return RowError(error.what, error.row, UNNORMALIZED if "sum to 1" in error.what else error.remedy)
 
 
 def check_probs(probs: Tensor) -> None:

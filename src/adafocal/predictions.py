@@ -13,11 +13,10 @@ from torch import Tensor
 from adafocal._arrays import ArrayLike, checked_cluster, checked_weight
 from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
-from adafocal._rows import check_labels, check_logits, check_probs, check_rows, indices, matrix
+from adafocal._rows import check_labels, check_logits, check_probs, check_rows, indices, matrix, with_remedy
 from adafocal._text import listed
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Names
-from adafocal.tables.numbers import UNNORMALIZED
 from adafocal.tables.piece import RowError
 from adafocal.tables.read import read_whole, write_table
 from adafocal.tables.source import known_suffix
@@ -279,11 +278,7 @@ def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> Pre
     try:
         return Predictions(**arrays, classes=classes or None)
     except RowError as error:
-        if kind != "probs" or "labels" in error.what:
-            raise
-        if np.allclose(arrays[kind].sum(axis=1), 100, atol=1):
-            raise RowError(error.what, error.row, ": rows sum to 100, so divide by 100, or normalize") from None
-        raise RowError(error.what, error.row, UNNORMALIZED if "sum to 1" in error.what else error.remedy) from None
+        raise (with_remedy(error, arrays[kind]) if kind == "probs" else error) from None
 
 
 def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:

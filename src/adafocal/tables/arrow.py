@@ -74,6 +74,9 @@ def words(array: Any, name: str) -> Column:
     plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if plain and not array.null_count and not pa.types.is_dictionary(array.type):
         return _plain(array, kind, name)
+    plain_values = f"`{printable(name)}` must have one plain value per row, got type {array.type}."
+    if pa.types.is_nested(kind):
+        raise InvalidValueError(plain_values)
     if pa.types.is_floating(kind) and not pa.types.is_dictionary(array.type):
         array = array.cast(pa.float64())
     try:
@@ -83,12 +86,8 @@ def words(array: Any, name: str) -> Column:
             else str(value)
             for value in coded.dictionary.to_pylist()
         )  # fmt: skip
-        if pa.types.is_nested(kind):
-            raise ValueError(kind)
     except (pa.ArrowException, ValueError) as error:
-        raise InvalidValueError(
-            f"`{printable(name)}` must have one plain value per row, got type {array.type}."
-        ) from error
+        raise InvalidValueError(plain_values) from error
     index = coded.indices.cast(pa.int64()).fill_null(len(values))
     return Coded(np.from_dlpack(index), (*values, *([None] if coded.indices.null_count else [])))
 

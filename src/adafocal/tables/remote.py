@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from adafocal._checks import require
 from adafocal._text import shown
@@ -23,7 +24,7 @@ def file_system(place: str) -> tuple[Any, str]:
     scheme = place.partition("://")[0].lower()
     with elsewhere(place):
         if scheme in NATIVE:
-            system, path = fs.FileSystem.from_uri(place)
+            system, path = fs.FileSystem.from_uri(_escaped(place))
             return system, str(path)
         fsspec = require("fsspec", extra="report")
         system, path = fsspec.core.url_to_fs(place)
@@ -68,6 +69,14 @@ def list_files(place: str, is_table: Callable[[str], bool]) -> list[str]:
     return [f"{scheme}://{base.rstrip('/')}/{file}{query}" for file in chosen]
 
 
+def _escaped(place: str) -> str:
+    """An address as Arrow parses it: names of files elsewhere are written as they are, with spaces and signs."""
+    scheme, _, rest = place.partition("://")
+    rest, mark, settings = rest.partition("?")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}{slash}{quote(path)}{mark}{settings}"
+
+
 def _pattern(glob: str) -> str:
     """The regular expression of a glob: `*` and `?` stay in a folder, `**` does not."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", glob)
@@ -83,7 +92,7 @@ def elsewhere(place: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise MissingFileError(f"`FILE` must name existing files got {place!r}.") from None
+        raise MissingFileError(f"`FILE` must name existing files, got {place!r}.") from None
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
         if isinstance(error, (InvalidValueError, FileError)):
             raise
