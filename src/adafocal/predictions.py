@@ -282,13 +282,8 @@ def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> Pre
 
 
 def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:
-    named = {
-        predictions.kind: predictions._values,
-        "labels": predictions._labels,
-        "features": predictions.features,
-        "weight": predictions.weight,
-        "cluster": predictions.cluster,
-    }
+    named = {predictions.kind: predictions._values, "labels": predictions._labels}
+    named |= {name: getattr(predictions, name) for name in ("features", "weight", "cluster")}
     arrays = {}
     for name, tensor in named.items():
         if tensor is None:
