@@ -107,12 +107,7 @@ def persistence_diagram(
         segmentation", 2023, https://arxiv.org/abs/2304.12223, uses such diagrams; which filtration it does not say.
     """
     return persistence_diagrams(
-        [volume],
-        dims=dims,
-        superlevel=superlevel,
-        construction=construction,
-        essential_death=essential_death,
-        workers=1,
+        [volume], dims=dims, superlevel=superlevel, construction=construction, essential_death=essential_death
     )[0]
 
 
