@@ -157,11 +157,8 @@ def persistence_diagrams(
         return _flat_indices(rows, squeezed.shape, box.shape, corner, array.shape)
 
     threads = min(available_cores() if workers is None else workers, len(arrays))
-    if threads <= 1:
-        found = [critical(*job) for job in zip(arrays, chosen, strict=True)]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(critical, arrays, chosen))
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        found = list(pool.map(critical, arrays, chosen))
     if essential_death is None:
         essential_death = -torch.inf if superlevel else torch.inf
     return [_diagram(volume, rows, essential_death) for volume, rows in zip(volumes, found, strict=True)]
