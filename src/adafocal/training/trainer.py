@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,11 @@ def make_logger(config: TrainConfig, folder: Path) -> Any:
 def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> list[L.Callback]:
     adapting = [AdaFocalCallback("loss", log_prefix=None)] if isinstance(classifier.loss, AdaFocalLoss) else []
     stopping = [] if config.early_stopping is None else [_EarlyStopping(config.monitor, patience=config.early_stopping)]
-    each: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
-    best = each | {"monitor": config.monitor, "save_weights_only": True}
-    checkpoints = [
-        L.callbacks.ModelCheckpoint(dirpath=folder / path.parent, filename=path.stem, **settings)
-        for path, settings in ((BEST, best), (LAST, each | {"every_n_epochs": 1}))
-    ]
+    checkpoint = partial(L.callbacks.ModelCheckpoint, enable_version_counter=False, save_on_train_epoch_end=True)
+    best = checkpoint(folder / BEST.parent, BEST.stem, monitor=config.monitor, save_weights_only=True)
+    last = checkpoint(folder / LAST.parent, LAST.stem, every_n_epochs=1)
     history = History(folder / HISTORY, n_bins=config.n_bins)
-    return [_SignalOfTheCaller(), *adapting, LossEpochCallback(), history, *stopping, *checkpoints]
+    return [_SignalOfTheCaller(), *adapting, LossEpochCallback(), history, *stopping, best, last]
 
 
 def restart_events(trainer: L.Trainer, folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
