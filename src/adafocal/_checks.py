@@ -69,15 +69,9 @@ def check_number(
 
 
 def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) -> str:
-    lower = f"{'>' if open_low else '>='} {low:g}"
-    upper = f"{'<' if open_high else '<='} {high:g}"
-    if math.isinf(low) and math.isinf(high):
-        return "a finite number"
-    if math.isinf(high):
-        return f"a finite number {lower}"
-    if math.isinf(low):
-        return f"a finite number {upper}"
-    return f"a number {lower} and {upper}"
+    ends = [] if math.isinf(low) else [f"{'>' if open_low else '>='} {low:g}"]
+    ends += [] if math.isinf(high) else [f"{'<' if open_high else '<='} {high:g}"]
+    return f"{'a number' if len(ends) == 2 else 'a finite number'} {' and '.join(ends)}".rstrip()
 
 
 def check_flag(name: str, value: Value) -> Value:

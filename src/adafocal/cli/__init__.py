@@ -62,9 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     command, *rest = arguments
     if command not in COMMANDS:
-        print(
-            f"{USAGE}\nadafocal: `COMMAND` must be one of {', '.join(COMMANDS)}, got {shown(command)}.", file=sys.stderr
-        )
+        known = ", ".join(COMMANDS)
+        print(f"{USAGE}\nadafocal: `COMMAND` must be one of {known}, got {shown(command)}.", file=sys.stderr)
         return 2
     try:
         with _terminable():

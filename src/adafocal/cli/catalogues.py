@@ -17,11 +17,7 @@ CATALOGUES: dict[str, tuple[str, str, Callable[[Any], list[str]]]] = {
     "models": ("adafocal.models", "MODELS", lambda model: [model.title]),
     "datasets": ("adafocal.data", "DATASETS", lambda data: [f"{data.title}: {data.source}"]),
     "recipes": ("adafocal.recipes", "RECIPES", lambda recipe: [recipe.title, recipe.source]),
-    "ood_pairs": (
-        "adafocal.recipes.ood",
-        "OOD_PAIRS",
-        lambda pair: [f"{pair.title}: {', '.join(pair.against)}", pair.source],
-    ),
+    "ood_pairs": ("adafocal.recipes.ood", "OOD_PAIRS", lambda it: [f"{it.title}: {', '.join(it.against)}", it.source]),
 }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from jsonargparse import Namespace
 from rich.console import Console
 
+from adafocal._locks import working_on
+from adafocal.cli.console import PlainConsole
 from adafocal.cli.options import NESTED, early_options, parse, train_parser
 from adafocal.cli.parser import CommandParser, check_executor, first_word
 from adafocal.errors import InvalidValueError
@@ -34,8 +36,6 @@ def main(arguments: list[str]) -> int:
         arguments = ["--config", *arguments]
     options = parse(parser, arguments)
 
-    from adafocal.cli.console import PlainConsole
-
     console = PlainConsole()
     if options.compare:
         return _compare(options, console)
@@ -51,7 +51,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(study: Study, executor: Executor, console: Console) -> int:
-    from adafocal._locks import working_on
     from adafocal.study.execute import execute
     from adafocal.study.results import write_results
 
@@ -68,7 +67,6 @@ def _run(study: Study, executor: Executor, console: Console) -> int:
 
 
 def _compare(options: Namespace, console: Console) -> int:
-    from adafocal._locks import working_on
     from adafocal.study.compare import compare_folders
 
     names = "-".join(Path(folder).resolve().name for folder in options.compare)

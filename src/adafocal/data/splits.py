@@ -182,7 +182,7 @@ def stratified_split(
     Raises:
         ValueError: If a size is below 1 or the sizes exceed N.
     """
-    model_selection = require("sklearn.model_selection", extra="train")
+    split = require("sklearn.model_selection", extra="train").train_test_split
     check_integer("train_size", train_size, minimum=1)
     check_integer("validation_size", validation_size, minimum=1)
     n = len(labels)
@@ -192,11 +192,7 @@ def stratified_split(
             f"`train_size` + `validation_size` must leave a test part of the {n} samples, "
             f"got {train_size} + {validation_size}."
         )
-    rest, train = model_selection.train_test_split(
-        np.arange(n), test_size=train_size, stratify=labels, random_state=seed
-    )
-    rest, validation = model_selection.train_test_split(
-        rest, test_size=validation_size, stratify=labels[rest], random_state=seed
-    )
+    rest, train = split(np.arange(n), test_size=train_size, stratify=labels, random_state=seed)
+    rest, validation = split(rest, test_size=validation_size, stratify=labels[rest], random_state=seed)
     test = rest if test_size == len(rest) else np.sort(np.random.default_rng(seed).choice(rest, test_size, False))
     return torch.from_numpy(train), torch.from_numpy(validation), torch.from_numpy(test)

@@ -111,9 +111,7 @@ class ClassificationLoss(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the settings, as ``name=value`` pairs."""
-        shown = {
-            name: value for name, value in self.__dict__.items() if not name.startswith("_") and name != "training"
-        }
+        shown = {name: value for name, value in vars(self).items() if not name.startswith("_") and name != "training"}
         return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 

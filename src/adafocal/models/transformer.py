@@ -39,12 +39,11 @@ class TransformerClassifier(nn.Module):
         transformers = require("transformers", extra="text")
         config = transformers.AutoConfig.from_pretrained(name, num_labels=n_classes)
         automatic = transformers.AutoModelForSequenceClassification
-        # A stored head may have other classes; sizes elsewhere cannot differ, the configuration is the network's own.
-        self.body = (
-            automatic.from_pretrained(name, config=config, ignore_mismatched_sizes=True)
-            if pretrained
-            else automatic.from_config(config)
-        )
+        if pretrained:
+            # A stored head may have other classes; sizes elsewhere cannot differ: the configuration is the network's.
+            self.body = automatic.from_pretrained(name, config=config, ignore_mismatched_sizes=True)
+        else:
+            self.body = automatic.from_config(config)
         self.pad_id = 0 if config.pad_token_id is None else config.pad_token_id
         heads = [m for m in self.body.modules() if isinstance(m, nn.Linear) and m.out_features == n_classes]
         if not heads:

@@ -29,9 +29,8 @@ def draw_reliability(
         color: Colour of the bins.
         event: Name of the y axis: the share of what.
     """
-    lower, upper, confidence, accuracy = (
-        part.numpy() for part in (data.lower, data.upper, data.confidence, data.accuracy)
-    )
+    parts = (data.lower, data.upper, data.confidence, data.accuracy)
+    lower, upper, confidence, accuracy = (part.numpy() for part in parts)
     draw_diagonal(ax)
     ax.bar(lower, confidence - accuracy, upper - lower, accuracy, align="edge", color=color, alpha=0.22, linewidth=0)
     if curve is not None:
@@ -136,10 +135,8 @@ def draw_gammas(ax: Axes, epochs: Sequence[float], gammas: Sequence[Sequence[flo
     table = np.asarray(gammas, dtype=float).T
     bound = max(2.0, float(np.abs(table).max()))
     norm = colors.SymLogNorm(linthresh=0.2, linscale=0.3, vmin=-bound, vmax=bound, base=10)
-    extent = (epochs[0] - 0.5, epochs[-1] + 0.5, 0.5, len(table) + 0.5)
-    image = ax.imshow(
-        table, norm=norm, cmap="PuOr", aspect="auto", origin="lower", interpolation="nearest", extent=extent
-    )
+    box = (epochs[0] - 0.5, epochs[-1] + 0.5, 0.5, len(table) + 0.5)
+    image = ax.imshow(table, norm=norm, cmap="PuOr", aspect="auto", origin="lower", interpolation="nearest", extent=box)
     ax.grid(False)
     ax.set(xlabel="epoch", ylabel="bin, low to high confidence")
     bar = ax.figure.colorbar(image, ax=ax, ticks=[t for t in (-20, -2, -0.2, 0.2, 2, 20) if abs(t) <= bound])

@@ -37,14 +37,9 @@ def render_page(template: str, values: Mapping[str, object]) -> str:
     )
     script = _text("sort.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    page: str = environment.get_template(template).render(
-        {
-            "style": jinja2.utils.markupsafe.Markup(_text("page.css")),
-            "script": jinja2.utils.markupsafe.Markup(script),
-            "script_hash": f"sha256-{digest}",
-            **values,
-        }
-    )
+    style, script = (jinja2.utils.markupsafe.Markup(text) for text in (_text("page.css"), script))
+    ours = {"style": style, "script": script, "script_hash": f"sha256-{digest}"}
+    page: str = environment.get_template(template).render({**ours, **values})
     return page
 
 

@@ -84,9 +84,8 @@ def detection_sections(results: Sequence[DetectionRecord], *, name: str, level: 
             for place, one in enumerate(part)
             if one.histogram is not None
         ]
-        sections.append(
-            _section(part[0], f"{name}-{index}", f"With {100 * level:g} % intervals.", ["Score"], rows, panels)
-        )
+        caption = f"With {100 * level:g} % intervals."
+        sections.append(_section(part[0], f"{name}-{index}", caption, ["Score"], rows, panels))
     return sections
 
 

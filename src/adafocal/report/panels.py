@@ -43,9 +43,8 @@ def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_
     """Show the reliability diagram of one loss."""
     runs = f", pooled over {n_runs} runs" if n_runs > 1 else ""
     caption = f"{outcome.n:,} predictions{runs}; {plots.reliability_summary(outcome)}."
-    return diagram_panel(
-        title, outcome.stats, outcome.curve, name=name, index=index, caption=caption, of=f" of {title}"
-    )
+    of = f" of {title}"
+    return diagram_panel(title, outcome.stats, outcome.curve, name=name, index=index, caption=caption, of=of)
 
 
 def diagram_panel(

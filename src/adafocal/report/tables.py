@@ -173,9 +173,8 @@ def study_classes(
     losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str], *, name: str, n_runs: int
 ) -> Table:
     """Lay out the classes of several losses: the calibration error of each class's probability."""
-    caption = (
-        f"ECE of each class's probability in percent, predictions of {n_runs} run{'s' if n_runs > 1 else ''} pooled."
-    )
+    runs = f"{n_runs} run{'s' if n_runs > 1 else ''}"
+    caption = f"ECE of each class's probability in percent, predictions of {runs} pooled."
     columns = [(CLASS_ECE, outcome.class_error) for _, outcome in losses]
     return _classes(name, caption, losses[0][1].class_count, [title for title, _ in losses], columns, class_names)
 

@@ -94,18 +94,11 @@ def read_contents(folder: "str | os.PathLike[str]") -> Contents:
 
 def _of_study(study: StudyFolder) -> Contents:
     comparison = study.comparison
-    experiments = [
-        Experiment(
-            name=entry.name,
-            title=short(entry.title),
-            losses=[
-                LossContents(short(loss.title), [study.run(study / run.folder) for run in loss.runs])
-                for loss in entry.losses
-            ],
-            comparison=entry,
-        )
-        for entry in comparison.experiments
-    ]
+    experiments = []
+    for entry in comparison.experiments:
+        runs = [[study.run(study / run.folder) for run in loss.runs] for loss in entry.losses]
+        losses = [LossContents(short(loss.title), of) for loss, of in zip(entry.losses, runs, strict=True)]
+        experiments.append(Experiment(entry.name, short(entry.title), losses, comparison=entry))
     n_losses = len(dict.fromkeys(loss.title for experiment in experiments for loss in experiment.losses))
     places = experiments[0].title if len(experiments) == 1 else f"{len(experiments)} experiments"
     return Contents(

@@ -68,9 +68,7 @@ def compare_folders(
     results, said = _matched(results, read)
     kept, notes = _comparable(results, reference)
     comparison = compare(kept, baseline=reference, said=said, folder=study.path, notes=notes)
-    rows = [
-        {"experiment": result.experiment, "loss": result.loss, "seed": result.seed, **result.metrics} for result in kept
-    ]
+    rows = [{"experiment": one.experiment, "loss": one.loss, "seed": one.seed, **one.metrics} for one in kept]
     write_text(study / PROVENANCE, json.dumps(provenance(), indent=2) + "\n")
     write_comparison(study.path, comparison, rows)
     return comparison

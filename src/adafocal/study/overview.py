@@ -89,13 +89,8 @@ class Overview:
 @contextmanager
 def overview(runs: Sequence[Run], workers: int | None, console: Console) -> Iterator[Overview]:
     """Show bars while the block runs."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[clock]}", markup=False),
-    )
+    first, last = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[clock]}"))
+    columns = (first, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), last)
     with Progress(*columns, console=console, transient=True, disable=not runs) as bars:
         yield Overview(runs, workers, bars)
 

@@ -50,9 +50,8 @@ class Experiment:
     @property
     def title(self) -> str:
         """Name in tables."""
-        return ", ".join(
-            [get_recipe(self.recipe).title, *(f"{key} {_text(value)}" for key, value in self.varied.items())]
-        )
+        varied = [f"{key} {_text(value)}" for key, value in self.varied.items()]
+        return ", ".join([get_recipe(self.recipe).title, *varied])
 
     def run_config(self, loss: str, seed: int) -> TrainConfig:
         """Settings of one run."""

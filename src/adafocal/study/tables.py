@@ -113,9 +113,7 @@ def make_table(comparison: Comparison, layout: Layout) -> Table:
         labels = [[*label, _line(setting)] for label, setting in zip(labels, settings, strict=True)]
     rows = []
     for label, experiment in zip(labels, experiments, strict=True):
-        means = {
-            entry.loss: {name: spread.mean for name, spread in entry.metrics.items()} for entry in experiment.losses
-        }
+        means = {entry.loss: {name: one.mean for name, one in entry.metrics.items()} for entry in experiment.losses}
         held = [
             {name: means[loss].get(name, nan) for name in layout.metrics} if loss in means else None for loss in titles
         ]

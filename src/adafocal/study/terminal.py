@@ -77,9 +77,8 @@ def _print_experiment(experiment: ComparedExperiment, baseline: str, console: Co
 def _spreads(losses: Sequence[ComparedLoss], title: str, measures: Mapping[str, Measure]) -> Table:
     table = _table(title, ["loss", *(measure.heading for measure in measures.values())])
     for entry in losses:
-        table.add_row(
-            _plain(entry.title), *(_spread(entry.metrics.get(name), measure) for name, measure in measures.items())
-        )
+        cells = [_spread(entry.metrics.get(name), measure) for name, measure in measures.items()]
+        table.add_row(_plain(entry.title), *cells)
     return table
 
 

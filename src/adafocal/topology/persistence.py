@@ -107,12 +107,7 @@ def persistence_diagram(
         segmentation", 2023, https://arxiv.org/abs/2304.12223, uses such diagrams; which filtration it does not say.
     """
     return persistence_diagrams(
-        [volume],
-        dims=dims,
-        superlevel=superlevel,
-        construction=construction,
-        essential_death=essential_death,
-        workers=1,
+        [volume], dims=dims, superlevel=superlevel, construction=construction, essential_death=essential_death
     )[0]
 
 
@@ -162,11 +157,8 @@ def persistence_diagrams(
         return _flat_indices(rows, squeezed.shape, box.shape, corner, array.shape)
 
     threads = min(available_cores() if workers is None else workers, len(arrays))
-    if threads <= 1:
-        found = [critical(*job) for job in zip(arrays, chosen, strict=True)]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(critical, arrays, chosen))
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        found = list(pool.map(critical, arrays, chosen))
     if essential_death is None:
         essential_death = -torch.inf if superlevel else torch.inf
     return [_diagram(volume, rows, essential_death) for volume, rows in zip(volumes, found, strict=True)]

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
 from adafocal.training.history import History
 
+AS_LIGHTNING = (
+    "accelerator",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "precision",
+    "deterministic",
+)  # has the same settings
+
 
 def make_trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, progress: bool) -> L.Trainer:
     """Build the trainer that the settings describe.
@@ -32,13 +42,8 @@ def make_trainer(config: TrainConfig, folder: Path, classifier: Classifier, *, p
     with quiet_lightning():
         try:
             return L.Trainer(
-                accelerator=config.accelerator,
-                devices=config.devices,
-                num_nodes=config.num_nodes,
-                strategy=config.strategy,
-                precision=config.precision,
+                **{name: getattr(config, name) for name in AS_LIGHTNING},
                 max_epochs=config.epochs,
-                deterministic=config.deterministic,
                 gradient_clip_val=config.optimizer.clip_norm,
                 callbacks=_callbacks(config, folder, classifier),
                 plugins=[AtomicCheckpointIO()],
@@ -86,19 +91,11 @@ def make_logger(config: TrainConfig, folder: Path) -> Any:
 def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> list[L.Callback]:
     adapting = [AdaFocalCallback("loss", log_prefix=None)] if isinstance(classifier.loss, AdaFocalLoss) else []
     stopping = [] if config.early_stopping is None else [_EarlyStopping(config.monitor, patience=config.early_stopping)]
-    last, best = {"every_n_epochs": 1}, {"monitor": config.monitor, "save_weights_only": True}
-    checkpoints = [
-        L.callbacks.ModelCheckpoint(
-            dirpath=folder / path.parent,
-            filename=path.stem,
-            enable_version_counter=False,
-            save_on_train_epoch_end=True,
-            **settings,
-        )
-        for path, settings in ((BEST, best), (LAST, last))
-    ]
+    checkpoint = partial(L.callbacks.ModelCheckpoint, enable_version_counter=False, save_on_train_epoch_end=True)
+    best = checkpoint(folder / BEST.parent, BEST.stem, monitor=config.monitor, save_weights_only=True)
+    last = checkpoint(folder / LAST.parent, LAST.stem, every_n_epochs=1)
     history = History(folder / HISTORY, n_bins=config.n_bins)
-    return [_SignalOfTheCaller(), *adapting, LossEpochCallback(), history, *stopping, *checkpoints]
+    return [_SignalOfTheCaller(), *adapting, LossEpochCallback(), history, *stopping, best, last]
 
 
 def restart_events(trainer: L.Trainer, folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
