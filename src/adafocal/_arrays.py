@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people hold their numbers in, as tensors: NumPy, lists, columns of pandas, polars or Arrow."""
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -14,6 +16,41 @@ from adafocal.tables.piece import RowError
 
 # Whatever NumPy makes an array of: pandas, polars and Arrow columns have `__array__`.
 ArrayLike: TypeAlias = Tensor | np.ndarray | Sequence[Any] | Any
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes_arrays(function: Function) -> Function:
+    """Make arrays of what is given for tensors: the arguments whose annotation is one, or one or None.
+
+    Tensors pass as they are. What is neither passes, too, for the function's own sentence. What becomes a tensor goes
+    where the first tensor among the arguments lies.
+    """
+    names = list(inspect.signature(function).parameters)
+    taken = {name for name, one in inspect.signature(function).parameters.items() if _of_tensor(one.annotation)}
+    if not taken:
+        return function
+
+    @wraps(function)
+    def with_tensors(*args: Any, **options: Any) -> Any:
+        given = dict(zip(names, args, strict=False)) | options
+        arrays = {name: value for name, value in given.items() if name in taken and _is_array(value)}
+        if not arrays:
+            return function(*args, **options)
+        device = next((value.device for value in given.values() if isinstance(value, Tensor)), None)
+        made = {name: as_tensor(name, value, "numbers").to(device) for name, value in arrays.items()}
+        positional = [made.get(name, value) for name, value in zip(names, args, strict=False)]
+        return function(*positional, *args[len(names) :], **(options | {k: v for k, v in made.items() if k in options}))
+
+    return with_tensors  # type: ignore[return-value]
+
+
+def _of_tensor(annotation: Any) -> bool:
+    # Where shapes are checked, an annotation knows of which kind of array it is.
+    return any(getattr(one, "array_type", one) is Tensor for one in (annotation, *get_args(annotation)))
+
+
+def _is_array(values: object) -> bool:
+    return not isinstance(values, Tensor) and (isinstance(values, (list, tuple)) or hasattr(values, "__array__"))
 
 
 def as_array(name: str, values: ArrayLike) -> np.ndarray:

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What many functions take and raise, said once: docstrings name what is their own, the rest is added on import."""
+"""What many functions take and raise, said once: docstrings name what is their own, the rest is added on import.
+
+Functions that are documented so take arrays of any kind for tensors, too.
+"""
 
 import inspect
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
+
+from adafocal._arrays import takes_arrays
 
 Documented = TypeVar("Documented", bound=Callable[..., Any])
 INPUTS: dict[tuple[str, ...], dict[str, str]] = {
@@ -44,18 +49,23 @@ OPTIONS = {
     "binning": "``equal_width`` or ``equal_mass``.",
     "norm": "``l1``, ``l2`` or ``max``.",
     "level": "Coverage, in (0, 1).",
+    "sample_weight": "How much each sample counts, finite and >= 0, shape (N,); None: each counts once. "
+    "Whole weights\n        are repeated samples.",
     "inputs": "``logits`` or ``probs``: what :meth:`update` is given; never guessed.",
     "ignore_index": "Label of samples that do not count.",
 }
 
 
 def documented(value: Documented) -> Documented:
-    """Describe the arguments and errors that a docstring with an example leaves out."""
+    """Describe the arguments and errors that a docstring with an example leaves out.
+
+    A function then takes arrays, see :func:`~adafocal._arrays.takes_arrays`.
+    """
     names = tuple(inspect.signature(value).parameters)
     shared = OPTIONS | INPUTS.get(names[:2], {})
     if "Example:\n" in (value.__doc__ or ""):
         value.__doc__ = completed(value.__doc__, names, shared, {"Raises": _raises(shared, n_options=len(names) - 2)})
-    return value
+    return value if inspect.isclass(value) else takes_arrays(value)
 
 
 def completed(text: str | None, names: Collection[str], shared: Mapping[str, str], sections: Mapping[str, str]) -> str:

@@ -4,9 +4,12 @@
 With jaxtyping installed (the test suite), the names carry shapes that are checked on every call.
 Without it they are plain tensors, so the library itself needs only torch and numpy.
 Axes: ``n`` samples (``m`` of another set), ``c`` classes, ``b`` bins, ``d`` features.
+
+``Given[…]`` is what public functions are given: type checkers let callers hand in arrays of any kind, which
+``_docs.documented`` makes tensors; within the function, and for the checks of shapes, it is the tensor.
 """
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Annotated as Int
     from typing import Annotated as Num
     from typing import Annotated as Shaped
+
+    T = TypeVar("T")
+    Given: TypeAlias = T | Any
 else:
     try:
         from jaxtyping import Float, Int, Num, Shaped
@@ -25,6 +31,11 @@ else:
                 return item[0]
 
         Float = Int = Num = Shaped = _Plain
+
+    class Given:
+        def __class_getitem__(cls, item):
+            return item
+
 
 Scalar: TypeAlias = Float[Tensor, ""]
 Logits: TypeAlias = Float[Tensor, "*logit_axes"]

@@ -91,19 +91,45 @@ def checked_shares(
     return (wide.clamp(max=1.0) if high > 1 else wide), happened
 
 
-def checked_sample_weight(weight: object, like: Tensor) -> Tensor | None:
-    """Check how much each sample counts: one number per value of ``like``, finite, >= 0 and not all 0."""
+def weighted_event(
+    confidence: Tensor, correct: Tensor, sample_weight: Tensor | None, *, yes_or_no: bool = False
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Check as :func:`checked_event` does, with weights; samples of weight 0 are left out."""
+    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=yes_or_no)
+    return counted_samples(confidence, correct, checked_sample_weight(sample_weight, confidence))
+
+
+def weighted_classes(
+    probs: Tensor, labels: Tensor, sample_weight: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Check as :func:`check_prob_matrix` does, with weights; samples of weight 0 are left out."""
+    check_prob_matrix(probs, labels)
+    return counted_samples(probs, labels, checked_sample_weight(sample_weight, labels, name="labels"))
+
+
+def counted_samples(first: Tensor, second: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Leave out the samples of weight 0."""
+    if weight is None or bool((weight > 0).all()):
+        return first, second, weight
+    held = weight > 0
+    return first[held], second[held], weight[held]
+
+
+def checked_sample_weight(
+    weight: object, like: Tensor, *, name: str = "confidence", none: bool = False
+) -> Tensor | None:
+    """Check how much each sample counts: one number per value of ``like``, finite, >= 0, not all 0 unless ``none``."""
     if weight is None:
         return None
     check_tensor("sample_weight", weight)
     assert isinstance(weight, Tensor)
     if weight.is_complex() or weight.dtype == torch.bool:
         raise InvalidTypeError(f"`sample_weight` must hold numbers, got dtype {weight.dtype}.")
-    check_same_shape("sample_weight", weight, "confidence", like)
+    check_same_shape("sample_weight", weight, name, like)
     good = weight.isfinite() & (weight >= 0) if weight.is_floating_point() else weight >= 0
     if not bool(good.all()):
         _refuse("sample_weight", weight, good, "be finite and >= 0")
-    if weight.numel() and not bool((weight > 0).any()):
+    if weight.numel() and not none and not bool((weight > 0).any()):
         raise InvalidValueError("`sample_weight` must be above 0 for at least one sample, got 0 for all.")
     return weight.detach()
 

@@ -8,10 +8,21 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import ClassIndex, Confidence, Correct, CountInBins, InnerEdges, PerBin, SampleWeight, SumInBins
+from adafocal._shapes import (
+    ClassIndex,
+    Confidence,
+    Correct,
+    CountInBins,
+    Given,
+    InnerEdges,
+    PerBin,
+    SampleWeight,
+    SumInBins,
+)
 from adafocal._sums import KEPT, Sums, check_sums
-from adafocal._values import check_edges, checked_event, checked_sample_weight
+from adafocal._values import check_edges, weighted_event
 from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
@@ -80,6 +91,19 @@ class BinStats(Sums):
         return BinStats(self.edges, count, self.confidence_sum, self.correct_sum, count)
 
     @property
+    def samples(self) -> CountInBins:
+        """How many samples each bin counts as: whole weights are repeated samples, others their effective number."""
+        if self.square_sum is None:
+            return self.count
+        return torch.where(self.whole, self.count, self.effective)
+
+    @property
+    def whole(self) -> Tensor:
+        """Whether all weights are whole numbers, as their sums tell."""
+        squares = self.count if self.square_sum is None else self.square_sum
+        return ((self.count == self.count.round()) & (squares == squares.round())).all()
+
+    @property
     def effective(self) -> CountInBins:
         """Effective number of samples per bin: with weights (sum w)^2 / sum w^2, else their number."""
         if self.square_sum is None:
@@ -95,7 +119,7 @@ class BinStats(Sums):
             error = self.gap.abs().amax(dim=-1)
         elif norm == "l2":
             plain = (self.weight * self.gap.square()).sum(dim=-1)
-            square = debiased_square(self.accuracy, self.confidence, self.count) if debias else plain
+            square = debiased_square(self.accuracy, self.confidence, self.count, self.samples) if debias else plain
             error = square.clamp_min(0).sqrt()
         else:
             gaps = self.gap.abs()
@@ -123,13 +147,18 @@ def debiased_square(accuracy: Tensor, confidence: Tensor, count: Tensor, n: Tens
 def _mean_redrawn_gap(stats: BinStats) -> Tensor:
     """E|gap + sd Z| for a standard normal Z: the mean of a folded normal distribution."""
     gap = stats.gap.abs()
-    sd = (stats.accuracy * (1 - stats.accuracy) / at_least_one(stats.count)).sqrt()
+    sd = (stats.accuracy * (1 - stats.accuracy) / at_least_one(stats.samples)).sqrt()
     ratio = gap / (sd * math.sqrt(2)).clamp_min(torch.finfo(sd.dtype).tiny)
     return sd * math.sqrt(2 / math.pi) * (-ratio.square()).exp() + gap * torch.erf(ratio)
 
 
+@documented
 def bin_stats(
-    confidence: Confidence, correct: Correct, edges: InnerEdges, *, sample_weight: SampleWeight | None = None
+    confidence: Given[Confidence],
+    correct: Given[Correct],
+    edges: Given[InnerEdges],
+    *,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> BinStats:
     """Sum a batch into bins.
 
@@ -152,9 +181,9 @@ def bin_stats(
         >>> stats.gap
         tensor([-0.6000,  0.9000], dtype=torch.float64)
     """
-    confidence, correct = checked_event(confidence, correct, empty=True)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
     check_edges(edges)
-    return sum_bins(confidence, correct, edges, None, checked_sample_weight(sample_weight, confidence))
+    return sum_bins(confidence, correct, edges, None, weight)
 
 
 def sum_bins(

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import Confidence, Correct, InnerEdges, SampleWeight
+from adafocal._shapes import Confidence, Correct, Given, InnerEdges, SampleWeight
 from adafocal._values import check_edges, check_not_empty
 from adafocal.calibration.bins import BinStats, check_stats, sum_bins
 from adafocal.calibration.edges import (
@@ -85,7 +86,8 @@ def equal_width_bins(
     return sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, n_bins), weight)
 
 
-def join_cells(stats: BinStats, edges: InnerEdges) -> BinStats:
+@documented
+def join_cells(stats: BinStats, edges: Given[InnerEdges]) -> BinStats:
     """Join cells into coarser bins.
 
     Args:

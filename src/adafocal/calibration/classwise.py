@@ -9,8 +9,8 @@ from torch import Tensor
 from adafocal._checks import check_choice, check_floating, check_number, check_tensor
 from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32
-from adafocal._shapes import ClassIndex, ProbMatrix
-from adafocal._values import check_prob_matrix, checked_shares
+from adafocal._shapes import ClassIndex, Given, ProbMatrix, SampleWeight
+from adafocal._values import check_prob_matrix, checked_sample_weight, checked_shares, counted_samples, weighted_classes
 from adafocal.calibration.bins import NORMS
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.measure import PredictionMeasure
@@ -21,14 +21,15 @@ AVERAGES = ("label", "pooled", "none")
 
 @documented
 def classwise_calibration_error(
-    probs: ProbMatrix,
-    labels: ClassIndex,
+    probs: Given[ProbMatrix],
+    labels: Given[ClassIndex],
     *,
     n_bins: int = 15,
     binning: str = "equal_width",
     norm: str = "l1",
     debias: bool = False,
     threshold: float = 0.0,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> Tensor:
     """Measure the calibration error of each class's probability, averaged over the classes.
 
@@ -57,24 +58,28 @@ def classwise_calibration_error(
         https://arxiv.org/abs/1904.01685 (static and adaptive calibration error, thresholding).
         Kull et al., "Beyond temperature scaling", NeurIPS 2019, https://arxiv.org/abs/1910.12656 (classwise ECE).
     """
-    check_prob_matrix(probs, labels)
+    probs, labels, weight = weighted_classes(probs, labels, sample_weight)
     check_number("threshold", threshold, low=0.0, high=1.0)
     check_choice("norm", norm, NORMS)
     errors = []
     for index in range(probs.shape[1]):
         confidence, happened = class_event(probs, labels, index)
+        of_class = weight
         if threshold > 0:
             counted = confidence >= threshold
             confidence, happened = confidence[counted], happened[counted]
+            of_class = None if weight is None else weight[counted]
             if confidence.numel() == 0:
                 continue
-        stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning)
+        stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning, weight=of_class)
         errors.append(stats.compute(norm=norm, debias=debias))
     return torch.stack(errors).mean() if errors else torch.tensor(torch.nan, dtype=torch.float64, device=probs.device)
 
 
 @documented
-def one_class_from_probs(probs: ProbMatrix, labels: ClassIndex, *, positive_class: int = 1) -> tuple[Tensor, Tensor]:
+def one_class_from_probs(
+    probs: Given[ProbMatrix], labels: Given[ClassIndex], *, positive_class: int = 1
+) -> tuple[Tensor, Tensor]:
     """Pick the probability of one class, and whether the label is that class: the event of a binary classifier.
 
     Args:
@@ -112,15 +117,17 @@ def class_event(probs: ProbMatrix, labels: ClassIndex, index: int) -> tuple[Tens
     return at_least_float32(probs[:, index]).clamp(max=1.0), labels == index
 
 
+@documented
 def multilabel_calibration_error(
-    probs: ProbMatrix,
-    labels: Tensor,
+    probs: Given[ProbMatrix],
+    labels: Given[Tensor],
     *,
     n_bins: int = 15,
     binning: str = "equal_width",
     norm: str = "l1",
     debias: bool = False,
     average: str = "label",
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> Tensor:
     """Measure the calibration error where a sample may have several labels, each with its own probability.
 
@@ -159,8 +166,13 @@ def multilabel_calibration_error(
     if probs.ndim != 2 or probs.shape[1] == 0:
         raise InvalidValueError(f"`probs` must have shape (N, L) with L >= 1, got {tuple(probs.shape)}.")
     wide, labels = checked_shares(probs, labels, names=("probs", "labels"), yes_or_no=True)
-    columns = [(wide.flatten(), labels.flatten())] if average == "pooled" else zip(wide.T, labels.T, strict=True)
-    stats = (sum_binned(confidence.contiguous(), y, n_bins=n_bins, binning=binning) for confidence, y in columns)
+    weight = checked_sample_weight(sample_weight, labels[:, 0], name="labels[:, 0]")
+    wide, labels, weight = counted_samples(wide, labels, weight)
+    if average == "pooled":
+        weight = None if weight is None else weight.repeat_interleave(wide.shape[1])
+        wide, labels = wide.reshape(-1, 1), labels.reshape(-1, 1)
+    columns = zip(wide.T.contiguous(), labels.T, strict=True)
+    stats = (sum_binned(of_label, y, n_bins=n_bins, binning=binning, weight=weight) for of_label, y in columns)
     errors = torch.stack([of_label.compute(norm=norm, debias=debias) for of_label in stats])
     return errors if average == "none" else errors.mean()
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal._values import checked_event
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
+from adafocal._values import weighted_event
 from adafocal.calibration.bins import BinStats, at_least_one, debiased_square
 from adafocal.calibration.cells import distinct_cells, equal_mass_bins
 from adafocal.calibration.measure import PredictionMeasure
@@ -22,12 +22,13 @@ ROUNDING = 1e-12  # equal squares of opposite gaps differ in their last digit
 
 @documented
 def calibration_test(
-    confidence: Confidence,
-    correct: Correct,
+    confidence: Given[Confidence],
+    correct: Given[Correct],
     *,
     n_bins: int = 15,
     n_resamples: int = 999,
     generator: torch.Generator | None = None,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> Scalar:
     """Test the hypothesis that the model is calibrated, by drawing labels from its own confidences.
 
@@ -43,6 +44,8 @@ def calibration_test(
         n_bins: Number of equal-mass bins.
         n_resamples: Number of sets of labels drawn.
         generator: Source of randomness; without it a fixed seed is used, so the same data give the same p-value.
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once. It tests by the
+            effective number of samples, (sum w)^2 / sum w^2, also for whole weights.
 
     Returns:
         The p-value, in [1 / (n_resamples + 1), 1], float64. For a calibrated model it is at most p with probability p.
@@ -59,8 +62,8 @@ def calibration_test(
     """
     check_integer("n_resamples", n_resamples, minimum=1)
     check_integer("n_bins", n_bins, minimum=1)
-    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=True)
-    return cells_test(distinct_cells(confidence, correct), n_bins, n_resamples=n_resamples, generator=generator)
+    cells = distinct_cells(*weighted_event(confidence, correct, sample_weight, yes_or_no=True))
+    return cells_test(cells, n_bins, n_resamples=n_resamples, generator=generator)
 
 
 def cells_test(

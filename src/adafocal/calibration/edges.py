@@ -10,9 +10,19 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer
+from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import Confidence, InnerEdges, SampleWeight
-from adafocal._values import check_confidences, check_edges, check_float_dtype, check_vector, checked_sample_weight
+from adafocal._shapes import Confidence, Given, InnerEdges, SampleWeight
+from adafocal._values import (
+    check_confidences,
+    check_edges,
+    check_float_dtype,
+    check_vector,
+    checked_sample_weight,
+    counted_samples,
+)
+
+SUM_ROUNDING = 1e-9  # as far as ten million equal weights, added one after the other, miss their sum
 
 
 def equal_width_edges(
@@ -42,7 +52,10 @@ def equal_width_edges(
     return ascending.to(device=device, dtype=dtype)
 
 
-def equal_mass_edges(confidence: Confidence, n_bins: int, *, sample_weight: SampleWeight | None = None) -> InnerEdges:
+@documented
+def equal_mass_edges(
+    confidence: Given[Confidence], n_bins: int, *, sample_weight: Given[SampleWeight] | None = None
+) -> InnerEdges:
     """Cut [0, 1] so that each bin holds about the same number of samples.
 
     Edge k is the confidence of rank ceil(k N / n_bins), so without ties the bin sizes differ by at most one. Equal
@@ -75,7 +88,8 @@ def equal_mass_edges(confidence: Confidence, n_bins: int, *, sample_weight: Samp
     check_integer("n_bins", n_bins, minimum=1)
     check_vector("confidence", confidence)
     check_confidences(confidence)
-    return mass_edges(confidence, n_bins, checked_sample_weight(sample_weight, confidence))
+    confidence, _, weight = counted_samples(confidence, confidence, checked_sample_weight(sample_weight, confidence))
+    return mass_edges(confidence, n_bins, weight)
 
 
 def mass_edges(confidence: Confidence, n_bins: int, weight: SampleWeight | None = None) -> InnerEdges:
@@ -104,10 +118,11 @@ def cut_ranks(n: int, n_bins: int, *, device: torch.device) -> Tensor:
 def cut_masses(total: Tensor, n_bins: int) -> Tensor:
     """The shares k total / n_bins of summed weights, a rounding below them: what :func:`cut_ranks` is of counts."""
     cuts = torch.arange(1, n_bins, device=total.device, dtype=total.dtype)
-    return cuts * total / n_bins * (1 - 1e-12)
+    return cuts * total / n_bins * (1 - SUM_ROUNDING)
 
 
-def assign_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
+@documented
+def assign_bins(confidence: Given[Tensor], edges: Given[InnerEdges]) -> Tensor:
     """Find the bin (a, b] that holds each value.
 
     Args:

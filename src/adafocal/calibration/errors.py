@@ -5,8 +5,8 @@ import math
 
 from adafocal._checks import check_choice
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal._values import checked_event
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
+from adafocal._values import weighted_event
 from adafocal.calibration.bins import NORMS, BinStats, check_stats
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.intervals import rms_interval
@@ -16,13 +16,14 @@ from adafocal.calibration.sums import PredictionSums
 
 @documented
 def expected_calibration_error(
-    confidence: Confidence,
-    correct: Correct,
+    confidence: Given[Confidence],
+    correct: Given[Correct],
     *,
     n_bins: int = 15,
     binning: str = "equal_width",
     norm: str = "l1",
     debias: bool = False,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> Scalar:
     """Measure the gap between confidence and accuracy, averaged over bins by their share of the samples.
 
@@ -37,7 +38,8 @@ def expected_calibration_error(
     Formula: ``l1`` is ``sum_b (n_b / N) |conf_b - acc_b|``; ``l2`` is ``sqrt(sum_b (n_b / N) (conf_b - acc_b)^2)``;
     ``max`` is ``max_b |conf_b - acc_b|``. Debiased ``l2`` subtracts v_b = acc_b (1 - acc_b) / (n_b - 1) from each
     square, and a bin of one sample counts nothing; debiased ``l1`` is twice the plug-in value minus its mean when acc_b
-    is redrawn from a normal distribution with mean acc_b and variance acc_b (1 - acc_b) / n_b.
+    is redrawn from a normal distribution with mean acc_b and variance acc_b (1 - acc_b) / n_b. Weights that are not all
+    whole are no numbers of samples: n_b is then the effective one, (sum w)^2 / sum w^2.
 
     Args:
         binning: ``equal_width`` cuts [0, 1] evenly, ``equal_mass`` puts as many samples in each bin.
@@ -66,8 +68,9 @@ def expected_calibration_error(
     Differs from the paper: the mean of the redrawn ``l1`` error is computed in closed form, not from 1,000 draws.
     """
     check_choice("norm", norm, NORMS)
-    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=debias)
-    return sum_binned(confidence, correct, n_bins=n_bins, binning=binning).compute(norm=norm, debias=debias)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight, yes_or_no=debias)
+    stats = sum_binned(confidence, correct, n_bins=n_bins, binning=binning, weight=weight)
+    return stats.compute(norm=norm, debias=debias)
 
 
 def binned_error(stats: BinStats, *, norm: str = "l1", debias: bool = False) -> Scalar:

@@ -11,8 +11,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from adafocal._shapes import Confidence, Correct, InnerEdges, SampleWeight
-from adafocal._values import check_float_dtype, checked_event, checked_sample_weight
+from adafocal._docs import documented
+from adafocal._shapes import Confidence, Correct, Given, InnerEdges, SampleWeight
+from adafocal._values import check_float_dtype, weighted_event
 from adafocal.calibration.bins import BinStats, sum_bins
 from adafocal.calibration.edges import find_bins
 
@@ -50,7 +51,10 @@ def grid_edges(*, dtype: torch.dtype = torch.float64, device: torch.device | str
     return (1 - distance[1:]).to(device=device, dtype=dtype)
 
 
-def grid_stats(confidence: Confidence, correct: Correct, *, sample_weight: SampleWeight | None = None) -> BinStats:
+@documented
+def grid_stats(
+    confidence: Given[Confidence], correct: Given[Correct], *, sample_weight: Given[SampleWeight] | None = None
+) -> BinStats:
     """Sum a batch into the cells of the grid; merge batches with :func:`~adafocal.calibration.merge`.
 
     Args:
@@ -70,8 +74,7 @@ def grid_stats(confidence: Confidence, correct: Correct, *, sample_weight: Sampl
         >>> stats.n_bins, stats.gap.sum()
         (4352, tensor(0.3000, dtype=torch.float64))
     """
-    confidence, correct = checked_event(confidence, correct, empty=True)
-    return sum_cells(confidence, correct, checked_sample_weight(sample_weight, confidence))
+    return sum_cells(*weighted_event(confidence, correct, sample_weight))
 
 
 def sum_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:

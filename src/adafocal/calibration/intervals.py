@@ -15,8 +15,8 @@ from torch import Tensor
 from adafocal._checks import check_number
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal._values import check_not_empty, checked_event
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
+from adafocal._values import check_not_empty, weighted_event
 from adafocal.calibration.bins import BinStats, check_stats, debiased_square
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.consistency import resampled_p_value
@@ -26,12 +26,18 @@ GRID = 33
 SEARCHES = 4
 RAMP = 3.0
 LARGEST_SCALE = 2.0  # reaches an error of 1 even where some gaps are cut off at accuracy 0 or 1
+SINGLE = 1e-9  # above 1, an effective number of samples that rounding may make of one
 SMALLEST_SD = 1e-12  # keeps certain bins from dividing 0 by 0
 
 
 @documented
 def rms_calibration_interval(
-    confidence: Confidence, correct: Correct, *, n_bins: int = 15, level: float = 0.95
+    confidence: Given[Confidence],
+    correct: Given[Correct],
+    *,
+    n_bins: int = 15,
+    level: float = 0.95,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> tuple[Scalar, Scalar]:
     """Estimate the root mean square calibration error of the model by a confidence interval.
 
@@ -51,6 +57,8 @@ def rms_calibration_interval(
     Args:
         correct: Whether the event happened, yes or no, shape (N,). Samples must be independent.
         n_bins: Number of equal-mass bins.
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once. The ends take
+            the effective number of samples, (sum w)^2 / sum w^2, also for whole weights.
 
     Returns:
         Lower and upper end, fractions in [0, 1], float64. [0, 1] where no bin holds two samples.
@@ -71,8 +79,9 @@ def rms_calibration_interval(
 
     Differs from the paper: the combination is ours; its coverage is simulated in docs/measuring.md, not proved.
     """
-    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=True)
-    return rms_interval(sum_binned(confidence, correct, n_bins=n_bins, binning="equal_mass"), level=level)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight, yes_or_no=True)
+    stats = sum_binned(confidence, correct, n_bins=n_bins, binning="equal_mass", weight=weight)
+    return rms_interval(stats, level=level)
 
 
 def rms_interval_from_bins(stats: BinStats, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
@@ -204,7 +213,13 @@ def _last(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
 
 
 @documented
-def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: float = 0.95) -> tuple[Scalar, Scalar]:
+def overconfidence_interval(
+    confidence: Given[Confidence],
+    correct: Given[Correct],
+    *,
+    level: float = 0.95,
+    sample_weight: Given[SampleWeight] | None = None,
+) -> tuple[Scalar, Scalar]:
     """Estimate mean confidence minus accuracy by a confidence interval.
 
     What it covers: E[confidence - correct] over new samples, see :func:`overconfidence`. By the central limit theorem;
@@ -213,6 +228,8 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
     Args:
         confidence: Predicted probability of the event, in [0, 1], shape (N,), N at least 2 for a finite interval.
         correct: Whether the event happened, shape (N,). Samples must be independent.
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once. The ends take
+            the effective number of samples, (sum w)^2 / sum w^2, also for whole weights.
 
     Returns:
         Lower and upper end, fractions in [-1, 1], float64. [-1, 1] for a single sample.
@@ -225,16 +242,20 @@ def overconfidence_interval(confidence: Confidence, correct: Correct, *, level: 
         Student, "The probable error of a mean", Biometrika 6(1), 1908; with the normal quantile.
     """
     check_number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
-    confidence, correct = checked_event(confidence, correct, empty=True)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
     check_not_empty("confidence", confidence)
     wide = wide_dtype(confidence.device)
     gap = confidence.to(wide) - correct.to(wide)
-    return mean_interval(gap.mean(), (gap - gap.mean()).square().sum(), len(gap), level=level)
+    if weight is None:
+        return mean_interval(gap.mean(), (gap - gap.mean()).square().sum(), len(gap), level=level)
+    share = weight.to(wide) / weight.to(wide).sum()
+    mean, n = (share * gap).sum(), float(1 / share.square().sum())
+    return mean_interval(mean, (n * share * (gap - mean)).square().sum(), n, level=level)
 
 
-def mean_interval(mean: Tensor, squares: Tensor, n: int, *, level: float) -> tuple[Scalar, Scalar]:
-    """Bound the mean of n gaps in [-1, 1], from their summed squared distance to it."""
-    if n == 1:
+def mean_interval(mean: Tensor, squares: Tensor, n: float, *, level: float) -> tuple[Scalar, Scalar]:
+    """Bound the mean of n gaps in [-1, 1], from their summed squared distance to it; of weights n is effective."""
+    if n < 1 + SINGLE:
         return mean.new_tensor(-1.0), mean.new_tensor(1.0)
     half = NormalDist().inv_cdf(0.5 + level / 2) * (squares / (n - 1) / n).sqrt()
     return (mean - half).clamp_min(-1), (mean + half).clamp_max(1)

@@ -4,15 +4,17 @@
 import torch
 
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal._values import checked_event
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
+from adafocal._values import weighted_event
 from adafocal.calibration.bins import BinStats, at_least_one, check_stats
 from adafocal.calibration.cells import distinct_cells
 from adafocal.calibration.measure import PredictionMeasure
 
 
 @documented
-def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
+def ks_calibration_error(
+    confidence: Given[Confidence], correct: Given[Correct], *, sample_weight: Given[SampleWeight] | None = None
+) -> Scalar:
     """Measure the largest difference between the cumulative sums of confidence and of correctness.
 
     It has no bins, and needs few samples. A gap of one sign adds up to the mean gap; gaps of changing sign partly
@@ -32,8 +34,7 @@ def ks_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
         Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
         ICLR 2021, https://arxiv.org/abs/2006.12800 (the KS error).
     """
-    confidence, correct = checked_event(confidence, correct)
-    return largest_drift(distinct_cells(confidence, correct))
+    return largest_drift(distinct_cells(*weighted_event(confidence, correct, sample_weight)))
 
 
 def grid_ks_error(stats: BinStats) -> Scalar:

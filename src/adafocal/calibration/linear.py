@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import INDEX_DTYPES, check_floating, check_integer, check_label_values, check_tensor
+from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32
-from adafocal._shapes import Features, HeadBias, HeadWeight, Labels, PerSample
+from adafocal._shapes import Features, Given, HeadBias, HeadWeight, Labels, PerSample
 from adafocal._values import check_softmax
 from adafocal.calibration.top_label import softmax_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -14,13 +15,14 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 LOGITS_AT_A_TIME = 1 << 24
 
 
+@documented
 @torch.no_grad()
 def top_label_from_features(
-    features: Features,
-    weight: HeadWeight,
-    labels: Labels,
+    features: Given[Features],
+    weight: Given[HeadWeight],
+    labels: Given[Labels],
     *,
-    bias: HeadBias | None = None,
+    bias: Given[HeadBias] | None = None,
     chunk_size: int | None = None,
     ignore_index: int = -100,
 ) -> tuple[PerSample, PerSample]:

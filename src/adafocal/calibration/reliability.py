@@ -8,8 +8,8 @@ import torch
 
 from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct, CountPerBin, PerBin
-from adafocal._values import checked_event, checked_shares
+from adafocal._shapes import Confidence, Correct, CountPerBin, Given, PerBin, SampleWeight
+from adafocal._values import checked_shares, weighted_event
 from adafocal.calibration.bins import BinStats, at_least_one, check_stats
 from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidValueError
@@ -22,7 +22,7 @@ class ReliabilityData:
     Attributes:
         lower: Lower edge of each bin, excluded (the first bin holds 0), shape (b,).
         upper: Upper edge of each bin, included, shape (b,).
-        count: Samples per bin, shape (b,).
+        count: Samples per bin, shape (b,); of weighted ones the sum of weights.
         confidence: Mean confidence per bin, a fraction, shape (b,).
         accuracy: Share of correct samples per bin, a fraction, shape (b,).
         accuracy_low: Lower end of the interval for the accuracy, shape (b,).
@@ -40,18 +40,21 @@ class ReliabilityData:
 
 @documented
 def reliability_data(
-    confidence: Confidence,
-    correct: Correct,
+    confidence: Given[Confidence],
+    correct: Given[Correct],
     *,
     n_bins: int = 15,
     binning: str = "equal_width",
     level: float = 0.95,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> ReliabilityData:
     """Compare accuracy with confidence per non-empty bin, with an interval for each accuracy.
 
     Args:
         n_bins: Number of bins; empty ones are left out of the result.
         level: Coverage of the interval, :func:`wilson_interval`, in (0, 1).
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once. Intervals take
+            the effective number of samples, (sum w)^2 / sum w^2, also for whole weights.
 
     Returns:
         Arrays of shape (b,) with b at most ``n_bins``.
@@ -61,8 +64,9 @@ def reliability_data(
         >>> data.accuracy
         tensor([0.5000], dtype=torch.float64)
     """
-    confidence, correct = checked_event(confidence, correct, empty=True)
-    return reliability_from_bins(sum_binned(confidence, correct, n_bins=n_bins, binning=binning), level=level)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
+    stats = sum_binned(confidence, correct, n_bins=n_bins, binning=binning, weight=weight)
+    return reliability_from_bins(stats, level=level)
 
 
 def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> ReliabilityData:
@@ -102,7 +106,8 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
     )
 
 
-def wilson_interval(share: PerBin, count: CountPerBin, *, level: float) -> tuple[PerBin, PerBin]:
+@documented
+def wilson_interval(share: Given[PerBin], count: Given[CountPerBin], *, level: float) -> tuple[PerBin, PerBin]:
     """Wilson score interval of a binomial share.
 
     Args:

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import ClassIndex, Confidence, Correct, ProbMatrix, SampleWeight, Scalar
+from adafocal._shapes import ClassIndex, Confidence, Correct, Given, ProbMatrix, SampleWeight, Scalar
 from adafocal._values import (
     check_class_indices,
     check_log_distributions,
     check_not_empty,
-    check_prob_matrix,
-    checked_event,
+    checked_sample_weight,
+    counted_samples,
+    weighted_classes,
+    weighted_event,
 )
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.classwise import class_event
@@ -27,7 +29,10 @@ from adafocal.errors import InvalidValueError
 from adafocal.outcomes import Outcomes
 
 
-def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar:
+@documented
+def negative_log_likelihood(
+    log_probs: Given[ProbMatrix], labels: Given[ClassIndex], *, sample_weight: Given[SampleWeight] | None = None
+) -> Scalar:
     """Measure the mean negative logarithm of the probability of the truth.
 
     A strictly proper score: it judges calibration and discrimination together, unbiased by sample size. One confident
@@ -57,11 +62,16 @@ def negative_log_likelihood(log_probs: ProbMatrix, labels: ClassIndex) -> Scalar
         raise InvalidValueError(f"`log_probs` must have shape (N, C), got {tuple(log_probs.shape)}.")
     check_not_empty("log_probs", log_probs)
     check_log_distributions("log_probs", log_probs)
-    return -log_probs.gather(1, labels.long()[:, None]).to(wide_dtype(log_probs.device)).mean()
+    weight = checked_sample_weight(sample_weight, labels, name="labels")
+    log_probs, labels, weight = counted_samples(log_probs, labels, weight)
+    nats = -log_probs.gather(1, labels.long()[:, None]).to(wide_dtype(log_probs.device))
+    return weighted_mean(nats.squeeze(1), weight)
 
 
 @documented
-def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
+def brier_score(
+    probs: Given[ProbMatrix], labels: Given[ClassIndex], *, sample_weight: Given[SampleWeight] | None = None
+) -> Scalar:
     """Measure the mean squared distance between the probabilities and the truth as a one-hot vector.
 
     A strictly proper score: it judges calibration and discrimination together, unbiased by sample size, and is bounded
@@ -80,9 +90,9 @@ def brier_score(probs: ProbMatrix, labels: ClassIndex) -> Scalar:
     Reference:
         Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950.
     """
-    check_prob_matrix(probs, labels)
+    probs, labels, weight = weighted_classes(probs, labels, sample_weight)
     check_not_empty("probs", probs)
-    return mean_square(probs, labels)
+    return mean_square(probs, labels, weight)
 
 
 def mean_square(probs: ProbMatrix, labels: ClassIndex, weight: SampleWeight | None = None) -> Scalar:
@@ -121,7 +131,12 @@ class BrierDecomposition:
 
 @documented
 def brier_decomposition(
-    probs: ProbMatrix, labels: ClassIndex, *, n_bins: int = 15, binning: str = "equal_mass"
+    probs: Given[ProbMatrix],
+    labels: Given[ClassIndex],
+    *,
+    n_bins: int = 15,
+    binning: str = "equal_mass",
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> BrierDecomposition:
     """Split the Brier score into calibration and refinement.
 
@@ -145,9 +160,9 @@ def brier_decomposition(
         Stephenson, Coelho and Jolliffe, "Two extra components in the Brier score decomposition", Weather and
         Forecasting 23(4), 2008 (within bins).
     """
-    check_prob_matrix(probs, labels)
+    probs, labels, weight = weighted_classes(probs, labels, sample_weight)
     check_not_empty("probs", probs)
-    return split_score(probs, labels, n_bins=n_bins, binning=binning)
+    return split_score(probs, labels, n_bins=n_bins, binning=binning, weight=weight)
 
 
 def split_score(
@@ -172,7 +187,9 @@ def split_score(
 
 
 @documented
-def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
+def overconfidence(
+    confidence: Given[Confidence], correct: Given[Correct], *, sample_weight: Given[SampleWeight] | None = None
+) -> Scalar:
     """Measure mean confidence minus accuracy.
 
     An unbiased estimate of calibration in the large: 0 does not mean calibrated, since gaps of both signs cancel. The
@@ -188,10 +205,10 @@ def overconfidence(confidence: Confidence, correct: Correct) -> Scalar:
     Reference:
         Murphy, "A new vector partition of the probability score", Journal of Applied Meteorology 12(4), 1973 (bias).
     """
-    confidence, correct = checked_event(confidence, correct, empty=True)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
     check_not_empty("confidence", confidence)
     wide = wide_dtype(confidence.device)
-    return confidence.to(wide).mean() - correct.to(wide).mean()
+    return weighted_mean(confidence.to(wide), weight) - weighted_mean(correct.to(wide), weight)
 
 
 def _parts(sums: PredictionSums) -> tuple[Tensor, Tensor]:
@@ -214,7 +231,7 @@ def _accuracy_ends(sums: PredictionSums) -> tuple[Tensor, Tensor]:
 def _gap_ends(sums: PredictionSums) -> tuple[Tensor, Tensor]:
     if sums.clusters is not None:
         return sums.clusters.gap_interval(level=LEVEL)
-    return mean_interval(sums.gap, sums.spread, sums.n, level=LEVEL)
+    return mean_interval(sums.gap, sums.spread, sums.n_effective, level=LEVEL)
 
 
 ACCURACY = PredictionMeasure(

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct, Scalar
-from adafocal._values import checked_event
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
+from adafocal._values import check_not_empty, weighted_event
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import single_cells
 from adafocal.calibration.measure import PredictionMeasure
@@ -20,7 +20,9 @@ BISECTIONS = 20
 
 
 @documented
-def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar:
+def smooth_calibration_error(
+    confidence: Given[Confidence], correct: Given[Correct], *, sample_weight: Given[SampleWeight] | None = None
+) -> Scalar:
     """Measure the calibration error without bins, at the scale of the error itself.
 
     Use it to compare models without choosing a number of bins: it moves continuously with the confidences, where an
@@ -47,8 +49,9 @@ def smooth_calibration_error(confidence: Confidence, correct: Correct) -> Scalar
     applied exactly; the authors' package relplot 1.0.3 evaluates on coarser points and ends the kernel at a distance of
     0.5, so values differ by up to 0.002 from 500 samples on.
     """
-    confidence, correct = checked_event(confidence, correct)
-    return smoothed_gap(single_cells(confidence, correct))
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
+    check_not_empty("confidence", confidence)
+    return smoothed_gap(single_cells(confidence, correct, weight))
 
 
 def smoothed_gap(cells: BinStats) -> Scalar:

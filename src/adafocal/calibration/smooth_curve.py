@@ -9,8 +9,8 @@ from torch import Tensor
 
 from adafocal._checks import check_integer, check_number
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct
-from adafocal._values import checked_event
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight
+from adafocal._values import check_not_empty, weighted_event
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import check_samples, single_cells
 from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smoothed_gap, spread, sums_on_grid
@@ -37,7 +37,12 @@ class SmoothCurve:
 
 @documented
 def smooth_reliability(
-    confidence: Confidence, correct: Correct, *, n_points: int = 200, min_support: float = 10.0
+    confidence: Given[Confidence],
+    correct: Given[Correct],
+    *,
+    n_points: int = 200,
+    min_support: float = 10.0,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> SmoothCurve:
     """Smooth the accuracy over confidence, at the scale of the calibration error where that is small.
 
@@ -46,7 +51,8 @@ def smooth_reliability(
 
     Formula: accuracy(t) = Σ_i K_s(t, confidence_i) correct_i / Σ_i K_s(t, confidence_i) with the Gaussian kernel K_s
     reflected at 0 and 1, and s the smooth calibration error, at least 0.001 and at most 0.05. The support is
-    2 √π s Σ_i K_s(t, confidence_i), the number of equally weighted samples of the same variance.
+    2 √π s Σ_i K_s(t, confidence_i), the number of equally weighted samples of the same variance; weights that are not
+    all whole count by their effective number.
 
     Args:
         n_points: Evenly spaced points in [0, 1] to look at, at least 2; those outside the confidences are left out.
@@ -67,9 +73,10 @@ def smooth_reliability(
     Differs from the paper: the bandwidth is at most 0.05. A large error would otherwise smooth away the shape that the
         diagram is drawn for.
     """
-    confidence, correct = checked_event(confidence, correct)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
+    check_not_empty("confidence", confidence)
     # Detached, because the bandwidth becomes a number.
-    return _smoothed(single_cells(confidence.detach(), correct), n_points, min_support)
+    return _smoothed(single_cells(confidence.detach(), correct, weight), n_points, min_support)
 
 
 def smooth_reliability_from_bins(stats: BinStats, *, n_points: int = 200, min_support: float = 10.0) -> SmoothCurve:
@@ -104,9 +111,17 @@ def _smoothed(cells: BinStats, n_points: int, min_support: float) -> SmoothCurve
     place = torch.linspace(0, GRID - 1, n_points, dtype=torch.float64, device=count.device).round().long()
     points = ((place + 0.5) / GRID).to(count)
     of_count, of_correct = (spread(sums_on_grid(confidence, v))(bandwidth)[place] for v in (count, cells.correct_sum))
-    support = 2 * math.sqrt(math.pi) * bandwidth * GRID * of_count
+    support = 2 * math.sqrt(math.pi) * bandwidth * GRID * _samples(cells, of_count, bandwidth, place)
     half = 0.5 / (n_points - 1)
     lowest, highest = confidence[cells.count > 0].aminmax()
     held = (support >= min_support) & (points >= lowest - half) & (points <= highest + half)
     accuracy = (of_correct[held] / of_count[held]).clamp(0.0, 1.0)
     return SmoothCurve(points[held], accuracy, support[held], bandwidth)
+
+
+def _samples(cells: BinStats, of_count: Tensor, bandwidth: float, place: Tensor) -> Tensor:
+    """Smoothed numbers of samples: the counts; of weights that are not whole numbers, their effective number."""
+    if cells.square_sum is None or cells.whole:
+        return of_count
+    of_square = spread(sums_on_grid(cells.confidence, cells.square_sum))(bandwidth)[place]
+    return of_count.square() / of_square.clamp_min(torch.finfo(of_square.dtype).tiny)

@@ -73,13 +73,13 @@ class PredictionSums:
 
     @property
     def spread(self) -> Tensor:
-        """Sum of the squared distances of the gaps to their mean."""
+        """Sum of the squared distances of the gaps to their mean, of as many samples as count effectively."""
         if self.weight_totals is None:
             return self._spread
         # The variance of a weighted mean is sum w^2 (gap - mean)^2 / (sum w)^2.
         held, gap = WeightTotals(*self.weight_totals.unbind()), self.gap
         squares = held.square_of_gap - 2 * gap * held.gap + gap.square() * held.square
-        return (squares * (self.n / self.mass) ** 2).clamp_min(0)
+        return (squares * (self.n_effective / self.mass) ** 2).clamp_min(0)
 
     @property
     def _spread(self) -> Tensor:
@@ -124,5 +124,5 @@ class SumsInMemory(PredictionSums):
 
     @property
     def most_bins(self) -> int:
-        """How many bins can hold samples: every sample can be told apart; a weight of 3 is three of them."""
-        return max(self.n, int(self.mass))
+        """How many bins can hold samples: every sample can be told apart; a whole weight of 3 is three of them."""
+        return int(self.mass) if self.cells.whole else self.n

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from adafocal._checks import check_choice
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct, InnerEdges, Scalar
-from adafocal._values import checked_event
+from adafocal._shapes import Confidence, Correct, Given, InnerEdges, SampleWeight, Scalar
+from adafocal._values import weighted_event
 from adafocal.calibration.bins import NORMS, BinStats
 from adafocal.calibration.cells import check_samples, distinct_cells, equal_mass_bins, equal_mass_cells
 from adafocal.calibration.measure import PredictionMeasure
@@ -16,7 +16,13 @@ MAX_BINS = 2_000
 
 
 @documented
-def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: str = "l1") -> Scalar:
+def sweep_calibration_error(
+    confidence: Given[Confidence],
+    correct: Given[Correct],
+    *,
+    norm: str = "l1",
+    sample_weight: Given[SampleWeight] | None = None,
+) -> Scalar:
     """Measure the calibration error in the finest equal-mass bins whose accuracies still rise with confidence.
 
     Use it beside the error with a fixed number of bins: it is less biased where few bins would hide a gap or many
@@ -39,12 +45,13 @@ def sweep_calibration_error(confidence: Confidence, correct: Correct, *, norm: s
     that are almost sorted by correctness reach. The authors' code defaults to ``l2``.
     """
     check_choice("norm", norm, NORMS)
-    confidence, correct = checked_event(confidence, correct, empty=True)
-    return rising_bins(distinct_cells(confidence, correct), most=len(confidence)).compute(norm=norm)
+    return _rising_bins(*weighted_event(confidence, correct, sample_weight)).compute(norm=norm)
 
 
 @documented
-def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
+def sweep_edges(
+    confidence: Given[Confidence], correct: Given[Correct], *, sample_weight: Given[SampleWeight] | None = None
+) -> InnerEdges:
     """Find the equal-mass edges at which the monotonic sweep stops: those of :func:`sweep_calibration_error`.
 
     The number of bins grows from 1 until a bin's accuracy falls below that of the bin before it; the last number that
@@ -57,8 +64,13 @@ def sweep_edges(confidence: Confidence, correct: Correct) -> InnerEdges:
         >>> sweep_edges(torch.tensor([0.6, 0.7, 0.8, 0.9]), torch.tensor([False, True, False, True])).shape
         torch.Size([1])
     """
-    confidence, correct = checked_event(confidence, correct, empty=True)
-    return rising_bins(distinct_cells(confidence, correct), most=len(confidence)).edges
+    return _rising_bins(*weighted_event(confidence, correct, sample_weight)).edges
+
+
+def _rising_bins(confidence: Confidence, correct: Correct, weight: SampleWeight | None) -> BinStats:
+    cells = distinct_cells(confidence, correct, weight)
+    # A whole weight of 3 is three samples.
+    return rising_bins(cells, most=int(cells.count.sum()) if cells.whole else len(confidence))
 
 
 def joined_sweep(stats: BinStats) -> BinStats:

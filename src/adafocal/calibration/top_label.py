@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_labels_match
+from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32
-from adafocal._shapes import Labels, Logits, PerSample
+from adafocal._shapes import Given, Labels, Logits, PerSample
 from adafocal._values import check_class_indices, check_distributions, check_softmax
 from adafocal.tables.numbers import class_after_class
 
@@ -15,7 +16,10 @@ from adafocal.tables.numbers import class_after_class
 FEW = 16
 
 
-def top_label_from_probs(probs: Logits, labels: Labels, *, ignore_index: int = -100) -> tuple[PerSample, PerSample]:
+@documented
+def top_label_from_probs(
+    probs: Given[Logits], labels: Given[Labels], *, ignore_index: int = -100
+) -> tuple[PerSample, PerSample]:
     """Find the largest probability of each sample, and whether its class is the label.
 
     Args:
@@ -43,7 +47,10 @@ def top_label_from_probs(probs: Logits, labels: Labels, *, ignore_index: int = -
     return probs_top_label(rows, labels, axis)
 
 
-def top_label_from_logits(logits: Logits, labels: Labels, *, ignore_index: int = -100) -> tuple[PerSample, PerSample]:
+@documented
+def top_label_from_logits(
+    logits: Given[Logits], labels: Given[Labels], *, ignore_index: int = -100
+) -> tuple[PerSample, PerSample]:
     """Compute the largest softmax probability of each sample, and whether its class is the label.
 
     Without a softmax matrix: the confidence is exp(max - logsumexp), in float32 or wider.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_number
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, OtherConfidence, Scalar
+from adafocal._shapes import Confidence, Given, OtherConfidence, Scalar
 from adafocal._values import check_vector
 from adafocal.errors import InvalidValueError
 
@@ -36,7 +36,7 @@ class RocCurve:
 
 
 @documented
-def auroc(id_scores: Confidence, ood_scores: OtherConfidence) -> Scalar:
+def auroc(id_scores: Given[Confidence], ood_scores: Given[OtherConfidence]) -> Scalar:
     """Measure how often an out-of-distribution sample has the higher score of a random pair; ties count one half.
 
     It does not depend on how many samples of each kind there are, and says nothing about any one threshold.
@@ -58,7 +58,7 @@ def auroc(id_scores: Confidence, ood_scores: OtherConfidence) -> Scalar:
 
 
 @documented
-def aupr(id_scores: Confidence, ood_scores: OtherConfidence, *, positive: str = "ood") -> Scalar:
+def aupr(id_scores: Given[Confidence], ood_scores: Given[OtherConfidence], *, positive: str = "ood") -> Scalar:
     """Measure precision averaged over the recall of one kind of sample; it depends on the share of that kind.
 
     Formula: average precision, sum_k (recall_k - recall_{k-1}) precision_k over the distinct scores.
@@ -90,7 +90,7 @@ def aupr(id_scores: Confidence, ood_scores: OtherConfidence, *, positive: str = 
 
 
 @documented
-def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float = 0.95) -> Scalar:
+def fpr_at_tpr(id_scores: Given[Confidence], ood_scores: Given[OtherConfidence], *, tpr: float = 0.95) -> Scalar:
     """Measure the share of in-distribution samples flagged by the threshold that finds ``tpr`` of the others.
 
     Args:
@@ -119,7 +119,7 @@ def fpr_at_tpr(id_scores: Confidence, ood_scores: OtherConfidence, *, tpr: float
 
 
 @documented
-def roc_curve(id_scores: Confidence, ood_scores: OtherConfidence) -> RocCurve:
+def roc_curve(id_scores: Given[Confidence], ood_scores: Given[OtherConfidence]) -> RocCurve:
     """Trace the points of the receiver operating characteristic curve, one per distinct score.
 
     Returns:

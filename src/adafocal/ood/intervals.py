@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer, check_number
+from adafocal._docs import documented
 from adafocal._estimate import Estimate, joined_ends
 from adafocal._measure import Measure
-from adafocal._shapes import Confidence, OtherConfidence
+from adafocal._shapes import Confidence, Given, OtherConfidence
 from adafocal._tails import binomial_interval, binomial_tails, student_quantile
 from adafocal.errors import InvalidValueError
 from adafocal.ood.detection import (
@@ -61,9 +62,10 @@ _ENTRIES = (
 OF_DETECTION = {measure.name: measure for measure in _ENTRIES}
 
 
+@documented
 def detection(
-    id_scores: Confidence,
-    ood_scores: OtherConfidence,
+    id_scores: Given[Confidence],
+    ood_scores: Given[OtherConfidence],
     *,
     level: float = 0.95,
     n_resamples: int = 1000,
@@ -139,7 +141,10 @@ def _fpr_interval(counts: ScoreCounts, *, level: float) -> Estimate:
     return Estimate(value, max(0.0, low), min(1.0, high))
 
 
-def auroc_interval(id_scores: Confidence, ood_scores: OtherConfidence, *, level: float = 0.95) -> Estimate:
+@documented
+def auroc_interval(
+    id_scores: Given[Confidence], ood_scores: Given[OtherConfidence], *, level: float = 0.95
+) -> Estimate:
     """Estimate the AUROC with an interval that holds where few samples stand against many.
 
     It inverts the score test ``|AUROC - t| = quantile · deviation(t)``. DeLong's variance of each kind hangs on that

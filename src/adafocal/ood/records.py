@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_integer
+from adafocal._docs import documented
 from adafocal._estimate import Estimate
 from adafocal._records import read_record, to_plain
+from adafocal._shapes import Given
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.ood.comparison import ComparisonRow
@@ -125,8 +127,9 @@ def detection_record(row: ComparisonRow) -> DetectionRecord:
     )
 
 
+@documented
 def score_histogram(
-    id_scores: Tensor, ood_scores: Tensor, *, n_bins: int = HISTOGRAM_BINS
+    id_scores: Given[Tensor], ood_scores: Given[Tensor], *, n_bins: int = HISTOGRAM_BINS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count the shares of both kinds of samples over bins of equal width, common to both.
 

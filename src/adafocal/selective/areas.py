@@ -6,13 +6,13 @@ from torch import Tensor
 
 from adafocal._checks import check_choice
 from adafocal._docs import documented
-from adafocal._shapes import Confidence, Correct, Scalar
+from adafocal._shapes import Confidence, Correct, Given, Scalar
 from adafocal.selective.curves import LossGroups, group_losses, weighted_mean_of_groups
 from adafocal.selective.weights import KINDS, rank_weights
 
 
 @documented
-def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic") -> Scalar:
+def aurc(confidence: Given[Confidence], losses: Given[Correct], *, estimator: str = "harmonic") -> Scalar:
     """Measure the area under the risk-coverage curve: the selective risk averaged over all coverages.
 
     It mixes how good the predictions are with how well the confidence ranks them: compare models of one accuracy, or
@@ -39,7 +39,7 @@ def aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic"
 
 
 @documented
-def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "harmonic") -> Scalar:
+def excess_aurc(confidence: Given[Confidence], losses: Given[Correct], *, estimator: str = "harmonic") -> Scalar:
     """Measure how much of the AURC a perfect ranking of the same losses would save (E-AURC).
 
     Args:
@@ -62,7 +62,7 @@ def excess_aurc(confidence: Confidence, losses: Correct, *, estimator: str = "ha
 
 
 @documented
-def augrc(confidence: Confidence, losses: Correct) -> Scalar:
+def augrc(confidence: Given[Confidence], losses: Given[Correct]) -> Scalar:
     """Measure the area under the generalised risk-coverage curve: the risk of an undetected failure, averaged.
 
     Unlike AURC it does not weigh the most confident failures without bound, and for errors it is linear in the AUROC of

@@ -10,7 +10,7 @@ from torch import Tensor
 from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import Confidence, Correct, Scalar
+from adafocal._shapes import Confidence, Correct, Given, Scalar
 from adafocal._values import check_vector
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
@@ -31,7 +31,7 @@ class RiskCoverageCurve:
 
 
 @documented
-def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverageCurve:
+def risk_coverage_curve(confidence: Given[Confidence], losses: Given[Correct]) -> RiskCoverageCurve:
     """Trace risk against coverage, one point per distinct confidence.
 
     Args:
@@ -53,7 +53,7 @@ def risk_coverage_curve(confidence: Confidence, losses: Correct) -> RiskCoverage
 
 
 @documented
-def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) -> Scalar:
+def coverage_at_risk(confidence: Given[Confidence], losses: Given[Correct], *, risk: float) -> Scalar:
     """Find the largest coverage that a threshold reaches with a mean loss of at most ``risk`` on these samples.
 
     It describes these samples and is no guarantee for new ones: the threshold is picked where the risk happens to be
@@ -79,7 +79,7 @@ def coverage_at_risk(confidence: Confidence, losses: Correct, *, risk: float) ->
 
 
 @documented
-def risk_at_coverage(confidence: Confidence, losses: Correct, *, coverage: float) -> Scalar:
+def risk_at_coverage(confidence: Given[Confidence], losses: Given[Correct], *, coverage: float) -> Scalar:
     """Average the loss of the most confident ``coverage`` of the samples; ties at the cut enter by their mean.
 
     Args:

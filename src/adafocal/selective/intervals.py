@@ -12,7 +12,7 @@ from torch import Tensor
 from adafocal._checks import check_number
 from adafocal._docs import documented
 from adafocal._estimate import Estimate, joined_ends, log_interval
-from adafocal._shapes import Confidence, Correct
+from adafocal._shapes import Confidence, Correct, Given
 from adafocal._tails import binomial_interval, binomial_tails
 from adafocal.errors import InvalidValueError
 from adafocal.selective.areas import augrc_weights, aurc_weights, perfect_ranking
@@ -54,8 +54,8 @@ class SelectiveSummary:
 
 @documented
 def selective_summary(
-    confidence: Confidence,
-    losses: Correct,
+    confidence: Given[Confidence],
+    losses: Given[Correct],
     *,
     estimator: str = "harmonic",
     risk: float = 0.05,
