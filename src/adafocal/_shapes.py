@@ -40,6 +40,7 @@ else:
 Scalar: TypeAlias = Float[Tensor, ""]
 Logits: TypeAlias = Float[Tensor, "*logit_axes"]
 Labels: TypeAlias = Num[Tensor, "*label_axes"]
+Weights: TypeAlias = Num[Tensor, "*label_axes"]
 PerSample: TypeAlias = Shaped[Tensor, "*n"]
 Confidence: TypeAlias = Float[Tensor, " n"]
 OtherConfidence: TypeAlias = Float[Tensor, " m"]

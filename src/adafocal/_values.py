@@ -143,6 +143,14 @@ def check_predictions(name: str, value: object) -> None:
         )
 
 
+def check_unweighted(name: str, predictions: Predictions) -> None:
+    """Raise where rows have weights, for what counts each row once."""
+    if predictions.weight is not None:
+        raise InvalidValueError(
+            f"`{name}` must have no weights, as detection counts each row once, got some: repeat rows instead."
+        )
+
+
 def check_edges(edges: Tensor) -> None:
     """Raise unless these are inner edges of bins of [0, 1], shape (n_bins - 1,), in ascending order."""
     check_floating("edges", edges)

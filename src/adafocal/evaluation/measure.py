@@ -65,7 +65,8 @@ class Measured:
         exact: Whether all predictions were in memory, so that every number is exact; else see
             :func:`~adafocal.calibration.stream_summary`.
         curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
-        predictions: All predictions, where they were in memory and the event is the top label; None for groups.
+        predictions: All predictions, where they were in memory without weights, and the event is the top label; None for
+            groups.
         event: What is calibrated.
         rounded: Of all rows, how many were divided by their sum; see :class:`~adafocal.tables.piece.Piece`.
     """
@@ -163,7 +164,8 @@ def _exact(record: Record, n_bins: int, seen: Seen, *, whole: bool) -> Measured:
     event = seen.event or Event()
     sums = sums_in_memory(record, n_bins=n_bins, positive_class=event.index)
     summary, curve = summary_of(sums), smooth_reliability_from_bins(sums.cells) if whole else None
-    kept = record if whole and isinstance(record, Predictions) and event.index is None else None
+    plain = whole and record.weight is None and event.index is None
+    kept = record if plain and isinstance(record, Predictions) else None
     return Measured(summary, sums.bins, True, curve, kept, event, seen.rounded if whole else 0)
 
 

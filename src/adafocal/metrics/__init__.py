@@ -9,7 +9,8 @@ BrierScore                   mean squared distance to the one-hot label
 NegativeLogLikelihood        mean cross-entropy, nats
 ===========================  ==========================================================
 
-All take ``update(values, labels)`` with logits, or probabilities where built with ``inputs="probs"``.
+All take ``update(values, labels, sample_weight=None)`` with logits, or probabilities where built with
+``inputs="probs"``.
 """
 
 from adafocal._checks import require

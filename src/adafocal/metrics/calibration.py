@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
-from adafocal._shapes import Labels, Logits, Scalar
+from adafocal._shapes import Labels, Logits, Scalar, Weights
 from adafocal.calibration.bins import NORMS, BinStats
 from adafocal.calibration.cells import BINNINGS, equal_width_bins, joined_equal_mass
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
@@ -59,10 +59,12 @@ class CalibrationError(BinMetric):
         sums = _by_name(BinStats.empty(self._edges()))
         self.add_sums(CalibrationError, (binning, cells, inputs, ignore_index), **sums)
 
-    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor]:
+    def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> dict[str, Tensor]:
         """Sum a batch into bins or cells."""
-        event = self.top_label(values, labels)
-        return _by_name(equal_width_bins(*event, self.n_bins) if self.binning == "equal_width" else sum_cells(*event))
+        confidence, correct, weight = self.top_label(values, labels, weight)
+        if self.binning == "equal_width":
+            return _by_name(equal_width_bins(confidence, correct, self.n_bins, weight))
+        return _by_name(sum_cells(confidence, correct, weight))
 
     def _edges(self, device: torch.device | None = None) -> Tensor:
         width = self.binning == "equal_width"
@@ -70,8 +72,9 @@ class CalibrationError(BinMetric):
 
     def stats(self) -> BinStats:
         """Sums per bin: the data of a reliability diagram."""
-        sums = BinStats(self._edges(self.count.device), self.count, self.confidence_sum, self.correct_sum)
-        joined = self.binning == "equal_mass" and bool(self.count.any())
+        count = self.mass if self.weight_sum.any() else self.count
+        sums = BinStats(self._edges(count.device), count, self.confidence_sum, self.correct_sum)
+        joined = self.binning == "equal_mass" and bool(count.any())
         return joined_equal_mass(sums, self.n_bins) if joined else sums
 
     def compute(self) -> Scalar:
@@ -109,26 +112,28 @@ class ClasswiseCalibrationError(BinMetric):
         sums = _by_name(BinStats.empty(equal_width_edges(n_bins), n_classes))
         self.add_sums(ClasswiseCalibrationError, settings, **sums)
 
-    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor]:
+    def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> dict[str, Tensor]:
         """Sum a batch into the bins of every class."""
-        rows, counted = self.samples(values, labels)
+        rows, counted, weight = self.samples(values, labels, weight)
         if rows.shape[1] != self.n_classes:
             raise InvalidValueError(f"`{self.inputs}` must have {self.n_classes} classes, got {rows.shape[1]}.")
         probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
         index = assign_equal_width_bins(probs, self.n_bins) + self.n_bins * torch.arange(
             self.n_classes, device=probs.device
         )
-        happened = index.gather(1, counted[:, None])
+        happened, like = index.gather(1, counted[:, None]), self.confidence_sum
+        each = torch.ones_like(happened, dtype=like.dtype) if weight is None else weight[:, None].to(like.dtype)
+        number, sums = ("count", self.count) if weight is None else ("weight_sum", like)
         return {
-            "count": _per_bin(torch.ones_like(index), index, self.count),
-            "confidence_sum": _per_bin(probs, index, self.confidence_sum),
-            "correct_sum": _per_bin(torch.ones_like(happened), happened, self.correct_sum),
+            number: _per_bin(each.expand_as(index), index, sums),
+            "confidence_sum": _per_bin(each * probs, index, like),
+            "correct_sum": _per_bin(each, happened, like),
         }
 
     def compute(self) -> Scalar:
         """Compute the error, a fraction in [0, 1]; NaN when nothing was seen."""
         edges = equal_width_edges(self.n_bins, device=self.count.device)
-        return BinStats(edges, self.count, self.confidence_sum, self.correct_sum).compute().mean()
+        return BinStats(edges, self.mass, self.confidence_sum, self.correct_sum).compute().mean()
 
 
 class Overconfidence(BinMetric):
@@ -150,19 +155,24 @@ class Overconfidence(BinMetric):
         sums = {name: torch.zeros((), dtype=torch.float64) for name in ("confidence_sum", "correct_sum")}
         self.add_sums(Overconfidence, (inputs, ignore_index), count=torch.zeros((), dtype=torch.int64), **sums)
 
-    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor | int]:
+    def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> dict[str, Tensor | int]:
         """Sum a batch as one bin."""
-        confidence, correct = self.top_label(values, labels)
-        confidence_sum = confidence.sum(dtype=self.confidence_sum.dtype)
-        return {"count": correct.numel(), "confidence_sum": confidence_sum, "correct_sum": correct.sum()}
+        confidence, correct, weight = self.top_label(values, labels, weight)
+        wide = self.confidence_sum.dtype
+        if weight is None:
+            return {"count": len(correct), "confidence_sum": confidence.sum(dtype=wide), "correct_sum": correct.sum()}
+        each, event = weight.to(wide), torch.stack([confidence.to(wide), correct.to(wide)])
+        confidence_sum, correct_sum = (event @ each).unbind()
+        return {"weight_sum": each.sum(), "confidence_sum": confidence_sum, "correct_sum": correct_sum}
 
     def compute(self) -> Scalar:
         """Compute the difference, a fraction in [-1, 1]; NaN when nothing was seen."""
-        return (self.confidence_sum - self.correct_sum) / self.count
+        return (self.confidence_sum - self.correct_sum) / self.mass
 
 
 def _by_name(sums: BinStats) -> dict[str, Tensor]:
-    return {"count": sums.count, "confidence_sum": sums.confidence_sum, "correct_sum": sums.correct_sum}
+    number = "weight_sum" if sums.count.is_floating_point() else "count"
+    return {number: sums.count, "confidence_sum": sums.confidence_sum, "correct_sum": sums.correct_sum}
 
 
 def _per_bin(values: Tensor, index: Tensor, like: Tensor) -> Tensor:

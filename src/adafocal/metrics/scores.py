@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adafocal._shapes import Labels, Logits, Scalar
+from adafocal._shapes import Labels, Logits, Scalar, Weights
 from adafocal.metrics.sums import SumMetric
 
 
@@ -19,9 +19,16 @@ class MeanScore(SumMetric):
         zeros = {"count": torch.zeros((), dtype=torch.int64), "total": torch.zeros((), dtype=torch.float64)}
         self.add_sums(kind, (inputs, ignore_index), **zeros)
 
+    def add_up(self, scores: Tensor, weight: Tensor | None) -> dict[str, Tensor | int]:
+        """Sum the scores of samples, and count them, by their weights."""
+        if weight is None:
+            return {"count": len(scores), "total": scores.sum(dtype=self.total.dtype)}
+        wide = weight.to(self.total.dtype)
+        return {"weight_sum": wide.sum(), "total": wide @ scores.to(wide)}
+
     def compute(self) -> Scalar:
         """Compute the mean, at least 0; NaN when nothing was seen."""
-        return self.total / self.count
+        return self.total / self.mass
 
 
 class NegativeLogLikelihood(MeanScore):
@@ -39,14 +46,14 @@ class NegativeLogLikelihood(MeanScore):
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
         super().__init__(NegativeLogLikelihood, inputs, ignore_index)
 
-    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor | int]:
+    def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> dict[str, Tensor | int]:
         """Sum the nats of a batch."""
-        rows, counted = self.samples(values, labels)
+        rows, counted, weight = self.samples(values, labels, weight)
         if self.inputs == "logits":
             nats = F.cross_entropy(rows, counted, reduction="none")
         else:
-            nats = -rows.gather(1, counted[:, None]).log()
-        return {"count": counted.numel(), "total": nats.sum(dtype=self.total.dtype)}
+            nats = -rows.gather(1, counted[:, None]).log().squeeze(1)
+        return self.add_up(nats, weight)
 
 
 class BrierScore(MeanScore):
@@ -64,9 +71,9 @@ class BrierScore(MeanScore):
     def __init__(self, *, inputs: str = "logits", ignore_index: int = -100) -> None:
         super().__init__(BrierScore, inputs, ignore_index)
 
-    def sums(self, values: Logits, labels: Labels) -> dict[str, Tensor | int]:
+    def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> dict[str, Tensor | int]:
         """Sum the squared distances of a batch."""
-        rows, counted = self.samples(values, labels)
+        rows, counted, weight = self.samples(values, labels, weight)
         probs = rows.softmax(dim=1) if self.inputs == "logits" else rows
         residual = probs.scatter_add(1, counted[:, None], probs.new_full((counted.numel(), 1), -1.0))
-        return {"count": counted.numel(), "total": residual.square_().sum(dim=1).sum(dtype=self.total.dtype)}
+        return self.add_up(residual.square_().sum(dim=1), weight)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from adafocal._checks import check_choice, check_integer
+from adafocal._checks import check_choice, check_integer, check_tensor
 from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32, keeping_dtype
-from adafocal._shapes import Labels, Logits
-from adafocal._values import check_class_indices, check_distributions, check_softmax
+from adafocal._shapes import Labels, Logits, Weights
+from adafocal._values import check_class_indices, check_distributions, check_softmax, checked_sample_weight
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 from adafocal.errors import InvalidValueError
 
@@ -32,6 +32,7 @@ class SumMetric(Metric):
     full_state_update = False
     higher_is_better: bool | None = False
     count: Tensor
+    weight_sum: Tensor
 
     def __init_subclass__(cls) -> None:
         """Describe the settings that all metrics have."""
@@ -51,8 +52,10 @@ class SumMetric(Metric):
         Args:
             kind: The class that says what is summed. A subclass may sum something else, so it shares with nobody.
             settings: All that the sums depend on, so that equal settings mean equal sums whatever the batches.
-            **zeros: The sums of nothing by name.
+            **zeros: The sums of nothing by name. Beside ``count``, of samples, the weights of those that have some are
+                summed.
         """
+        zeros["weight_sum"] = torch.zeros(zeros["count"].shape, dtype=torch.float64)
         for name, zero in zeros.items():
             self.add_state(name, zero, dist_reduce_fx="sum")
         self._settings = settings
@@ -60,37 +63,51 @@ class SumMetric(Metric):
         self._mark = f"sums of {kind.__module__}: {whose}{settings}"
         self.add_state(self._mark, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, values: Logits, labels: Labels) -> None:
-        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis."""
-        for name, value in self.sums(values, labels).items():
+    @property
+    def mass(self) -> Tensor:
+        """What sums are divided by: the number of samples, or the sum of their weights."""
+        return self.count + self.weight_sum
+
+    def update(self, values: Logits, labels: Labels, sample_weight: Weights | None = None) -> None:
+        """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis.
+
+        Weights have the shape of the labels; those that are whole count as repeated samples.
+        """
+        check_tensor("labels", labels)
+        weight = checked_sample_weight(sample_weight, labels, name="labels", none=True)
+        for name, value in self.sums(values, labels, weight).items():
             getattr(self, name).add_(value)
 
-    def sums(self, values: Logits, labels: Labels) -> "Mapping[str, Tensor | int]":
+    def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> "Mapping[str, Tensor | int]":
         """Sum a batch, under the names of the states."""
         raise NotImplementedError
 
-    def top_label(self, values: Logits, labels: Labels) -> tuple[Tensor, Tensor]:
-        """Find confidence and correctness of the samples that count, both of shape (n,)."""
+    def top_label(self, values: Logits, labels: Labels, weight: Weights | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Find confidence, correctness and weight of the samples that count, all of shape (n,)."""
         top_label = top_label_from_logits if self.inputs == "logits" else top_label_from_probs
         confidence, correct = top_label(values, labels, ignore_index=self.ignore_index)
         counted = labels != self.ignore_index
-        if counted.all():
-            return confidence.flatten(), correct.flatten()
-        return confidence[counted], correct[counted]
+        if weight is not None:
+            counted = counted & (weight > 0)
+        return confidence[counted], correct[counted], None if weight is None else weight[counted]
 
-    def samples(self, values: Logits, labels: Labels) -> tuple[Tensor, Tensor]:
-        """Check a batch, and keep what counts: values (n, C) in float32 or wider, and labels (n,)."""
+    def samples(self, values: Logits, labels: Labels, weight: Weights | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Check a batch, and keep what counts: values (n, C) in float32 or wider, labels and weights (n,)."""
         counted = check_class_indices(values, labels, name=self.inputs, ignore_index=self.ignore_index)
+        if weight is not None:
+            counted = weight > 0 if counted is None else counted & (weight > 0)
         axis = min(1, values.ndim - 1)
         rows = at_least_float32(values).movedim(axis, -1).reshape(labels.numel(), values.shape[axis])
         labels = labels.flatten().long()
+        weight = None if weight is None else weight.flatten()
         if counted is not None:
             rows, labels = rows[counted.flatten()], labels[counted.flatten()]
+            weight = None if weight is None else weight[counted.flatten()]
         if self.inputs == "logits":
             check_softmax(self.inputs, rows.amax(dim=1) - rows.logsumexp(dim=1))
         else:
             check_distributions(self.inputs, rows, axis=1, dtype=values.dtype)
-        return rows, labels
+        return rows, labels, weight
 
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
         """Add the sums of another metric of the same class and settings, or of its states by name.
@@ -105,7 +122,9 @@ class SumMetric(Metric):
                 )
             incoming_state = incoming_state.metric_state
         if isinstance(incoming_state, Mapping):
-            incoming_state = {**incoming_state, self._mark: getattr(self, self._mark)}
+            # States that were kept before there were weights have no sum of them.
+            none = torch.zeros_like(self.weight_sum)
+            incoming_state = {"weight_sum": none, **incoming_state, self._mark: getattr(self, self._mark)}
         super().merge_state(incoming_state)
 
     def persistent(self, mode: bool = False) -> None:

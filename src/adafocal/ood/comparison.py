@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_sequence
-from adafocal._values import check_predictions
+from adafocal._values import check_predictions, check_unweighted
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.ood.features import FEATURE_SCORES, fit_nearest_neighbour
 from adafocal.ood.intervals import Detection, detection
@@ -60,8 +60,8 @@ def compare_scores(
         One row per set and score, in the order of the arguments.
 
     Raises:
-        ValueError: If there is no set, numbers of classes differ, a score is unknown, or a record lacks what a score
-            needs.
+        ValueError: If there is no set, numbers of classes differ, a score is unknown, or a record has weights or lacks
+            what a score needs.
 
     Example:
         >>> import torch
@@ -72,8 +72,10 @@ def compare_scores(
         1.0
     """
     check_predictions("in_distribution", in_distribution)
+    check_unweighted("in_distribution", in_distribution)
     if train is not None:
         check_predictions("train", train)
+        check_unweighted("train", train)
     if not isinstance(out_of_distribution, Mapping):
         raise InvalidTypeError(
             "`out_of_distribution` must map names to Predictions, "
@@ -84,6 +86,7 @@ def compare_scores(
     c = in_distribution.n_classes
     for name, predictions in out_of_distribution.items():
         check_predictions(f"out_of_distribution[{name!r}]", predictions)
+        check_unweighted(f"out_of_distribution[{name!r}]", predictions)
         if predictions.n_classes != c:
             raise InvalidValueError(
                 f"`out_of_distribution` must have the {c} classes of the in-distribution predictions, "

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer
 from adafocal._shapes import Confidence
-from adafocal._values import check_predictions
+from adafocal._values import check_predictions, check_unweighted
 from adafocal.errors import InvalidValueError
 from adafocal.ood.scores import logits_for
 from adafocal.predictions import Predictions
@@ -260,6 +260,7 @@ def _features(predictions: Predictions, d: int) -> Tensor:
 
 def _train_features(train: Predictions) -> Tensor:
     check_predictions("train", train)
+    check_unweighted("train", train)
     if train.features is None:
         raise InvalidValueError("`train` must hold features, got none.")
     if train.n < 2:

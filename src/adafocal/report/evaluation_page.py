@@ -17,6 +17,8 @@ from adafocal.report.terminal import group_rows, headline, measure_rows, notes
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome, outcome_of
 from adafocal.tables.source import Source
 
+UNWEIGHTED = "Weighted rows: classes, and the error of the surest, are not shown, as they count each row once."
+
 
 def write_evaluation(path: str | Path, measured: dict[str, Measured], *, files: Sequence[str | Path | Source]) -> None:
     """Write the page: measures with intervals, reliability diagram, groups. Text from data is escaped.
@@ -35,7 +37,7 @@ def write_evaluation(path: str | Path, measured: dict[str, Measured], *, files: 
         "title": "Calibration of " + (short(Path(str(files[0])).name) if len(files) == 1 else f"{len(files)} files"),
         "lead": headline(whole),
         "measures": _measures(whole),
-        "notes": notes(whole),
+        "notes": notes(whole) if whole.bins.square_sum is None else [*notes(whole), UNWEIGHTED],
         "event": event.text,
         "reliability": diagram_panel(
             f"Calibrated event: {short(event.text)}",

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from adafocal._checks import check_choice, check_number
-from adafocal._shapes import ClassIndex, ProbMatrix
+from adafocal._shapes import ClassIndex, ProbMatrix, SampleWeight
 from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
-from adafocal.scaling.scores import check_fit_data, log_scores, same_kind
+from adafocal.scaling.scores import fit_data, log_scores, same_kind
 from adafocal.scaling.temperature import fit_temperature
 
 METHODS = ("vector", "matrix", "dirichlet")
@@ -98,9 +98,10 @@ def fit_vector(predictions: Predictions, *, regularization: float | None = None)
     mean(b²)), with T the fitted temperature. So the penalty pulls towards temperature scaling, which it is at infinity.
 
     Args:
-        predictions: At least 2 held-out predictions; probabilities enter by their logarithms.
+        predictions: At least 2 held-out predictions; probabilities enter by their logarithms. Their weights count.
         regularization: Weight of the penalty, at least 0; None takes the one of 0.001, 0.01 … 100 with the smallest
-            negative log-likelihood in 3-fold cross-validation.
+            negative log-likelihood in 3-fold cross-validation. Folds are of rows, so that a weight is in one of them:
+            repeated rows may lie in several, and lead to another penalty.
 
     Returns:
         The fitted map. Its negative log-likelihood on ``predictions`` is at most that of temperature scaling.
@@ -195,13 +196,14 @@ def fit_dirichlet(predictions: Predictions, *, regularization: float | None = No
 def _fit(method: str, predictions: Predictions, regularization: float | None) -> AffineScaling:
     if regularization is not None:
         check_number("regularization", regularization, low=0.0)
-    check_fit_data(predictions, method, several_classes=True)
+    predictions = fit_data(predictions, method, several_classes=True)
     scores = _class_scores(predictions, method)
     temperature = fit_temperature(predictions).temperature
-    units, labels, diagonal = scores.double() / temperature, predictions.labels, method == "vector"
+    units, diagonal = scores.double() / temperature, method == "vector"
+    each = units.new_ones(len(units)) if predictions.weight is None else predictions.weight.to(units)
     if regularization is None:
-        regularization = _cross_validated(units, labels, diagonal)
-    weight, bias = _minimise(units, labels, regularization, diagonal)
+        regularization = _cross_validated(units, predictions.labels, each, diagonal)
+    weight, bias = _minimise(units, predictions.labels, each, regularization, diagonal)
     return AffineScaling(method, predictions.kind, weight / temperature, bias)
 
 
@@ -216,7 +218,9 @@ def _class_scores(predictions: Predictions, method: str) -> ProbMatrix:
     return scores.log_softmax(dim=1) if method == "dirichlet" else scores
 
 
-def _minimise(units: Tensor, labels: ClassIndex, regularization: float, diagonal: bool) -> tuple[Tensor, Tensor]:
+def _minimise(
+    units: Tensor, labels: ClassIndex, each: SampleWeight, regularization: float, diagonal: bool
+) -> tuple[Tensor, Tensor]:
     """Minimise the penalised negative log-likelihood from the identity, by L-BFGS in float64."""
     c = units.shape[1]
     with torch.enable_grad():
@@ -235,7 +239,8 @@ def _minimise(units: Tensor, labels: ClassIndex, regularization: float, diagonal
         def objective() -> Tensor:
             scaled = units * factors + bias if diagonal else units @ factors.T + bias
             penalty = (factors - identity).square().mean() + bias.square().mean()
-            return cross_entropy(scaled, labels) + regularization * penalty
+            losses = cross_entropy(scaled, labels, reduction="none")
+            return each @ losses / each.sum() + regularization * penalty
 
         def closure() -> Tensor:
             solver.zero_grad()
@@ -248,7 +253,7 @@ def _minimise(units: Tensor, labels: ClassIndex, regularization: float, diagonal
     return weight.diag() if diagonal else weight, bias.detach()
 
 
-def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool) -> float:
+def _cross_validated(units: Tensor, labels: ClassIndex, each: SampleWeight, diagonal: bool) -> float:
     """Choose the penalty of the grid with the smallest negative log-likelihood on folds left out."""
     n = len(labels)
     # A seed of its own: equal predictions give an equal fit, whatever was drawn before.
@@ -260,8 +265,10 @@ def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool) -> float
         for fold in range(folds):
             left_out = torch.zeros(n, dtype=torch.bool, device=labels.device)
             left_out[order[fold::folds]] = True
-            weight, bias = _minimise(units[~left_out], labels[~left_out], regularization, diagonal)
-            total += float(cross_entropy(units[left_out] @ weight.T + bias, labels[left_out], reduction="sum"))
+            kept = ~left_out
+            weight, bias = _minimise(units[kept], labels[kept], each[kept], regularization, diagonal)
+            losses = cross_entropy(units[left_out] @ weight.T + bias, labels[left_out], reduction="none")
+            total += float(each[left_out] @ losses)
         totals.append(total)
     return GRID[totals.index(min(totals))]
 

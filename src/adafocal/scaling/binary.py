@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer, require
-from adafocal._shapes import Confidence, Correct, ProbMatrix
+from adafocal._shapes import Confidence, Correct, ProbMatrix, SampleWeight
 from adafocal._text import shown
 from adafocal._values import check_predictions
 from adafocal.calibration.cells import sum_binned
@@ -20,9 +20,9 @@ from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
-from adafocal.scaling.scores import check_fit_data
+from adafocal.scaling.scores import fit_data
 
-Fit: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Fit: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 METHODS = ("isotonic", "histogram")
 EVENTS = ("one_vs_rest", "top_label")
 # The top label stays strictly ahead by this relative gap, so that rounding to float32 makes no ties.
@@ -120,7 +120,7 @@ def fit_isotonic(predictions: Predictions, *, event: str = "one_vs_rest") -> Bin
     Use it with a thousand samples or more; on few it overfits, and it makes ties.
 
     Args:
-        predictions: At least 2 held-out predictions.
+        predictions: At least 2 held-out predictions. Their weights count.
         event: ``one_vs_rest`` fits one map per class to "the label is this class" and normalises;
             ``top_label`` fits one map to "the predicted class is right" and preserves the predicted class.
 
@@ -145,9 +145,10 @@ def fit_isotonic(predictions: Predictions, *, event: str = "one_vs_rest") -> Bin
     """
     isotonic = require("sklearn.isotonic", extra="train")
 
-    def fit(probs: Confidence, happened: Correct) -> tuple[Tensor, Tensor]:
+    def fit(probs: Confidence, happened: Correct, weight: SampleWeight | None) -> tuple[Tensor, Tensor]:
         regression: Any = isotonic.IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-        regression.fit(probs.double().cpu().numpy(), happened.double().cpu().numpy())
+        each = None if weight is None else weight.double().cpu().numpy()
+        regression.fit(probs.double().cpu().numpy(), happened.double().cpu().numpy(), sample_weight=each)
         return torch.from_numpy(regression.X_thresholds_), torch.from_numpy(regression.y_thresholds_).clamp(0.0, 1.0)
 
     return _fit("isotonic", predictions, event, fit)
@@ -159,7 +160,7 @@ def fit_histogram(
     """Fit step functions of probabilities on held-out predictions: in each bin, how often the event happened.
 
     Args:
-        predictions: At least 2 held-out predictions.
+        predictions: At least 2 held-out predictions. Their weights count.
         event: ``one_vs_rest`` fits one map per class to "the label is this class" and normalises;
             ``top_label`` fits one map to "the predicted class is right" and preserves the predicted class.
         n_bins: Bins per map; at least 50 samples in each is a sound rule.
@@ -184,8 +185,8 @@ def fit_histogram(
         reductions", ICLR 2022, https://arxiv.org/abs/2107.08353 (the top-label event).
     """
 
-    def fit(probs: Confidence, happened: Correct) -> tuple[Tensor, Tensor]:
-        stats = sum_binned(probs.double(), happened, n_bins=n_bins, binning=binning)
+    def fit(probs: Confidence, happened: Correct, weight: SampleWeight | None) -> tuple[Tensor, Tensor]:
+        stats = sum_binned(probs.double(), happened, n_bins=n_bins, binning=binning, weight=weight)
         outer = torch.cat([stats.edges.new_zeros(1), stats.edges, stats.edges.new_ones(1)])
         return stats.edges, torch.where(stats.count > 0, stats.accuracy, 0.5 * (outer[:-1] + outer[1:]))
 
@@ -194,12 +195,13 @@ def fit_histogram(
 
 def _fit(method: str, predictions: Predictions, event: str, fit: Fit) -> BinaryScaling:
     check_choice("event", event, EVENTS)
-    check_fit_data(predictions, method, several_classes=event == "one_vs_rest")
+    predictions = fit_data(predictions, method, several_classes=event == "one_vs_rest")
+    weight = predictions.weight
     if event == "top_label":
-        maps = [fit(predictions.confidence, predictions.correct)]
+        maps = [fit(predictions.confidence, predictions.correct, weight)]
     else:
         probs, labels = predictions.probs, predictions.labels
-        maps = [fit(probs[:, k], labels == k) for k in range(predictions.n_classes)]
+        maps = [fit(probs[:, k], labels == k, weight) for k in range(predictions.n_classes)]
     knots, values = zip(*maps, strict=True)
     return BinaryScaling(method, event, predictions.n_classes, tuple(knots), tuple(values))
 

@@ -37,9 +37,11 @@ def same_kind(predictions: Predictions, scores: ProbMatrix, *, keep_predicted: b
     return predictions.with_values(**{predictions.kind: values})
 
 
-def check_fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> None:
-    """Raise unless there are 2 samples, and labels of 2 classes where the method needs them."""
+def fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> Predictions:
+    """Take the rows that count; raise unless there are 2, and labels of 2 classes where the method needs them."""
     check_predictions("predictions", predictions)
+    if predictions.weight is not None and not bool((predictions.weight > 0).all()):
+        predictions = predictions[predictions.weight > 0]
     if predictions.n < 2:
         raise InvalidValueError(
             f"`predictions` must hold at least 2 samples to fit {method} scaling, got {predictions.n}."
@@ -49,3 +51,4 @@ def check_fit_data(predictions: Predictions, method: str, *, several_classes: bo
         raise InvalidValueError(
             f"`labels` must name at least 2 classes to fit {method} scaling, got only class {first}."
         )
+    return predictions

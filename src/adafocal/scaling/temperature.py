@@ -10,13 +10,14 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_flag, check_integer, check_number
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import ProbMatrix
+from adafocal._shapes import ProbMatrix, SampleWeight
 from adafocal._values import check_predictions
 from adafocal.calibration.cells import sum_binned
+from adafocal.calibration.edges import SUM_ROUNDING
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import read_fitted, write_fitted
-from adafocal.scaling.scores import check_fit_data, log_scores, same_kind
+from adafocal.scaling.scores import fit_data, log_scores, same_kind
 
 CRITERIA = ("nll", "ece")
 GRID = tuple(step / 10 for step in range(1, 101))
@@ -87,7 +88,7 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
 
     Args:
         predictions: At least 2 held-out predictions. Probabilities enter by their logarithms, zeros as the smallest
-            positive number of their dtype.
+            positive number of their dtype. Their weights count.
         criterion: ``nll`` is the exact minimum of the negative log-likelihood; ``ece`` is the grid T = 0.1, 0.2 … 10
             of the focal-loss papers, with the smallest expected calibration error (the smaller T wins ties).
         n_bins: Equal-width bins of the ``ece`` criterion.
@@ -115,7 +116,7 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
     """
     check_choice("criterion", criterion, CRITERIA)
     check_integer("n_bins", n_bins, minimum=1)
-    check_fit_data(predictions, "temperature", several_classes=False)
+    predictions = fit_data(predictions, "temperature", several_classes=False)
     if criterion == "ece":
         return Temperature(_grid_minimum(predictions, n_bins))
     scores = log_scores(predictions)
@@ -125,34 +126,46 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
         raise InvalidValueError(
             f"`labels` must not be a masked class (logit -inf), got {predictions.labels[row]} in row {row}."
         )
-    margin = _median_margin(scores)
+    weight = predictions.weight
+    margin = _median_margin(scores, weight)
     if margin == 0.0:
         return Temperature(1.0)
     low, high = min(margin / REACH, 1.0), max(margin * REACH, 1.0)
-    return _minimise(scores, predictions.labels, low, high)
+    return _minimise(scores, predictions.labels, weight, low, high)
 
 
-def _median_margin(scores: ProbMatrix) -> float:
+def _median_margin(scores: ProbMatrix, weight: SampleWeight | None) -> float:
     """Measure the logits as it matters for a temperature: robust to masks such as -1e9; 0 if all are equal."""
     shifted = scores - scores.amax(dim=1, keepdim=True)
     margins = -shifted.topk(2, dim=1).values[:, 1].double()
     for candidates in (margins, -shifted.double()):
-        held = candidates[(candidates > 0) & candidates.isfinite()]
+        counted = (candidates > 0) & candidates.isfinite()
+        held = candidates[counted]
+        if held.numel() and weight is not None:
+            of_row = weight.double().view(-1, *[1] * (candidates.ndim - 1)).expand_as(candidates)
+            return _weighted_median(held, of_row[counted])
         if held.numel():
             return float(held.median())
     return 0.0
 
 
-def _minimise(scores: ProbMatrix, labels: Tensor, low: float, high: float) -> Temperature:
+def _weighted_median(values: Tensor, weight: Tensor) -> float:
+    """The lower median of values repeated so often."""
+    ordered, order = values.sort()
+    cumulative = weight[order].cumsum(0)
+    return float(ordered[torch.searchsorted(cumulative, cumulative[-1:] / 2 * (1 - SUM_ROUNDING))])
+
+
+def _minimise(scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None, low: float, high: float) -> Temperature:
     """Find the root in x = log(1/T) of the derivative of the mean negative log-likelihood by 1/T, which rises in x."""
     lower, upper = -math.log(high), -math.log(low)
-    if _derivatives(scores, labels, math.exp(lower))[0] >= 0:
+    if _derivatives(scores, labels, weight, math.exp(lower))[0] >= 0:
         return Temperature(high, at_bound=True)
-    if _derivatives(scores, labels, math.exp(upper))[0] <= 0:
+    if _derivatives(scores, labels, weight, math.exp(upper))[0] <= 0:
         return Temperature(low, at_bound=True)
     x, step = min(max(0.0, lower), upper), math.inf
     for _ in range(200):
-        slope, curvature = _derivatives(scores, labels, math.exp(x))
+        slope, curvature = _derivatives(scores, labels, weight, math.exp(x))
         lower, upper = (x, upper) if slope < 0 else (lower, x)
         newton = -slope / (math.exp(x) * curvature) if curvature > 0 else math.inf
         # A Newton step that leaves the bracket or does not shrink gives way to halving the bracket.
@@ -164,19 +177,24 @@ def _minimise(scores: ProbMatrix, labels: Tensor, low: float, high: float) -> Te
     return Temperature(math.exp(-x))
 
 
-def _derivatives(scores: ProbMatrix, labels: Tensor, inverse: float) -> tuple[float, float]:
+def _derivatives(
+    scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None, inverse: float
+) -> tuple[float, float]:
     """Differentiate once and twice by 1/T of the mean negative log-likelihood, in chunks of rows in float64."""
     slope = curvature = 0.0
     rows = max(1, CHUNK // scores.shape[1])
-    for part, part_labels in zip(torch.split(scores, rows), torch.split(labels, rows), strict=True):
+    weight = scores.new_ones(len(scores), dtype=wide_dtype(scores.device)) if weight is None else weight
+    held = (torch.split(values, rows) for values in (scores, labels, weight.to(wide_dtype(scores.device))))
+    for part, part_labels, each in zip(*held, strict=True):
         z = part.to(wide_dtype(part.device))
         z = z - z.amax(dim=1, keepdim=True)
         probs = (z * inverse).softmax(dim=1)
         finite = z.masked_fill(z.isinf(), 0.0)  # a masked class has probability 0, and 0 · inf is not a number
         mean = (probs * finite).sum(dim=1, keepdim=True)
-        slope += float((mean - finite.gather(1, part_labels[:, None])).sum())
-        curvature += float((probs * (finite - mean).square()).sum())
-    return slope / len(scores), curvature / len(scores)
+        slope += float(each @ (mean - finite.gather(1, part_labels[:, None])).squeeze(1))
+        curvature += float(each @ (probs * (finite - mean).square()).sum(dim=1))
+    total = float(weight.sum(dtype=wide_dtype(scores.device)))
+    return slope / total, curvature / total
 
 
 def _grid_minimum(predictions: Predictions, n_bins: int) -> float:
@@ -185,6 +203,8 @@ def _grid_minimum(predictions: Predictions, n_bins: int) -> float:
     errors = []
     for temperature in GRID:
         confidence = (shifted / temperature).exp().sum(dim=1).reciprocal()
-        stats = sum_binned(confidence, predictions.correct, n_bins=n_bins, binning="equal_width")
+        stats = sum_binned(
+            confidence, predictions.correct, n_bins=n_bins, binning="equal_width", weight=predictions.weight
+        )
         errors.append(float(stats.compute()))
     return GRID[errors.index(min(errors))]

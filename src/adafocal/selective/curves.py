@@ -2,6 +2,7 @@
 """The risk-coverage curve: which risk is left when only the most confident samples are answered."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
-from adafocal._shapes import Confidence, Correct, Given, Scalar
-from adafocal._values import check_vector
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
+from adafocal._values import check_vector, checked_sample_weight, counted_samples
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
@@ -31,7 +32,9 @@ class RiskCoverageCurve:
 
 
 @documented
-def risk_coverage_curve(confidence: Given[Confidence], losses: Given[Correct]) -> RiskCoverageCurve:
+def risk_coverage_curve(
+    confidence: Given[Confidence], losses: Given[Correct], *, sample_weight: Given[SampleWeight] | None = None
+) -> RiskCoverageCurve:
     """Trace risk against coverage, one point per distinct confidence.
 
     Args:
@@ -47,13 +50,19 @@ def risk_coverage_curve(confidence: Given[Confidence], losses: Given[Correct]) -
     Reference:
         El-Yaniv and Wiener, "On the foundations of noise-free selective classification", JMLR 2010, section 2.
     """
-    groups = group_losses(confidence, losses)
+    groups = group_losses(confidence, losses, sample_weight)
     count, total = groups.count.flip(0).cumsum(0), groups.loss_sum.flip(0).cumsum(0)
     return RiskCoverageCurve(coverage=count / count[-1], risk=total / count, threshold=groups.confidence.flip(0))
 
 
 @documented
-def coverage_at_risk(confidence: Given[Confidence], losses: Given[Correct], *, risk: float) -> Scalar:
+def coverage_at_risk(
+    confidence: Given[Confidence],
+    losses: Given[Correct],
+    *,
+    risk: float,
+    sample_weight: Given[SampleWeight] | None = None,
+) -> Scalar:
     """Find the largest coverage that a threshold reaches with a mean loss of at most ``risk`` on these samples.
 
     It describes these samples and is no guarantee for new ones: the threshold is picked where the risk happens to be
@@ -74,16 +83,23 @@ def coverage_at_risk(confidence: Given[Confidence], losses: Given[Correct], *, r
         https://arxiv.org/abs/1705.08500.
     """
     check_number("risk", risk)
-    groups = group_losses(confidence, losses)
+    groups = group_losses(confidence, losses, sample_weight)
     return coverage_of_groups(groups.count, groups.loss_sum, risk=risk)
 
 
 @documented
-def risk_at_coverage(confidence: Given[Confidence], losses: Given[Correct], *, coverage: float) -> Scalar:
+def risk_at_coverage(
+    confidence: Given[Confidence],
+    losses: Given[Correct],
+    *,
+    coverage: float,
+    sample_weight: Given[SampleWeight] | None = None,
+) -> Scalar:
     """Average the loss of the most confident ``coverage`` of the samples; ties at the cut enter by their mean.
 
     Args:
-        coverage: Share of the samples to answer, in (0, 1]; rounded up to a whole number of samples.
+        coverage: Share of the samples to answer, in (0, 1]; rounded up to a whole number of samples; of
+            weights that are not whole taken as it is.
 
     Returns:
         A float64 scalar, lower is better.
@@ -96,7 +112,9 @@ def risk_at_coverage(confidence: Given[Confidence], losses: Given[Correct], *, c
         Geifman and El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017,
         https://arxiv.org/abs/1705.08500.
     """
-    groups = group_losses(confidence, losses)
+    groups = group_losses(confidence, losses, sample_weight)
+    if sample_weight is not None:
+        return top_share_of_groups(groups, coverage=coverage)
     weights = top_share_weights(confidence.numel(), coverage=coverage).to(groups.count)
     return weighted_mean_of_groups(groups.count, groups.loss_sum, weights)
 
@@ -118,8 +136,11 @@ class LossGroups:
     index: Tensor
 
 
-def group_losses(confidence: Confidence, losses: Correct) -> LossGroups:
-    """Check confidences and losses and sum the losses per distinct confidence."""
+def group_losses(confidence: Confidence, losses: Correct, sample_weight: SampleWeight | None = None) -> LossGroups:
+    """Check confidences and losses and sum the losses per distinct confidence.
+
+    Whole weights are repeated samples; others are multiplied so that they sum to the number of samples that count.
+    """
     check_vector("confidence", confidence)
     check_tensor("losses", losses)
     if losses.is_complex():
@@ -134,12 +155,16 @@ def group_losses(confidence: Confidence, losses: Correct) -> LossGroups:
             place = int(bad.nonzero()[0])
             value = confidence[place] if "confidence" in name else wide[place]
             raise InvalidValueError(f"{name}, got {value:g} at position {place}.")
+    confidence, wide, weight = counted_samples(confidence, wide, checked_sample_weight(sample_weight, confidence))
+    each = torch.ones_like(wide) if weight is None else weight.to(wide)
+    if not bool((each == each.round()).all()):
+        each = each * (len(each) / each.sum())
     distinct, index = torch.unique(confidence, return_inverse=True)
     zeros = torch.zeros(distinct.numel(), dtype=wide.dtype, device=wide.device)
     return LossGroups(
         confidence=distinct,
-        count=zeros.index_add(0, index, torch.ones_like(wide)),
-        loss_sum=zeros.index_add(0, index, wide),
+        count=zeros.index_add(0, index, each),
+        loss_sum=zeros.index_add(0, index, each * wide),
         index=index,
     )
 
@@ -160,12 +185,35 @@ def weighted_mean_of_groups(count: Tensor, loss_sum: Tensor, weights: Tensor) ->
     return (loss_sum * share / count.clamp_min(1)).sum(-1) / len(weights)
 
 
+def area_of_groups(groups: LossGroups, summed: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Do what :func:`weighted_mean_of_groups` does of one row of groups whose counts need not be whole.
+
+    Args:
+        groups: Samples by confidence.
+        summed: Weights of the ranks up to some, of n, summed.
+    """
+    last = groups.count.cumsum(0)
+    n = last[-1]
+    shares = summed(torch.cat([last.new_zeros(1), last]), n).diff()
+    return (groups.loss_sum * shares / groups.count).sum() / n
+
+
 def coverage_of_groups(count: Tensor, loss_sum: Tensor, *, risk: float) -> Tensor:
     """Find the largest coverage with a mean loss of at most ``risk``, shape (…, k) to (…); groups as above."""
     answered, total = count.flip(-1).cumsum(-1), loss_sum.flip(-1).cumsum(-1)
     # Compared as products, with room for the rounding of summed losses.
     allowed = total <= risk * answered + 1e-12 * answered
     return torch.where(allowed, answered / answered[..., -1:], 0.0).amax(-1)
+
+
+def top_share_of_groups(groups: LossGroups, *, coverage: float) -> Tensor:
+    """Average the loss of the most confident share of groups whose counts need not be whole."""
+    check_number("coverage", coverage, low=0.0, high=1.0, open_low=True)
+    n = groups.count.sum()
+    top = coverage * n
+    if bool((groups.count == groups.count.round()).all()):
+        top = (top - 1e-9).ceil().clamp_min(1)
+    return area_of_groups(groups, lambda rank, n: (rank - (n - top)).clamp_min(0) * n / top)
 
 
 def top_share_weights(n: int, *, coverage: float) -> Tensor:

@@ -12,14 +12,15 @@ from torch import Tensor
 from adafocal._checks import check_number
 from adafocal._docs import documented
 from adafocal._estimate import Estimate, joined_ends, log_interval
-from adafocal._shapes import Confidence, Correct, Given
+from adafocal._shapes import Confidence, Correct, Given, SampleWeight
 from adafocal._tails import binomial_interval, binomial_tails
 from adafocal.errors import InvalidValueError
-from adafocal.selective.areas import augrc_weights, aurc_weights, perfect_ranking
+from adafocal.selective.areas import augrc_weights, aurc_weights, perfect_ranking, weighted_augrc, weighted_aurc
 from adafocal.selective.curves import (
     LossGroups,
     coverage_of_groups,
     group_losses,
+    top_share_of_groups,
     top_share_weights,
     weighted_mean_of_groups,
 )
@@ -34,7 +35,7 @@ class SelectiveSummary:
     """How well a confidence score tells which predictions to answer.
 
     Attributes:
-        n: Number of samples.
+        n: Number of samples; of weighted ones those that count.
         risk: Mean loss with every sample answered.
         aurc: Area under the risk-coverage curve; lower is better.
         excess_aurc: AURC minus that of a perfect ranking; lower is better.
@@ -63,6 +64,7 @@ def selective_summary(
     level: float = 0.95,
     n_resamples: int | None = None,
     generator: torch.Generator | None = None,
+    sample_weight: Given[SampleWeight] | None = None,
 ) -> SelectiveSummary:
     """Measure selective prediction by one confidence score, with intervals for what new samples would give.
 
@@ -83,6 +85,8 @@ def selective_summary(
         level: Coverage of each interval, in (0, 1).
         n_resamples: No longer used: there is no bootstrap.
         generator: No longer used.
+        sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once. No interval is
+            known to hold for weighted samples.
 
     Returns:
         Six estimates; ``low`` and ``high`` are None where no interval is known to hold.
@@ -104,10 +108,12 @@ def selective_summary(
     if n_resamples is not None or generator is not None:
         message = "`n_resamples` and `generator` are no longer used: the intervals of selective_summary draw nothing."
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-    groups, best = group_losses(confidence, losses), group_losses(perfect_ranking(losses), losses)
-    n = confidence.numel()
+    groups, best = (group_losses(one, losses, sample_weight) for one in (confidence, perfect_ranking(losses)))
+    n = len(groups.index)
     if n < 2:
         raise InvalidValueError(f"`confidence` must hold at least 2 samples for an interval, got {n}.")
+    if sample_weight is not None:
+        return _weighted_summary(groups, best, estimator, risk=risk, coverage=coverage)
     top = top_share_weights(n, coverage=coverage).to(groups.count)
     area, least = (_area(ranked, losses, lambda m: aurc_weights(m, estimator)) for ranked in (groups, best))
     wide = losses.to(groups.count)
@@ -126,6 +132,22 @@ def selective_summary(
         ends["coverage_at_risk"] = _coverage_interval(groups, values["coverage_at_risk"], risk=risk, level=level)
         ends["risk_at_coverage"] = _risk_interval(groups, values["risk_at_coverage"], coverage, level=level)
     return SelectiveSummary(n=n, **{name: Estimate(value, *ends.get(name, ())) for name, value in values.items()})
+
+
+def _weighted_summary(
+    groups: LossGroups, best: LossGroups, estimator: str, *, risk: float, coverage: float
+) -> SelectiveSummary:
+    """Measure weighted samples, without intervals."""
+    area = weighted_aurc(groups, estimator)
+    values = {
+        "risk": groups.loss_sum.sum() / groups.count.sum(),
+        "aurc": area,
+        "excess_aurc": (area - weighted_aurc(best, estimator)).clamp_min(0.0),
+        "augrc": weighted_augrc(groups),
+        "coverage_at_risk": coverage_of_groups(groups.count, groups.loss_sum, risk=risk),
+        "risk_at_coverage": top_share_of_groups(groups, coverage=coverage),
+    }
+    return SelectiveSummary(n=len(groups.index), **{name: Estimate(float(value)) for name, value in values.items()})
 
 
 def _area(groups: LossGroups, losses: Tensor, weights: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:

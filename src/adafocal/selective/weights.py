@@ -69,3 +69,16 @@ def weight_of_rank(rank: Tensor, n: int | Tensor, *, kind: str) -> Tensor:
     if kind == "harmonic":
         return torch.digamma(count + 1) - torch.digamma(count - rank + 1)
     return -torch.log1p(-rank / (count + 1)) if kind == "ln" else rank / count
+
+
+def summed_weights(rank: Tensor, n: Tensor, *, kind: str) -> Tensor:
+    """Sum the weights of ranks 1 … ``rank`` of n, in closed form, so that ranks and n need not be whole.
+
+    Between whole ranks the sums go on smoothly, as digamma and log-gamma functions do.
+    """
+    left = (n - rank).clamp_min(0)
+    if kind == "harmonic":
+        return rank - left * (torch.digamma(n + 1) - torch.digamma(left + 1))
+    if kind == "ln":
+        return rank * (n + 1).log() - torch.lgamma(n + 1) + torch.lgamma(left + 1)
+    return rank * (rank + 1) / (2 * n)
