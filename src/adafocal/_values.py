@@ -92,10 +92,10 @@ def checked_shares(
 
 
 def weighted_event(
-    confidence: Tensor, correct: Tensor, sample_weight: Tensor | None, *, yes_or_no: bool = False
+    confidence: Tensor, correct: Tensor, sample_weight: Tensor | None, *, empty: bool = True, yes_or_no: bool = False
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Check as :func:`checked_event` does, with weights; samples of weight 0 are left out."""
-    confidence, correct = checked_event(confidence, correct, empty=True, yes_or_no=yes_or_no)
+    confidence, correct = checked_event(confidence, correct, empty=empty, yes_or_no=yes_or_no)
     return counted_samples(confidence, correct, checked_sample_weight(sample_weight, confidence))
 
 

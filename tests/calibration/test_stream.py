@@ -96,7 +96,7 @@ def test_more_classes_than_are_worked_on_at_a_time_give_the_same():
 
 
 def test_one_sample_of_very_many_classes_is_summed_class_by_class(monkeypatch):
-    monkeypatch.setattr("adafocal.calibration.stream.IN_CACHE", 2)
+    monkeypatch.setattr("adafocal.calibration.events.IN_CACHE", 2)
     predictions = made(n=3, n_classes=5)
 
     assert streamed(predictions, 3).brier == pytest.approx(evaluate(predictions).brier, abs=1e-9)

@@ -104,8 +104,9 @@ def test_what_it_names_is_there_to_be_read():
     assert OF_PREDICTIONS.keys() | OF_GROUPS.keys() <= summary
     assert {entry.interval for entry in OF_PREDICTIONS.values()} - {""} <= summary
     assert OF_DETECTION.keys() <= detection
-    # Every number of a summary that is one is printed, but for the parts of the Brier score, which are two of one.
-    parts = {"brier_calibration", "brier_refinement"}
+    # Every number of a summary that is one is printed, but for the parts of the Brier score, which are two of one, and
+    # the effective number of samples, which a note below the table says.
+    parts = {"brier_calibration", "brier_refinement", "n_effective"}
     assert {field.name for field in fields(CalibrationSummary) if field.type is float} - parts == OF_PREDICTIONS.keys()
 
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas
+import pyarrow
 import pytest
 import torch
 from torch import Tensor
 
-from adafocal import calibration, metrics, ood, scaling, selective
+from adafocal import calibration, losses, metrics, ood, scaling, selective
 from adafocal.errors import AdafocalError
 from adafocal.predictions import Predictions
 from adafocal.topology import masks as segmentation
@@ -299,12 +301,22 @@ NO_DATA = {  # names that take no data: results, tables, and functions of plain 
     *(f"scaling.{name}" for name in ("ARGMAX_PRESERVING", "METHODS", "load_scaling")),
     *(f"ood.{name}" for name in ("FEATURE_SCORES", "SCORES", "ComparisonRow", "Detection", "Estimate", "RocCurve")),
 }
+# Functions and metrics take arrays of any kind for tensors; records say what they take.
+ARRAYS = ("an array", "a list")
+
+
+def takes_arrays(name: str, role: str) -> bool:
+    return name.startswith(("calibration.", "selective.", "ood.", "metrics.")) and isinstance(GOOD[role], Tensor)
+
+
 CASES = [
     pytest.param(name, place, role, kind, id=f"{name}-{place}-{kind}")
     for name, entry in ENTRIES.items()
     for place, role in enumerate(entry.roles)
     for kind in BAD[role]
-    if (role, kind) not in ALLOWED and (name, kind) not in ALLOWED_OF
+    if (role, kind) not in ALLOWED
+    and (name, kind) not in ALLOWED_OF
+    and not (kind in ARRAYS and takes_arrays(name, role))
 ]
 
 
@@ -366,6 +378,71 @@ def test_what_is_no_measurement_gets_a_sentence(name, place, role, kind, uncheck
     assert len(sentence) < 300
     if kind == "an array" and isinstance(GOOD[role], Tensor):
         assert "make it one by torch.as_tensor" in sentence
+
+
+COLUMNS: dict[str, Callable[[np.ndarray], Any]] = {
+    "NumPy": lambda a: a,
+    "NumPy of a sheet that may not be written": lambda a: np.broadcast_to(a, (2, *a.shape))[1],
+    "NumPy in another order of bytes": lambda a: a.astype(a.dtype.newbyteorder()),
+    "lists": lambda a: a.tolist(),
+    "tuples": lambda a: tuple(map(tuple, a.tolist())) if a.ndim == 2 else tuple(a.tolist()),
+    "pandas": lambda a: pandas.DataFrame(a) if a.ndim == 2 else pandas.Series(a, index=range(len(a))[::-1]),
+    "pandas with missing values": lambda a: (
+        pandas.DataFrame(a) if a.ndim == 2 else pandas.Series(a).convert_dtypes() if a.dtype != bool else
+        pandas.Series(a, dtype="boolean")
+    ),
+    "Arrow": lambda a: pyarrow.array(a.tolist() if a.ndim == 2 else a),
+    "Arrow in chunks": lambda a: pyarrow.chunked_array(list(map(pyarrow.array, (a[:1].tolist(), a[1:].tolist())))),
+}  # fmt: skip
+TAKE_ARRAYS = [
+    name for name, entry in ENTRIES.items() if any(takes_arrays(name, role) for role in entry.roles)
+    and not name.endswith(("_score", "VirtualLogit"))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("name", TAKE_ARRAYS)
+@pytest.mark.filterwarnings("error")
+def test_columns_of_any_kind_are_measured_as_tensors(name, kind):
+    entry = ENTRIES[name]
+    wide = [
+        value.double() if isinstance(value, Tensor) and value.is_floating_point() else value for value in given(entry)
+    ]
+    if kind == "pandas with missing values" and name.startswith("calibration.wilson"):
+        wide[0] = wide[0] / 2  # pandas makes whole numbers of whole ones
+    columns = [COLUMNS[kind](value.numpy()) if isinstance(value, Tensor) else value for value in wide]
+
+    actual, expected = entry.call(*columns, **entry.options), entry.call(*wide, **entry.options)
+    assert type(actual) is type(expected)
+    for one, other in zip(tensors(actual), tensors(expected), strict=True):
+        assert one.dtype == other.dtype
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12, equal_nan=True)
+
+
+def test_columns_of_polars_are_measured_as_tensors():
+    polars = pytest.importorskip("polars")
+    columns = polars.Series(CONFIDENCE.double().numpy()), polars.Series(CORRECT.numpy())
+    expected = calibration.expected_calibration_error(CONFIDENCE.double(), CORRECT)
+
+    assert torch.equal(calibration.expected_calibration_error(*columns), expected)
+
+
+def test_weights_and_options_may_be_columns_too():
+    values, weight = (CONFIDENCE.double(), CORRECT), torch.arange(N)
+    expected = calibration.bin_stats(*values, GOOD["edges"].double(), sample_weight=weight)
+    actual = calibration.bin_stats(
+        confidence=values[0].numpy(), correct=pandas.Series(CORRECT.numpy()), edges=[0.25, 0.5, 0.75],
+        sample_weight=pyarrow.array(weight.tolist()),
+    )  # fmt: skip
+
+    for part in ("edges", "count", "confidence_sum", "correct_sum", "square_sum"):
+        torch.testing.assert_close(getattr(actual, part), getattr(expected, part), rtol=0, atol=1e-12)
+
+
+def test_every_function_with_tensors_takes_arrays():
+    assert len(TAKE_ARRAYS) == 49
+    for name in (name for name in TAKE_ARRAYS if not name.startswith("metrics.")):
+        assert hasattr(ENTRIES[name].call, "__wrapped__"), name
 
 
 SINGLE = {"confidence", "probs", "several_probs", "share", "correct", "yes_no", "several_labels", "labels"}
@@ -464,9 +541,13 @@ def test_the_sentence_names_the_rule_the_value_and_the_remedy(rejects):
         calibration.brier_score(torch.tensor([[0.5, 0.5], [0.6, 0.6]]), torch.tensor([0, 1]))
     with rejects(TypeError, "`labels` must be integer class indices, got dtype torch.float32: use labels.long()."):
         calibration.brier_score(torch.tensor([[0.5, 0.5]]), torch.tensor([1.0]))
-    with rejects(
-        TypeError, "`confidence` must be a floating-point tensor, got ndarray: make it one by torch.as_tensor."
-    ):
-        calibration.ks_calibration_error(np.array([0.5]), torch.tensor([True]))
+    with rejects(TypeError, "`logits` must be a floating-point tensor, got ndarray: make it one by torch.as_tensor."):
+        losses.FocalLoss()(np.array([[0.5, 0.5]]), torch.tensor([1]))
+    with rejects(TypeError, "`confidence` must be numbers, got dtype <U4."):
+        calibration.ks_calibration_error(["high"], torch.tensor([True]))
+    with rejects(TypeError, "`confidence` must be a floating-point tensor, got dtype torch.int64."):
+        calibration.ks_calibration_error([1, 0], torch.tensor([True, False]))
+    with rejects(TypeError, "`confidence` must be a floating-point tensor, got str."):
+        calibration.ks_calibration_error("high", torch.tensor([True]))
     with rejects(ValueError, "`correct` must be yes or no, 1 or 0, got 0.5 at position 0."):
         calibration.calibration_test(torch.tensor([0.5]), torch.tensor([0.5]))

@@ -26,7 +26,7 @@ GRID = 33
 SEARCHES = 4
 RAMP = 3.0
 LARGEST_SCALE = 2.0  # reaches an error of 1 even where some gaps are cut off at accuracy 0 or 1
-SINGLE = 1e-9  # above 1, an effective number of samples that rounding may make of one
+FEWEST = 2 - 1e-9  # samples whose distances to their mean say how far they spread
 SMALLEST_SD = 1e-12  # keeps certain bins from dividing 0 by 0
 
 
@@ -232,7 +232,7 @@ def overconfidence_interval(
             the effective number of samples, (sum w)^2 / sum w^2, also for whole weights.
 
     Returns:
-        Lower and upper end, fractions in [-1, 1], float64. [-1, 1] for a single sample.
+        Lower and upper end, fractions in [-1, 1], float64. [-1, 1] for a single sample, or effectively less than two.
 
     Example:
         >>> overconfidence_interval(torch.full((100,), 0.8), torch.arange(100) < 70)
@@ -255,7 +255,7 @@ def overconfidence_interval(
 
 def mean_interval(mean: Tensor, squares: Tensor, n: float, *, level: float) -> tuple[Scalar, Scalar]:
     """Bound the mean of n gaps in [-1, 1], from their summed squared distance to it; of weights n is effective."""
-    if n < 1 + SINGLE:
+    if n < FEWEST:  # one sample, or weights of which one is most of all: its distance to the mean says nothing
         return mean.new_tensor(-1.0), mean.new_tensor(1.0)
     half = NormalDist().inv_cdf(0.5 + level / 2) * (squares / (n - 1) / n).sqrt()
     return (mean - half).clamp_min(-1), (mean + half).clamp_max(1)

@@ -34,7 +34,7 @@ def ks_calibration_error(
         Gupta, Rahimi, Ajanthan, Mensink, Sminchisescu and Hartley, "Calibration of neural networks using splines",
         ICLR 2021, https://arxiv.org/abs/2006.12800 (the KS error).
     """
-    return largest_drift(distinct_cells(*weighted_event(confidence, correct, sample_weight)))
+    return largest_drift(distinct_cells(*weighted_event(confidence, correct, sample_weight, empty=False)))
 
 
 def grid_ks_error(stats: BinStats) -> Scalar:

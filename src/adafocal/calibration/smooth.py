@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
-from adafocal._values import check_not_empty, weighted_event
+from adafocal._values import weighted_event
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import single_cells
 from adafocal.calibration.measure import PredictionMeasure
@@ -49,8 +49,7 @@ def smooth_calibration_error(
     applied exactly; the authors' package relplot 1.0.3 evaluates on coarser points and ends the kernel at a distance of
     0.5, so values differ by up to 0.002 from 500 samples on.
     """
-    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
-    check_not_empty("confidence", confidence)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight, empty=False)
     return smoothed_gap(single_cells(confidence, correct, weight))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from adafocal._checks import check_integer, check_number
 from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Given, SampleWeight
-from adafocal._values import check_not_empty, weighted_event
+from adafocal._values import weighted_event
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.cells import check_samples, single_cells
 from adafocal.calibration.smooth import GRID, SMALLEST_BANDWIDTH, smoothed_gap, spread, sums_on_grid
@@ -73,8 +73,7 @@ def smooth_reliability(
     Differs from the paper: the bandwidth is at most 0.05. A large error would otherwise smooth away the shape that the
         diagram is drawn for.
     """
-    confidence, correct, weight = weighted_event(confidence, correct, sample_weight)
-    check_not_empty("confidence", confidence)
+    confidence, correct, weight = weighted_event(confidence, correct, sample_weight, empty=False)
     # Detached, because the bandwidth becomes a number.
     return _smoothed(single_cells(confidence.detach(), correct, weight), n_points, min_support)
 

@@ -37,6 +37,8 @@ class StreamSums(PredictionSums, Sums):
         class_gaps: Sum of probability minus occurrence per class and equal-width bin, shape (C, n_bins).
         totals: Sums of right top labels, negative log-likelihood, squared distance to the one-hot label, and squared
             confidence minus event, shape (4,).
+        weight_totals: Of weighted samples their number, and the sums of their squared weights, times the gap, and times
+            its square, shape (4,); None where each sample counts once.
     """
 
     made_by = "stream_sums"

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from adafocal._text import listed, shown
 from adafocal.errors import InvalidValueError
+from adafocal.measures import OF_PREDICTIONS
 from adafocal.tables.columns import OUTCOMES
 from adafocal.tables.piece import Piece
 
+_ACCURACY, _OVER = OF_PREDICTIONS["accuracy"], OF_PREDICTIONS["overconfidence"]
 OF_CLASS = {
-    "accuracy": "accuracy of the class at 0.5",
-    "over-confidence (confidence - accuracy)": "mean probability - share of the class",
-    "confidence - accuracy %": "probability - share %",
+    _ACCURACY.title: "accuracy of the class at 0.5",
+    _OVER.title: "mean probability - share of the class",
+    _OVER.heading: "probability - share %",
 }
 
 

@@ -65,8 +65,8 @@ class Measured:
         exact: Whether all predictions were in memory, so that every number is exact; else see
             :func:`~adafocal.calibration.stream_summary`.
         curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
-        predictions: All predictions, where they were in memory without weights, and the event is the top label; None for
-            groups.
+        predictions: All predictions, where they were in memory, have no weights, and the event is the top label; None
+            for groups.
         event: What is calibrated.
         rounded: Of all rows, how many were divided by their sum; see :class:`~adafocal.tables.piece.Piece`.
     """

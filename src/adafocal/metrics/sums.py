@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from adafocal._arrays import takes_arrays
 from adafocal._checks import check_choice, check_integer, check_tensor
 from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32, keeping_dtype
-from adafocal._shapes import Labels, Logits, Weights
+from adafocal._shapes import Given, Labels, Logits, Weights
 from adafocal._values import check_class_indices, check_distributions, check_softmax, checked_sample_weight
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 from adafocal.errors import InvalidValueError
@@ -68,7 +69,8 @@ class SumMetric(Metric):
         """What sums are divided by: the number of samples, or the sum of their weights."""
         return self.count + self.weight_sum
 
-    def update(self, values: Logits, labels: Labels, sample_weight: Weights | None = None) -> None:
+    @takes_arrays
+    def update(self, values: Given[Logits], labels: Given[Labels], sample_weight: Given[Weights] | None = None) -> None:
         """Add a batch of shape (C,), (N, C) or (N, C, d1, …) with labels of that shape without its class axis.
 
         Weights have the shape of the labels; those that are whole count as repeated samples.
@@ -132,12 +134,23 @@ class SumMetric(Metric):
         super().persistent(mode)
         self._persistent[self._mark] = False
 
+    def state_dict(  # type: ignore[override]
+        self, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """Name the sums that are kept; that of weights only where there were some, so that files stay as they were."""
+        states = super().state_dict(destination, prefix, keep_vars)
+        if not self.weight_sum.any():
+            states.pop(f"{prefix}weight_sum", None)
+        return states
+
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> "SumMetric":
         # `.to(torch.bfloat16)`, `set_dtype` and a trainer in half precision would round the sums.
         super()._apply(keeping_dtype(fn), exclude_state)
         return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if f"{prefix}count" in state_dict:
+            state_dict.setdefault(f"{prefix}weight_sum", torch.zeros_like(self.weight_sum))
         # A checkpoint that somebody narrowed must not narrow what is added from now on.
         for name, zero in self._defaults.items():
             if prefix + name in state_dict and isinstance(zero, Tensor):

@@ -15,6 +15,8 @@ from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
 from adafocal._values import check_vector, checked_sample_weight, counted_samples
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
+WHOLE = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class RiskCoverageCurve:
@@ -159,6 +161,8 @@ def group_losses(confidence: Confidence, losses: Correct, sample_weight: SampleW
     each = torch.ones_like(wide) if weight is None else weight.to(wide)
     if not bool((each == each.round()).all()):
         each = each * (len(each) / each.sum())
+        if bool(((each - each.round()).abs() < WHOLE).all()):
+            each = each.round()  # as equal weights are, but for rounding
     distinct, index = torch.unique(confidence, return_inverse=True)
     zeros = torch.zeros(distinct.numel(), dtype=wide.dtype, device=wide.device)
     return LossGroups(

@@ -108,7 +108,8 @@ def selective_summary(
     if n_resamples is not None or generator is not None:
         message = "`n_resamples` and `generator` are no longer used: the intervals of selective_summary draw nothing."
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-    groups, best = (group_losses(one, losses, sample_weight) for one in (confidence, perfect_ranking(losses)))
+    groups = group_losses(confidence, losses, sample_weight)
+    best = group_losses(perfect_ranking(losses), losses, sample_weight)
     n = len(groups.index)
     if n < 2:
         raise InvalidValueError(f"`confidence` must hold at least 2 samples for an interval, got {n}.")
