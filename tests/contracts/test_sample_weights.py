@@ -15,6 +15,9 @@ from adafocal import Outcomes, Predictions, calibration, metrics, ood, scaling, 
 from adafocal.calibration import evaluate, merge_sums, stream_summary, stream_sums
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.errors import AdafocalError
+from adafocal.evaluation.measure import measure
+from adafocal.report.evaluation_page import UNWEIGHTED, write_evaluation
+from adafocal.tables.scan import Names, scan
 
 N, C = 240, 3
 # They take the effective number of samples also of whole weights, and selective_summary has no interval of weights.
@@ -456,3 +459,20 @@ def test_detection_says_that_it_takes_no_weights(rejects):
     for fit in (ood.fit_mahalanobis, ood.fit_nearest_neighbour, ood.fit_vim):
         with rejects(ValueError, f"`train` {sentence}"):
             fit(trained)
+
+
+def test_a_page_of_weighted_rows_says_what_it_does_not_show(tmp_path):
+    record = predictions()
+    pages = {}
+    for name, one in (("plain", record), ("weighted", weighted(record, weights()))):
+        one.save(tmp_path / f"{name}.npz")
+        names = Names(weight="weight" if name == "weighted" else None)
+        measured = measure(scan([tmp_path / f"{name}.npz"], names))
+        write_evaluation(tmp_path / f"{name}.html", measured, files=[f"{name}.npz"])
+        pages[name] = (tmp_path / f"{name}.html").read_text("utf-8")
+
+    for section in ('id="section-risk"', 'id="section-classes"'):
+        assert section in pages["plain"]
+        assert section not in pages["weighted"]
+    assert UNWEIGHTED in pages["weighted"]
+    assert UNWEIGHTED not in pages["plain"]
