@@ -91,6 +91,8 @@ class SumMetric(Metric):
         counted = labels != self.ignore_index
         if weight is not None:
             counted = counted & (weight > 0)
+        if counted.all():
+            return confidence.flatten(), correct.flatten(), None if weight is None else weight.flatten()
         return confidence[counted], correct[counted], None if weight is None else weight[counted]
 
     def samples(self, values: Logits, labels: Labels, weight: Weights | None) -> tuple[Tensor, Tensor, Tensor | None]:
