@@ -140,10 +140,11 @@ def test_it_is_printed_and_drawn_with_its_interval_and_for_groups(copy, evaluate
 
     assert re.search(rf"^ *mean drift +{value} +0.00 to 100.00 %", evaluated, re.MULTILINE)
     assert record["mean_drift_interval"] == [0.0, 1.0]
+    assert "mean drift %" in " ".join(evaluated.partition("2 groups")[2].split())
     assert set(record["groups"]) == {"0", "1"}
     for group in record["groups"].values():
-        assert f"{100 * group['mean_drift']:.2f} %" in evaluated
-        assert f"{100 * group['mean_drift']:.2f} %" in page
+        assert re.search(rf"\b{100 * group['mean_drift']:.2f}\b", evaluated.partition("2 groups")[2])
+        assert re.search(rf"\b{100 * group['mean_drift']:.2f}\b", page)
     assert value in page
     assert page.count("ean drift") >= 2  # the table of all rows and that of groups
 

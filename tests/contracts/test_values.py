@@ -306,7 +306,10 @@ ARRAYS = ("an array", "a list")
 
 
 def takes_arrays(name: str, role: str) -> bool:
-    return name.startswith(("calibration.", "selective.", "ood.", "metrics.")) and isinstance(GOOD[role], Tensor)
+    of_volumes = ("segmentation.dice_score", "segmentation.hausdorff_distance_95")
+    return name.startswith(("calibration.", "selective.", "ood.", "metrics.", *of_volumes)) and isinstance(
+        GOOD[role], Tensor
+    )
 
 
 CASES = [
@@ -440,7 +443,7 @@ def test_weights_and_options_may_be_columns_too():
 
 
 def test_every_function_with_tensors_takes_arrays():
-    assert len(TAKE_ARRAYS) == 49
+    assert len(TAKE_ARRAYS) == 51
     for name in (name for name in TAKE_ARRAYS if not name.startswith("metrics.")):
         assert hasattr(ENTRIES[name].call, "__wrapped__"), name
 

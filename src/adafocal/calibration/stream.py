@@ -39,6 +39,7 @@ class StreamSums(PredictionSums, Sums):
             confidence minus event, shape (4,).
         weight_totals: Of weighted samples their number, and the sums of their squared weights, times the gap, and times
             its square, shape (4,); None where each sample counts once.
+        clusters: Sums of each cluster; None where rows stand for themselves.
     """
 
     made_by = "stream_sums"

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from adafocal._checks import check_choice, check_number
 from adafocal._shapes import ClassIndex, ProbMatrix, SampleWeight
 from adafocal._values import check_predictions
+from adafocal.calibration.scores import weighted_mean
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
@@ -200,10 +201,10 @@ def _fit(method: str, predictions: Predictions, regularization: float | None) ->
     scores = _class_scores(predictions, method)
     temperature = fit_temperature(predictions).temperature
     units, diagonal = scores.double() / temperature, method == "vector"
-    each = units.new_ones(len(units)) if predictions.weight is None else predictions.weight.to(units)
+    each = None if predictions.weight is None else predictions.weight.to(units)
     if regularization is None:
-        regularization = _cross_validated(units, predictions.labels, each, diagonal)
-    weight, bias = _minimise(units, predictions.labels, each, regularization, diagonal)
+        regularization = _cross_validated(units, predictions.labels, diagonal, each)
+    weight, bias = _minimise(units, predictions.labels, regularization, diagonal, each)
     return AffineScaling(method, predictions.kind, weight / temperature, bias)
 
 
@@ -219,7 +220,7 @@ def _class_scores(predictions: Predictions, method: str) -> ProbMatrix:
 
 
 def _minimise(
-    units: Tensor, labels: ClassIndex, each: SampleWeight, regularization: float, diagonal: bool
+    units: Tensor, labels: ClassIndex, regularization: float, diagonal: bool, each: SampleWeight | None = None
 ) -> tuple[Tensor, Tensor]:
     """Minimise the penalised negative log-likelihood from the identity, by L-BFGS in float64."""
     c = units.shape[1]
@@ -239,8 +240,7 @@ def _minimise(
         def objective() -> Tensor:
             scaled = units * factors + bias if diagonal else units @ factors.T + bias
             penalty = (factors - identity).square().mean() + bias.square().mean()
-            losses = cross_entropy(scaled, labels, reduction="none")
-            return each @ losses / each.sum() + regularization * penalty
+            return weighted_mean(cross_entropy(scaled, labels, reduction="none"), each) + regularization * penalty
 
         def closure() -> Tensor:
             solver.zero_grad()
@@ -253,7 +253,7 @@ def _minimise(
     return weight.diag() if diagonal else weight, bias.detach()
 
 
-def _cross_validated(units: Tensor, labels: ClassIndex, each: SampleWeight, diagonal: bool) -> float:
+def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool, each: SampleWeight | None = None) -> float:
     """Choose the penalty of the grid with the smallest negative log-likelihood on folds left out."""
     n = len(labels)
     # A seed of its own: equal predictions give an equal fit, whatever was drawn before.
@@ -266,9 +266,10 @@ def _cross_validated(units: Tensor, labels: ClassIndex, each: SampleWeight, diag
             left_out = torch.zeros(n, dtype=torch.bool, device=labels.device)
             left_out[order[fold::folds]] = True
             kept = ~left_out
-            weight, bias = _minimise(units[kept], labels[kept], each[kept], regularization, diagonal)
+            theirs = () if each is None else (each[kept],)
+            weight, bias = _minimise(units[kept], labels[kept], regularization, diagonal, *theirs)
             losses = cross_entropy(units[left_out] @ weight.T + bias, labels[left_out], reduction="none")
-            total += float(each[left_out] @ losses)
+            total += float(losses.sum() if each is None else each[left_out] @ losses)
         totals.append(total)
     return GRID[totals.index(min(totals))]
 

@@ -134,7 +134,7 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
     return _minimise(scores, predictions.labels, weight, low, high)
 
 
-def _median_margin(scores: ProbMatrix, weight: SampleWeight | None) -> float:
+def _median_margin(scores: ProbMatrix, weight: SampleWeight | None = None) -> float:
     """Measure the logits as it matters for a temperature: robust to masks such as -1e9; 0 if all are equal."""
     shifted = scores - scores.amax(dim=1, keepdim=True)
     margins = -shifted.topk(2, dim=1).values[:, 1].double()

@@ -9,12 +9,12 @@ import torch
 
 from adafocal._checks import check_same_shape, check_tensor, require
 from adafocal._docs import documented
-from adafocal._shapes import Volume
+from adafocal._shapes import Given, Volume
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 
 @documented
-def dice_score(predicted: Volume, true: Volume) -> float:
+def dice_score(predicted: Given[Volume], true: Given[Volume]) -> float:
     """Measure the share of overlap of two masks: the usual score of segmentation, and blind to shape.
 
     Formula: ``2 |A ∩ B| / (|A| + |B|)``.
@@ -34,7 +34,7 @@ def dice_score(predicted: Volume, true: Volume) -> float:
 
 
 @documented
-def hausdorff_distance_95(predicted: Volume, true: Volume) -> float:
+def hausdorff_distance_95(predicted: Given[Volume], true: Given[Volume]) -> float:
     """Measure how far the surfaces of two masks are apart, leaving out the farthest 5 % of their points.
 
     The larger of the 95th percentiles of the distances from each surface to the other, by MONAI. In voxels: multiply by
