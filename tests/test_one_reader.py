@@ -149,7 +149,7 @@ def test_a_cell_is_a_number_as_everyone_writes_it_or_refused(cell, number, tmp_p
     path.write_text(f"prob_0,prob_1,label,note\n0.5,0.5,0,a_b\n\n{quoted},0.5,1,ü\n", encoding="utf-8")
     by_load, by_evaluate = answers(path, tmp_path, capsys)
 
-    remedy = ": decimal signs must all be '.', as before" if cell == "0,5" else ""
+    remedy = ": decimal signs must be the same in all rows" if cell == "0,5" else ""
     remedy = ": write percent as shares, 0.39 for 39 %" if cell == "50%" else remedy
     if not cell.strip():
         missing = repr(cell) if cell else "null"

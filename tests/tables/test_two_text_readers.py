@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text tables in every dialect: Arrow's reader and the one row by row give the same rows or the same sentence."""
 
+import json
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adafocal._reading import checked
 from adafocal.errors import AdafocalError, MissingPackageError
 from adafocal.tables.columns import Names
 from adafocal.tables.read import read_table
@@ -63,7 +66,8 @@ def rows_of(path, names, size):
     values = np.concatenate([piece.values for piece in pieces])
     assert values.dtype == np.float32
     labels = np.concatenate([piece.labels for piece in pieces]).tolist()
-    groups = [piece.group_names[code] for piece in pieces for code in piece.group.tolist()]
+    grouped = [piece for piece in pieces if piece.group is not None]
+    groups = [piece.group_names[code] for piece in grouped for code in piece.group.tolist()]
     return str(values.tolist()), labels, groups, sum(piece.rounded for piece in pieces)
 
 
@@ -112,3 +116,86 @@ def test_both_readers_say_the_same_of_broken_bytes(tmp_path, odd, place, more):
     found = rows_of(path, Names(by="word"), 100)
     with without_arrow():
         assert rows_of(path, Names(by="word"), 100) == found
+
+
+ROUNDED = "prob_0,prob_1,prob_2,label\n" + "0.333,0.333,0.333,0\n" * 20
+TWO_DIGITS, FIVE_DIGITS = "0.33,0.33,0.33,0\n", "0.33333,0.33333,0.33334,0\n"
+
+
+@pytest.mark.parametrize("size", [1, 12, 10_000])
+def test_the_digits_of_a_table_do_not_depend_on_its_pieces(size, tmp_path):
+    path = tmp_path / "p.csv"
+    for text in (ROUNDED[:27] + TWO_DIGITS * 20, ROUNDED, ROUNDED + FIVE_DIGITS):
+        path.write_text(text)
+        assert rows_of(path, Names(), size)[-1] == 20
+    # Two digits explain 0.99, which three do not, wherever they come.
+    said = "`probs` must sum to 1 within 0.001 in each row, got [0.33, 0.33, 0.33] in row "
+    path.write_text(ROUNDED[:27] + TWO_DIGITS * 3 + ROUNDED[27:])
+    assert rows_of(path, Names(), size).startswith(f"{said}0: normalize")
+    path.write_text(ROUNDED + TWO_DIGITS)
+    assert rows_of(path, Names(), size).startswith(f"{said}20: normalize")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_decimal_sign_is_that_of_the_first_rows_of_columns_of_numbers(installed, tmp_path):
+    path = tmp_path / "p.csv"
+    with without_arrow(not installed):
+        path.write_text("prob_0;prob_1;note;label\n" + "1;0;1.5;0\n" * 9 + "0,75;0,25;1,5;1\n")
+        assert rows_of(path, Names(), 4)[0][-13:] == "[0.75, 0.25]]"
+        path.write_text("prob_0;prob_1;note;label\n" + "0,5;0,5;1;0\n" * 9 + "0.75;0.25;1;1\n")
+        assert rows_of(path, Names(), 4) == (
+            "`prob_0` must be a number, got '0,5' in row 0: decimal signs must be the same in all rows."
+        )
+        path.write_text('prob_0,prob_1,note,label\n0.5,0.5,"1,5",0\n')
+        assert rows_of(path, Names(), 4)[0] == "[[0.5, 0.5]]"
+        path.write_text("prob_0;prob_1;label\n" + "1;0;0\n" * 300_000 + "0,75;0,25;1\n")  # behind the sample
+        assert rows_of(path, Names(), 1 << 19) == (
+            "`prob_0` must be a number, got '0,75' in row 300000: decimal signs must be the same in all rows."
+        )
+
+
+WIDE = 1000
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_rows_are_numbered_from_the_start_of_the_file_in_every_sentence(suffix, tmp_path):
+    path, sound = tmp_path / f"p{suffix}", {"prob_0": 0.5, "prob_1": 0.5, "label": 0}
+    for column, odd, says in (
+        ("prob_1", "x", "`prob_1` must be a number"),
+        ("prob_1", None, "`prob_1` must have no missing values, got null in row 17"),
+        ("label", "cat", "`label` must be"),
+        ("label", 0.5, "`label` must be an integer class index, got 0.5 in row 17."),
+        ("prob_1", 0.25, "`probs` must sum to 1 within 0.001 in each row, got [0.5, 0.25] in row 17"),
+    ):
+        rows = [dict(sound) for _ in range(20)]
+        rows[17][column] = odd
+        if suffix == ".csv":
+            cells = [["" if cell is None else str(cell) for cell in row.values()] for row in rows]
+            path.write_bytes(written([tuple(sound), *cells], ",", "\n", "utf-8", False))
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        for size in (1, 9, 1 << 19):
+            sentence = sentence_of(path, size)
+            assert sentence.startswith(says)
+            assert " in row 17" in sentence
+
+
+def sentence_of(path, size):
+    """What is said of a table that `evaluate` checks piece by piece."""
+    with pytest.raises(AdafocalError) as caught:
+        list(map(checked, read_table(Source.of(path), Names(), size)))
+    return str(caught.value).replace(f" of {str(path)!r}", "")
+
+
+def test_many_classes_and_many_different_labels_are_answered_at_once(tmp_path):
+    path = tmp_path / "p.csv"
+    head = ",".join(f"prob_c{place}" for place in range(WIDE)) + ",label\n"
+    row = ",".join(["0.001"] * WIDE)
+    path.write_text(head + "".join(f"{row},c{place}\n" for place in range(0, WIDE, 10)))
+    assert np.concatenate([p.labels for p in read_table(Source.of(path), Names(), 1 << 19)]).tolist() == [
+        *range(0, WIDE, 10)
+    ]
+    path.write_text("prob_a,prob_b,label\n" + "".join(f"0.5,0.5,x{place}\n" for place in range(100_000)))
+    start = time.process_time()
+    assert rows_of(path, Names(), 1 << 19).startswith("`label` must be one of the classes a, b, got 'x0' in row 0")
+    assert time.process_time() - start < 10

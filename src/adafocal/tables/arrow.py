@@ -88,7 +88,9 @@ def words(array: Any, name: str) -> Column:
         )  # fmt: skip
     except (pa.ArrowException, ValueError) as error:
         raise InvalidValueError(plain_values) from error
-    index = coded.indices.cast(pa.int64()).fill_null(len(values))
+    index = coded.indices.cast(pa.int64())
+    if index.null_count:  # a scalar of Arrow would import pandas, which takes longer than reading millions of rows
+        index = index.fill_null(len(values))
     return Coded(np.from_dlpack(index), (*values, *([None] if coded.indices.null_count else [])))
 
 

@@ -77,7 +77,7 @@ class Utf8(io.RawIOBase):
     def __init__(self, raw: Any, encoding: str) -> None:
         self.raw, self.encoding = raw, encoding
         self.decoder = codecs.getincrementaldecoder(encoding)()
-        self.left = b""
+        self.left, self.plain = b"", encoding.startswith("utf-8")
 
     def readable(self) -> bool:
         """It is read."""
@@ -86,18 +86,23 @@ class Utf8(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Read up to so many bytes; all for a negative number."""
         while size < 0 or len(self.left) < size:
-            part = self.raw.read(BLOCK)
-            try:
-                text = self.decoder.decode(part, final=not part)
-            except UnicodeDecodeError as error:
-                raise FormatError.not_text(error, self.encoding) from error
-            check_no_nul(text)
-            self.left += text.encode("utf-8")
+            part = bytes(self.raw.read(BLOCK))
+            self.left += self._utf8(part)
             if not part:
                 break
         size = len(self.left) if size < 0 else size
         found, self.left = self.left[:size], self.left[size:]
         return found
+
+    def _utf8(self, part: bytes) -> bytes:
+        if self.plain and part.isascii() and b"\0" not in part and not self.decoder.getstate()[0]:
+            return part
+        try:
+            text = self.decoder.decode(part, final=not part)
+        except UnicodeDecodeError as error:
+            raise FormatError.not_text(error, self.encoding) from error
+        check_no_nul(text)
+        return text.encode("utf-8")
 
     def readinto(self, buffer: Any) -> int:
         """Read as many bytes as fit."""

@@ -58,7 +58,7 @@ def _check_row(values: list[str], row: int, dialect: Dialect, columns: Columns, 
         if not is_number(_pointed(cell, dialect)):
             sign = "," if dialect.decimal == "." else "."
             other = sign in cell and is_number(cell.replace(sign, "." if sign == "," else ""))
-            remedy = f": decimal signs must all be {dialect.decimal!r}, as before" if other else ""
+            remedy = ": decimal signs must be the same in all rows" if other else ""
             remedy = ": write percent as shares, 0.39 for 39 %" if cell.strip().endswith("%") else remedy
             raise RowError(f"`{printable(name)}` must be a number, got {shown(cell)}", row, remedy)
 

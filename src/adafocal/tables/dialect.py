@@ -29,7 +29,7 @@ class Dialect:
         separator: Between the values of a row.
         decimal: The decimal sign, a point or a comma; see :func:`with_decimal_sign`.
         start: Where its rows begin, in bytes of UTF-8 text without a mark.
-        rows: The first rows, as text.
+        rows: The first rows, as text, where they may have decimal commas.
     """
 
     header: tuple[str, ...]
@@ -100,7 +100,9 @@ def _begin(
         rows: list[tuple[str, ...]] = []
         # The sample may end within quotes; a row that is wrong is found when it is read.
         with suppress(csv.Error):
-            rows.extend(tuple(row) for row in reader if row)
+            # Without other separators or quotes there are no decimal commas to look for.
+            if separator != "," or '"' in text:
+                rows.extend(tuple(row) for row in reader if row)
     finally:
         csv.field_size_limit(limit)
     return tuple(name.strip() for name in header), start, tuple(rows if whole else rows[:-1])

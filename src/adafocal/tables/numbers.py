@@ -81,11 +81,13 @@ class Digits:
     most: int = 0
     needed: dict[int, tuple[int, np.ndarray]] = field(default_factory=dict)
 
-    def see(self, values: np.ndarray) -> int:
+    def see(self, values: np.ndarray) -> None:
         """Take some more values into account."""
-        while self.most <= MOST_DIGITS and not bool(_printed(values, self.most).all()):
+        while self.most <= MOST_DIGITS:
+            # Values of many digits tell so at once.
+            if bool(_printed(values[:64], self.most).all()) and bool(_printed(values, self.most).all()):
+                break
             self.most += 1
-        return self.most
 
     def note(self, probs: np.ndarray, off: np.ndarray, rows: np.ndarray, first_row: int) -> None:
         """Remember rows that are allowed only because values have few digits."""
@@ -130,7 +132,11 @@ def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool, first_row
         The probabilities, and how many rows were divided; rows that cannot be are left for the check.
     """
     # Half precision has too few digits to tell.
-    if not len(probs) or (probs.dtype.itemsize < 4 and not always) or not bool((probs >= 0).all()):
+    if not len(probs) or (probs.dtype.itemsize < 4 and not always):
+        return probs, 0
+    if not always:
+        digits.see(probs)
+    if (not always and _all_near(probs)) or not bool((probs >= 0).all()):
         return probs, 0
     sums = probs.sum(axis=1, dtype=np.float64)
     off = np.abs(sums - 1)
@@ -139,8 +145,7 @@ def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool, first_row
     else:
         rows = _explained(probs, off)
         beyond = rows & (off > ALLOWED)
-        most = digits.see(probs)
-        rows &= ~beyond | (off <= _allowed(most, probs.shape[1]))
+        rows &= ~beyond | (off <= _allowed(digits.most, probs.shape[1]))
         digits.note(probs, off, beyond & rows, first_row)
     if not rows.any():
         return probs, 0
@@ -149,11 +154,17 @@ def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool, first_row
     return probs, int(rows.sum())
 
 
+def _all_near(probs: np.ndarray) -> bool:
+    """Tell quickly that all sums are as near to 1 as five digits can tell."""
+    few = probs.shape[1] <= 128  # so a product in float32 is exact enough
+    return few and bool((np.abs(probs @ np.ones(probs.shape[1], probs.dtype) - 1) <= 10.0**-MOST_DIGITS / 8).all())
+
+
 def _explained(probs: np.ndarray, off: np.ndarray) -> np.ndarray:
     """Tell which rows have a sum that is not 1, and so few digits that they explain it."""
     rows, n_classes = np.zeros(len(probs), dtype=bool), probs.shape[1]
     left = np.flatnonzero((off > 10.0**-MOST_DIGITS / 4) & (off < 1) & (off <= _allowed(0, n_classes)))
-    for digits in range(MOST_DIGITS + 1):
+    for digits in range(MOST_DIGITS + 1 if len(left) else 0):
         found = _printed(probs[left], digits).all(axis=1)
         rows[left[found]] = off[left[found]] <= _allowed(digits, n_classes)
         left = left[~found]
