@@ -131,9 +131,9 @@ def test_the_digits_of_a_table_do_not_depend_on_its_pieces(size, tmp_path):
     # Two digits explain 0.99, which three do not, wherever they come.
     said = "`probs` must sum to 1 within 0.001 in each row, got [0.33, 0.33, 0.33] in row "
     path.write_text(ROUNDED[:27] + TWO_DIGITS * 3 + ROUNDED[27:])
-    assert rows_of(path, Names(), size).startswith(f"{said}0: normalize")
+    assert sentence_of(path, size).startswith(f"{said}0: normalize")
     path.write_text(ROUNDED + TWO_DIGITS)
-    assert rows_of(path, Names(), size).startswith(f"{said}20: normalize")
+    assert sentence_of(path, size).startswith(f"{said}20: normalize")
 
 
 @pytest.mark.parametrize("installed", [True, False])
