@@ -224,3 +224,11 @@ def test_rows_of_other_widths_of_features_are_refused_across_pieces(tmp_path):
 def test_the_row_of_a_fault_comes_with_its_file():
     with pytest.raises(AdafocalError, match=r"^`x` is odd in row 3 of 'f\.csv'\.$"), named("f.csv", "FILE"):
         raise RowError("`x` is odd", 3)
+
+
+@pytest.mark.parametrize("header", ["feature_0", "features", "feature"])
+def test_a_single_column_of_features_is_a_matrix_of_one_column(header, tmp_path):
+    (tmp_path / "p.csv").write_text(f"probs_0,probs_1,label,{header}\n0.5,0.5,1,2.5\n")
+    (piece,) = read_table(tmp_path / "p.csv", Names(features=True), 100)
+
+    assert piece.features.tolist() == [[2.5]]

@@ -91,6 +91,7 @@ def _piece(
     weight = None if columns.weight is None else floats(table[columns.weight], columns.weight)  # type: ignore[arg-type]
     piece = Piece(path, columns, first_row, values, labels, single=single, rounded=rounded, weight=weight)
     features = matrix(columns.features, table) if columns.features else None
+    features = features[:, None] if features is not None and features.ndim == 1 else features
     group, group_names = _groups([_words(table[name], name) for name in columns.by])
     words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
     cluster = None if words is None else cluster_codes(words.values)[words.index]
