@@ -232,3 +232,10 @@ def test_a_single_column_of_features_is_a_matrix_of_one_column(header, tmp_path)
     (piece,) = read_table(tmp_path / "p.csv", Names(features=True), 100)
 
     assert piece.features.tolist() == [[2.5]]
+
+
+def test_probabilities_that_are_infinite_are_left_for_the_check_without_a_warning(tmp_path):
+    (tmp_path / "p.csv").write_text("probs_0,probs_1,label\n0.5,0.5,1\ninf,0.5,1\n")
+    (piece,) = read_table(tmp_path / "p.csv", Names(), 100)
+
+    assert (piece.values.tolist(), piece.rounded) == ([[0.5, 0.5], [np.inf, 0.5]], 0)

@@ -116,6 +116,7 @@ def _allowed(digits: int, n_classes: int) -> float:
     return 0.5 * 10.0**-digits * n_classes * (1 + 1e-4 if digits > 1 else 1 - 1e-4)
 
 
+@np.errstate(invalid="ignore", over="ignore")  # rows that are not finite are left for the check
 def divided_by_sum(probs: np.ndarray, digits: Digits, *, always: bool, first_row: int = 0) -> tuple[np.ndarray, int]:
     """Divide rows of probabilities by their sum where printing them with few digits explains that it is not 1.
 
