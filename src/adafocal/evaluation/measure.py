@@ -35,6 +35,7 @@ IN_MEMORY = 10_000_000
 MAX_GROUPS = 1000
 WORKERS = 2
 ALL = ""
+NO_WEIGHT = "`weight` must be above 0 in at least one row, got 0 in all."
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
@@ -121,13 +122,16 @@ def measure(
     with one_torch_thread():
         for piece in rest:
             record = checked(piece)
+            if not _counts(record):
+                advance(piece.n)
+                continue
             numbers += piece.values.size
             held.append((record, piece.groups()))
             advance(piece.n)
             if numbers > in_memory:
                 return summaries(sum_rows(chain(_emptied(held), rest), n_bins, seen, advance), seen)
         if not held:
-            raise InvalidValueError("`FILE` must hold at least one row, got 0.")
+            raise InvalidValueError("`FILE` must hold at least one row, got 0." if seen.event is None else NO_WEIGHT)
         return {name: _exact(part, n_bins, seen, whole=name == ALL) for name, part in _grouped(held)}
 
 
@@ -150,7 +154,9 @@ def _grouped(held: list[Rows]) -> Iterator[tuple[str, Record]]:
     parts: dict[str, list[Record]] = {}
     for record, groups in held:
         for name, rows in groups:
-            parts.setdefault(name, []).append(record[torch.as_tensor(rows)])
+            part = record[torch.as_tensor(rows)]
+            if _counts(part):
+                parts.setdefault(name, []).append(part)
         _check_groups(len(parts))
     for name in sorted(parts):
         yield name, _joined(parts[name])
@@ -178,9 +184,13 @@ def sum_rows(
         new = isinstance(rows, Piece)
         record, groups = (checked(rows), rows.groups()) if isinstance(rows, Piece) else rows
         index = None if seen.event is None else seen.event.index
+        if not _counts(record):
+            return record.n if new else 0, {}
         parts = {ALL: stream_sums(record, n_bins=n_bins, positive_class=index)}
         for name, chosen in groups:
-            parts[name] = stream_sums(record[torch.as_tensor(chosen)], n_bins=n_bins, positive_class=index)
+            part = record[torch.as_tensor(chosen)]
+            if _counts(part):
+                parts[name] = stream_sums(part, n_bins=n_bins, positive_class=index)
         return record.n if new else 0, parts
 
     total: dict[str, StreamSums] = {}
@@ -188,6 +198,11 @@ def sum_rows(
         add_sums(total, parts)
         advance(n)
     return total
+
+
+def _counts(record: Record) -> bool:
+    """Tell whether a row has a weight above 0."""
+    return record.weight is None or bool((record.weight > 0).any())
 
 
 def add_sums(total: dict[str, StreamSums], parts: dict[str, StreamSums]) -> None:
