@@ -116,7 +116,7 @@ def measure(
             1,000 groups.
     """
     held: list[Rows] = []
-    seen = Seen(positive_class)
+    seen, known = Seen(positive_class), set[str]()
     numbers, rest = 0, of_one_width(pieces, seen)
     in_memory = IN_MEMORY if in_memory is None else in_memory
     with one_torch_thread():
@@ -126,7 +126,10 @@ def measure(
                 advance(piece.n)
                 continue
             numbers += piece.values.size
-            held.append((record, piece.groups()))
+            groups = piece.groups()
+            known.update(name for name, _ in groups)
+            _check_groups(len(known))
+            held.append((record, groups))
             advance(piece.n)
             if numbers > in_memory:
                 return summaries(sum_rows(chain(_emptied(held), rest), n_bins, seen, advance), seen)
