@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from adafocal import Predictions
 from adafocal.cli import main
+from adafocal.selective import aurc
 
 GENERATOR = np.random.default_rng(0)
 P = GENERATOR.uniform(0.05, 0.95, 300).round(4)
@@ -88,6 +90,8 @@ def test_outcomes_have_no_classes_and_take_none(tmp_path, capsys):
     assert numbers["accuracy"] == pytest.approx(Y.mean())
     assert "over-confidence (confidence - accuracy)" in text
     assert "section-classes" not in page
+    area = 100 * float(aurc(torch.tensor(P), torch.tensor(~Y)))
+    assert f"(AURC; lower is better): {area:.2f}\u00a0%" in page
     assert main(["evaluate", path, "--positive-class", "1"]) == 2
     assert "`positive_class` must not be given for outcomes, got '1'." in capsys.readouterr().err
 

@@ -27,7 +27,6 @@ from adafocal.calibration import (
 from adafocal.calibration.stream import summary_of, sums_in_memory
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event, find_event
-from adafocal.predictions import Predictions
 from adafocal.tables.piece import Piece
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
@@ -66,8 +65,8 @@ class Measured:
         exact: Whether all predictions were in memory, so that every number is exact; else see
             :func:`~adafocal.calibration.stream_summary`.
         curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
-        predictions: All predictions, where they were in memory, have no weights, and the event is the top label; None
-            for groups.
+        predictions: All predictions or outcomes, where they were in memory, have no weights, and the event is the top
+            label or that an answer is right; None for groups.
         event: What is calibrated.
         rounded: Of all rows, how many were divided by their sum; see :class:`~adafocal.tables.piece.Piece`.
     """
@@ -76,7 +75,7 @@ class Measured:
     bins: BinStats
     exact: bool
     curve: SmoothCurve | None = None
-    predictions: Predictions | None = None
+    predictions: Record | None = None
     event: Event = field(default_factory=Event)
     rounded: int = 0
 
@@ -174,7 +173,7 @@ def _exact(record: Record, n_bins: int, seen: Seen, *, whole: bool) -> Measured:
     sums = sums_in_memory(record, n_bins=n_bins, positive_class=event.index)
     summary, curve = summary_of(sums), smooth_reliability_from_bins(sums.cells) if whole else None
     plain = whole and record.weight is None and event.index is None
-    kept = record if plain and isinstance(record, Predictions) else None
+    kept = record if plain else None
     return Measured(summary, sums.bins, True, curve, kept, event, seen.rounded if whole else 0)
 
 

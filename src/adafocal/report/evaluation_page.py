@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adafocal._files import write_text
+from adafocal._reading import Record
 from adafocal._text import short
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
+from adafocal.outcomes import Outcomes
 from adafocal.report.figures import draw_risk_coverage
 from adafocal.report.html import render_page
 from adafocal.report.panels import Panel, area_in_words, class_panel, diagram_panel
 from adafocal.report.svg import SERIES, svg_figure
 from adafocal.report.tables import Cell, Row, Table, run_classes
 from adafocal.report.terminal import group_rows, headline, measure_rows, notes
-from adafocal.results.outcome import SMALL_MULTIPLES, Outcome, outcome_of
+from adafocal.results.outcome import SMALL_MULTIPLES, outcome_of
+from adafocal.selective import aurc, risk_coverage_curve
 from adafocal.tables.source import Source
 
 UNWEIGHTED = "Weighted rows: classes, and the error of the surest, are not shown, as they count each row once."
@@ -65,22 +68,27 @@ def _measures(whole: Measured) -> Table:
 
 def _beyond_the_sums(whole: Measured) -> dict[str, object]:
     """What needs the predictions themselves: classes, and the error of the surest."""
-    if whole.predictions is None:
+    record = whole.predictions
+    if record is None:
         return {"classes": [], "class_table": None, "risk": []}
-    outcome = outcome_of(whole.predictions, n_bins=whole.bins.n_bins)
-    names = whole.predictions.classes or [str(number) for number in range(outcome.n_classes)]
+    risk = [_risk(record)]
+    if isinstance(record, Outcomes):
+        return {"classes": [], "class_table": None, "risk": risk}
+    outcome = outcome_of(record, n_bins=whole.bins.n_bins)
+    names = record.classes or [str(number) for number in range(outcome.n_classes)]
     small = outcome.n_classes <= SMALL_MULTIPLES
     return {
         "classes": [class_panel([("Predictions", outcome)], names, name="classes-drawn")] if small else [],
         "class_table": run_classes(outcome, names),
-        "risk": [_risk(outcome)],
+        "risk": risk,
     }
 
 
-def _risk(outcome: Outcome) -> Panel:
+def _risk(record: Record) -> Panel:
+    confidence, wrong = record.confidence, ~record.correct
     with svg_figure("risk", width=3.6, height=2.9) as drawing:
-        draw_risk_coverage(drawing.axes[0], [outcome.risk_coverage], color=SERIES[0])
-    caption = area_in_words(f"{100 * outcome.aurc:.2f}\u00a0%")
+        draw_risk_coverage(drawing.axes[0], [risk_coverage_curve(confidence, wrong)], color=SERIES[0])
+    caption = area_in_words(f"{100 * float(aurc(confidence, wrong)):.2f}\u00a0%")
     return Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curve. {caption}")
 
 

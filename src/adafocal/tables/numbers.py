@@ -68,7 +68,7 @@ def class_after_class(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows.T).T
 
 
-@dataclass
+@dataclass(eq=False)
 class Digits:
     """How many digits behind the point the values of a table are printed with, as far as it was read.
 
