@@ -17,6 +17,8 @@ exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 
 nitpicky = True
+# The `n` of a shape in a signature is taken for a reference, and two records have an attribute of that name.
+suppress_warnings = ["ref.python"]
 nitpick_ignore = [("py:class", "adafocal.results.outcome.Outcome")]  # what pages draw, of no use to others
 nitpick_ignore_regex = [("py:.*", r"(?!adafocal\b).*")]  # names of other libraries are not linked, ours must resolve
 
