@@ -159,3 +159,28 @@ def test_pieces_of_any_size_give_the_same_file(tmp_path, temperature, monkeypatc
     assert torch.equal(whole.logits, parts.logits)
     with (tmp_path / "parts.csv").open(newline="", encoding="utf-8") as file:
         assert [row[0] for row in csv.reader(file)] == ["note", *NOTES]
+
+
+def test_what_a_format_cannot_hold_is_refused_by_name_and_nothing_is_written(tmp_path, temperature, capsys):
+    held = {
+        "struct": [{"a": 1}, {"a": 2}],
+        "tags": [["x"], []],
+        "bytes": pa.array([b"\xff", b""]),
+        "codes": pa.array(["u", None]).dictionary_encode(),
+        "when": pa.array([1, 2], pa.timestamp("us")),
+        "dec": pa.array([1, None], pa.decimal128(5, 2)),
+        "pairs": [[1, 2], [3, 4]],
+        "none": pa.nulls(2),
+    }
+    refused = {".csv": {"struct", "tags", "bytes"}, ".npz": {"struct", "tags", "codes", "dec", "none"}}
+    for name, column in held.items():
+        table = pa.table({"logits": [[1.0, 2.0], [0.0, 2.0]], name: column})
+        pq.write_table(table, tmp_path / "in.parquet")
+        apply(temperature, tmp_path / "in.parquet", tmp_path / "out.parquet")
+        assert pq.read_table(tmp_path / "out.parquet")[name].to_pylist() == table[name].to_pylist()
+        for suffix, names in refused.items():
+            out = tmp_path / f"{name}{suffix}"
+            status = main(["scale", "apply", str(temperature), str(tmp_path / "in.parquet"), "-o", str(out)])
+            assert (status, out.exists()) == ((2, False) if name in names else (0, True)), (name, suffix)
+            said = capsys.readouterr().err
+            assert (f"`{name}` must hold plain values" in said) == (name in names)

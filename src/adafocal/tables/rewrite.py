@@ -13,12 +13,14 @@ import numpy as np
 
 from adafocal._checks import require
 from adafocal._files import atomic_path
-from adafocal.tables.arrow import arrow_faults
+from adafocal._text import printable
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.tables.arrow import arrow_faults, numbers
 from adafocal.tables.columns import OUTCOMES, SINGULAR, Columns, Names
 from adafocal.tables.csv_arrow import text_batches
 from adafocal.tables.jsonl import json_batches
 from adafocal.tables.npz import open_npz, write_npz
-from adafocal.tables.piece import Piece
+from adafocal.tables.piece import Piece, RowError
 from adafocal.tables.read import named, read_table
 from adafocal.tables.source import Source, known_suffix
 
@@ -137,7 +139,7 @@ def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
         parts: list[Any] = []
         yield parts.append
         whole = require("pyarrow", extra="report").concat_tables(parts)
-        write_npz({name: _numpy(whole[name].combine_chunks()) for name in whole.column_names}, path)
+        write_npz({name: _numpy(whole[name], name) for name in whole.column_names}, path)
     elif suffix == ".csv":
         with path.open("wb") as file:
             yield partial(_write_csv, file)
@@ -173,27 +175,59 @@ def _write_csv(file: BinaryIO, part: Any) -> None:
 
 
 def _flat(table: Any) -> Any:
-    """Columns of lists as one column per place, as CSV needs them."""
+    """Columns of lists as one column per place, and words as text, as CSV needs them."""
     pa = require("pyarrow", extra="report")
     columns: dict[str, Any] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if not pa.types.is_nested(column.type):
-            columns[name] = column
-            continue
-        array = column.combine_chunks()
-        array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
-        matrix = np.from_dlpack(array.flatten()).reshape(len(array), -1)
-        stem = next((SINGULAR[kind] for kind in SINGULAR if name == kind), name)
-        columns |= {f"{stem}_{place}": pa.array(part) for place, part in enumerate(matrix.T)}
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_nested(kind):
+            stem = SINGULAR.get(name, name)
+            columns |= {f"{stem}_{place}": pa.array(part) for place, part in enumerate(_lists(column, name, "CSV").T)}
+        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+            raise _unwritable(name, "CSV", kind)
+        else:
+            text = pa.types.is_large_string(kind) or kind != column.type
+            columns[name] = column.cast(pa.string() if pa.types.is_large_string(kind) else kind) if text else column
     return pa.table(columns)
 
 
-def _numpy(array: Any) -> np.ndarray:
+def _lists(column: Any, name: str, kind: str) -> np.ndarray:
+    """Lists of numbers of one length, shape (N, D).
+
+    Raises:
+        ValueError: If it holds anything else, which such a file cannot.
+    """
+    try:
+        return numbers(_whole(column), name)
+    except (InvalidTypeError, RowError):
+        raise _unwritable(name, kind, column.type) from None
+
+
+def _unwritable(name: str, kind: str, held: Any) -> InvalidValueError:
+    rule = f"`{printable(name)}` must hold plain values, or numbers in lists of one length, to be written as {kind}"
+    return InvalidValueError(f"{rule}, got type {held}: write .parquet, which keeps every type.")
+
+
+def _whole(column: Any) -> Any:
     pa = require("pyarrow", extra="report")
-    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+
+
+def _numpy(column: Any, name: str) -> np.ndarray:
+    """A column as npz keeps it.
+
+    Raises:
+        ValueError: If a value is missing, or of a kind that is no plain array.
+    """
+    pa, array = require("pyarrow", extra="report"), _whole(column)
     if pa.types.is_nested(array.type):
-        return np.from_dlpack(array.flatten()).reshape(len(array), -1)
-    found: np.ndarray = (
-        np.asarray(array.to_pylist()) if not pa.types.is_primitive(array.type) else array.to_numpy(zero_copy_only=False)
-    )
-    return found
+        return _lists(array, name, "npz")
+    if array.null_count or pa.types.is_null(array.type):
+        raise _unwritable(name, "npz", f"{array.type} with missing values")
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
+    plain = any(fits(array.type) for fits in kinds)
+    found = array.to_numpy(zero_copy_only=False) if plain else np.asarray(array.to_pylist())
+    if found.dtype.hasobject:
+        raise _unwritable(name, "npz", array.type)
+    return np.asarray(found)
