@@ -115,8 +115,7 @@ def checked_cluster(cluster: ArrayLike | None, n: int, *, of: str) -> Tensor | N
     if array.shape != (n,):
         raise InvalidValueError(f"`cluster` must have one value per row of `{of}`, {n}, got {array.shape}.")
     if array.dtype.kind not in "iu":
-        held = as_coded(array, "cluster")
-        array = cluster_codes(held.values)[held.index]
+        array = cluster_codes(as_coded(array, "cluster"), "cluster")
     return torch.as_tensor(array.astype(np.int64))
 
 

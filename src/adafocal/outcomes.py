@@ -169,7 +169,7 @@ def _right(correct: ArrayLike) -> Tensor:
     array = as_array("correct", correct)
     if array.ndim != 1:
         raise InvalidValueError(f"`correct` must have shape (N,), got {array.shape}.")
-    return torch.as_tensor(array.copy() if array.dtype == np.bool_ else events(array, "correct"))
+    return torch.as_tensor(array.copy() if array.dtype == np.bool_ else events(array, "correct", right=True))
 
 
 def _check_range(values: Tensor) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from adafocal import Predictions
+from adafocal import Outcomes, Predictions
 from adafocal.cli import main
 from adafocal.selective import aurc
 
@@ -132,3 +132,17 @@ def test_a_positive_class_that_nothing_uses_or_no_row_has_is_refused(tmp_path, c
         sentence = "`positive_class` must go with a single column of probabilities or logits, got '1' for " + got
         assert sentence in capsys.readouterr().err
     assert main(["scale", "fit", one, *options[:-1], "spam", "-o", fitted]) == 0
+
+
+def test_clusters_that_are_missing_and_answers_in_other_words_are_refused(tmp_path, capsys):
+    path = write(tmp_path / "rows.csv", ("confidence", "correct", "doc"), (0.5, 0.6, 0.7), (1, 0, 1), ("a", "", "b"))
+    assert main(["evaluate", path, "--cluster", "doc"]) == 2
+    assert "`doc` must have no missing values, got '' in row 1" in capsys.readouterr().err
+    path = write(tmp_path / "words.csv", ("confidence", "ok"), (0.5, 0.6), ("right", "wrong"))
+    assert main(["evaluate", path, "--confidence", "confidence", "--correct", "ok"]) == 2
+    sentence = "`ok` must be 1 or 0, true or false, yes or no, got 'right' in row 0 of"
+    assert sentence in (said := capsys.readouterr().err)
+    assert "positive" not in said
+    for held in (["a", None], ["a", ""], [1.0, float("nan")]):
+        with pytest.raises(ValueError, match="`cluster` must"):
+            Outcomes(confidence=[0.5, 0.6], correct=[1, 0], cluster=held)

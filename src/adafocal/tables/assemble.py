@@ -80,7 +80,7 @@ def _piece(
             f"{'outcomes' if columns.kind == OUTCOMES else f'{values.shape[1]} classes'}."
         )
     if columns.kind == OUTCOMES:
-        labels = None if given is None else events(given, str(columns.label))
+        labels = None if given is None else events(given, str(columns.label), right=True)
     elif single:
         values = _both(values, columns)
         labels = None if given is None else events(given, str(columns.label), names.positive).astype(np.int64)
@@ -94,7 +94,7 @@ def _piece(
     features = features[:, None] if features is not None and features.ndim == 1 else features
     group, group_names = _groups([_words(table[name], name) for name in columns.by])
     words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
-    cluster = None if words is None else cluster_codes(words.values)[words.index]
+    cluster = None if words is None else cluster_codes(words, str(columns.cluster))
     return replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
 
 

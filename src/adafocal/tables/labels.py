@@ -3,7 +3,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -58,13 +58,14 @@ def class_indices(column: Column, name: str = "label", classes: tuple[str, ...] 
     return column.astype(np.int64)
 
 
-def events(column: Column, name: str, positive: str | None = None) -> np.ndarray:
+def events(column: Column, name: str, positive: str | None = None, *, right: bool = False) -> np.ndarray:
     """Turn labels of two classes, or whether outcomes are right, into booleans, shape (N,).
 
     Args:
         column: 1 and 0, true and false, yes and no, in any spelling; any labels where ``positive`` is given.
         name: Their column.
         positive: The label that is the event; all others are not.
+        right: Whether it is of outcomes, which have no positive class.
 
     Raises:
         TypeError: If the column holds neither numbers nor words.
@@ -74,7 +75,7 @@ def events(column: Column, name: str, positive: str | None = None) -> np.ndarray
         if column.dtype.kind not in "OUS":
             check_plain(column[:0].astype(np.int8) if column.dtype.kind == "b" else column[:0], name)
         column = as_coded(_plain(column, name), name)
-    remedy = "" if name == "correct" else ": name the positive class (--positive-class)"
+    remedy = "" if right else ": name the positive class (--positive-class)"
     if positive is None:
         happened = _by_value(column, name, _truth, "be 1 or 0, true or false, yes or no", remedy)
     else:
@@ -118,18 +119,24 @@ def as_coded(values: np.ndarray, name: str) -> Coded:
     return Coded(index.reshape(-1), tuple(str(value) for value in found))
 
 
-def cluster_codes(values: Sequence[str | None]) -> np.ndarray:
-    """Numbers that stand for clusters whatever part of the data they are met in, int64; of whole numbers themselves."""
+def cluster_codes(column: Coded, name: str) -> np.ndarray:
+    """Turn clusters into numbers that stand for them in whatever part of the data they are met, int64, shape (N,).
 
-    def code(value: str | None) -> int:
-        text = "" if value is None else value
-        if (whole := WHOLE.fullmatch(text)) is not None and len(text) < 19:
-            return int(whole[1])
-        return int.from_bytes(
-            hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True
-        )
+    Whole numbers stand for themselves.
 
-    return np.array([code(value) for value in values], dtype=np.int64)
+    Raises:
+        RowError: If a value is missing: such rows belong to no known cluster, nor to one another.
+    """
+    return _by_value(column, name, _cluster, "name a cluster", "")
+
+
+def _cluster(text: str) -> int | None:
+    if text.strip().lower() in ("", "nan"):
+        return None
+    if (whole := WHOLE.fullmatch(text)) is not None and len(text) < 19:
+        return int(whole[1])
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _objects(values: np.ndarray, name: str) -> Coded:
