@@ -16,7 +16,7 @@ HELP = {
     "correct": "Column of whether it was right (default correct).",
     "weight": "Column of how much each row counts.",
     "positive_class": "The class whose probability is meant, by index, name or label.",
-    "cluster": "Column of what rows belong to, such as a document: intervals are then those of clusters.",
+    "cluster": "Column of what rows belong to, such as a document: intervals are those of clusters, all else stays.",
     "by": "Column of groups, or several joined by commas.",
 }
 SINGLE = ("probs", "logits", "label", "weight", "positive_class")
