@@ -32,7 +32,7 @@ def top_label_from_features(
     :meth:`~adafocal.losses.AdaFocalLoss.observe_top_label` or to :func:`grid_stats`. Gives no gradient.
 
     Args:
-        features: What the head reads, shape (…, D).
+        features: What the head reads, shape (…, D); it and ``bias`` take the dtype of ``weight``.
         weight: Weight of the head, shape (C, D).
         labels: Class indices in [0, C) of the leading shape of ``features``.
         bias: Bias of the head, shape (C,).
@@ -55,9 +55,9 @@ def top_label_from_features(
     check_head(features, weight, labels, bias)
     check_label_values(labels, len(weight), ignore_index=ignore_index)
     rows, flat = as_samples(features, labels)
-    size = rows_at_a_time(weight, chunk_size)
+    size, bias = rows_at_a_time(weight, chunk_size), None if bias is None else bias.to(weight)
     parts = [
-        softmax_top_label(at_least_float32(torch.nn.functional.linear(some, weight, bias)), theirs, 1)
+        softmax_top_label(at_least_float32(torch.nn.functional.linear(some.to(weight), weight, bias)), theirs, 1)
         for some, theirs in zip(torch.split(rows, size), torch.split(flat, size), strict=True)
     ]
     confidence, correct = (torch.cat(kind).view(labels.shape) for kind in zip(*parts, strict=True))
