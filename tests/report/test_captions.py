@@ -10,7 +10,6 @@ from adafocal.predictions import Predictions
 from adafocal.report.evaluation_page import _risk as risk_panel
 from adafocal.report.panels import class_panel, curve_panels, gamma_panels, reliability_panel, risk_coverage_panels
 from adafocal.results.contents import read_contents
-from adafocal.results.outcome import outcome_of
 from report.folders import write_run, write_study
 
 
@@ -57,7 +56,7 @@ def test_of_a_single_run_nothing_is_said_of_seeds(single):
 
 def test_the_page_of_a_table_says_the_area_in_percent(single):
     predictions = saved(single[0].runs[0])
-    panel = risk_panel(outcome_of(predictions, n_bins=15))
+    panel = risk_panel(predictions)
 
     said = f"Area under the curve (AURC; lower is better): {area_in_percent(predictions):.2f}\u00a0%."
     assert (panel.caption, panel.alt) == (said, f"Risk-coverage curve. {said}")
