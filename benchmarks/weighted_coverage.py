@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from interval_coverage import LEVEL, PREDICTORS, Gap, Spread, strength_of
+from interval_coverage import LEVEL, PREDICTORS, Gap, Spread, draw, strength_of
 from torch import Tensor
 
 import adafocal
@@ -83,10 +83,8 @@ def coverage(
     truth, limit = truths(spread, gap, strength, weights), lowest_fifth(spread)
     effective, held, width, rejected = 0.0, [0, 0, 0], [0.0, 0.0, 0.0], 0
     for _ in range(simulations):
-        quantile, chance = torch.rand(2, n, dtype=torch.float64, generator=generator).clamp_min(1e-12)
-        confidence = spread(quantile)
+        confidence, correct = draw(spread, gap, strength, n, generator)
         weight = WEIGHTS[weights](torch.where(confidence < limit, 0.0, 1.0), generator)
-        correct = chance < gap(confidence, quantile, strength)
         sums = sums_in_memory(Outcomes(confidence=confidence, correct=correct, weight=weight), n_bins=15)
         effective += sums.n_effective / n
         for place, measure in enumerate(MEASURES):

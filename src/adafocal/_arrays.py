@@ -62,7 +62,7 @@ def as_array(name: str, values: ArrayLike) -> np.ndarray:
     """
     if isinstance(values, np.ndarray):
         return values
-    if not (isinstance(values, (list, tuple)) or hasattr(values, "__array__")):
+    if not _is_array(values):
         raise InvalidTypeError(f"`{name}` must be a tensor or an array, got {type(values).__name__}.")
     try:
         array = np.asarray(values)
@@ -124,7 +124,7 @@ def checked_weight(weight: ArrayLike | None, n: int, *, of: str) -> Tensor | Non
 
     Raises:
         TypeError: If weights are no numbers.
-        ValueError: If they are not finite, negative, all 0, or not one per row.
+        ValueError: If they are not finite, negative, or not one per row.
     """
     if weight is None:
         return None

@@ -35,7 +35,7 @@ class Predictions:
         labels: Class indices in [0, C), or names of ``classes``, shape (N,); None where they are not known: what needs
             them says so.
         features: Penultimate-layer features, shape (N, D), for out-of-distribution scores.
-        weight: How much each row counts, shape (N,), finite and >= 0, not all 0; None: each counts once.
+        weight: How much each row counts, shape (N,), finite and >= 0; None: each counts once.
         cluster: What each row belongs to, such as its document or patient, numbers or words, shape (N,); rows of one
             cluster are not taken to be independent. None: rows stand for themselves.
         classes: Names of the classes, one per column.

@@ -26,6 +26,8 @@ from adafocal.errors import InvalidValueError
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
 
+NO_WEIGHT = "`weight` must be above 0 in at least one row, got 0 in all."
+
 
 @dataclass(frozen=True, eq=False)
 class StreamSums(PredictionSums, Sums):
@@ -165,7 +167,7 @@ def _sums(
         check_predictions("predictions", record)
     if record.weight is not None and not bool((record.weight > 0).all()):
         if not bool((record.weight > 0).any()):
-            raise InvalidValueError("`weight` must be above 0 in at least one row, got 0 in all.")
+            raise InvalidValueError(NO_WEIGHT)
         record = record[record.weight > 0]  # what counts nothing is not there
     weight, wide = record.weight, wide_dtype(record.device)
     event = outcome_event(record) if isinstance(record, Outcomes) else label_event(record, n_bins, positive_class)

@@ -2,6 +2,7 @@
 """Feather and Arrow files: batches as they lie in memory."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,19 @@ def read_feather(place: Source | Path, names: Names, numbers: int) -> Iterator[P
     Raises:
         ValueError: If the file is damaged, lacks a column, or a row has no value or another length.
     """
-    ipc = require("pyarrow.ipc", extra="report")
     source = Source.of(place)
+    with open_feather(source) as (schema, batches):
+        yield from pieces_of(source, KIND, schema, lambda wanted: _cut(batches, wanted, numbers), names)
+
+
+@contextmanager
+def open_feather(source: Source) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """Open a Feather or Arrow file: its schema and its batches.
+
+    Raises:
+        ValueError: If it is none, or damaged.
+    """
+    ipc = require("pyarrow.ipc", extra="report")
     head = source.head(HEAD)
     check_begins(source, head)
     with source.seekable() as file:
@@ -36,8 +48,8 @@ def read_feather(place: Source | Path, names: Names, numbers: int) -> Iterator[P
             streams = head.startswith(b"\xff\xff\xff\xff")
             reader = ipc.open_stream(opened) if streams else ipc.open_file(opened)
             schema = reader.schema
-            batches = reader if streams else (reader.get_batch(index) for index in range(reader.num_record_batches))
-        yield from pieces_of(source, KIND, schema, lambda wanted: _cut(batches, wanted, numbers), names)
+            batches = (reader.get_batch(index) for index in range(0 if streams else reader.num_record_batches))
+        yield schema, iter(reader) if streams else batches
 
 
 def _cut(batches: Any, wanted: list[str], numbers: int) -> Iterator[Any]:

@@ -66,15 +66,11 @@ def json_batches(source: Source) -> Iterator[Any]:
     Raises:
         ValueError: If a line is no object.
     """
-    pa, reader = require("pyarrow", extra="report"), require("pyarrow.json", extra="report")
+    pa = require("pyarrow", extra="report")
     schema = None
     for lines in _lines(source, BLOCK):
         with arrow_faults("JSON lines"):
-            table = reader.read_json(
-                io.BytesIO(b"\n".join(lines)),
-                reader.ReadOptions(use_threads=False, block_size=max(BLOCK, sum(map(len, lines)) + len(lines) + 1)),
-                None if schema is None else reader.ParseOptions(explicit_schema=schema),
-            )
+            table = _parsed(lines, schema)
             schema = schema or table.schema
             yield from table.select(schema.names).cast(pa.schema(schema)).combine_chunks().to_batches()
 
@@ -136,13 +132,9 @@ def _schema(first: dict[str, Any], columns: Columns, wanted: list[str]) -> Any:
 
 
 def _batch(lines: list[bytes], schema: Any, columns: Columns, first_row: int) -> Any:
-    pa, reader = require("pyarrow", extra="report"), require("pyarrow.json", extra="report")
+    pa = require("pyarrow", extra="report")
     try:
-        table = reader.read_json(
-            io.BytesIO(b"\n".join(lines)),
-            reader.ReadOptions(use_threads=False, block_size=max(BLOCK, sum(map(len, lines)) + len(lines) + 1)),
-            reader.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
-        )
+        table = _parsed(lines, schema, unexpected_field_behavior="ignore")
         if table.num_rows != len(lines):
             raise pa.ArrowInvalid("lines must hold one object each")
     except pa.ArrowException:
@@ -151,6 +143,17 @@ def _batch(lines: list[bytes], schema: Any, columns: Columns, first_row: int) ->
         with arrow_faults("JSON lines"):
             return pa.RecordBatch.from_pylist(rows, schema=schema)
     return table.select(schema.names).combine_chunks().to_batches()[0]
+
+
+def _parsed(lines: list[bytes], schema: Any, **options: str) -> Any:
+    """Read lines as one block: Arrow would take the rest of a cut line for a line."""
+    reader = require("pyarrow.json", extra="report")
+    size = max(BLOCK, sum(map(len, lines)) + len(lines) + 1)
+    return reader.read_json(
+        io.BytesIO(b"\n".join(lines)),
+        reader.ReadOptions(use_threads=False, block_size=size),
+        reader.ParseOptions(explicit_schema=schema, **options),
+    )
 
 
 def _checked(line: bytes, schema: Any, numbers: tuple[str, ...], row: int) -> dict[str, Any]:

@@ -35,6 +35,23 @@ def read_parquet(
         ValueError: If the file is damaged, lacks a column, or a row has no value or another length.
     """
     source = Source.of(place)
+    with open_parquet(source) as table:
+        with arrow_faults(KIND):
+            schema = table.schema_arrow
+
+        def batches(wanted: list[str]) -> Iterator[Any]:
+            return _batches(table, wanted, numbers, row_groups)
+
+        yield from pieces_of(source, KIND, schema, batches, names, first_row)
+
+
+@contextmanager
+def open_parquet(source: Source) -> Iterator[Any]:
+    """Open a Parquet file, whose pages are verified where they have checksums.
+
+    Raises:
+        ValueError: If it is none, or damaged.
+    """
     with _opened(source) as file:
         with arrow_faults(KIND):
             # Without a buffer of whole row groups, memory does not depend on how the file was written.
@@ -42,13 +59,7 @@ def read_parquet(
                 file, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
             )
         with table:
-            with arrow_faults(KIND):
-                schema = table.schema_arrow
-
-            def batches(wanted: list[str]) -> Iterator[Any]:
-                return _batches(table, wanted, numbers, row_groups)
-
-            yield from pieces_of(source, KIND, schema, batches, names, first_row)
+            yield table
 
 
 def pieces_of(

@@ -18,8 +18,10 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.arrow import arrow_faults, numbers
 from adafocal.tables.columns import OUTCOMES, SINGULAR, Columns, Names
 from adafocal.tables.csv_arrow import text_batches
+from adafocal.tables.feather import open_feather
 from adafocal.tables.jsonl import json_batches
 from adafocal.tables.npz import open_npz, write_npz
+from adafocal.tables.parquet import open_parquet
 from adafocal.tables.piece import Piece, RowError
 from adafocal.tables.read import named, read_table
 from adafocal.tables.source import Source, known_suffix
@@ -84,19 +86,11 @@ def _all_columns(source: Source) -> Iterator[Any]:
             columns = [_arrow(arrays[name]) for name in arrays.names]
             yield pa.RecordBatch.from_arrays(columns, names=arrays.names)
     elif source.format == ".parquet":
-        reader = require("pyarrow.parquet", extra="report").ParquetFile
-        with source.seekable() as file, arrow_faults("Parquet"), reader(file, pre_buffer=False) as table:
+        with open_parquet(source) as table, arrow_faults("Parquet"):
             yield from table.iter_batches(batch_size=1 << 16)
     else:
-        ipc = require("pyarrow.ipc", extra="report")
-        streams = source.head(4) == b"\xff\xff\xff\xff"
-        with source.seekable() as file, arrow_faults("Feather"):
-            opened = pa.OSFile(str(file)) if isinstance(file, Path) else file
-            if streams:
-                yield from ipc.open_stream(opened)
-            else:
-                reader = ipc.open_file(opened)
-                yield from (reader.get_batch(index) for index in range(reader.num_record_batches))
+        with open_feather(source) as (_, batches), arrow_faults("Feather"):
+            yield from batches
 
 
 def _arrow(array: np.ndarray) -> Any:
