@@ -32,13 +32,13 @@ def main(arguments: list[str]) -> int:
     from adafocal.data import DataConfig
     from adafocal.results.folder import own_files
     from adafocal.tables.source import known_suffix
-    from adafocal.training.predict import names_of_files, predict_with
+    from adafocal.training.predict import predict_named
 
     known_suffix(options.output, writes=True)
     check_output("output", options.output, reads=own_files(Path(options.run_dir)))
     other = options.name or options.path
     data = DataConfig(name=options.name or "other", root=options.root, path=options.path) if other else None
-    predictions = predict_with(
+    predictions, names = predict_named(
         options.run_dir,
         part=options.part,
         data=data,
@@ -46,7 +46,6 @@ def main(arguments: list[str]) -> int:
         severity=options.severity,
         features=options.features,
     )
-    names = None if data is None else names_of_files(data, options.part)
     predictions.save(options.output, **({} if names is None else {"file": names}))
     say(f"{predictions.n} predictions in {options.output}")
     return 0

@@ -50,10 +50,28 @@ def predict_with(
         ValueError: If the run is not finished, the part is unknown, or the data do not fit the model.
         FileNotFoundError: If the other data are not where the settings say.
     """
+    found, _ = predict_named(folder, part=part, data=data, corruption=corruption, severity=severity, features=features)
+    return found
+
+
+def predict_named(
+    folder: str | Path | Classifier,
+    *,
+    part: str,
+    data: DataConfig | None,
+    corruption: str | None,
+    severity: int,
+    features: bool,
+) -> tuple[Predictions, list[str] | None]:
+    """Do what :func:`predict_with` does, and tell which file below the folder of other data each row is, if any."""
     classifier = folder if isinstance(folder, Classifier) else load_classifier(folder)
-    splits = classifier.splits
+    splits, names = classifier.splits, None
     if data is not None:
-        split = foreign_split(read_sources(data), part, like=splits, config=classifier.config.data)
+        sources = read_sources(data)
+        split = foreign_split(sources, part, like=splits, config=classifier.config.data)
+        inputs = sources.get(part, next(iter(sources.values()))).inputs
+        if data.path is not None and all(isinstance(one, Path) for one in inputs):
+            names = [one.relative_to(data.path).as_posix() for one in inputs]
     elif part in splits.parts:
         split = splits.parts[part]
     else:
@@ -65,16 +83,7 @@ def predict_with(
     if foreign or unlabelled:
         split = replace(split, labels=split.labels.masked_fill(split.labels != IGNORED, 0))
     found = (predict_voxels if splits.dense else predict_samples)(classifier, split, features=features)
-    return Predictions(logits=found.logits, features=found.features) if unlabelled else found
-
-
-def names_of_files(data: DataConfig, part: str) -> list[str] | None:
-    """Paths of the files of other data below its folder, in the order of their predictions; None where it has none."""
-    sources = read_sources(data)
-    inputs = sources.get(part, next(iter(sources.values()))).inputs
-    if not all(isinstance(one, Path) for one in inputs) or data.path is None:
-        return None
-    return [one.relative_to(data.path).as_posix() for one in inputs]
+    return (Predictions(logits=found.logits, features=found.features) if unlabelled else found), names
 
 
 predict_part = predict_with  # of a classifier that is loaded already
