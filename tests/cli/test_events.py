@@ -146,3 +146,23 @@ def test_clusters_that_are_missing_and_answers_in_other_words_are_refused(tmp_pa
     for held in (["a", None], ["a", ""], [1.0, float("nan")]):
         with pytest.raises(ValueError, match="`cluster` must"):
             Outcomes(confidence=[0.5, 0.6], correct=[1, 0], cluster=held)
+
+
+def test_dividing_by_sums_is_refused_where_there_are_none(tmp_path, capsys):
+    tables = {
+        "logits": write(tmp_path / "z.csv", ("logit_0", "logit_1", "label"), P, P, Y.astype(int)),
+        "a single column": write(tmp_path / "one.csv", ("prob", "label"), P, Y.astype(int)),
+        "outcomes": write(tmp_path / "answers.csv", ("confidence", "correct"), P, Y),
+    }
+    for got, path in tables.items():
+        assert main(["evaluate", path, "--normalize"]) == 2
+        sentence = f"`normalize` must go with probabilities of all classes, got {got} in"
+        assert sentence in capsys.readouterr().err
+
+
+def test_rows_that_were_divided_because_the_user_asked_are_not_said_to_be_rounded(tmp_path, capsys):
+    path = write(tmp_path / "counts.csv", ("a", "b", "label"), (3, 1, 2), (9, 1, 6), ("a", "b", "a"))
+    _, text, page = measured(tmp_path, capsys, path, "--probs", "a,b", "--normalize")
+
+    for shown in (text, page):
+        assert "3 rows did not sum to 1 and were divided by their sum." in shown

@@ -24,7 +24,7 @@ from adafocal.calibration import (
     stream_summary,
     stream_sums,
 )
-from adafocal.calibration.stream import summary_of, sums_in_memory
+from adafocal.calibration.stream import NO_WEIGHT, summary_of, sums_in_memory
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event, find_event
 from adafocal.tables.piece import Piece
@@ -34,7 +34,6 @@ IN_MEMORY = 10_000_000
 MAX_GROUPS = 1000
 WORKERS = 2
 ALL = ""
-NO_WEIGHT = "`weight` must be above 0 in at least one row, got 0 in all."
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
@@ -48,11 +47,13 @@ class Seen:
     positive_class: int | str | None
     event: Event | None = None
     rounded: int = 0
+    normalized: bool = False
 
     def note(self, piece: Piece) -> None:
         """Take a piece of at least one row into account."""
         self.event = self.event or find_event(piece, self.positive_class)
         self.rounded += piece.rounded
+        self.normalized |= piece.normalized
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Measured:
         predictions: All predictions or outcomes, where they were in memory, have no weights, and the event is the top
             label or that an answer is right; None for groups.
         event: What is calibrated.
-        rounded: Of all rows, how many were divided by their sum; see :class:`~adafocal.tables.piece.Piece`.
+        rounded: Of all rows, how many were divided by their sum.
+        normalized: Whether they were because the user asked; see :class:`~adafocal.tables.piece.Piece`.
     """
 
     summary: CalibrationSummary
@@ -78,6 +80,7 @@ class Measured:
     predictions: Record | None = None
     event: Event = field(default_factory=Event)
     rounded: int = 0
+    normalized: bool = False
 
     def check_positive(self) -> None:
         """Refuse a positive label that no row has: a slip of the pen would make every row a negative one.
@@ -172,9 +175,8 @@ def _exact(record: Record, n_bins: int, seen: Seen, *, whole: bool) -> Measured:
     event = seen.event or Event()
     sums = sums_in_memory(record, n_bins=n_bins, positive_class=event.index)
     summary, curve = summary_of(sums), smooth_reliability_from_bins(sums.cells) if whole else None
-    plain = whole and record.weight is None and event.index is None
-    kept = record if plain else None
-    return Measured(summary, sums.bins, True, curve, kept, event, seen.rounded if whole else 0)
+    kept = record if whole and record.weight is None and event.index is None else None
+    return Measured(summary, sums.bins, True, curve, kept, event, seen.rounded if whole else 0, seen.normalized)
 
 
 def sum_rows(
@@ -225,6 +227,7 @@ def summaries(total: dict[str, StreamSums], seen: Seen) -> dict[str, Measured]:
             curve=curves.get(name),
             event=event,
             rounded=seen.rounded if name == ALL else 0,
+            normalized=seen.normalized,
         )
         for name in sorted(total)
     }

@@ -19,7 +19,7 @@ from adafocal.evaluation.measure import (
     summaries,
 )
 from adafocal.tables.columns import Columns
-from adafocal.tables.read import read_table
+from adafocal.tables.read import named, read_table
 from adafocal.tables.scan import Names, Piece, count_rows, row_groups, scan
 from adafocal.tables.source import Source
 from adafocal.workers.executor import Outcome
@@ -160,7 +160,7 @@ def merge_tasks(
     for index, result in done:
         early[index] = result
         note(result)
-        advance(int(result.sums[ALL].bins.count.sum()) if result.sums else 0)
+        advance(result.sums[ALL].n if result.sums else 0)
         while place in early:
             part = early.pop(place)
             if part.sums:
@@ -179,7 +179,7 @@ def measure_in_tasks(
     Raises:
         ValueError: If there is no row, and what :func:`merge_tasks` raises.
     """
-    seen = Seen(None)
+    seen = Seen(None, normalized=any(task.names.normalize for task in tasks))
 
     def note(result: TaskSums) -> None:
         seen.event = seen.event or result.event
@@ -197,7 +197,8 @@ def is_large(files: Sequence[Source], names: Names) -> bool:
     if rows is None:
         known = [file.path.stat().st_size for file in files if file.path is not None]
         return len(known) < len(files) or sum(known) / BYTES > IN_MEMORY
-    first = next(read_table(files[0], names, 1))
+    with named(files[0], "FILE"):
+        first = next(read_table(files[0], names, 1))
     return rows * max(1, first.values[:1].size) > IN_MEMORY
 
 

@@ -54,7 +54,8 @@ def notes(whole: Measured) -> list[str]:
     """Say what was done to rows, and what is not exact."""
     said = []
     if whole.rounded:
-        said.append(f"{whole.rounded:,} rows did not sum to 1, as printing rounds, and were divided by their sum.")
+        why = "" if whole.normalized else ", as printing rounds,"
+        said.append(f"{whole.rounded:,} rows did not sum to 1{why} and were divided by their sum.")
     if whole.summary.n_effective < whole.summary.n:
         said.append(f"Weighted: the effective sample size is {whole.summary.n_effective:,.1f}.")
     if whole.summary.n_clusters:

@@ -71,6 +71,9 @@ def _piece(
     path: Any, columns: Columns, first_row: int, table: dict[str, Column], names: Names, digits: Digits
 ) -> Piece:
     values, rounded = matrix(columns.values, table), 0
+    if names.normalize and (columns.kind != "probs" or values.ndim == 1):
+        got = "a single column" if columns.kind == "probs" else columns.kind
+        raise InvalidValueError(f"`normalize` must go with probabilities of all classes, got {got}.")
     given = None if columns.label is None else table[columns.label]
     labels: np.ndarray | None = None
     single = columns.kind != OUTCOMES and values.ndim == 1
@@ -89,7 +92,17 @@ def _piece(
     if columns.kind == "probs" and not single:
         values, rounded = divided_by_sum(values, digits, always=names.normalize, first_row=first_row)
     weight = None if columns.weight is None else floats(table[columns.weight], columns.weight)  # type: ignore[arg-type]
-    piece = Piece(path, columns, first_row, values, labels, single=single, rounded=rounded, weight=weight)
+    piece = Piece(
+        path,
+        columns,
+        first_row,
+        values,
+        labels,
+        single=single,
+        rounded=rounded,
+        normalized=names.normalize,
+        weight=weight,
+    )
     features = matrix(columns.features, table) if columns.features else None
     features = features[:, None] if features is not None and features.ndim == 1 else features
     group, group_names = _groups([_words(table[name], name) for name in columns.by])

@@ -84,7 +84,8 @@ class Piece:
         group_names: Values of the columns of groups, as text.
         group: Which of them each row has, shape (N,); None without such a column.
         single: Whether the values are of the two classes of a single column.
-        rounded: How many rows were divided by their sum because rounding explains why it is not 1.
+        rounded: How many rows were divided by their sum.
+        normalized: Whether they were because the user asked, and not because rounding explains why it is not 1.
     """
 
     path: Any
@@ -99,6 +100,7 @@ class Piece:
     group: np.ndarray | None = None
     single: bool = False
     rounded: int = 0
+    normalized: bool = False
 
     @property
     def n(self) -> int:
