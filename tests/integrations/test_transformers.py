@@ -75,9 +75,10 @@ def test_with_gamma_zero_it_is_the_models_own_loss(task):
     torch.testing.assert_close(callback.compute_loss_func(outputs, batch["labels"], 2 * n_items), theirs / 2)
 
 
-def test_a_resumed_run_continues_the_same_trajectory(tmp_path):
+@pytest.mark.parametrize("pooled_rate", [None, "predictive"])
+def test_a_resumed_run_continues_the_same_trajectory(pooled_rate, tmp_path):
     def run(folder, epochs, resume=None):
-        callback = AdaFocalTrainerCallback(AdaFocalLoss(n_bins=4))
+        callback = AdaFocalTrainerCallback(AdaFocalLoss(n_bins=4, pooled_rate=pooled_rate))
         one = tiny.trainer(
             "sequences", callback, folder, eval_strategy="epoch", save_strategy="epoch", num_train_epochs=epochs
         )
@@ -92,6 +93,7 @@ def test_a_resumed_run_continues_the_same_trajectory(tmp_path):
 
     assert torch.equal(resumed.gamma, whole.gamma)
     assert torch.equal(resumed.edges, whole.edges)
+    assert pooled_rate is None or torch.equal(resumed.forecast, whole.forecast)
     assert gammas[0] == gammas[1]
     assert len(set(gammas[0]) - {None}) == 4
     assert torch.equal(torch.tensor(stored["stateful_callbacks"]["adafocal"]["gamma"]), whole.gamma)
@@ -113,6 +115,16 @@ def test_a_checkpoint_of_other_bins_is_refused(rejects, tmp_path):
     other = tiny.trainer("sequences", AdaFocalTrainerCallback(AdaFocalLoss(n_bins=5)), tmp_path)
     with rejects(ValueError, "`n_bins` must be 4 as in the checkpoint, got 5."):
         other.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+
+
+def test_a_checkpoint_of_another_rule_is_refused(rejects, tmp_path):
+    tiny.trainer("sequences", AdaFocalTrainerCallback(AdaFocalLoss()), tmp_path, save_strategy="epoch").train()
+    callback = AdaFocalTrainerCallback(AdaFocalLoss(pooled_rate="predictive"))
+    with rejects(
+        ValueError,
+        "`pooled_rate` must be as in the checkpoint, which holds edges, gamma, got 'predictive'.",
+    ):
+        tiny.trainer("sequences", callback, tmp_path).train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
 
 
 def test_evaluation_outside_of_training_and_before_its_first_step_leaves_the_gammas_alone(tmp_path):

@@ -19,19 +19,21 @@ def epoch_data(epoch):
 def run_rank(rank, n_ranks, port, cuts, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=n_ranks)
-    criterion = AdaFocalLoss(n_bins=7)
+    criterion, predictive = AdaFocalLoss(n_bins=7), AdaFocalLoss(n_bins=7, pooled_rate="predictive")
     for epoch in range(N_EPOCHS):
         logits, labels = epoch_data(epoch)
         mine = slice(cuts[rank], cuts[rank + 1])
-        if mine.start < mine.stop:
-            criterion.observe(logits[mine], labels[mine])
-        criterion.adapt()
+        for one in (criterion, predictive):
+            if mine.start < mine.stop:
+                one.observe(logits[mine], labels[mine])
+            one.adapt()
     refused = ""
     try:
         criterion.adapt()
     except ValueError as error:
         refused = str(error)
-    torch.save({"gamma": criterion.gamma, "edges": criterion.edges, "refused": refused}, f"{folder}/{rank}.pt")
+    found = {**criterion.learned, "refused": refused, "predictive": predictive.learned}
+    torch.save(found, f"{folder}/{rank}.pt")
     dist.barrier()  # with torch 2.6 the first rank may wait for ever for others that have gone
     dist.destroy_process_group()
 
@@ -53,12 +55,14 @@ def free_port():
 def test_ranks_end_bit_identical_to_each_other_and_equal_to_one_process(cuts, tmp_path):
     n_ranks = len(cuts) - 1
     torch.multiprocessing.spawn(run_rank, args=(n_ranks, free_port(), cuts, str(tmp_path)), nprocs=n_ranks)
-    alone = AdaFocalLoss(n_bins=7)
+    alone, predictive = AdaFocalLoss(n_bins=7), AdaFocalLoss(n_bins=7, pooled_rate="predictive")
     for epoch in range(N_EPOCHS):
-        alone.observe(*epoch_data(epoch))
-        alone.adapt()
+        for one in (alone, predictive):
+            one.observe(*epoch_data(epoch))
+            one.adapt()
     for rank in range(n_ranks):
         state = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert torch.equal(alone.gamma, state["gamma"])
         assert torch.equal(alone.edges, state["edges"])
+        assert all(torch.equal(values, state["predictive"][name]) for name, values in predictive.learned.items())
         assert state["refused"] == "`adapt` needs at least one observed validation sample, got 0: call `observe` first."

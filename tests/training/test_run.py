@@ -162,11 +162,11 @@ def test_settings_out_of_range_are_refused_by_name(rejects):
 
 
 def command(folder: Path, loss: str) -> list[str]:
-    options = ["--loss", loss, "--epochs", "40", "--run_dir", str(folder), "--progress", "false"]
+    options = ["--loss", *loss.split(), "--epochs", "40", "--run_dir", str(folder), "--progress", "false"]
     return [sys.executable, "-m", "adafocal.cli", "train", *options]
 
 
-@pytest.mark.parametrize("loss", ["adafocal", "selective_au"])
+@pytest.mark.parametrize("loss", ["adafocal --loss_args.pooled_rate predictive", "selective_au"])
 def test_a_run_killed_at_a_random_step_and_resumed_ends_as_the_unbroken_run(loss, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"

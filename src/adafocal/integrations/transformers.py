@@ -107,8 +107,14 @@ class AdaFocalTrainerCallback(TrainerCallback):
                 raise InvalidValueError(
                     f"`n_bins` must be {len(saved['gamma'])} as in the checkpoint, got {self.criterion.n_bins}."
                 )
-            self.criterion.gamma.copy_(torch.tensor(saved["gamma"]))
-            self.criterion.edges.copy_(torch.tensor(saved["edges"]))
+            learned = self.criterion.learned
+            if learned.keys() != saved.keys():
+                raise InvalidValueError(
+                    f"`pooled_rate` must be as in the checkpoint, which holds {', '.join(sorted(saved))}, "
+                    f"got {self.criterion.pooled_rate!r}."
+                )
+            for name, values in learned.items():
+                values.copy_(torch.tensor(saved[name], dtype=values.dtype))
         elif state.global_step > 0:
             warnings.warn("The checkpoint holds no AdaFocal gammas: training goes on with those given.", stacklevel=2)
         self._keep(state)
@@ -164,7 +170,7 @@ class AdaFocalTrainerCallback(TrainerCallback):
     def _keep(self, state: Any) -> None:
         state.stateful_callbacks = {
             **(state.stateful_callbacks or {}),
-            STATE_NAME: {"gamma": self.criterion.gamma.tolist(), "edges": self.criterion.edges.tolist()},
+            STATE_NAME: {name: values.tolist() for name, values in self.criterion.learned.items()},
         }
 
     def _is_mine(self, metrics: dict[str, float]) -> bool:

@@ -12,8 +12,6 @@ from adafocal._checks import (
     check_flag,
     check_floating,
     check_integer,
-    check_label_values,
-    check_labels_match,
     check_number,
     check_same_shape,
     check_tensor,
@@ -23,20 +21,20 @@ from adafocal._ranks import from_first_rank
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.edges import equal_width_edges, find_bins
-from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.dual_focal import dual_modulation
+from adafocal.losses.forecast import Forecast
 from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.reduction import look_up, weight_of_labels
-from adafocal.losses.targets import class_axis
-from adafocal.losses.update_rule import check_rule, update_gammas
-from adafocal.losses.validation_statistics import ValidationStatistics
+from adafocal.losses.update_rule import check_pooled_rate, check_rule, moved_gammas, pooled_gap_of
+from adafocal.losses.validation_statistics import ValidationStatistics, counted_top_label
 
 __all__ = ["AdaFocalLoss"]
 
 BASES = ("focal", "dual")
+PREDICTIVE = "predictive"
 
 
 class AdaFocalLoss(ClassificationLoss):
@@ -52,6 +50,11 @@ class AdaFocalLoss(ClassificationLoss):
     Args:
         n_bins: Number of confidence bins.
         rate: Step size lambda of the update, >= 0.
+        pooled_rate: Step size for the gap that all bins share, mean confidence minus accuracy of all validation
+            samples, >= 0: the log of a bin's gamma moves by ``pooled_rate pooled + rate (gap - pooled)``. None is
+            ``rate``, the paper's rule. ``predictive`` chooses the pooled step itself, by a forecast of the pooled gap
+            that it fits on the way (recursive least squares of drift and sensitivity): the step to the zero that it
+            predicts, at most 1.
         gamma_init: Gamma of every bin at the start, in [gamma_min, gamma_max].
         gamma_min: Lower bound of gamma; negative values are inverse focal.
         gamma_max: Upper bound of gamma.
@@ -68,6 +71,7 @@ class AdaFocalLoss(ClassificationLoss):
     Attributes:
         gamma: Gamma per bin, float32, shape (n_bins,).
         edges: Inner bin edges, float32, shape (n_bins - 1,); evenly spaced before the first :meth:`adapt`.
+        forecast: With ``pooled_rate="predictive"`` the state of its forecast, float64, shape (8,).
 
     Example:
         >>> criterion = AdaFocalLoss(n_bins=2)
@@ -84,17 +88,20 @@ class AdaFocalLoss(ClassificationLoss):
 
     Differs from the paper: the authors sum the loss over the batch, here ``reduction`` defaults to ``mean`` as in
     PyTorch. Their bins interpolate edges between samples and leave the smallest confidence out; here equal confidences
-    share a bin and every sample counts.
+    share a bin and every sample counts. ``pooled_rate`` is ours, and so is what the dual base does below gamma 0.
     """
 
     gamma: Tensor
     edges: Tensor
+    forecast: Tensor
+    pooled_rate: float | str | None = None  # of losses that were pickled before there was one
 
     def __init__(
         self,
         *,
         n_bins: int = 15,
         rate: float = 1.0,
+        pooled_rate: float | str | None = None,
         gamma_init: float = 1.0,
         gamma_min: float = -2.0,
         gamma_max: float = 20.0,
@@ -106,8 +113,10 @@ class AdaFocalLoss(ClassificationLoss):
     ) -> None:
         super().__init__(**options)
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
+        check_pooled_rate(pooled_rate, names=(PREDICTIVE,))
         self.n_bins = check_integer("n_bins", n_bins, minimum=1)
         self.rate = rate
+        self.pooled_rate = pooled_rate
         self.gamma_init = check_number("gamma_init", gamma_init, low=gamma_min, high=gamma_max)
         self.gamma_min = gamma_min
         self.gamma_max = gamma_max
@@ -117,6 +126,8 @@ class AdaFocalLoss(ClassificationLoss):
         self.ignore_predicted = check_integer("ignore_predicted", ignore_predicted, minimum=0, optional=True)
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
         self.register_buffer("edges", equal_width_edges(n_bins, dtype=torch.float32))
+        if pooled_rate == PREDICTIVE:
+            self.register_buffer("forecast", Forecast().numbers())
         self._observed = ValidationStatistics.empty()
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
@@ -175,29 +186,8 @@ class AdaFocalLoss(ClassificationLoss):
             ValueError: If the batch is empty, shapes do not fit, a label is out of range, or a sample's logits are not
                 finite (-inf for a masked class is allowed). Nothing of the batch is kept then.
         """
-        check_labels_match(logits, labels)
-        if labels.is_floating_point():
-            raise InvalidTypeError("`labels` must be class indices to observe a batch, got class probabilities.")
-        if labels.numel() == 0:
-            raise InvalidValueError("`logits` must hold at least one sample to observe, got 0.")
-        n_classes = logits.shape[class_axis(logits)]
-        check_label_values(labels, n_classes, ignore_index=self.ignore_index)
-        if self.ignore_predicted is not None and self.ignore_predicted >= n_classes:
-            raise InvalidValueError(
-                f"`ignore_predicted` must be a class index in [0, {n_classes}), got {self.ignore_predicted}."
-            )
-        confidence, correct = unread_top_label(logits, labels)
-        counted = labels != self.ignore_index
-        confidence, correct = confidence[counted], correct[counted]
-        if not confidence.isfinite().all():
-            position = int((~confidence.isfinite()).nonzero()[0])
-            raise InvalidValueError(
-                f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
-            )
-        if self.ignore_predicted is not None:
-            kept = logits.argmax(class_axis(logits))[counted] != self.ignore_predicted
-            confidence, correct = confidence[kept], correct[kept]
-        self.observe_top_label(confidence, correct)
+        ignore, predicted = self.ignore_index, self.ignore_predicted
+        self.observe_top_label(*counted_top_label(logits, labels, ignore_index=ignore, ignore_predicted=predicted))
 
     @torch.no_grad()
     def observe_top_label(self, confidence: PerSample, correct: PerSample) -> None:
@@ -248,10 +238,27 @@ class AdaFocalLoss(ClassificationLoss):
                 "`adapt` needs at least one observed validation sample, got 0: call `observe` first."
             )
         rule = {name: getattr(self, name) for name in ("rate", "switch_point", "gamma_min", "gamma_max")}
-        self.gamma.copy_(from_first_rank(update_gammas(self.gamma, stats.gap, **rule)))
+        extra = self._pooled_step(stats)
+        self.gamma.copy_(from_first_rank(moved_gammas(self.gamma, stats.gap, extra=extra, **rule)))
         self.edges.copy_(from_first_rank(stats.edges))
         self.reset()
         return stats
+
+    def _pooled_step(self, stats: BinStats) -> float:
+        """Compute by how much the pooled gap moves every bin beyond what ``rate`` does."""
+        if self.pooled_rate is None:
+            return 0.0
+        pooled = pooled_gap_of(stats)
+        if not isinstance(self.pooled_rate, str):
+            return (self.pooled_rate - self.rate) * pooled
+        after = Forecast.of(self.forecast).after(pooled).numbers(like=self.forecast)
+        self.forecast.copy_(from_first_rank(after))
+        return float(self.forecast[2]) - self.rate * pooled
+
+    @property
+    def learned(self) -> dict[str, Tensor]:
+        """What :meth:`adapt` has learned, by name: the buffers but for the class weights."""
+        return {name: values for name, values in self.named_buffers() if name != "weight"}
 
     def reset(self) -> None:
         """Forget what was observed since the last :meth:`adapt`; ``gamma`` and ``edges`` stay."""

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adafocal._checks import check_label_values, check_labels_match
 from adafocal._ranks import over_ranks
-from adafocal._shapes import Confidence, Correct
+from adafocal._shapes import Confidence, Correct, Labels, Logits
 from adafocal.calibration.bins import BinStats, bin_stats
 from adafocal.calibration.cells import joined_equal_mass
 from adafocal.calibration.edges import equal_mass_edges
 from adafocal.calibration.grid import grid_stats
+from adafocal.calibration.top_label import unread_top_label
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.targets import class_axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,3 +59,37 @@ class ValidationStatistics:
         if confidence.numel() == 0:
             return None
         return bin_stats(confidence, correct, equal_mass_edges(confidence, n_bins))
+
+
+def counted_top_label(
+    logits: Logits, labels: Labels, *, ignore_index: int, ignore_predicted: int | None
+) -> tuple[Tensor, Tensor]:
+    """Check a batch and give confidence and correctness of the samples that count.
+
+    Raises:
+        TypeError: If ``logits`` is not floating point or ``labels`` does not hold class indices.
+        ValueError: If the batch is empty, shapes do not fit, a label is out of range, or logits are not finite.
+    """
+    check_labels_match(logits, labels)
+    if labels.is_floating_point():
+        raise InvalidTypeError("`labels` must be class indices to observe a batch, got class probabilities.")
+    if labels.numel() == 0:
+        raise InvalidValueError("`logits` must hold at least one sample to observe, got 0.")
+    n_classes = logits.shape[class_axis(logits)]
+    check_label_values(labels, n_classes, ignore_index=ignore_index)
+    if ignore_predicted is not None and ignore_predicted >= n_classes:
+        raise InvalidValueError(
+            f"`ignore_predicted` must be a class index in [0, {n_classes}), got {ignore_predicted}."
+        )
+    confidence, correct = unread_top_label(logits, labels)
+    counted = labels != ignore_index
+    confidence, correct = confidence[counted], correct[counted]
+    if not confidence.isfinite().all():
+        position = int((~confidence.isfinite()).nonzero()[0])
+        raise InvalidValueError(
+            f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
+        )
+    if ignore_predicted is not None:
+        kept = logits.argmax(class_axis(logits))[counted] != ignore_predicted
+        confidence, correct = confidence[kept], correct[kept]
+    return confidence, correct
