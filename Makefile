@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-lowest mutants check docs package setup clean
+.PHONY: gpu-evidence demo test test-slow test-lowest mutants check docs package setup clean
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
@@ -52,6 +52,12 @@ test-lowest:
 		beartype hypothesis jaxtyping pytest pytest-xdist websocket-client
 	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest -n auto -o filterwarnings= --ignore tests/docs \
 		--ignore tests/packaging
+
+# What one GPU can say in a few minutes: STAGE=cifar10, newsgroups or kernels, MINUTES=8, DATA=a folder that holds the data.
+# Tables and logits go to OUT; what was stopped goes on.
+gpu-evidence: $(READY)
+	$(BIN)/python benchmarks/gpu/evidence.py $(or $(STAGE),cifar10) --minutes $(or $(MINUTES),8) \
+		--data $(or $(DATA),data) --out $(or $(OUT),runs/gpu) $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-lowest runs site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

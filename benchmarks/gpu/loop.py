@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop of the stages: data on the device, a schedule that fits the time, three epochs kept."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from adafocal import Predictions
+from adafocal.calibration import bin_stats, binned_error, evaluate
+from adafocal.calibration.edges import equal_width_edges
+from adafocal.losses import make_loss
+from adafocal.ood import auroc, entropy_score
+from adafocal.scaling import fit_temperature
+from adafocal.selective import aurc
+
+LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
+    "cross_entropy": ("cross_entropy", {}),
+    "flsd53": ("flsd53", {}),
+    "dual_focal": ("dual_focal", {}),
+    "adafocal": ("adafocal", {}),
+    "adafocal_rate5": ("adafocal", {"rate": 5.0}),
+    "adafocal_two_speed": ("adafocal", {"pooled_rate": 10.0}),
+    "adafocal_predictive": ("adafocal", {"pooled_rate": "predictive"}),
+}
+DEFAULT_LOSSES = ("cross_entropy", "flsd53", "adafocal", "adafocal_two_speed", "adafocal_predictive")
+KEPT = ("last", "refined", "accurate")  # epochs: the last, of least NLL after temperature, of least error; validation
+RESERVE = 0.93  # share of the time that is planned with
+
+
+@dataclass
+class Task:
+    """What is trained on what, all tensors on one device.
+
+    Attributes:
+        parts: Inputs and labels of train, validation and test.
+        model: Makes the network.
+        optimizer: Makes its optimiser.
+        train: Turns stored inputs into those of the network, augmented; ``plain`` leaves them as they are.
+        shifted: Makes test inputs of another distribution, by name.
+        milestones: Shares of the epochs after which the learning rate falls tenfold.
+        epochs: At most so many.
+    """
+
+    parts: dict[str, tuple[Tensor, Tensor]]
+    model: Callable[[], nn.Module]
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer]
+    train: Callable[[Tensor], Tensor]
+    plain: Callable[[Tensor], Tensor]
+    shifted: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    milestones: tuple[float, ...] = ()
+    clip_norm: float | None = None
+    epochs: int = 350
+    batch_size: int = 128
+    compiled: bool = False
+
+
+@dataclass
+class Run:
+    """One loss and seed of a task, and all that a checkpoint of it holds besides weights."""
+
+    loss: str
+    seed: int
+    folder: Path
+    deadline: float
+    planned: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.loss}-{self.seed}"
+
+    @property
+    def left(self) -> float:
+        return self.deadline - time.time()
+
+    def write(self, what: str, content: object) -> None:
+        path = self.folder / f"{self.name}.{what}.json"
+        path.with_suffix(".part").write_text(json.dumps(content), encoding="utf-8")
+        path.with_suffix(".part").replace(path)
+
+
+class Trainer:
+    """Trains a task under a loss until the epochs, or the time, are used up."""
+
+    def __init__(self, task: Task, run: Run) -> None:
+        torch.manual_seed(run.seed)
+        self.task, self.run = task, run
+        device = task.parts["train"][1].device
+        self.device, self.on_gpu = device, device.type == "cuda"
+        self.model = task.model().to(device)
+        if task.parts["train"][0].ndim == 4:
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.forward = torch.compile(self.model, dynamic=False) if task.compiled else self.model
+        name, arguments = LOSSES[run.loss]
+        self.criterion = make_loss(name, {**arguments, "reduction": "sum"}).to(device)
+        self.optimizer = task.optimizer(self.model)
+        self.kept: dict[str, dict[str, Tensor]] = {}
+        self.best = {"refined": float("inf"), "accurate": float("inf")}
+        self.path = run.folder / f"{run.name}.pt"
+        if self.path.exists():
+            self._resume()
+
+    def fit(self, agree: Callable[[float], int]) -> None:
+        """Train; ``agree`` is told the seconds of an epoch after the first, and says how many there are to be."""
+        seconds, saved = 0.0, time.time()
+        epoch = len(self.run.history)
+        while epoch < max(self.run.planned, 1) and (epoch == 0 or self.run.left > seconds + closing(seconds)):
+            start = time.time()
+            self._set_rate(epoch)
+            steady, loss = self._epoch()
+            row = self._validate(epoch)
+            whole = time.time() - start
+            self.run.history.append({**row, "train_loss": loss, "seconds": whole})
+            # The first epoch compiles and warms up: its steady part tells what an epoch takes.
+            seconds = max(seconds, whole) if seconds else min(whole, 1.1 * steady)
+            if self.run.planned == 0:
+                self.run.planned = min(self.task.epochs, max(1, agree(seconds)))
+                print(f"{self.run.name}: {seconds:.2f} s per epoch, {self.run.planned} epochs planned", flush=True)
+            self.run.write("history", self.run.history)
+            epoch += 1
+            if time.time() - saved > 60 and epoch < self.run.planned:
+                self._save()
+                saved = time.time()
+
+    def _set_rate(self, epoch: int) -> None:
+        passed = sum(epoch >= round(share * self.run.planned) for share in self.task.milestones)
+        for group in self.optimizer.param_groups:
+            group.setdefault("first_lr", group["lr"])
+            group["lr"] = group["first_lr"] * 0.1 ** (passed if self.run.planned else 0)
+
+    def _epoch(self) -> tuple[float, float]:
+        """Train on every sample once, and give the time that it takes once warm, and the mean loss."""
+        self.model.train()
+        inputs, labels = self.task.parts["train"]
+        size, n = self.task.batch_size, len(labels) // self.task.batch_size * self.task.batch_size
+        order = torch.randperm(len(labels), device=self.device)[:n]
+        total, done, began = torch.zeros((), device=self.device), 0, time.time()
+        start_at = n // size // 2 * size
+        for chunk in order.split(16 * size):
+            images, targets = self.task.train(inputs[chunk]), labels[chunk]
+            for batch, target in zip(images.split(size), targets.split(size), strict=True):
+                if done == start_at and not self.run.history:
+                    self._wait()
+                    began = time.time()
+                total += self._step(batch, target)
+                done += size
+        self._wait()
+        share = 1 - start_at / n if not self.run.history else 1.0
+        return (time.time() - began) / share, float(total) / n
+
+    def _step(self, batch: Tensor, target: Tensor) -> Tensor:
+        with self._narrow():
+            logits = self.forward(batch)
+        loss = self.criterion(logits.float(), target)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.task.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.task.clip_norm)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Measure on validation data, adapt the loss by them, and keep the weights of the best epochs."""
+        inputs, labels = self.task.parts["validation"]
+        logits = self.logits(inputs)
+        if hasattr(self.criterion, "adapt"):
+            self.criterion.observe(logits, labels)
+            self.criterion.adapt()
+        row = followed(logits.cpu(), labels.cpu())
+        for name, value in (("refined", row["scaled_nll"]), ("accurate", row["error"])):
+            if value <= self.best[name]:
+                self.best[name] = value
+                self.kept[name] = {key: values.clone() for key, values in self.model.state_dict().items()}
+                self.kept[name]["epoch"] = torch.tensor(epoch)
+        gamma = getattr(self.criterion, "gamma", None)
+        gamma = {"gamma": float(gamma.mean())} if isinstance(gamma, Tensor) else {}
+        return {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"], **row, **gamma}
+
+    @torch.no_grad()
+    def logits(self, inputs: Tensor) -> Tensor:
+        self.model.eval()
+        with self._narrow():
+            return torch.cat([self.model(self.task.plain(part)).float() for part in inputs.split(1000)])
+
+    def finish(self) -> None:
+        """Measure the epochs that were kept on the test part, and keep their logits in half precision."""
+        self.kept["last"] = {**self.model.state_dict(), "epoch": torch.tensor(len(self.run.history) - 1)}
+        rows, arrays = [], {}
+        for kept in KEPT:
+            state = dict(self.kept[kept])
+            epoch = int(state.pop("epoch"))
+            self.model.load_state_dict(state)
+            logits = {part: self.logits(self.task.parts[part][0]).cpu() for part in ("validation", "test")}
+            validation, test = (
+                Predictions(logits=logits[part], labels=self.task.parts[part][1].cpu()) for part in logits
+            )
+            head = {"loss": self.run.loss, "seed": self.run.seed, "kept": kept, "epoch": epoch}
+            head |= {"epochs": len(self.run.history), "planned": self.run.planned}
+            rows.append({**head, "data": "test", **measured(test, fitted_on=validation)})
+            if kept != "accurate":
+                arrays |= {f"{kept}.{part}": values.half().numpy() for part, values in logits.items()}
+            for name, shift in self.task.shifted.items() if kept == "last" else ():
+                shifted = Predictions(logits=self.logits(shift(self.task.parts["test"][0])).cpu(), labels=test.labels)
+                found = float(auroc(entropy_score(test), entropy_score(shifted)))
+                rows.append({**head, "data": name, **measured(shifted, fitted_on=validation), "auroc": found})
+        arrays |= {f"labels.{part}": self.task.parts[part][1].cpu().numpy().astype(np.int8) for part in logits}
+        np.savez_compressed(self.run.folder / f"{self.run.name}.npz", **arrays)
+        self.run.write("rows", rows)
+        self.path.unlink(missing_ok=True)
+
+    def _narrow(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.on_gpu)
+
+    def _wait(self) -> None:
+        if self.on_gpu:
+            torch.cuda.synchronize()
+
+    def _save(self) -> None:
+        state = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "criterion")}
+        state |= {"kept": self.kept, "best": self.best, "planned": self.run.planned, "history": self.run.history}
+        state["random"] = torch.get_rng_state()
+        torch.save(state, self.path.with_suffix(".tmp"))
+        self.path.with_suffix(".tmp").replace(self.path)
+
+    def _resume(self) -> None:
+        state = torch.load(self.path, map_location=self.device, weights_only=True)
+        for name in ("model", "optimizer", "criterion"):
+            getattr(self, name).load_state_dict(state[name])
+        self.kept, self.best = state["kept"], state["best"]
+        self.run.planned, self.run.history = state["planned"], state["history"]
+        torch.set_rng_state(state["random"].cpu())
+        if self.on_gpu:  # another order of samples than the unbroken run's, and none that was seen
+            torch.cuda.manual_seed(self.run.seed + 1000 * len(self.run.history))
+
+
+def closing(seconds: float) -> float:
+    """Guess the time that the last measurements take from that of an epoch."""
+    return 5.0 + seconds
+
+
+def followed(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Measure an epoch in a few milliseconds: error, NLL and ECE as trained, and NLL after the best temperature."""
+    temperature = fit_temperature(Predictions(logits=logits, labels=labels)).temperature
+    confidence, correct = logits.softmax(1).amax(1), logits.argmax(1) == labels
+    return {
+        "error": 1 - float(correct.double().mean()),
+        "nll": float(F.cross_entropy(logits, labels)),
+        "ece": float(binned_error(bin_stats(confidence, correct, equal_width_edges(15)))),
+        "scaled_nll": float(F.cross_entropy(logits / temperature, labels)),
+    }
+
+
+def measured(predictions: Predictions, *, fitted_on: Predictions) -> dict[str, float]:
+    """Measure as trained, and after a temperature that is fitted on other predictions."""
+    found = evaluate(predictions)
+    temperature = fit_temperature(fitted_on)
+    scaled = evaluate(temperature.apply(predictions))
+    logits = predictions.logits
+    row = {"error": 1 - found.accuracy, "nll": found.nll, "ece": found.ece, "scaled_nll": scaled.nll}
+    row |= {"scaled_ece": scaled.ece, "temperature": temperature.temperature, "brier": found.brier}
+    row |= {"ece_equal_mass": found.ece_equal_mass, "overconfidence": found.overconfidence}
+    row["aurc"] = float(aurc(logits.softmax(1).amax(1), (logits.argmax(1) != predictions.labels).double()))
+    return row

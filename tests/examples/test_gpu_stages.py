@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every stage of benchmarks/gpu in miniature, on the processor, so that no minute of a GPU goes to finding a typo."""
+
+import csv
+import importlib
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "gpu"
+TINY = ["--width", "2", "--batch-size", "16", "--epochs", "2", "--minutes", "3"]
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """Import the scripts as they import each other."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.syspath_prepend(str(FOLDER.parent))
+    yield importlib.import_module
+    for name in ("evidence", "loop", "cifar", "newsgroups", "kernels"):
+        sys.modules.pop(name, None)
+
+
+def png(generator):
+    file = io.BytesIO()
+    Image.fromarray(generator.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": None}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Pictures and posts of noise, in the shards of the real data."""
+    generator = np.random.default_rng(0)
+    for part, n in (("train-00000-of-00002", 80), ("test-00000-of-00001", 40)):
+        (tmp_path / "cifar10").mkdir(exist_ok=True)
+        table = {"image": [png(generator) for _ in range(n)], "label": [row % 10 for row in range(n)]}
+        pq.write_table(pa.table(table), tmp_path / "cifar10" / f"{part}.parquet")
+        (tmp_path / "20newsgroups").mkdir(exist_ok=True)
+        words = generator.choice(list("abcdefgh"), (5 * n, 40))
+        table = {"text": [" ".join(row) for row in words], "label": [row % 20 for row in range(5 * n)]}
+        pq.write_table(pa.table(table), tmp_path / "20newsgroups" / f"{part.replace('2', '1')}.parquet")
+    (tmp_path / "glove.txt").write_text("a 0.1 0.2 0.3\nb 0.2 -0.1 0.4\n")
+    return tmp_path
+
+
+def table(path):
+    comment, *lines = path.read_text().splitlines()
+    assert {"command", "versions", "hardware", "date"} <= json.loads(comment.removeprefix("# ")).keys()
+    return list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("stage", ["cifar10", "newsgroups"])
+def test_a_stage_trains_measures_and_writes_what_it_found(stage, data, stages, tmp_path):
+    losses = ["cross_entropy", "adafocal_predictive"]
+    command = [stage, "--data", str(data), "--out", str(tmp_path / "out"), "--one-by-one", "--losses", *losses, *TINY]
+    assert stages("evidence").main([*command, "--words", "30"]) == 0
+
+    rows = table(tmp_path / "out" / f"{stage}.csv")
+    kept = {(row["loss"], row["kept"]) for row in rows}
+    assert kept == {(loss, epoch) for loss in losses for epoch in ("last", "refined", "accurate")}
+    assert {row["epochs"] for row in rows} == {"2"}
+    assert all(0 <= float(row["error"]) <= 1 and float(row["scaled_nll"]) > 0 for row in rows)
+    shifted = {row["data"] for row in rows if row["auroc"]} if stage == "cifar10" else set()
+    assert shifted == ({f"gaussian_noise_{severity}" for severity in (1, 3, 5)} if stage == "cifar10" else set())
+    epochs = table(tmp_path / "out" / f"{stage}-epochs.csv")
+    assert [row["epoch"] for row in epochs] == ["0", "1"] * 2
+    with np.load(tmp_path / "out" / f"{stage}-logits.npz") as stored:
+        n = len(stored["labels.test"])
+        assert stored["adafocal_predictive-0.last.test"].shape == (n, 10 if stage == "cifar10" else 20)
+        found = (stored["cross_entropy-0.last.test"].argmax(1) != stored["labels.test"]).mean()
+    assert found == pytest.approx(float(rows[0]["error"]), abs=1e-4)
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+    before = (tmp_path / "out" / f"{stage}-epochs.csv").read_text().splitlines()[1:]
+    assert stages("evidence").main(command) == 0  # nothing is left to do
+    assert (tmp_path / "out" / f"{stage}-epochs.csv").read_text().splitlines()[1:] == before
+
+
+def test_kernels_are_held_against_cross_entropy(stages, tmp_path):
+    assert stages("evidence").main(["kernels", "--images", "1", "--out", str(tmp_path)]) == 0
+
+    rows = table(tmp_path / "kernels.csv")
+    assert {row["step"] for row in rows} >= {"cross_entropy", "adafocal", "adafocal, chunks"}
+    assert {row["time_ratio"] for row in rows if row["step"] == "cross_entropy"} == {"1"}
+    assert not any(row.get("failed") for row in rows)
+
+
+def small_run(stages, data, tmp_path, name, seconds):
+    evidence, loop = stages("evidence"), stages("loop")
+    work = tmp_path / name
+    options = evidence.parsed(["cifar10", "--data", str(data), "--work", str(work), *TINY])
+    work.mkdir(exist_ok=True)
+    stages("cifar").prepare(options, evidence.cache_of(options))
+    task = stages("cifar").make_task(options, evidence.cache_of(options), torch.device("cpu"))
+    task.epochs = 4
+    return loop.Trainer(task, loop.Run("adafocal_predictive", 0, work, time.time() + seconds))
+
+
+def test_a_stage_that_was_stopped_goes_on_as_if_it_had_not_been(data, stages, tmp_path):
+    whole = small_run(stages, data, tmp_path, "whole", 600)
+    whole.fit(lambda seconds: 4)
+    broken = small_run(stages, data, tmp_path, "broken", 600)
+    broken.task.epochs, asked = 4, []
+    broken.fit(lambda seconds: asked.append(seconds) or setattr(broken.run, "deadline", time.time() + 1) or 4)
+    assert len(broken.run.history) == 1  # of four: the time was up
+    broken._save()
+    resumed = small_run(stages, data, tmp_path, "broken", 600)
+    assert (resumed.run.planned, len(resumed.run.history)) == (4, 1)
+    resumed.fit(lambda seconds: pytest.fail("the number of epochs is known"))
+
+    assert [row["scaled_nll"] for row in resumed.run.history] == [row["scaled_nll"] for row in whole.run.history]
+    assert torch.equal(resumed.criterion.gamma, whole.criterion.gamma)
+    assert whole.run.history[-1]["lr"] == pytest.approx(0.001)
+
+
+def test_a_run_whose_time_is_up_is_measured_all_the_same(data, stages, tmp_path):
+    trainer = small_run(stages, data, tmp_path, "late", 0)
+    trainer.fit(lambda seconds: 1)
+    trainer.finish()
+
+    assert len(trainer.run.history) == 1
+    assert (tmp_path / "late" / "adafocal_predictive-0.rows.json").exists()
+
+
+@pytest.mark.slow
+def test_losses_that_train_at_once_take_the_same_number_of_epochs(data, stages, tmp_path):
+    import subprocess
+
+    losses = ["cross_entropy", "adafocal"]
+    command = [sys.executable, str(FOLDER / "evidence.py"), "cifar10", "--data", str(data), "--losses", *losses]
+    subprocess.run([*command, "--out", str(tmp_path / "out"), *TINY], check=True, capture_output=True)
+
+    assert [row["epochs"] for row in table(tmp_path / "out" / "cifar10.csv")] == ["2"] * 12
