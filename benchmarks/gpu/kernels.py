@@ -17,6 +17,7 @@ from adafocal.losses import AdaFocalLoss, linear_cross_entropy, make_loss
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 SIZES = ((128, 10), (4096, 1000), (8192, 32_768))
 HEADS = ((8192, 32_768, 1024), (8192, 131_072, 2048))  # tokens, vocabulary, width
+COMPILED = (4096, 1000)
 SMALL_SIZES, SMALL_HEADS = ((16, 10),), ((16, 64, 8),)
 NAMES = ("cross_entropy", "focal", "flsd53", "dual_focal", "adafocal", "brier")
 Step = Callable[[], Tensor]
@@ -54,7 +55,7 @@ def losses(size: tuple[int, int], dtype: torch.dtype, device: torch.device) -> d
 
     made = {name: make_loss(name).to(device) for name in NAMES}
     steps = {name: lambda one=one: step(one) for name, one in made.items()}
-    if device.type == "cuda" and size[1] < 32_768:
+    if device.type == "cuda" and size == COMPILED:
         for name in ("cross_entropy", "adafocal"):
             compiled = torch.compile(made[name])
             steps[f"{name}, compiled"] = lambda one=compiled: step(one)
