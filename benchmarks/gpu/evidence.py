@@ -21,7 +21,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from loop import DEFAULT_LOSSES, LOSSES, RESERVE, Run, Trainer, closing  # noqa: E402
+from loop import DEFAULT_LOSSES, LOSSES, Pace, Run, Trainer  # noqa: E402
 
 from adafocal.training.provenance import provenance  # noqa: E402
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.one_by_one:
         for place, run in enumerate(waiting):
             run.deadline = time.time() + (deadline - time.time()) / (len(waiting) - place)
-            carry_out(options, run, lambda seconds, run=run: fitting(run, seconds))
+            carry_out(options, run, Pace(run))
             collect(options, runs)
     else:
         together(options, waiting, runs, deadline)
@@ -101,7 +101,7 @@ def cache_of(options: argparse.Namespace) -> Path:
     return options.work / f"{options.stage}-{len(found)}.pt"
 
 
-def carry_out(options: argparse.Namespace, run: Run, agree: Callable[[float], int]) -> None:
+def carry_out(options: argparse.Namespace, run: Run, pace: Pace) -> None:
     """Train and measure one run."""
     if device().type == "cuda":
         torch.backends.cudnn.benchmark = True
@@ -109,14 +109,9 @@ def carry_out(options: argparse.Namespace, run: Run, agree: Callable[[float], in
     began = time.time()
     task = import_module(MODULES[options.stage]).make_task(options, cache_of(options), device())
     trainer = Trainer(task, run)
-    trainer.fit(agree)
+    trainer.fit(pace)
     trainer.finish()
     print(f"{run.name}: {len(run.history)} epochs, {time.time() - began:.0f} s, {run.left:.0f} s left", flush=True)
-
-
-def fitting(run: Run, seconds: float) -> int:
-    """Say how many epochs fit, the one that is done counted in."""
-    return 1 + int(RESERVE * (run.left - closing(seconds)) / seconds)
 
 
 def together(options: argparse.Namespace, waiting: list[Run], runs: list[Run], deadline: float) -> None:
@@ -137,23 +132,35 @@ def together(options: argparse.Namespace, waiting: list[Run], runs: list[Run], d
         process.join()
 
 
-def member(options: argparse.Namespace, run: Run, barrier: Any, slowest: Any) -> None:
-    """Be one of the processes; the slowest epoch decides for all how many there are."""
+class Together(Pace):
+    """The pace of runs that train at once: the slowest decides."""
 
-    def agree(seconds: float) -> int:
-        with slowest.get_lock():
-            slowest.value = max(slowest.value, seconds)
+    def __init__(self, run: Run, barrier: Any, slowest: Any) -> None:
+        super().__init__(run)
+        self.barrier, self.slowest = barrier, slowest
+
+    def ready(self) -> None:
+        """Wait until all are warm."""
         try:
-            barrier.wait(timeout=max(1.0, run.left / 2))
+            self.barrier.wait(timeout=max(1.0, self.run.left / 2))
         except Exception as error:  # another process failed or is late; this one goes on
-            print(f"{run.name}: does not wait for the others ({type(error).__name__})", flush=True)
-        return fitting(run, slowest.value)
+            print(f"{self.run.name}: does not wait for the others ({type(error).__name__})", flush=True)
 
+    def epochs(self, seconds: float) -> int:
+        """Say how many epochs fit for all of them."""
+        with self.slowest.get_lock():
+            self.slowest.value = max(self.slowest.value, seconds)
+        self.ready()
+        return super().epochs(self.slowest.value)
+
+
+def member(options: argparse.Namespace, run: Run, barrier: Any, slowest: Any) -> None:
+    """Be one of the processes."""
     try:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, barrier.parties)))
-        if run.planned or (run.folder / f"{run.name}.pt").exists():
+        if (run.folder / f"{run.name}.pt").exists():
             barrier.abort()  # a run that goes on has its epochs already
-        carry_out(options, run, agree)
+        carry_out(options, run, Together(run, barrier, slowest))
     except Exception:
         barrier.abort()
         traceback.print_exc()

@@ -2,6 +2,7 @@
 """The training loop of the stages: data on the device, a schedule that fits the time, three epochs kept."""
 
 import json
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 DEFAULT_LOSSES = ("cross_entropy", "flsd53", "adafocal", "adafocal_two_speed", "adafocal_predictive")
 KEPT = ("last", "refined", "accurate")  # epochs: the last, of least NLL after temperature, of least error; validation
+CHECKPOINT = 120  # seconds between checkpoints
 RESERVE = 0.93  # share of the time that is planned with
 
 
@@ -108,25 +110,29 @@ class Trainer:
         if self.path.exists():
             self._resume()
 
-    def fit(self, agree: Callable[[float], int]) -> None:
-        """Train; ``agree`` is told the seconds of an epoch after the first, and says how many there are to be."""
-        seconds, saved = 0.0, time.time()
-        epoch = len(self.run.history)
-        while epoch < max(self.run.planned, 1) and (epoch == 0 or self.run.left > seconds + closing(seconds)):
+    def fit(self, pace: "Pace") -> None:
+        """Train. The first epoch compiles and warms up; how long the second takes says how many there are to be."""
+        saved, seconds = time.time(), 0.0
+        history, run = self.run.history, self.run
+        while len(history) < (run.planned or min(2, self.task.epochs)):
+            if history and run.left < seconds + closing(seconds):
+                break
             start = time.time()
-            self._set_rate(epoch)
-            steady, loss = self._epoch()
-            row = self._validate(epoch)
-            whole = time.time() - start
-            self.run.history.append({**row, "train_loss": loss, "seconds": whole})
-            # The first epoch compiles and warms up: its steady part tells what an epoch takes.
-            seconds = max(seconds, whole) if seconds else min(whole, 1.1 * steady)
-            if self.run.planned == 0:
-                self.run.planned = min(self.task.epochs, max(1, agree(seconds)))
-                print(f"{self.run.name}: {seconds:.2f} s per epoch, {self.run.planned} epochs planned", flush=True)
-            self.run.write("history", self.run.history)
-            epoch += 1
-            if time.time() - saved > 60 and epoch < self.run.planned:
+            self._set_rate(len(history))
+            loss = self._epoch()
+            row = self._validate(len(history))
+            history.append({**row, "train_loss": loss, "seconds": time.time() - start})
+            seconds = statistics.median(row["seconds"] for row in history[-5:])
+            run.write("history", history)
+            if not run.planned and len(history) == 1:
+                pace.ready()
+            elif not run.planned:
+                seconds = history[1]["seconds"]
+                run.planned = min(self.task.epochs, max(2, pace.epochs(seconds)))
+                print(f"{run.name}: {seconds:.2f} s per epoch, {run.planned} epochs planned", flush=True)
+            else:  # slower than it was: the schedule ends all the same
+                run.planned = min(run.planned, max(len(history), fitting(run, seconds, share=1.0)))
+            if time.time() - saved > CHECKPOINT and len(history) < run.planned:
                 self._save()
                 saved = time.time()
 
@@ -136,25 +142,18 @@ class Trainer:
             group.setdefault("first_lr", group["lr"])
             group["lr"] = group["first_lr"] * 0.1 ** (passed if self.run.planned else 0)
 
-    def _epoch(self) -> tuple[float, float]:
-        """Train on every sample once, and give the time that it takes once warm, and the mean loss."""
+    def _epoch(self) -> float:
+        """Train on every sample once, but for those of a last batch that is not full; give the mean loss."""
         self.model.train()
         inputs, labels = self.task.parts["train"]
-        size, n = self.task.batch_size, len(labels) // self.task.batch_size * self.task.batch_size
-        order = torch.randperm(len(labels), device=self.device)[:n]
-        total, done, began = torch.zeros((), device=self.device), 0, time.time()
-        start_at = n // size // 2 * size
-        for chunk in order.split(16 * size):
+        size = self.task.batch_size
+        n = len(labels) // size * size
+        total = torch.zeros((), device=self.device)
+        for chunk in torch.randperm(len(labels), device=self.device)[:n].split(16 * size):
             images, targets = self.task.train(inputs[chunk]), labels[chunk]
             for batch, target in zip(images.split(size), targets.split(size), strict=True):
-                if done == start_at and not self.run.history:
-                    self._wait()
-                    began = time.time()
                 total += self._step(batch, target)
-                done += size
-        self._wait()
-        share = 1 - start_at / n if not self.run.history else 1.0
-        return (time.time() - began) / share, float(total) / n
+        return float(total) / n
 
     def _step(self, batch: Tensor, target: Tensor) -> Tensor:
         with self._narrow():
@@ -219,10 +218,6 @@ class Trainer:
     def _narrow(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.on_gpu)
 
-    def _wait(self) -> None:
-        if self.on_gpu:
-            torch.cuda.synchronize()
-
     def _save(self) -> None:
         state = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "criterion")}
         state |= {"kept": self.kept, "best": self.best, "planned": self.run.planned, "history": self.run.history}
@@ -239,6 +234,25 @@ class Trainer:
         torch.set_rng_state(state["random"].cpu())
         if self.on_gpu:  # another order of samples than the unbroken run's, and none that was seen
             torch.cuda.manual_seed(self.run.seed + 1000 * len(self.run.history))
+
+
+class Pace:
+    """How many epochs a run of its own takes; a run among others asks them too."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def ready(self) -> None:
+        """Wait for those that train at the same time."""
+
+    def epochs(self, seconds: float) -> int:
+        """Say how many epochs fit, those that are done counted in, given the time that one takes."""
+        return fitting(self.run, seconds)
+
+
+def fitting(run: Run, seconds: float, *, share: float = RESERVE) -> int:
+    """Say how many epochs fit into a share of the time that is left, those that are done counted in."""
+    return len(run.history) + int(share * (run.left - closing(seconds)) / seconds)
 
 
 def closing(seconds: float) -> float:

@@ -105,26 +105,57 @@ def small_run(stages, data, tmp_path, name, seconds):
     return loop.Trainer(task, loop.Run("adafocal_predictive", 0, work, time.time() + seconds))
 
 
+class Pace:
+    """Four epochs, whatever they take; afterwards so many seconds are left."""
+
+    def __init__(self, run, left):
+        self.run, self.left = run, left
+
+    def ready(self):
+        pass
+
+    def epochs(self, seconds):
+        self.run.deadline = time.time() + self.left
+        return 4
+
+
 def test_a_stage_that_was_stopped_goes_on_as_if_it_had_not_been(data, stages, tmp_path):
     whole = small_run(stages, data, tmp_path, "whole", 600)
-    whole.fit(lambda seconds: 4)
+    whole.fit(Pace(whole.run, 600))
     broken = small_run(stages, data, tmp_path, "broken", 600)
-    broken.task.epochs, asked = 4, []
-    broken.fit(lambda seconds: asked.append(seconds) or setattr(broken.run, "deadline", time.time() + 1) or 4)
-    assert len(broken.run.history) == 1  # of four: the time was up
+    broken.fit(Pace(broken.run, 1))
+    assert len(broken.run.history) == 2  # of four: the time was up
     broken._save()
     resumed = small_run(stages, data, tmp_path, "broken", 600)
-    assert (resumed.run.planned, len(resumed.run.history)) == (4, 1)
-    resumed.fit(lambda seconds: pytest.fail("the number of epochs is known"))
+    assert (resumed.run.planned, len(resumed.run.history)) == (4, 2)
+    resumed.fit(None)
 
     assert [row["scaled_nll"] for row in resumed.run.history] == [row["scaled_nll"] for row in whole.run.history]
     assert torch.equal(resumed.criterion.gamma, whole.criterion.gamma)
-    assert whole.run.history[-1]["lr"] == pytest.approx(0.001)
+    assert [row["lr"] for row in whole.run.history] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+
+
+def test_a_run_that_slows_down_ends_with_its_schedule(data, stages, tmp_path, monkeypatch):
+    trainer = small_run(stages, data, tmp_path, "slow", 600)
+    trainer.task.epochs = 40
+    pace = Pace(trainer.run, 600)
+    pace.epochs = lambda seconds: 40
+
+    def slower():
+        if len(trainer.run.history) == 5:
+            trainer.run.deadline = time.time() + 9.0
+        time.sleep(0.2 * (len(trainer.run.history) >= 5))
+        return 0.0
+
+    monkeypatch.setattr(trainer, "_epoch", slower)
+    trainer.fit(pace)
+    assert 6 < len(trainer.run.history) < 40
+    assert trainer.run.history[-1]["lr"] == pytest.approx(0.001)
 
 
 def test_a_run_whose_time_is_up_is_measured_all_the_same(data, stages, tmp_path):
     trainer = small_run(stages, data, tmp_path, "late", 0)
-    trainer.fit(lambda seconds: 1)
+    trainer.fit(Pace(trainer.run, 0))
     trainer.finish()
 
     assert len(trainer.run.history) == 1
