@@ -122,12 +122,11 @@ class Trainer:
             loss = self._epoch()
             row = self._validate(len(history))
             history.append({**row, "train_loss": loss, "seconds": time.time() - start})
-            seconds = statistics.median(row["seconds"] for row in history[-5:])
+            seconds = statistics.median([row["seconds"] for row in history[1:][-5:]] or [0.0])
             run.write("history", history)
             if not run.planned and len(history) == 1:
                 pace.ready()
             elif not run.planned:
-                seconds = history[1]["seconds"]
                 run.planned = min(self.task.epochs, max(2, pace.epochs(seconds)))
                 print(f"{run.name}: {seconds:.2f} s per epoch, {run.planned} epochs planned", flush=True)
             else:  # slower than it was: the schedule ends all the same
