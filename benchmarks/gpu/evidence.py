@@ -37,6 +37,7 @@ from loop import DEFAULT_LOSSES, LOSSES, Pace, Run, Trainer  # noqa: E402
 from adafocal.training.provenance import provenance  # noqa: E402
 
 MODULES = {"cifar10": "cifar", "newsgroups": "newsgroups"}
+MARGIN = 0.03  # of the time, between the end that runs plan with and the one at which they are stopped
 POLL = 2.0  # seconds between looks at what the processes wrote
 
 
@@ -54,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{options.stage}: {options.minutes:g} minutes on {device()}", flush=True)
     import_module(MODULES[options.stage]).prepare(options, cache_of(options))
     print(f"data ready with {deadline - time.time():.0f} s left", flush=True)
-    runs = [Run(loss, seed, options.work, deadline) for seed in options.seeds for loss in options.losses]
+    own = deadline - 60 * MARGIN * options.minutes
+    runs = [Run(loss, seed, options.work, own) for seed in options.seeds for loss in options.losses]
     waiting = [run for run in runs if not (options.work / f"{run.name}.rows.json").exists()]
     if options.one_by_one:
         for place, run in enumerate(waiting):
-            run.deadline = time.time() + (deadline - time.time()) / (len(waiting) - place)
+            run.deadline = time.time() + (own - time.time()) / (len(waiting) - place)
             carry_out(options, run, Pace(run))
             collect(options, runs)
     else:
