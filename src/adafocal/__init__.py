@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from adafocal import scaling as scaling
     from adafocal import selective as selective
     from adafocal.errors import AdafocalError as AdafocalError
+    from adafocal.evaluation.compare import compare as compare
     from adafocal.losses import *
     from adafocal.outcomes import Outcomes as Outcomes
     from adafocal.predictions import Predictions as Predictions
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PARTS = ("calibration", "losses", "ood", "scaling", "selective")
-_HOME = {"AdafocalError": "adafocal.errors", "Outcomes": "adafocal.outcomes", "Predictions": "adafocal.predictions"}
+_HOME = {
+    "AdafocalError": "adafocal.errors",
+    "Outcomes": "adafocal.outcomes",
+    "Predictions": "adafocal.predictions",
+    "compare": "adafocal.evaluation.compare",
+}
 
 _moved.install()
 

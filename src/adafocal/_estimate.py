@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An estimate with its interval."""
+"""An estimate with its interval, and p-values of several."""
 
 import math
 from dataclasses import dataclass
@@ -45,3 +45,18 @@ def joined_ends(value: float, *steps: tuple[float, float]) -> tuple[float, float
     (first, further), (upper, beyond) = steps
     low = value - math.hypot(value - first, first - further)
     return low, value + math.hypot(upper - value, beyond - upper)
+
+
+def holm(p_values: dict[str, float]) -> dict[str, float]:
+    """Correct p-values for their number by Holm's step-down method; NaN stays NaN and does not count.
+
+    Reference:
+        Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+    """
+    known = sorted((p, name) for name, p in p_values.items() if not math.isnan(p))
+    corrected = dict.fromkeys(p_values, float("nan"))
+    largest = 0.0
+    for place, (p, name) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - place) * p))
+        corrected[name] = largest
+    return corrected

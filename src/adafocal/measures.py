@@ -9,6 +9,7 @@ end say what else shows which.
 from adafocal._measure import UNDEFINED as UNDEFINED
 from adafocal._measure import Measure as Measure
 from adafocal.calibration.catalogue import CATALOGUE
+from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.ood.intervals import OF_DETECTION as OF_DETECTION
 
 
@@ -53,3 +54,5 @@ ON_PAGES = {name: measure for name, measure in OF_RUNS.items() if name != "nll_s
 DIFFERENCES = _chosen("error", "ece", "ece_equal_mass", "nll")
 IN_SHORT = _chosen("error", "ece", "nll")
 OF_MASKS = {name: measure for name, measure in MEASURES.items() if measure.source.startswith("segmentation.")}
+AURC = Measure(name="aurc", heading="AURC %", title="area under the risk-coverage curve (AURC)", unit="%")
+OF_COMPARISON = _chosen("accuracy", "nll", "brier", ECE_DEBIASED.name, "overconfidence") | {"aurc": AURC}

@@ -54,10 +54,11 @@ def test_bins_have_one_name_in_every_command(monkeypatch):
         if "bins" in flag
     }
 
-    # --bins is what `evaluate` called it at first, and still means the same.
+    # --bins is what `evaluate` called it at first, and still means the same; `compare` takes what `evaluate` takes.
     assert named == {
-        *((command, "--n_bins") for command in ("train", "study", "evaluate", "scale")),
+        *((command, "--n_bins") for command in ("train", "study", "evaluate", "compare", "scale")),
         ("evaluate", "--bins"),
+        ("compare", "--bins"),
     }
 
 

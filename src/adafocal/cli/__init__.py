@@ -24,6 +24,7 @@ COMMANDS = {
     "study": "train a grid of recipes, settings, losses and seeds, and compare the losses",
     "report": "make the HTML page of a run or study again, from its files",
     "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
+    "compare": "compare predictions of several models: differences with intervals, and verdicts",
     "scale": "fit temperature or another scaling on validation predictions, and apply it",
     "ood": "measure how well scores detect out-of-distribution data",
     "list": "list losses, models, data sets, recipes or pairs",

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     from adafocal._files import check_output, write_text
     from adafocal.cli.console import PlainConsole
     from adafocal.evaluation.measure import to_json
-    from adafocal.report.terminal import print_measured
+    from adafocal.report.terminal import notes, print_measured
     from adafocal.tables.scan import count_rows, find_files
 
     bins = "n_bins" if options.bins is None else "bins"
@@ -49,8 +50,10 @@ def main(arguments: list[str]) -> int:
     with _progress(count_rows(files)) as advance:
         measured = _measured(options, files, names, event, advance)
     measured[""].check_positive()
+    measured[""] = replace(measured[""], n_files=len(files))
     if options.json is not None:
-        result = {"files": [str(file) for file in files], "positive_class": options.positive_class} | to_json(measured)
+        result = {"files": [str(file) for file in files], "positive_class": options.positive_class}
+        result |= {"notes": notes(measured[""])} | to_json(measured)
         write_text(options.json, json.dumps(result, indent=2, allow_nan=False) + "\n")
     if options.html is not None:
         from adafocal.report.evaluation_page import write_evaluation

@@ -4,5 +4,11 @@
 ===========================  ==========================================================
 measure.py                   the calibration of all rows and of each group
 tasks.py                     the same as independent tasks
+event.py                     what is calibrated
+compare.py                   several models compared: differences with intervals, and verdicts
+comparison.py                Comparison: what was found, and its first sentence
+matching.py                  which rows of several tables are the same
+rows.py, differences.py      what each row tells, and how far a difference scatters
+whole.py                     tables that are read whole
 ===========================  ==========================================================
 """

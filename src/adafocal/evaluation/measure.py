@@ -71,6 +71,7 @@ class Measured:
         event: What is calibrated.
         rounded: Of all rows, how many were divided by their sum.
         normalized: Whether they were because the user asked; see :class:`~adafocal.tables.piece.Piece`.
+        n_files: From how many files the rows come.
     """
 
     summary: CalibrationSummary
@@ -81,6 +82,7 @@ class Measured:
     event: Event = field(default_factory=Event)
     rounded: int = 0
     normalized: bool = False
+    n_files: int = 1
 
     def check_positive(self) -> None:
         """Refuse a positive label that no row has: a slip of the pen would make every row a negative one.

@@ -13,6 +13,8 @@ html.py                      templates to a page: escaping, security policy, sor
 page.py                      write_page: one self-contained HTML file
 ood_page.py                  the HTML file of what ``adafocal ood`` measured, and its sections on the page
 paper.py                     write_figures: files that fit a two-column paper
+comparison_page.py           the HTML file of a comparison of models
+comparison_terminal.py       the same as text
 evaluation_page.py           the HTML file of what was measured
 terminal.py                  tables and reliability diagram as text
 ===========================  ==========================================================

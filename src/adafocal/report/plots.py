@@ -6,6 +6,8 @@ from dataclasses import replace
 from math import ceil, isfinite, nan
 
 from adafocal.calibration import BinStats, SmoothCurve, binned_error, reliability_from_bins
+from adafocal.evaluation.comparison import Compared
+from adafocal.evaluation.event import Event
 from adafocal.measures import IN_SHORT, MEASURES
 from adafocal.report import figures
 from adafocal.report.svg import Axes, Figure, drawn, series
@@ -81,6 +83,23 @@ def plot_risk_coverage(ax: Axes, losses: Sequence[LossContents], *, size: float 
         curves = [run.outcome.risk_coverage for run in loss.runs]
         figures.draw_risk_coverage(ax, curves, label=drawn(loss.title), **series(index))
     add_legend(ax, len(losses), size)
+
+
+def plot_compared(ax: Axes, compared: Sequence[Compared], event: Event) -> None:
+    """Draw the reliability of sets that are compared in one diagram, as lines with intervals."""
+    for index, one in enumerate(compared):
+        if one.bins is not None:
+            figures.draw_class_reliability(ax, reliability_from_bins(one.bins), label=drawn(one.name), **series(index))
+    ax.set(xlabel=event.probability, ylabel="share that happened" if event.of_class else event.share)
+    ax.legend(loc="upper left", fontsize=9)
+
+
+def plot_risks(ax: Axes, compared: Sequence[Compared]) -> None:
+    """Draw the risk-coverage curves of sets that are compared."""
+    for index, one in enumerate(compared):
+        if one.risk_coverage is not None:
+            figures.draw_risk_coverage(ax, [one.risk_coverage], label=drawn(one.name), **series(index))
+    add_legend(ax, len(compared), 9)
 
 
 def add_legend(ax: Axes, n: int, size: float | None) -> None:

@@ -53,6 +53,8 @@ def headline(whole: Measured) -> str:
 def notes(whole: Measured) -> list[str]:
     """Say what was done to rows, and what is not exact."""
     said = []
+    if whole.n_files > 1:
+        said.append(f"{whole.n_files:,} files are pooled into one set of rows: `adafocal compare` compares files.")
     if whole.rounded:
         why = "" if whole.normalized else ", as printing rounds,"
         said.append(f"{whole.rounded:,} rows did not sum to 1{why} and were divided by their sum.")

@@ -2,11 +2,11 @@
 """Mean and spread over seeds, and paired differences that are larger than chance."""
 
 from collections.abc import Sequence
-from math import isnan
 from statistics import mean, stdev
 from warnings import catch_warnings, simplefilter
 
 from adafocal._checks import require
+from adafocal._estimate import holm
 from adafocal.results.comparison import Difference, Spread
 
 LEVEL = 0.95  # of intervals; 1 - LEVEL is the size of tests, which tables and pages call 5 %
@@ -45,21 +45,6 @@ def paired_differences(metric: dict[str, dict[int, float]], *, baseline: str) ->
             verdict = "better" if centre < 0 else "worse"
         result[loss] = Difference(mean=centre, low=low, high=high, p_value=corrected[loss], verdict=verdict)
     return result
-
-
-def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Correct p-values for their number by Holm's step-down method; NaN stays NaN and does not count.
-
-    Reference:
-        Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
-    """
-    known = sorted((p, name) for name, p in p_values.items() if not isnan(p))
-    corrected = dict.fromkeys(p_values, float("nan"))
-    largest = 0.0
-    for place, (p, name) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - place) * p))
-        corrected[name] = largest
-    return corrected
 
 
 def _t_test(values: Sequence[float]) -> tuple[float, float, float]:
