@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from adafocal import calibration as calibration
     from adafocal import losses as losses
     from adafocal import ood as ood
+    from adafocal import plot as plot
     from adafocal import scaling as scaling
     from adafocal import selective as selective
     from adafocal.errors import AdafocalError as AdafocalError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PARTS = ("calibration", "losses", "ood", "scaling", "selective")
+_PARTS = ("calibration", "losses", "ood", "plot", "scaling", "selective")
 _HOME = {
     "AdafocalError": "adafocal.errors",
     "Outcomes": "adafocal.outcomes",

@@ -12,6 +12,7 @@ from torch import Tensor
 from adafocal._arrays import ArrayLike, as_array, as_tensor, checked_cluster, checked_weight
 from adafocal._dtypes import at_least_float32, tolerance
 from adafocal._files import atomic_path
+from adafocal._notebook import record_html
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.columns import Names
 from adafocal.tables.labels import events
@@ -104,6 +105,9 @@ class Outcomes:
 
     def __repr__(self) -> str:
         return f"Outcomes(n={self.n}{'' if self.weight is None else ', weighted'})"
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     @cached_property
     def probs(self) -> Tensor:

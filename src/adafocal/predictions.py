@@ -13,6 +13,7 @@ from torch import Tensor
 from adafocal._arrays import ArrayLike, checked_cluster, checked_weight
 from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
+from adafocal._notebook import record_html
 from adafocal._rows import check_labels, check_logits, check_probs, check_rows, indices, matrix, with_remedy
 from adafocal._text import listed
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -187,6 +188,9 @@ class Predictions:
     def __repr__(self) -> str:
         features = "" if self.features is None else f", features={self.features.shape[1]}"
         return f"Predictions({self.kind}, n={self.n}, n_classes={self.n_classes}{features})"
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     def save(self, path: str | Path, **columns: Sequence[object]) -> None:
         """Write to a ``.parquet``, ``.npz`` or ``.csv`` file, in one step: a reader never sees half of it.

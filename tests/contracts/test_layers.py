@@ -19,6 +19,7 @@ LAYERS = [
         "_lightning",
         "_locks",
         "_measure",
+        "_notebook",
         "_ranks",
         "_reading",
         "_records",
@@ -40,7 +41,7 @@ LAYERS = [
     {"training", "workers"},
     {"recipes", "evaluation"},
     {"report", "study"},
-    {"cli"},
+    {"cli", "plot"},
 ]
 # Within layer 1 these may use their neighbours; everything else of a layer keeps to itself.
 SIDEWAYS = {

@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.image
+import matplotlib.pyplot
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -54,6 +57,24 @@ def test_predictions_only(capsys, monkeypatch, tmp_path):
     before, after = numbers(r"ECE ([\d.]+)", text)
 
     assert before > 1.5 * after
+
+
+def test_notebook(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    cells = runpy.run_path(str(EXAMPLES / "notebook.py"), run_name="__main__")
+
+    assert "after is better than before in NLL" in capsys.readouterr().out
+    titles = [ax.get_title() for ax in cells["axes"].flatten()]
+    assert titles == ["before", "after", "both", "answering the surest"]
+    assert [len(ax.lines) for ax in cells["axes"].flatten()] == [3, 3, 3, 2]  # diagonal, curve and points; or lines
+    assert cells["gammas"].images[0].get_array().shape == (10, 9)
+    for name in ("notebook.png", "gammas.png"):
+        picture = matplotlib.image.imread(tmp_path / name)[..., :3]
+        inked = (picture < 0.9).any(axis=2)
+        assert 0.01 < inked.mean() < 0.9  # neither empty nor a block
+        quarters = [part for half in np.array_split(inked, 2) for part in np.array_split(half, 2, axis=1)]
+        assert min(part.mean() for part in quarters) > 0.005
+    matplotlib.pyplot.close("all")
 
 
 def test_scikit_learn(capsys, monkeypatch, tmp_path):

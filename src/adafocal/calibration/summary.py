@@ -5,7 +5,14 @@ The fields after ``n_bins`` and what is said of them are written by ``scripts/ge
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from adafocal._notebook import frame, table_html
+
+if TYPE_CHECKING:
+    from adafocal.calibration.measure import PredictionMeasure
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,34 @@ class CalibrationSummary:
     def to_dict(self) -> dict[str, object]:
         """Turn into plain numbers and lists for JSON; an infinite value, which JSON cannot hold, becomes None."""
         return {name: _for_json(value) for name, value in asdict(self).items()}
+
+    def to_frame(self) -> Any:
+        """Turn into a frame of pandas, else of polars: measure, value, and low and high of its interval or NaN.
+
+        Raises:
+            ModuleNotFoundError: If neither is installed, with what to install.
+        """
+        rows = [(name, getattr(self, name), *self._ends(measure.interval)) for name, measure in _catalogue().items()]
+        return frame(dict(zip(("measure", "value", "low", "high"), zip(*rows, strict=True), strict=True)))
+
+    def _ends(self, interval: str) -> tuple[float, float]:
+        low, high = getattr(self, interval) if interval else (math.nan, math.nan)
+        return low, high
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, measure in _catalogue().items():
+            if measure.title:
+                between = measure.between(*self._ends(measure.interval)) if measure.interval else ""
+                rows.append((measure.title, measure.alone(getattr(self, name)), between))
+        held = f"{self.n:,} samples, {self.n_classes} classes" if self.n_classes else f"{self.n:,} outcomes"
+        return table_html(held, ("measure", "value", "95 % interval"), rows)
+
+
+def _catalogue() -> "Mapping[str, PredictionMeasure]":
+    from adafocal.calibration.catalogue import CATALOGUE  # whose functions give summaries
+
+    return CATALOGUE
 
 
 def _for_json(value: object) -> object:

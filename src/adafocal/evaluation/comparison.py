@@ -3,17 +3,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, isnan
 
-from adafocal._text import printable
+from adafocal._measure import UNDEFINED, Measure
+from adafocal._notebook import frame, table_html
+from adafocal._text import listed, printable, short, shown
 from adafocal.calibration import BinStats, CalibrationSummary, SmoothCurve
 from adafocal.calibration.errors import ECE_DEBIASED
+from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event
 from adafocal.measures import OF_COMPARISON
 from adafocal.selective import RiskCoverageCurve
 
 BETTER, WORSE, UNDECIDED, SAME = "better", "worse", "not distinguishable", "the same rows, no difference"
 UNKNOWN = "no interval"
+COLUMNS = ("difference", "95 % interval", "p-value", "verdict")
 SHORT = {name: measure.label for name, measure in OF_COMPARISON.items()}
 SHORT |= {ECE_DEBIASED.name: "debiased ECE", "overconfidence": "over-confidence"}
 OF_CLASS = {"accuracy": "accuracy of the class at 0.5", "overconfidence": "mean probability minus share"}
@@ -113,7 +117,10 @@ class Comparison:
         return tuple(one for one in self.compared if one.name != self.baseline)
 
     def __getitem__(self, name: str) -> Compared:
-        return next(one for one in self.compared if one.name == name)
+        found = next((one for one in self.compared if one.name == name), None)
+        if found is None:
+            raise InvalidValueError(f"`name` must be one of {listed(self.names)}, got {shown(name)}.")
+        return found
 
     @property
     def sentence(self) -> str:
@@ -123,6 +130,53 @@ class Comparison:
     def called(self, measure: str) -> str:
         """A measure as sentences and tables call it, in words that fit the event."""
         return OF_CLASS.get(measure, SHORT[measure]) if self.event.of_class else SHORT[measure]
+
+    @property
+    def size(self) -> str:
+        """How many rows are compared, and the calibration of what."""
+        sizes = list(dict.fromkeys(f"{one.summary.n:,}" for one in self.compared))
+        rows = f"{' and '.join(sizes)} {'matched' if self.paired else 'unmatched'} row{'' if sizes == ['1'] else 's'}"
+        classes = "" if self.event.of_outcomes else f", {self.base.summary.n_classes} classes"
+        return f"{rows}{classes}; calibrated event: {printable(self.event.text)}"
+
+    def titled(self, measure: str) -> str:
+        """A measure with its unit, as rows of tables call it."""
+        return self.called(measure) + {"%": " %", "nats": " (nats)"}.get(OF_COMPARISON[measure].unit, "")
+
+    def row(self, name: str, one: Compared) -> list[str]:
+        """Write a measure of the baseline and another, its difference, interval, p-value and verdict."""
+        measure, of = OF_COMPARISON[name], one.versus_baseline[name]
+        values = [number(measure, held.value(name)) for held in (self.base, one)]
+        said = [number(measure, of.value, "+"), interval(measure, of), p_text(of), of.verdict.partition(",")[0]]
+        return [self.titled(name), *values, *said]
+
+    def to_frame(self) -> object:
+        """Turn into a frame of pandas, else of polars: a row for each measure of each set but the baseline.
+
+        Raises:
+            ModuleNotFoundError: If neither is installed, with what to install.
+        """
+        rows = [
+            {
+                "name": one.name,
+                "baseline": self.baseline,
+                "measure": measure,
+                "baseline_value": self.base.value(measure),
+                "value": one.value(measure),
+                "difference": of.value,
+                **{key: getattr(of, key) for key in ("low", "high", "p_value", "p_corrected", "verdict")},
+            }
+            for one in self.others
+            for measure, of in one.versus_baseline.items()
+        ]
+        return frame({key: [row[key] for row in rows] for key in rows[0]})
+
+    def _repr_html_(self) -> str:
+        parts = [table_html(f"{self.sentence}\n{self.size}", (), ())]
+        for one in self.others:
+            headings = ("", short(self.baseline), short(one.name), *COLUMNS)
+            parts.append(table_html("", headings, [self.row(measure, one) for measure in one.versus_baseline]))
+        return "".join([*parts, table_html("", (), (), self.notes)])
 
     def to_dict(self) -> dict[str, object]:
         """Turn into plain numbers and lists for JSON; what is not defined becomes None."""
@@ -171,3 +225,23 @@ def _clause(one: Compared, found: Comparison) -> str:
 
 def _joined(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def number(measure: Measure, value: float, sign: str = "-") -> str:
+    """Write a number without its unit, with the digits that it has alone."""
+    if isnan(value):
+        return UNDEFINED
+    digits = measure.digits + (measure.unit != "%")
+    text = f"{measure.scale * value:{sign}.{digits}f}"
+    return text.lstrip("+-") if not text.strip("+-0.") else text
+
+
+def interval(measure: Measure, of: MeasuredDifference) -> str:
+    """Write an interval of a difference; a dash where there is none."""
+    return UNDEFINED if isnan(of.low) else f"{number(measure, of.low, '+')} to {number(measure, of.high, '+')}"
+
+
+def p_text(of: MeasuredDifference) -> str:
+    """Write the corrected p-value."""
+    p = of.p_corrected
+    return UNDEFINED if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

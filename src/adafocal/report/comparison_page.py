@@ -8,9 +8,8 @@ from adafocal._files import write_text
 from adafocal._measure import UNDEFINED
 from adafocal._text import short
 from adafocal.calibration.errors import ECE_DEBIASED
-from adafocal.evaluation.comparison import SAME, UNKNOWN, Compared, Comparison
+from adafocal.evaluation.comparison import SAME, UNKNOWN, Compared, Comparison, interval, number, p_text
 from adafocal.measures import OF_COMPARISON
-from adafocal.report.comparison_terminal import interval, number, p_text, size_of, title_of
 from adafocal.report.html import render_page
 from adafocal.report.panels import Panel, area_in_words, diagram_panel
 from adafocal.report.plots import plot_compared, plot_risks
@@ -38,7 +37,7 @@ def write_comparison_page(
     values = {
         "title": _title(found),
         "lead": found.sentence,
-        "size": f"{size_of(found)}.",
+        "size": f"{found.size}.",
         "differences": [_differences(found, one, place) for place, one in enumerate(found.others)],
         "together": _together(found),
         "reliability": [_reliability(found, one, place) for place, one in enumerate(found.compared[:MAX_DIAGRAMS])],
@@ -60,7 +59,7 @@ def _differences(found: Comparison, one: Compared, place: int) -> Table:
     rows = []
     for measure, of in one.versus_baseline.items():
         kind = OF_COMPARISON[measure]
-        title = title_of(measure, found)
+        title = found.titled(measure)
         verdict = "" if of.verdict == UNKNOWN else of.verdict
         said = interval(kind, of) if of.verdict != SAME else ""
         difference = number(kind, of.value, "+").replace("-", "−")

@@ -6,12 +6,14 @@ Fields stand in the order of the file; what is not defined is NaN here and null 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
 
+from adafocal._notebook import table_html
 from adafocal._records import Some, Unsure, read_record
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError
+from adafocal.measures import ON_PAGES, Measure
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,28 @@ class Comparison:
     def titles(self) -> dict[str, str]:
         """The losses of all experiments as tables name them."""
         return {entry.loss: entry.title for experiment in self.experiments for entry in experiment.losses}
+
+    def _repr_html_(self) -> str:
+        baseline = self.titles.get(self.baseline, self.baseline)
+        notes = [
+            f"Mean ± standard deviation over seeds; verdicts against {baseline}, at the 5 % level, corrected.",
+            *self.notes,
+        ]
+        return "".join([*(_shown(one) for one in self.experiments), table_html("", (), (), notes)])
+
+
+def _shown(experiment: ComparedExperiment) -> str:
+    """Lay out the measures that all losses have, with verdicts."""
+    losses = experiment.losses
+    held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in losses)}
+    rows = [[entry.title, *(_cell(entry, key, one) for key, one in held.items())] for entry in losses]
+    return table_html(experiment.title, ["", *(one.on_page for one in held.values())], rows)
+
+
+def _cell(entry: ComparedLoss, key: str, measure: Measure) -> str:
+    spread, versus = entry.metrics[key], entry.versus_baseline.get(key)
+    said = measure.page_text(spread.mean) + (f" ± {measure.page_text(spread.std)}" if isfinite(spread.std) else "")
+    return f"{said} ({versus.verdict})" if versus and versus.verdict in ("better", "worse") else said
 
 
 def read_comparison(path: Path) -> Comparison:

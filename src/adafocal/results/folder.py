@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from adafocal._locks import is_ours
+from adafocal._notebook import table_html
 from adafocal._reading import load_predictions
 from adafocal._records import read_columns, read_record
 from adafocal._text import short
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.losses.catalogue import loss_title
+from adafocal.measures import ON_PAGES
 from adafocal.ood.records import read_detections
 from adafocal.predictions import Predictions
 from adafocal.results.comparison import read_comparison
@@ -93,6 +95,13 @@ class RunFolder(_Folder):
     detections = cached_property(
         lambda self: {file.stem: read_detections(file) for file in sorted(self.path.glob(DETECTIONS))}
     )
+
+    def _repr_html_(self) -> str:
+        """What the run has reached."""
+        if not self.finished:
+            return table_html(f"A run in {self.path} that is not finished: {self.epochs_done} epochs.", (), ())
+        rows = [(measure.on_page, measure.page_text(self.summary.value(measure))) for measure in ON_PAGES.values()]
+        return table_html(f"Run in {self.path}, seed {self.summary.seed}", ("", self.title), rows)
 
     @property
     def begun(self) -> bool:
@@ -178,6 +187,12 @@ class StudyFolder(_Folder):
     _runs: dict[str, RunFolder] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     comparison = cached_property(lambda self: read_comparison(self / COMPARISON))
+
+    def _repr_html_(self) -> str:
+        """The comparison, where there is one."""
+        if (self / COMPARISON).exists():
+            return self.comparison._repr_html_()
+        return table_html(f"A study in {self.path} that has compared nothing yet.", (), ())
 
     def run(self, folder: Path) -> RunFolder:
         """Open the run of a folder, the same one each time."""
