@@ -155,7 +155,7 @@ def comparison(found: Comparison, ax: Axes | None = None) -> Axes:
     """Draw the reliability of all that are compared in one diagram, as lines with 95 % intervals.
 
     Args:
-        found: What :func:`adafocal.compare` gave.
+        found: What :func:`adafocal.evaluation.compare.compare` gave.
         ax: Where to draw; None makes a figure.
 
     Returns:

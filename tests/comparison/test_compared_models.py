@@ -247,3 +247,16 @@ def test_the_sentence_names_winner_loser_and_what_is_not_distinguishable():
     assert ", and not distinguishable in NLL; " in found.sentence
     assert found.sentence.endswith("; c and a hold the same rows: no difference.")
     assert np.isnan(found["c"].versus_baseline["nll"].p_value)
+
+
+def test_long_names_are_cut_and_never_two_of_them_to_the_same_text():
+    beginning = "a model with a name that goes on and on until "
+    found = compare({f"{beginning}{end}": model(scale=scale) for end, scale in (("x", 1.0), ("y", 0.6))})
+    assert found.sentence.startswith(f"{beginning}y is better than {beginning}x in ")
+    assert compare({"n" * 100: model(), "b": model()}).labels == {"n" * 100: "n" * 39 + "…", "b": "b"}
+    assert list(compare({"a b": model(), "a  b": model()}).labels.values()) == ["a b (1)", "a b (2)"]
+
+
+def test_a_name_that_is_not_compared_is_refused():
+    with pytest.raises(ValueError, match="`name` must be one of a, b, got 'c'"):
+        compare({"a": model(), "b": model()})["c"]

@@ -79,7 +79,7 @@ def test_a_comparison_shows_its_sentence_and_differences_with_names_escaped():
 
     assert "i" not in parsed.tags
     assert f"{found.sentence}\n{found.size}" in parsed.texts
-    assert found.sentence.startswith("after\\u202e")
+    assert found.sentence.startswith("after\ufffd")
     assert "<i>before</i>" in parsed.texts
     assert parsed.texts.count("better") == sum(
         one.verdict == "better" for one in found.others[0].versus_baseline.values()

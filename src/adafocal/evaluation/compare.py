@@ -54,8 +54,9 @@ def compare(
     better, but for accuracy; over-confidence is better the nearer it is to 0, which is what its p-value asks.
 
     Args:
-        predictions: At least two records by name: all :class:`~adafocal.Predictions` of the same classes, or all
-            :class:`~adafocal.Outcomes`. Where classes are named, those of another order are put in order.
+        predictions: At least two records by name: all :class:`~adafocal.predictions.Predictions` of the same classes,
+            or all :class:`~adafocal.outcomes.Outcomes`. Where classes are named, those of another order are put in
+            order.
         baseline: What the others are compared with; None: the first.
         ids: What each row is called, by the same names; rows without a partner are left out and counted. None: rows
             are matched by their order where there are as many and labels agree.

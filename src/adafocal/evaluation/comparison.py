@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite, isnan
 
 from adafocal._measure import UNDEFINED, Measure
@@ -17,6 +18,7 @@ from adafocal.selective import RiskCoverageCurve
 
 BETTER, WORSE, UNDECIDED, SAME = "better", "worse", "not distinguishable", "the same rows, no difference"
 UNKNOWN = "no interval"
+LONGEST = 40  # characters of a name, where that tells names apart
 COLUMNS = ("difference", "95 % interval", "p-value", "verdict")
 SHORT = {name: measure.label for name, measure in OF_COMPARISON.items()}
 SHORT |= {ECE_DEBIASED.name: "debiased ECE", "overconfidence": "over-confidence"}
@@ -101,6 +103,17 @@ class Comparison:
         """Names of the sets."""
         return tuple(one.name for one in self.compared)
 
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Each name as sentences and headings show it: on one line, cut, and never two of them alike."""
+        for longest in (LONGEST, 10 * LONGEST):
+            shown_as = [short(name, longest) for name in self.names]
+            if len(set(shown_as)) == len(shown_as):
+                return dict(zip(self.names, shown_as, strict=True))
+        return {
+            name: f"{text} ({place})" for place, (name, text) in enumerate(zip(self.names, shown_as, strict=True), 1)
+        }
+
     @property
     def paired(self) -> bool:
         """Whether rows are matched."""
@@ -174,7 +187,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         parts = [table_html(f"{self.sentence}\n{self.size}", (), ())]
         for one in self.others:
-            headings = ("", short(self.baseline), short(one.name), *COLUMNS)
+            headings = ("", self.labels[self.baseline], self.labels[one.name], *COLUMNS)
             parts.append(table_html("", headings, [self.row(measure, one) for measure in one.versus_baseline]))
         return "".join([*parts, table_html("", (), (), self.notes)])
 
@@ -206,7 +219,7 @@ def _plain(difference: MeasuredDifference) -> dict[str, object]:
 
 
 def _clause(one: Compared, found: Comparison) -> str:
-    name, base = (printable(text, longest=60) for text in (one.name, found.baseline))
+    name, base = found.labels[one.name], found.labels[found.baseline]
     by: dict[str, list[str]] = {}
     for measure, held in one.versus_baseline.items():
         by.setdefault(held.verdict, []).append(found.called(measure))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from adafocal._files import write_text
 from adafocal._measure import UNDEFINED
-from adafocal._text import short
 from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.evaluation.comparison import SAME, UNKNOWN, Compared, Comparison, interval, number, p_text
 from adafocal.measures import OF_COMPARISON
@@ -50,12 +49,12 @@ def write_comparison_page(
 
 
 def _title(found: Comparison) -> str:
-    others, base = [short(one.name, 40) for one in found.others], short(found.baseline, 40)
+    others, base = [found.labels[one.name] for one in found.others], found.labels[found.baseline]
     return f"{others[0]} against {base}" if len(others) == 1 else f"{len(others)} models against {base}"
 
 
 def _differences(found: Comparison, one: Compared, place: int) -> Table:
-    name, base = short(one.name, 40), short(found.baseline, 40)
+    name, base = found.labels[one.name], found.labels[found.baseline]
     rows = []
     for measure, of in one.versus_baseline.items():
         kind = OF_COMPARISON[measure]
@@ -78,28 +77,28 @@ def _together(found: Comparison) -> Panel:
     shown = found.compared[:MAX_TOGETHER]
     with svg_figure("together", width=3.6, height=4.0) as drawing:
         plot_compared(drawing.axes[0], shown, found.event)
-    caption = f"Debiased ECE: {_each(ECE_DEBIASED.name, shown)}."
+    caption = f"Debiased ECE: {_each(ECE_DEBIASED.name, found, shown)}."
     of = {2: "Both"}.get(len(shown), "All" if len(shown) == len(found.compared) else f"The first {len(shown)}")
     return Panel(f"{of} in one diagram", drawing.svg, caption, f"Reliability diagrams in one. {caption}")
 
 
-def _each(measure: str, compared: Sequence[Compared]) -> str:
+def _each(measure: str, found: Comparison, compared: Sequence[Compared]) -> str:
     """List a measure in percent by name."""
     kind = OF_COMPARISON[measure]
-    return ", ".join(f"{short(one.name)} {number(kind, one.value(measure))}\u00a0%" for one in compared)
+    return ", ".join(f"{found.labels[one.name]} {number(kind, one.value(measure))}\u00a0%" for one in compared)
 
 
 def _reliability(found: Comparison, one: Compared, place: int) -> Panel:
     event = found.event
     assert one.bins is not None
     return diagram_panel(
-        short(one.name, 60),
+        found.labels[one.name],
         one.bins,
         one.curve,
         name=f"reliability-{place}",
         index=place,
         caption=f"{one.summary.n:,} predictions.",
-        of=f" of {short(one.name)}",
+        of=f" of {found.labels[one.name]}",
         event=event.share if not event.of_class else "share that happened",
         words=(event.probability, event.share),
     )
@@ -109,5 +108,5 @@ def _risk(found: Comparison) -> Panel:
     shown = found.compared[:MAX_TOGETHER]
     with svg_figure("risk", width=3.6, height=2.9) as drawing:
         plot_risks(drawing.axes[0], shown)
-    caption = area_in_words(_each("aurc", shown))
+    caption = area_in_words(_each("aurc", found, shown))
     return Panel("Risk and coverage", drawing.svg, caption, f"Risk-coverage curves. {caption}")

@@ -3,7 +3,6 @@
 
 from typing import TYPE_CHECKING
 
-from adafocal._text import printable
 from adafocal.evaluation.comparison import COLUMNS, Comparison
 from adafocal.report.terminal import _table
 
@@ -12,15 +11,13 @@ if TYPE_CHECKING:
 else:  # an extra, loaded when something is printed
     Console = object
 
-LONGEST = 40  # characters of a name in a heading
-
 
 def print_comparison(found: Comparison, console: Console) -> None:
     """Print everything to a rich console."""
     console.print(found.sentence)
     console.print(f"{found.size}\n")
     for one in found.others:
-        name, base = (printable(text, longest=LONGEST) for text in (one.name, found.baseline))
+        name, base = found.labels[one.name], found.labels[found.baseline]
         rows = [found.row(measure, one) for measure in one.versus_baseline]
         console.print(_table(f"{name} against {base}", ["measure", base, name, *COLUMNS], rows, console.width))
     for note in found.notes:
