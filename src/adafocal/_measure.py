@@ -7,6 +7,24 @@ from math import isfinite, isnan
 UNDEFINED = "-"
 
 
+def p_text(p_value: float, *, least: float = 0.0) -> str:
+    """Write a p-value as it is told: to a thousandth, and never as 0.
+
+    Args:
+        p_value: In [0, 1]; NaN where there is none.
+        least: The smallest value that a test by resampling can give: it says no more than that p is at most this.
+
+    Example:
+        >>> p_text(0.001, least=0.001), p_text(1e-9), p_text(0.25), p_text(float("nan"))
+        ('≤ 0.001', '< 0.001', '0.250', '-')
+    """
+    if isnan(p_value):
+        return UNDEFINED
+    if least and p_value <= least * (1 + 1e-9):
+        return f"≤ {least:g}"
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """One measure.
@@ -24,6 +42,7 @@ class Measure:
         in_stream: What it is where rows are too many for memory: ``exact``; within what the samples of one ``cell`` of
             the fine grid can change; an error of bins that a ``sweep`` ends elsewhere; ``drawn`` anew from cells; or
             ``none``, NaN.
+        least: What is tested by resampling is never below it: up to it a value is written as ``≤``.
         source: Where the summary of a run holds it; empty for the test part.
     """
 
@@ -36,6 +55,7 @@ class Measure:
     better: str = "lower"
     interval: str = ""
     in_stream: str = "exact"
+    least: float = 0.0
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -69,6 +89,8 @@ class Measure:
 
     def text(self, value: float, *, signed: bool = False) -> str:
         """Write a value as the tables of a terminal show it."""
+        if self.least:
+            return self.alone(value)
         return UNDEFINED if isnan(value) else f"{self.scale * value:{'+' if signed else ''}.{self.digits}f}"
 
     def page_text(self, value: float, *, sign: str = "-") -> str:
@@ -78,10 +100,19 @@ class Measure:
             >>> Measure(name="gap", unit="%").page_text(-0.0625), Measure(name="gap").page_text(float("nan"))
             ('−6.25', '–')
         """
+        if self.least and isfinite(value):
+            return self.alone(value)
         return f"{self.scale * value:{sign}.{self.digits}f}".replace("-", "−") if isfinite(value) else "–"
 
     def alone(self, value: float) -> str:
-        """Write a value that stands without a heading, with its unit."""
+        """Write a value that stands without a heading, with its unit.
+
+        Example:
+            >>> Measure(name="p", least=0.001).alone(0.001), Measure(name="p", least=0.001).alone(0.25)
+            ('≤ 0.001', '0.250')
+        """
+        if self.least:
+            return p_text(value, least=self.least)
         return UNDEFINED if isnan(value) else self._written(value) + self._percent
 
     def between(self, low: float, high: float) -> str:

@@ -53,6 +53,31 @@ def binomial_interval(x: float, n: float, *, level: float) -> tuple[float, float
     return low, high
 
 
+def exact_interval(x: Tensor, n: Tensor, *, tail: float) -> tuple[Tensor, Tensor]:
+    """Bound shares by all chances under which neither tail of the count, itself included, is below ``tail``.
+
+    Args:
+        x: Counts in [0, n], float64; need not be whole.
+        n: Numbers of trials, > 0, of the shape of ``x``.
+        tail: Chance on either side, in (0, 0.5).
+
+    Reference:
+        Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
+        Biometrika 26, 1934.
+    """
+    return 1 - _upper(n - x, n, tail), _upper(x, n, tail)
+
+
+def _upper(x: Tensor, n: Tensor, tail: float) -> Tensor:
+    low, high = (x / n).clamp(0, 1), torch.ones_like(x)
+    for _ in range(40):  # halves: to 1e-12
+        middle = (low + high) / 2
+        above = _binomial_cdf(x, n, middle.clamp(1e-300, 1 - 1e-16)) > tail
+        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+    none = 1 - tail ** (1 / n)  # exact where nothing was counted
+    return torch.where(x >= n, 1.0, torch.where(x <= 0, none, high))
+
+
 def _root(left: Callable[[Tensor], Tensor], low: float, high: float) -> float:
     """Find the place in an interval where ``left`` stops to hold, in few rounds of many points."""
     for _ in range(5):  # 129 parts each time: to 3e-11 of the interval

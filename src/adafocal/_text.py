@@ -3,7 +3,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 # Joiners are part of some scripts and emoji; the other invisible characters can reorder, hide or command.
 JOINERS = ("\u200c", "\u200d")
@@ -84,3 +85,34 @@ def short(text: object, longest: int = LONGEST_NAME) -> str:
     """
     line = " ".join(cleaned(str(text)).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def told_apart(
+    names: Sequence[object], write: Callable[[object], str] = short, longest: int = LONGEST_NAME
+) -> list[str]:
+    """Shorten names from data so that no two that differ become the same text.
+
+    What its beginning does not tell apart keeps its end as well, and what that does not is numbered.
+
+    Args:
+        names: From data.
+        write: Makes a text of a name, such as :func:`short` or :func:`printable`.
+        longest: Cut after so many characters, about.
+
+    Example:
+        >>> told_apart(["north: east", "north: west", "south"], longest=8), told_apart(["a\\tb", "a b"])
+        (['nor…east', 'nor…west', 'south'], ['a b (1)', 'a b (2)'])
+    """
+    whole = [write(name) if write is not short else short(name, len(str(name)) + 1) for name in names]
+    half = (longest - 1) // 2
+    ends = [
+        text if len(text) <= longest else text[:half] + "…" + text[len(text) - (longest - 1 - half) :] for text in whole
+    ]
+    starts = [text if len(text) <= longest else text[: longest - 1] + "…" for text in whole]
+    texts = [end if Counter(starts)[start] > 1 else start for start, end in zip(starts, ends, strict=True)]
+    held, seen = Counter(texts), Counter[str]()
+    for place, text in enumerate(texts):
+        if held[text] > 1:
+            seen[text] += 1
+            texts[place] = f"{text} ({seen[text]})"
+    return texts

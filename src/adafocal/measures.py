@@ -15,8 +15,13 @@ from adafocal.ood.intervals import OF_DETECTION as OF_DETECTION
 
 def _scaled(name: str) -> Measure:
     of = CATALOGUE[name]
-    names = {"name": f"{name}_scaled", "heading": f"{of.heading} after T", "source": f"test_scaled.{name}"}
-    return Measure(**names, unit=of.unit, digits=of.digits)
+    return Measure(
+        name=f"{name}_scaled",
+        heading=f"{of.heading} after T",
+        source=f"test_scaled.{name}",
+        unit=of.unit,
+        digits=of.digits,
+    )
 
 
 _OF_RUNS_ALONE = (

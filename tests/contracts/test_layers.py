@@ -16,6 +16,7 @@ LAYERS = [
         "_dtypes",
         "_estimate",
         "_files",
+        "_fit",
         "_lightning",
         "_locks",
         "_measure",

@@ -93,6 +93,7 @@ ESTIMATORS = {
     "rms_calibration_interval": ("rms_interval", _of("rms_calibration_interval")),
     "smooth_calibration_error": ("smooth_ece", _of("smooth_calibration_error")),
     "sweep_calibration_error": ("ece_sweep", _of("sweep_calibration_error")),
+    "two_bin_calibration_error": ("atb", _of("two_bin_calibration_error")),
 }
 VARIANTS = {
     "ece_equal_mass": _of("expected_calibration_error", binning="equal_mass"),
@@ -117,7 +118,7 @@ def test_every_measure_has_its_entry():
     generated = {field.name for field in fields(CalibrationSummary)} - set(SIZES)
     assert set(SUMMARY) == generated, "python scripts/generated.py"
     assert set(ESTIMATORS) == named - OTHERS
-    assert (len(PROMISED), len(ESTIMATORS)) == (20, 8)
+    assert (len(PROMISED), len(ESTIMATORS)) == (20, 9)
 
 
 def test_every_file_that_declares_measures_has_its_line_in_the_catalogue():

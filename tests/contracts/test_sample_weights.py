@@ -22,7 +22,7 @@ from adafocal.tables.scan import Names, scan
 N, C = 240, 3
 # They take the effective number of samples also of whole weights, and selective_summary has no interval of weights.
 EFFECTIVE = {"calibration_test", "overconfidence_interval", "rms_calibration_interval"}
-NOT_REPEATED = {"accuracy_low", "accuracy_high", "square_sum", "n", "low", "high"}
+NOT_REPEATED = {"accuracy_low", "accuracy_high", "band_low", "band_high", "square_sum", "n", "low", "high"}
 # Sums grow with the weights; of whole ones these know how many samples they stand for.
 OF_THE_SIZE = {"bin_stats", "grid_stats", "reliability_data"}
 # They take samples and give samples: there is nothing to weigh.
@@ -117,7 +117,7 @@ def test_every_function_of_samples_takes_weights():
     }  # fmt: skip
 
     assert of_samples - WITHOUT - FUNCTIONS.keys() == {"join_cells"}  # of sums, which have their weights
-    assert len(FUNCTIONS) == 26
+    assert len(FUNCTIONS) == 27
     assert len(CALLS) >= 45
 
 

@@ -247,6 +247,7 @@ ENTRIES: dict[str, Entry] = dict(
         entry(calibration, "reliability_from_bins", "stats"),
         entry(calibration, "rms_calibration_interval", *YES_NO),
         entry(calibration, "rms_interval_from_bins", "stats"),
+        entry(calibration, "simultaneous_band", "stats"),
         entry(calibration, "smooth_calibration_error", *EVENT),
         entry(calibration, "smooth_reliability", *EVENT),
         entry(calibration, "smooth_reliability_from_bins", "cells"),
@@ -257,6 +258,7 @@ ENTRIES: dict[str, Entry] = dict(
         entry(calibration, "top_label_from_features", "features", "head", "labels", empty=True),
         entry(calibration, "top_label_from_logits", "logits", "labels", empty=True),
         entry(calibration, "top_label_from_probs", *CLASSES, empty=True),
+        entry(calibration, "two_bin_calibration_error", *EVENT),
         entry(calibration, "wilson_interval", "share", "count", level=0.95, empty=True),
         ("calibration.merge", Entry(("part",), {}, lambda stats: calibration.merge(stats, stats))),
         ("calibration.merge_sums", Entry(("sums",), {}, lambda sums: calibration.merge_sums(sums, sums))),
@@ -355,7 +357,7 @@ def test_every_public_name_has_an_entry():
 
     assert named == exported
     assert {name for name in ENTRIES if name.startswith("segmentation.")} == of_segmentation
-    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (99, 87, 20)
+    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (101, 89, 20)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -446,7 +448,7 @@ def test_volumes_may_be_arrays():
 
 
 def test_every_function_with_tensors_takes_arrays():
-    assert len(TAKE_ARRAYS) == 52
+    assert len(TAKE_ARRAYS) == 53
     for name in (name for name in TAKE_ARRAYS if not name.startswith("metrics.")):
         assert hasattr(ENTRIES[name].call, "__wrapped__"), name
 

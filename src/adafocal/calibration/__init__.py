@@ -10,6 +10,7 @@ stream.py                    evaluate, in memory and for streams: every number f
 errors.py                    expected, root-mean-square and maximum calibration error
 sweep.py                     error in as many bins as keep the accuracy rising
 kolmogorov_smirnov.py        largest drift of summed confidence from summed accuracy
+truthful.py                  averaged two-bin error: no answer but the truth lowers it
 smooth.py                    smooth ECE: a kernel instead of bins
 classwise.py                 one class, every class, several labels per sample
 scores.py                    NLL, Brier score and its parts, over-confidence
@@ -19,12 +20,14 @@ catalogue.py, measure.py     every measure by name, and what it computes and pro
 sums.py                      what measures are computed from, in memory and for streams
 summary.py                   CalibrationSummary: every number at once
 reliability.py               data of the reliability diagram, with intervals
+band.py                      a band around it that holds all bins at once
 smooth_curve.py              the diagram without bins: accuracy as a smooth curve
 top_label.py                 logits or probabilities to (confidence, correct)
 linear.py                    the same from features and a linear head, a chunk at a time
 ===========================  ==========================================================
 """
 
+from adafocal.calibration.band import simultaneous_band
 from adafocal.calibration.bins import BinStats, bin_stats, merge
 from adafocal.calibration.cells import join_cells, joined_equal_mass
 from adafocal.calibration.classwise import (
@@ -53,6 +56,7 @@ from adafocal.calibration.stream import StreamSums, evaluate, merge_sums, stream
 from adafocal.calibration.summary import CalibrationSummary
 from adafocal.calibration.sweep import joined_sweep, sweep_calibration_error, sweep_edges
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
+from adafocal.calibration.truthful import two_bin_calibration_error
 
 __all__ = [
     "BinStats",
@@ -90,6 +94,7 @@ __all__ = [
     "reliability_from_bins",
     "rms_calibration_interval",
     "rms_interval_from_bins",
+    "simultaneous_band",
     "smooth_calibration_error",
     "smooth_reliability",
     "smooth_reliability_from_bins",
@@ -100,5 +105,6 @@ __all__ = [
     "top_label_from_features",
     "top_label_from_logits",
     "top_label_from_probs",
+    "two_bin_calibration_error",
     "wilson_interval",
 ]

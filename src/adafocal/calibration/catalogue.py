@@ -13,6 +13,7 @@ from adafocal.calibration.errors import ECE, ECE_EQUAL_MASS, ECE_DEBIASED
 from adafocal.calibration.sweep import ECE_SWEEP
 from adafocal.calibration.smooth import SMOOTH_ECE
 from adafocal.calibration.kolmogorov_smirnov import KS
+from adafocal.calibration.truthful import ATB
 from adafocal.calibration.errors import RMS, RMS_DEBIASED, MCE
 from adafocal.calibration.classwise import CLASSWISE_ECE
 from adafocal.calibration.consistency import P_CALIBRATED

@@ -16,6 +16,7 @@ from adafocal.calibration.measure import PredictionMeasure
 from adafocal.calibration.sums import PredictionSums
 
 CELLS_PER_BIN = 64
+N_RESAMPLES = 999
 DRAWN_AT_A_TIME = 1 << 20  # all of them for up to 16 bins of 64 cells; no more than 8 MiB per tensor for more bins
 ROUNDING = 1e-12  # equal squares of opposite gaps differ in their last digit
 
@@ -26,7 +27,7 @@ def calibration_test(
     correct: Given[Correct],
     *,
     n_bins: int = 15,
-    n_resamples: int = 999,
+    n_resamples: int = N_RESAMPLES,
     generator: torch.Generator | None = None,
     sample_weight: Given[SampleWeight] | None = None,
 ) -> Scalar:
@@ -67,7 +68,7 @@ def calibration_test(
 
 
 def cells_test(
-    cells: BinStats, n_bins: int, *, n_resamples: int = 999, generator: torch.Generator | None = None
+    cells: BinStats, n_bins: int, *, n_resamples: int = N_RESAMPLES, generator: torch.Generator | None = None
 ) -> Scalar:
     """Test what :func:`calibration_test` does on cells, those of its drawn labels being joined from them."""
     # Every bin edge is also a cell edge, so a bin is a row of cells.
@@ -133,5 +134,6 @@ P_CALIBRATED = PredictionMeasure(
     compute=_p_value,
     better="neither",
     in_stream="drawn",
+    least=1 / (N_RESAMPLES + 1),
     of_shares=False,
 )

@@ -10,6 +10,7 @@ from adafocal._checks import check_number, check_same_shape, check_tensor
 from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, CountPerBin, Given, PerBin, SampleWeight
 from adafocal._values import checked_shares, weighted_event
+from adafocal.calibration.band import simultaneous_band
 from adafocal.calibration.bins import BinStats, at_least_one, check_stats
 from adafocal.calibration.cells import sum_binned
 from adafocal.errors import InvalidValueError
@@ -27,6 +28,8 @@ class ReliabilityData:
         accuracy: Share of correct samples per bin, a fraction, shape (b,).
         accuracy_low: Lower end of the interval for the accuracy, shape (b,).
         accuracy_high: Upper end of the interval for the accuracy, shape (b,).
+        band_low: Lower end of the band that holds the accuracy of all bins at once, shape (b,); None for none.
+        band_high: Upper end of it.
     """
 
     lower: PerBin
@@ -36,6 +39,8 @@ class ReliabilityData:
     accuracy: PerBin
     accuracy_low: PerBin
     accuracy_high: PerBin
+    band_low: PerBin | None = None
+    band_high: PerBin | None = None
 
 
 @documented
@@ -52,7 +57,7 @@ def reliability_data(
 
     Args:
         n_bins: Number of bins; empty ones are left out of the result.
-        level: Coverage of the interval, :func:`wilson_interval`, in (0, 1).
+        level: Coverage of the interval, :func:`wilson_interval`, and of :func:`simultaneous_band`, in (0, 1).
         sample_weight: How much each sample counts, finite and >= 0, shape (N,); None: each counts once. Intervals take
             the effective number of samples, (sum w)^2 / sum w^2, also for whole weights.
 
@@ -74,7 +79,7 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
 
     Args:
         stats: Sums per bin; empty bins are left out of the result.
-        level: Coverage of the interval, :func:`wilson_interval`, in (0, 1).
+        level: Coverage of the interval, :func:`wilson_interval`, and of :func:`simultaneous_band`, in (0, 1).
 
     Returns:
         Arrays of shape (b,), as :func:`reliability_data` gives them.
@@ -94,6 +99,7 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
     lower = torch.cat([outer[:1], stats.edges])
     upper = torch.cat([stats.edges, outer[1:]])
     low, high = score_interval(stats.accuracy, stats.effective, level=level)
+    band_low, band_high = simultaneous_band(stats, level=level)
     held = stats.count > 0
     return ReliabilityData(
         lower=lower[held],
@@ -103,6 +109,8 @@ def reliability_from_bins(stats: BinStats, *, level: float = 0.95) -> Reliabilit
         accuracy=stats.accuracy[held],
         accuracy_low=low[held],
         accuracy_high=high[held],
+        band_low=band_low[held],
+        band_high=band_high[held],
     )
 
 

@@ -45,6 +45,7 @@ class CalibrationSummary:
         ks: Kolmogorov-Smirnov calibration error, no bins.
         smooth_ece: Smooth calibration error, no bins.
         classwise_ece: Calibration error of each class's probability, equal-width bins, averaged over classes.
+        atb: Averaged two-bin calibration error, a mean of squares: smallest in expectation for the true probabilities.
     """
 
     n: int
@@ -72,6 +73,7 @@ class CalibrationSummary:
     ks: float
     smooth_ece: float
     classwise_ece: float
+    atb: float
 
     def to_dict(self) -> dict[str, object]:
         """Turn into plain numbers and lists for JSON; an infinite value, which JSON cannot hold, becomes None."""

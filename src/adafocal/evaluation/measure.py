@@ -20,6 +20,7 @@ from adafocal.calibration import (
     SmoothCurve,
     StreamSums,
     merge_sums,
+    simultaneous_band,
     smooth_reliability_from_bins,
     stream_summary,
     stream_sums,
@@ -277,13 +278,16 @@ def to_json(measured: dict[str, Measured]) -> dict[str, object]:
     return {
         **whole.summary.to_dict(),
         "method": "exact" if whole.exact else "streamed",
-        "bins": _bins(whole.bins),
+        "bins": _bins(whole.bins, independent=not whole.summary.n_clusters),
         **({"groups": groups} if groups else {}),
     }
 
 
-def _bins(bins: BinStats) -> list[dict[str, float]]:
+def _bins(bins: BinStats, *, independent: bool) -> list[dict[str, object]]:
+    """Name the numbers of each bin; the band holds all of them at once, and is null where rows belong together."""
     edges = [0.0, *bins.edges.tolist(), 1.0]
-    columns = zip(edges, edges[1:], bins.count.tolist(), bins.confidence.tolist(), bins.accuracy.tolist(), strict=False)
-    names = ("lower", "upper", "count", "confidence", "accuracy")
+    ends = torch.stack(simultaneous_band(bins), dim=1).tolist() if independent else [None] * bins.n_bins
+    parts = (bins.count, bins.confidence, bins.accuracy)
+    columns = zip(edges, edges[1:], *(part.tolist() for part in parts), ends, strict=False)
+    names = ("lower", "upper", "count", "confidence", "accuracy", "accuracy_band")
     return [dict(zip(names, values, strict=True)) for values in columns]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adafocal._files import write_text
 from adafocal._reading import Record
-from adafocal._text import short
+from adafocal._text import short, told_apart
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.outcomes import Outcomes
@@ -50,6 +50,7 @@ def write_evaluation(path: str | Path, measured: dict[str, Measured], *, files: 
             caption=f"{whole.summary.n:,} predictions.",
             event="share that happened",
             words=(event.probability, event.share),
+            independent=not whole.summary.n_clusters,
         ),
         **_beyond_the_sums(whole),
         "groups": _groups(measured, event),
@@ -97,5 +98,6 @@ def _groups(measured: dict[str, Measured], event: Event) -> Table | None:
     if not groups:
         return None
     titles, rows = group_rows(groups, event)
-    named = [Row(short(name), [Cell(*cell) for cell in cells]) for name, cells in rows]
+    names = told_apart([name for name, _ in rows])
+    named = [Row(name, [Cell(*cell) for cell in cells]) for name, (_, cells) in zip(names, rows, strict=True)]
     return Table("groups", "Groups", "", [title.capitalize() if title.islower() else title for title in titles], named)

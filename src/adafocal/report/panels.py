@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil, isnan
 from statistics import fmean as mean
 
+from adafocal._measure import p_text
 from adafocal._text import short
 from adafocal.calibration import BinStats, SmoothCurve, reliability_from_bins
 from adafocal.measures import OF_RUNS
@@ -44,7 +45,10 @@ def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_
     runs = f", pooled over {n_runs} runs" if n_runs > 1 else ""
     caption = f"{outcome.n:,} predictions{runs}; {plots.reliability_summary(outcome)}."
     of = f" of {title}"
-    return diagram_panel(title, outcome.stats, outcome.curve, name=name, index=index, caption=caption, of=of)
+    stats, independent = outcome.stats, outcome.independent
+    return diagram_panel(
+        title, stats, outcome.curve, name=name, index=index, caption=caption, of=of, independent=independent
+    )
 
 
 def diagram_panel(
@@ -58,10 +62,16 @@ def diagram_panel(
     of: str = "",
     event: str = "accuracy",
     words: tuple[str, str] = ("confidence", "accuracy"),
+    independent: bool = True,
 ) -> Panel:
-    """Show a reliability diagram over the counts of its bins, and say its points in these words."""
+    """Show a reliability diagram over the counts of its bins, and say its points in these words.
+
+    Rows that are not independent, such as those of clusters, have no intervals of single bins.
+    """
     with svg_figure(name, width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
-        plots.plot_reliability(drawing.axes, stats, curve, index, event=event, probability=words[0])
+        plots.plot_reliability(
+            drawing.axes, stats, curve, index, event=event, probability=words[0], independent=independent
+        )
     data = reliability_from_bins(stats)
     points = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)
     said = "; ".join(f"{words[0]} {c:.2f}, {words[1]} {a:.2f}, {n:g} samples" for c, a, n in points)
@@ -136,7 +146,7 @@ def rank_panels(ranks: Mapping[str, RankTable]) -> list[Panel]:
         with svg_figure(f"ranks-{metric}", width=4.5, height=0.9 + 0.15 * len(of_metric.losses)) as drawing:
             plots.plot_ranks(drawing.axes[0], of_metric)
         places = ", ".join(f"{short(entry.title)} {entry.rank:.2f}" for entry in of_metric.losses)
-        p_value = "not defined" if isnan(of_metric.p_value) else f"{of_metric.p_value:.3g}"
+        p_value = "not defined" if isnan(of_metric.p_value) else p_text(of_metric.p_value)
         caption = f"{of_metric.n_experiments} experiments; p-value of the Friedman test: {p_value}."
         difference = f"Critical difference {of_metric.critical_difference:.2f}."
         alt = f"Average ranks, best first: {places}. {difference} {caption}"

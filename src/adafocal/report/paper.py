@@ -126,7 +126,7 @@ def _reliability(figure: Figure, of: Experiment, per_row: int) -> None:
                 ax.set_visible(False)
             continue
         outcome = losses[index].outcome
-        plots.plot_reliability(axes, outcome.stats, outcome.curve, index)
+        plots.plot_reliability(axes, outcome.stats, outcome.curve, index, independent=outcome.independent)
         axes[0].set_title(f"{drawn(losses[index].title)}\n{plots.reliability_summary(outcome)}")
         axes[0].set(yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
         axes[1].xaxis.set_tick_params(labelbottom=True)

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, isfinite, nan
 
-from adafocal.calibration import BinStats, SmoothCurve, binned_error, reliability_from_bins
+import torch
+
+from adafocal.calibration import BinStats, ReliabilityData, SmoothCurve, binned_error, reliability_from_bins
 from adafocal.evaluation.comparison import Compared
 from adafocal.evaluation.event import Event
 from adafocal.measures import IN_SHORT, MEASURES
@@ -34,11 +36,21 @@ def plot_reliability(
     *,
     event: str = "accuracy",
     probability: str = "confidence",
+    independent: bool = True,
 ) -> None:
     """Draw the reliability diagram on the first axis and the counts on the second."""
-    data, color = reliability_from_bins(stats), series(index)["color"]
+    data, color = bins_of(stats, independent), series(index)["color"]
     figures.draw_reliability(axes[0], data, curve=curve, color=color, event=event)
     figures.draw_counts(axes[1], data, color=color, probability=probability)
+
+
+def bins_of(stats: BinStats, independent: bool) -> ReliabilityData:
+    """Give the bins of a diagram; of rows that belong together, without intervals, which are those of single rows."""
+    data = reliability_from_bins(stats)
+    if independent:
+        return data
+    nothing = torch.full_like(data.accuracy, nan)
+    return replace(data, accuracy_low=nothing, accuracy_high=nothing, band_low=None, band_high=None)
 
 
 def reliability_summary(outcome: Outcome) -> str:
@@ -64,7 +76,7 @@ def plot_classes(
         ax.set_visible(c < len(names))
     for c, (ax, name) in enumerate(zip(grid, names, strict=False)):
         for index, (title, outcome) in enumerate(losses):
-            data = reliability_from_bins(outcome.class_stats[c])
+            data = bins_of(outcome.class_stats[c], outcome.independent)
             figures.draw_class_reliability(ax, data, label=drawn(title), **series(index))
         ax.set_title(drawn(name, longest))
         ax.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])

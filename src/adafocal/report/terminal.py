@@ -5,20 +5,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from adafocal._checks import require
-from adafocal._text import printable
+from adafocal._fit import fitted
+from adafocal._text import printable, told_apart
 from adafocal.calibration import BinStats, CalibrationSummary
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.measures import OF_GROUPS, OF_PREDICTIONS
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 else:  # an extra, loaded when something is printed
     Console = Table = object
 
 STREAM_NOTE = "~ too many rows for memory: from sums over a fine grid of confidences, with edges at most one cell off."
-WIDTH = 40
+WIDTH, SHORTEST = 40, 6  # of a bar
+WIDEST = 120
+LONGEST_GROUP = 400  # characters of a name: tables fold it, and no one reads more
 
 
 def print_measured(measured: dict[str, Measured], console: Console) -> None:
@@ -33,12 +36,14 @@ def print_measured(measured: dict[str, Measured], console: Console) -> None:
     for note in notes(whole):
         console.print(note)
     console.print()
-    for line in diagram_lines(whole.bins, ascii_only=console.options.ascii_only, event=whole.event):
+    ascii_only = console.options.ascii_only
+    for line in diagram_lines(whole.bins, ascii_only=ascii_only, event=whole.event, width=console.width):
         console.print(line, markup=False, highlight=False)
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
     if groups:
         titles, rows = group_rows(groups, whole.event)
-        cells = [(printable(name, longest=80), *(shown for shown, _ in numbers)) for name, numbers in rows]
+        names = told_apart([name for name, _ in rows], printable, LONGEST_GROUP)
+        cells = [(name, *(shown for shown, _ in numbers)) for name, (_, numbers) in zip(names, rows, strict=True)]
         console.print()
         console.print(_table(f"{len(groups)} groups", titles, cells, console.width))
 
@@ -86,28 +91,29 @@ def group_rows(
     return ["group", "samples", *(event.says(measure.heading) for measure in OF_GROUPS.values())], rows
 
 
-def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
-    """Lay out a table whose words stay whole as far as the width allows; where it does not, nothing is cut off."""
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> "RenderableType":
+    """Lay out a table in which nothing is cut off, whatever the width."""
     rich_table, box = require("rich.table", extra="report"), require("rich.box", extra="report")
     table: Table = rich_table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     text = require("rich.text", extra="report").Text
-    words = [max(map(len, [*heading.split(), *(row[place] for row in rows)])) for place, heading in enumerate(headings)]
-    whole = sum(words) + 3 * len(words) + 1 <= width
     for place, heading in enumerate(headings):
-        least = words[place] if whole else None
-        table.add_column(heading, justify="right" if place else "left", overflow="fold", min_width=least)
+        table.add_column(heading, justify="right" if place else "left")
     for row in rows:
         table.add_row(*map(text, row))  # what comes from data is plain text, whatever it looks like
-    return table
+    shown: RenderableType = fitted(table, width)
+    return shown
 
 
-def diagram_lines(bins: BinStats, *, ascii_only: bool = False, event: Event | None = None) -> list[str]:
+def diagram_lines(
+    bins: BinStats, *, ascii_only: bool = False, event: Event | None = None, width: int = WIDEST
+) -> list[str]:
     """Draw a reliability diagram as text: a bar of the accuracy per bin that holds samples, a mark at the confidence.
 
     Args:
         bins: Sums per bin.
         ascii_only: Draw with ``#`` and ``|`` in place of blocks.
         event: What is calibrated; None for the top label.
+        width: Columns of the terminal, which the bars give way to.
 
     Returns:
         Lines without an end; over-confident where the mark is right of the bar's end.
@@ -115,13 +121,19 @@ def diagram_lines(bins: BinStats, *, ascii_only: bool = False, event: Event | No
     event = event or Event()
     full, empty, mark = ("#", ".", "|") if ascii_only else ("█", "·", "┃")
     edges = [0.0, *bins.edges.tolist(), 1.0]
-    lines = [f"{event.probability:<13} {'samples':>13}  {event.share} {full * 2}  mean {event.probability} {mark}"]
+    # Weights need not be whole.
+    held = [f"{count:,.{0 if float(count).is_integer() else 1}f}" for count in bins.count.tolist()]
+    number = min(13, max(len("samples"), *map(len, held), width - WIDTH - 25))
+    longest = max(SHORTEST, min(WIDTH, width - number - 25))
+    lines = [
+        f"{event.probability:<13} {'samples':>{number}}  {event.share} {full * 2}  mean {event.probability} {mark}"
+    ]
     for index, count in enumerate(bins.count.tolist()):
         if count == 0:
             continue
         confidence, accuracy = float(bins.confidence[index]), float(bins.accuracy[index])
-        bar = list((full * round(WIDTH * accuracy)).ljust(WIDTH, empty))
-        bar[min(WIDTH - 1, int(WIDTH * confidence))] = mark
-        held = f"{count:,.{0 if float(count).is_integer() else 1}f}"  # weights need not be whole
-        lines.append(f"{edges[index]:.3f} - {edges[index + 1]:.3f} {held:>13}  {''.join(bar)}  {100 * accuracy:5.1f} %")
+        bar = list((full * round(longest * accuracy)).ljust(longest, empty))
+        bar[min(longest - 1, int(longest * confidence))] = mark
+        place = f"{edges[index]:.3f} - {edges[index + 1]:.3f}"
+        lines.append(f"{place} {held[index]:>{number}}  {''.join(bar)}  {100 * accuracy:5.1f} %")
     return lines

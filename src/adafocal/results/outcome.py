@@ -2,7 +2,7 @@
 """What is shown of test predictions: sums and confidences that can be pooled over runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from adafocal.calibration import (
     BinStats,
     SmoothCurve,
+    assign_bins,
     bin_stats,
     equal_width_edges,
     merge,
@@ -29,6 +30,9 @@ CLASS_BINS = 10
 class Outcome:
     """Test predictions of one run, or of several runs pooled.
 
+    Runs predict the same rows, and a row that is right in one is mostly right in the others: intervals take the number
+    of rows for the effective number of samples, see :func:`pooled`.
+
     Attributes:
         confidence: Probability of the predicted class, shape (N,).
         correct: Whether the predicted class is the label, shape (N,).
@@ -39,6 +43,7 @@ class Outcome:
         class_expected: Summed probability of each class, shape (C,).
         class_gaps: Sum of probability minus occurrence per class and equal-width bin, shape (C, n_bins).
         class_stats: Ten equal-width bins of each class's probability, for up to 20 classes; else empty.
+        independent: Whether rows stand for themselves; of clusters, intervals of single bins are not known.
     """
 
     confidence: Tensor
@@ -50,6 +55,7 @@ class Outcome:
     class_expected: Tensor
     class_gaps: Tensor
     class_stats: tuple[BinStats, ...]
+    independent: bool = True
 
     @property
     def n(self) -> int:
@@ -98,17 +104,49 @@ def outcome_of(predictions: Predictions, *, n_bins: int) -> Outcome:
         class_expected=probs.sum(dim=0, dtype=torch.float64),
         class_gaps=stream_sums(predictions, n_bins=n_bins).class_gaps,
         class_stats=tuple(bin_stats(*one_class_from_probs(probs, labels, positive_class=c), edges) for c in classes),
+        independent=predictions.cluster is None,
     )
 
 
 def pooled(outcomes: Sequence[Outcome]) -> Outcome:
-    """Join the predictions of several runs on the same classes: sums add."""
+    """Join the predictions of several runs on the same classes: sums add, and rows that are the same count once.
+
+    In a bin that holds row i of k_i runs the effective number of samples is (sum k_i)^2 / sum k_i^2, as of weighted
+    rows: that of the rows where all runs agree, and at most that of the predictions. Where rows are others in each run,
+    and of single classes, it is the number of predictions over that of the runs, which is never more.
+    """
     if len(outcomes) == 1:
         return outcomes[0]
 
     parts = {field.name: [getattr(outcome, field.name) for outcome in outcomes] for field in fields(Outcome)}
     by_class = zip(*parts.pop("class_stats"), strict=True)
-    stats = reduce(merge, parts.pop("stats"))
+    stats = _once(reduce(merge, parts.pop("stats")), outcomes)
+    independent = all(parts.pop("independent"))
     samples = {name: torch.cat(parts.pop(name)) for name in ("confidence", "correct", "labels")}
     sums = {name: torch.stack(values).sum(dim=0) for name, values in parts.items()}
-    return Outcome(**samples, **sums, stats=stats, class_stats=tuple(reduce(merge, part) for part in by_class))
+    return Outcome(
+        **samples,
+        **sums,
+        stats=stats,
+        class_stats=tuple(_repeated(reduce(merge, part), len(outcomes)) for part in by_class),
+        independent=independent,
+    )
+
+
+def _once(stats: BinStats, outcomes: Sequence[Outcome]) -> BinStats:
+    """Count the rows of each bin once."""
+    first, n_bins = outcomes[0], stats.n_bins
+    if not all(one.n == first.n and bool((one.labels == first.labels).all()) for one in outcomes):
+        return _repeated(stats, len(outcomes))
+    bins = torch.stack([assign_bins(one.confidence, stats.edges) for one in outcomes])
+    rows, times = torch.unique(bins + n_bins * torch.arange(first.n), return_counts=True)
+    return _squares(stats, torch.zeros(n_bins, dtype=torch.int64).index_add_(0, rows % n_bins, times.square()))
+
+
+def _repeated(stats: BinStats, n_runs: int) -> BinStats:
+    return _squares(stats, n_runs * stats.count)
+
+
+def _squares(stats: BinStats, squares: Tensor) -> BinStats:
+    """Sums whose effective number of samples follows from these squares."""
+    return replace(stats, count=stats.count.to(torch.float64), square_sum=squares.to(torch.float64))

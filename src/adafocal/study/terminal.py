@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adafocal._measure import p_text
 from adafocal._text import printable
 from adafocal.measures import IN_SHORT, OF_RUNS, Measure
 from adafocal.results.comparison import ComparedExperiment, ComparedLoss, Comparison, Difference, RankTable, Spread
@@ -124,10 +125,9 @@ def _verdicts(comparison: Comparison, name: str) -> Table:
 
 def _print_ranks(found: RankTable, name: str, console: Console) -> None:
     order = ", ".join(f"{entry.title} {entry.rank:.2f}" for entry in found.losses)
-    p_value = "-" if isnan(found.p_value) else f"{found.p_value:.3f}"
     console.print(
-        f"Average rank by {OF_RUNS[name].heading} over {found.n_experiments} experiments: {order}; Friedman p = "
-        f"{p_value}, critical difference {found.critical_difference:.2f} (Nemenyi, 5 %).",
+        f"Average rank by {OF_RUNS[name].heading} over {found.n_experiments} experiments: {order}; Friedman p: "
+        f"{p_text(found.p_value)}, critical difference {found.critical_difference:.2f} (Nemenyi, 5 %).",
         markup=False,
         highlight=False,
     )
