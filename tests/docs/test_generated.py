@@ -42,6 +42,6 @@ def test_a_field_keeps_its_place_a_new_one_comes_last_and_one_without_measure_go
     named = {"name": "first", "interval": "ends", "about": "Long " * 30 + "words.", "about_ends": "Ends."}
     monkeypatch.setattr(generated, "CATALOGUE", {"first": replace(accuracy, **named), **fewer})
     added = generated.summary(without)
-    assert "    classwise_ece: float\n    first: float\n    ends: tuple[float, float]\n\n    def " in added
+    assert "    atb: float\n    first: float\n    ends: tuple[float, float]\n\n    def " in added
     assert max(map(len, added.splitlines())) <= 120
     assert generated.summary(added) == added

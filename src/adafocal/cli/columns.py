@@ -17,6 +17,8 @@ HELP = {
     "weight": "Column of how much each row counts.",
     "positive_class": "The class whose probability is meant, by index, name or label.",
     "cluster": "Column of what rows belong to, such as a document: intervals are those of clusters, all else stays.",
+    "time": "Column of dates or timestamps (ISO 8601; UTC where no zone is said): calibration over time.",
+    "time_unit": "What numbers in it count since 1970: s, ms, us or ns.",
     "by": "Column of groups, or several joined by commas.",
 }
 SINGLE = ("probs", "logits", "label", "weight", "positive_class")

@@ -43,6 +43,6 @@ class PlainConsole(Console):
                 yield Segment(text if self.encoding.startswith("utf") else text.translate(PLAIN), segment.style)
 
 
-def say(text: object) -> None:
-    """Print a line; ends of lines in it are kept."""
-    print(printable(text, keep="\n"))
+def say(text: object, *, file: Any = None) -> None:
+    """Print a line, to standard output unless told otherwise; ends of lines in it are kept."""
+    print(printable(text, keep="\n"), file=file)

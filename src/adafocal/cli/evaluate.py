@@ -2,6 +2,7 @@
 """``adafocal evaluate``: calibration of predictions in files, whoever made them."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,14 +16,22 @@ from adafocal.tables.columns import Names
 from adafocal.tables.source import Source
 
 if TYPE_CHECKING:
+    from adafocal.evaluation.gate import Judgement
     from adafocal.evaluation.measure import Measured
+    from adafocal.evaluation.monitor import Monitor
+    from adafocal.evaluation.windows import Monitored
 
 DESCRIPTION = """Measure the calibration of predictions in tables.
 
 Columns: logits or probs as a list column, or logit_0 ... or prob_0 ... or prob_cat, prob_dog ..., one per class, or one
 of two classes; label (or labels) with class indices or names. Or outcomes: confidence and correct. Nothing is guessed
 from values. Parquet, CSV, TSV, JSON lines, npz, Feather and Arrow, text also compressed; tables of any size are read
-piece by piece."""
+piece by piece.
+
+Exit status: 0 measured and every limit kept, 1 a fault of adafocal, 2 something that you can mend, 3 a limit of
+--fail-above or --fail-below is not kept, or there is an alarm with --fail-on-alarm."""
+STDOUT = "-"
+BEYOND = 3  # exit status
 
 
 def main(arguments: list[str]) -> int:
@@ -30,47 +39,140 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
 
     from adafocal._checks import check_integer
-    from adafocal._files import check_output, write_text
-    from adafocal.cli.console import PlainConsole
-    from adafocal.evaluation.measure import to_json
-    from adafocal.report.terminal import notes, print_measured
+    from adafocal.evaluation.gate import judge, read_limits
     from adafocal.tables.scan import count_rows, find_files
 
     bins = "n_bins" if options.bins is None else "bins"
     check_integer(bins, options[bins], minimum=1)
     check_executor(options)
+    limits = [*read_limits(options.fail_above or [], "above"), *read_limits(options.fail_below or [], "below")]
+    monitor = _monitor(options, options[bins])
     files = find_files(options.files)
-    for output in ("json", "html"):
-        check_output(output, options[output], reads=[file.path for file in files if file.path is not None])
+    _check_outputs(options, files)
     names = names_of(options, of_event=True)
     event = {
         "n_bins": options[bins],
         "positive_class": options.positive_class,
     }
     with _progress(count_rows(files)) as advance:
-        measured = _measured(options, files, names, event, advance)
+        measured = _measured(options, files, names, event, advance, monitor)
     measured[""].check_positive()
-    measured[""] = replace(measured[""], n_files=len(files))
-    if options.json is not None:
-        result = {"files": [str(file) for file in files], "positive_class": options.positive_class}
-        result |= {"notes": notes(measured[""])} | to_json(measured)
-        write_text(options.json, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    monitored = None if monitor is None else monitor.result()
+    judgements = judge(limits, measured, strict=options.strict)
+    result = {"files": [str(file) for file in files], "positive_class": options.positive_class}
+    _write(options, result, measured, files, monitored, judgements)
+    alarmed = options.fail_on_alarm and monitored is not None and monitored.alarm is not None
+    return BEYOND if alarmed or any(one.failed for one in judgements) else 0
+
+
+def _monitor(options: Namespace, n_bins: int) -> "Monitor | None":
+    """What sums rows by their time, where a column of times is named."""
+    from adafocal._checks import check_choice
+    from adafocal.errors import InvalidValueError
+    from adafocal.evaluation.monitor import Monitor
+    from adafocal.tables.times import UNITS
+
+    if options.time is None:
+        for name in ("window", "time_unit", "tolerance", "fail_on_alarm"):
+            if options[name]:
+                raise InvalidValueError(f"`{name}` must go with `--time COLUMN`, got it alone.")
+        return None
+    if options.executor != "local":
+        raise InvalidValueError(f"`time` must go with `--executor local`, got {options.executor!r}.")
+    if options.time_unit is not None:
+        check_choice("time_unit", options.time_unit, tuple(UNITS))
+    if options.window is None:
+        raise InvalidValueError("`window` must be given with `--time`: how long a window is, such as 1d or 1w.")
+    return Monitor(
+        options.time,
+        options.window,
+        n_bins=n_bins,
+        positive_class=options.positive_class,
+        tolerance=options.tolerance or 0.0,
+    )
+
+
+def _check_outputs(options: Namespace, files: "Sequence[Source]") -> None:
+    from adafocal._files import check_output
+    from adafocal.errors import InvalidValueError
+
+    if options.html == STDOUT:
+        raise InvalidValueError("`html` must name a file, got '-': --json alone writes to standard output.")
+    for output in ("json", "html"):
+        path = None if options[output] == STDOUT else options[output]
+        check_output(output, path, reads=[file.path for file in files if file.path is not None])
+
+
+def _write(
+    options: Namespace,
+    result: dict[str, object],
+    measured: "dict[str, Measured]",
+    files: "Sequence[Source]",
+    monitored: "Monitored | None",
+    judgements: "Sequence[Judgement]",
+) -> None:
+    """Write JSON and page, print tables and limits, and say what was written; nothing stands beside JSON on its way."""
+    from adafocal._files import write_text
+    from adafocal.cli.console import PlainConsole, say
+    from adafocal.evaluation.gate import failures, summed_up
+    from adafocal.evaluation.measure import to_json
+    from adafocal.report.monitor_panel import print_monitored
+    from adafocal.report.terminal import print_measured
+
+    result |= to_json(measured)
+    if monitored is not None:
+        result["over_time"] = monitored.to_dict()
+    if judgements:
+        result["limits"] = [one.to_dict() for one in judgements]
+    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
+    piped = options.json == STDOUT
+    if piped:
+        sys.stdout.write(text)
+    elif options.json is not None:
+        write_text(options.json, text)
     if options.html is not None:
         from adafocal.report.evaluation_page import write_evaluation
 
-        write_evaluation(options.html, measured, files=files)
-    print_measured(measured, PlainConsole(soft_wrap=False))
-    return 0
+        write_evaluation(options.html, measured, files=files, monitored=monitored)
+    console, file = PlainConsole(soft_wrap=False, stderr=piped), sys.stderr if piped else sys.stdout
+    print_measured(measured, console)
+    if monitored is not None:
+        print_monitored(monitored, console, measured[""].event)
+    for line in summed_up(judgements):
+        say(line, file=file)
+    for name, path in (("json", None if piped else options.json), ("page", options.html)):
+        if path is not None:
+            say(f"{name} {path}", file=file)
+    for line in failures(judgements):
+        say(f"adafocal evaluate: {line}", file=sys.stderr)
+    if options.fail_on_alarm and monitored is not None and monitored.alarm is not None:
+        say(f"adafocal evaluate: {monitored.verdict()}", file=sys.stderr)
 
 
 def _parser() -> CommandParser:
     parser = CommandParser("evaluate", DESCRIPTION)
     parser.add_argument("files", nargs="+", type=str, help="Files, folders, globs, addresses; - is standard input.")
-    add_columns(parser, "confidence", "correct", "cluster", "by")
+    add_columns(parser, "confidence", "correct", "cluster", "by", "time", "time_unit")
+    parser.add_argument("--window", type=str, default=None, help="With --time: how long a window is, 30m, 12h, 1d, 2w.")
+    parser.add_argument(
+        "--tolerance", type=float, default=None, help="With --time: by how much confidence may be off without an alarm."
+    )
+    parser.add_argument("--fail_on_alarm", action="store_true", help="With --time: exit with 3 if there is an alarm.")
+    for side, example in (("above", "ece_debiased=0.05"), ("below", "accuracy=0.9")):
+        parser.add_argument(
+            f"--fail_{side}",
+            type=str,
+            action="append",
+            default=None,
+            metavar="MEASURE=LIMIT",
+            help=f"Exit with 3 if a measure is {side} a limit, such as {example}, in all rows or a group of --by: if "
+            "all of its interval is, where it has one. Names are those of --json; several by commas, or again.",
+        )
+    parser.add_argument("--strict", action="store_true", help="Fail unless the whole interval keeps the limit.")
     bins = parser.add_mutually_exclusive_group()
     bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
     bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")
-    parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file.")
+    parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file; - is standard output.")
     parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
     parser.add_argument(
         "--executor", type=str, default="local", help="local, or ray: where rows are many, one task per part of a file."
@@ -80,7 +182,12 @@ def _parser() -> CommandParser:
 
 
 def _measured(
-    options: Namespace, files: Sequence[Source], names: Names, event: dict[str, Any], advance: Callable[[int], None]
+    options: Namespace,
+    files: Sequence[Source],
+    names: Names,
+    event: dict[str, Any],
+    advance: Callable[[int], None],
+    monitor: "Monitor | None" = None,
 ) -> "dict[str, Measured]":
     """Measure here, or on Ray where that is wanted and rows are many: they are read once."""
     from adafocal.evaluation.measure import measure
@@ -88,7 +195,8 @@ def _measured(
     from adafocal.tables.scan import scan
 
     if options.executor == "local" or not is_large(files, names):
-        return measure(scan(files, names), **event, advance=advance)
+        pieces = scan(files, names)
+        return measure(pieces if monitor is None else monitor.watched(pieces), **event, advance=advance)
 
     from adafocal.workers.on_ray import RayExecutor
 

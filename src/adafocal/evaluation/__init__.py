@@ -10,5 +10,7 @@ comparison.py                Comparison: what was found, and its first sentence
 matching.py                  which rows of several tables are the same
 rows.py, differences.py      what each row tells, and how far a difference scatters
 whole.py                     tables that are read whole
+gate.py                      limits that fail a build
+monitor.py, windows.py       calibration over time, with an alarm
 ===========================  ==========================================================
 """

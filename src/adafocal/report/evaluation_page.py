@@ -9,9 +9,11 @@ from adafocal._reading import Record
 from adafocal._text import short, told_apart
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
+from adafocal.evaluation.windows import Monitored
 from adafocal.outcomes import Outcomes
 from adafocal.report.figures import draw_risk_coverage
 from adafocal.report.html import render_page
+from adafocal.report.monitor_panel import monitor_panel, monitor_table
 from adafocal.report.panels import Panel, area_in_words, class_panel, diagram_panel
 from adafocal.report.svg import SERIES, svg_figure
 from adafocal.report.tables import Cell, Row, Table, run_classes
@@ -23,13 +25,20 @@ from adafocal.tables.source import Source
 UNWEIGHTED = "Weighted rows: classes, and the error of the surest, are not shown, as they count each row once."
 
 
-def write_evaluation(path: str | Path, measured: dict[str, Measured], *, files: Sequence[str | Path | Source]) -> None:
+def write_evaluation(
+    path: str | Path,
+    measured: dict[str, Measured],
+    *,
+    files: Sequence[str | Path | Source],
+    monitored: Monitored | None = None,
+) -> None:
     """Write the page: measures with intervals, reliability diagram, groups. Text from data is escaped.
 
     Args:
         path: The HTML file.
         measured: As ``measure`` gives it.
         files: Where the predictions came from.
+        monitored: Calibration over time, where rows have one.
 
     Raises:
         ModuleNotFoundError: Without matplotlib or jinja2, with the command that installs them.
@@ -54,6 +63,8 @@ def write_evaluation(path: str | Path, measured: dict[str, Measured], *, files: 
         ),
         **_beyond_the_sums(whole),
         "groups": _groups(measured, event),
+        "over_time": [] if monitored is None else [monitor_panel(monitored, event)],
+        "windows": None if monitored is None else monitor_table(monitored, event),
         "files": "\n".join(map(str, files)),
     }
     write_text(path, render_page("evaluation.html", values))

@@ -24,8 +24,8 @@ def draw_reliability(
 
     Args:
         ax: A matplotlib axis.
-        data: Bins from :func:`adafocal.calibration.reliability_data`; bars show the gap between both, and outlines the
-            band that holds all bins at once, where there is one.
+        data: Bins from :func:`adafocal.calibration.reliability_data`; bars show the gap between both, and dotted
+            lines the band that holds all bins at once, where there is one.
         curve: From :func:`adafocal.calibration.smooth_reliability`; None draws none.
         color: Colour of the bins.
         event: Name of the y axis: the share of what.
@@ -36,9 +36,8 @@ def draw_reliability(
     ax.bar(lower, confidence - accuracy, upper - lower, accuracy, align="edge", color=color, alpha=0.22, linewidth=0)
     if data.band_low is not None and data.band_high is not None:
         low, high = data.band_low.numpy(), data.band_high.numpy()
-        boxes = ax.bar(lower, high - low, upper - lower, low, align="edge", fill=False, edgecolor=color)
-        for box in boxes:
-            box.set(linewidth=0.8, alpha=0.8, linestyle=(0, (1, 1.5)))
+        for ends in (low, high):
+            ax.hlines(ends, lower, upper, color=color, linewidth=0.9, linestyle=(0, (1, 1.2)))
     if curve is not None:
         ax.plot(*_with_gaps(curve), color=color, linewidth=1.2, alpha=0.75)
     ax.errorbar(confidence, accuracy, _errors(data), color=color, fmt="o", markersize=3, linewidth=1.2, clip_on=False)

@@ -77,6 +77,8 @@ def words(array: Any, name: str) -> Column:
     plain_values = f"`{printable(name)}` must have one plain value per row, got type {array.type}."
     if pa.types.is_nested(kind):
         raise InvalidValueError(plain_values)
+    if pa.types.is_timestamp(kind) and kind.unit == "ns" and not pa.types.is_dictionary(array.type):
+        array = array.cast(pa.timestamp("us", kind.tz), safe=False)  # Python has no nanoseconds
     if pa.types.is_floating(kind) and not pa.types.is_dictionary(array.type):
         array = array.cast(pa.float64())
     try:

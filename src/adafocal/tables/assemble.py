@@ -13,6 +13,7 @@ from adafocal.tables.columns import OUTCOMES, Columns, Names
 from adafocal.tables.labels import as_coded, class_indices, cluster_codes, events
 from adafocal.tables.numbers import ALLOWED, UNNORMALIZED, Digits, divided_by_sum, floats, is_number, matrix
 from adafocal.tables.piece import Coded, Column, Piece, RowError, group_name
+from adafocal.tables.times import moments
 
 
 def of_folders(keys: dict[str, str | None], columns: Columns, n: int) -> dict[str, Column]:
@@ -108,7 +109,11 @@ def _piece(
     group, group_names = _groups([_words(table[name], name) for name in columns.by])
     words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
     cluster = None if words is None else cluster_codes(words, str(columns.cluster))
-    return replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
+    piece = replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
+    if columns.time is None:
+        return piece
+    time, zoned = moments(table[columns.time], columns.time, names.time_unit)
+    return replace(piece, time=time, zoned=zoned)
 
 
 def _both(values: np.ndarray, columns: Columns) -> np.ndarray:

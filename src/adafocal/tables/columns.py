@@ -26,6 +26,8 @@ class Names:
         weight: Name of the weights of rows; None: all weigh 1.
         cluster: Name of what rows belong together by; None: rows stand for themselves.
         by: Names of the columns of groups, joined by commas; None reads none.
+        time: Name of when rows were; None reads none.
+        time_unit: What numbers in it count since 1970, ``s``, ``ms``, ``us`` or ``ns``; None where it holds dates.
         positive: Label of the class that a single column of probabilities speaks of; None: 1, True or yes.
         features: Whether features are read where there are some.
         unlabelled: Whether a table without labels is read as well.
@@ -44,6 +46,8 @@ class Names:
     weight: str | None = None
     cluster: str | None = None
     by: str | None = None
+    time: str | None = None
+    time_unit: str | None = None
     positive: str | None = None
     features: bool = False
     unlabelled: bool = False
@@ -80,6 +84,7 @@ class Columns:
         weight: The column of weights, or none.
         cluster: The column of what belongs together, or none.
         by: The columns of groups, or none.
+        time: The column of when rows were, or none.
     """
 
     kind: str
@@ -90,6 +95,7 @@ class Columns:
     weight: str | None = None
     cluster: str | None = None
     by: tuple[str, ...] = ()
+    time: str | None = None
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -99,7 +105,9 @@ class Columns:
     @property
     def texts(self) -> tuple[str, ...]:
         """The columns that may hold words, each once."""
-        return tuple(dict.fromkeys(name for name in (self.label, self.cluster, *self.by) if name is not None))
+        return tuple(
+            dict.fromkeys(name for name in (self.label, self.cluster, self.time, *self.by) if name is not None)
+        )
 
     @property
     def wanted(self) -> list[str]:
@@ -123,7 +131,7 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
         ValueError: If a column is missing or there twice, or two sets of columns fit.
     """
     counts = Counter(header)
-    weight, cluster = _there(counts, names.weight), _there(counts, names.cluster)
+    weight, cluster, time = (_there(counts, name) for name in (names.weight, names.cluster, names.time))
     by = () if names.by is None else _groups(counts, names.by)
     kind, values = _values(counts, names)
     features: tuple[str, ...]
@@ -133,7 +141,7 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
     else:
         features = _find(counts, "features", "feature") if names.features else ()
         label, classes = _label(counts, names), _classes(values, names.logits or names.probs or kind)
-    columns = Columns(kind, values, label, features, classes, weight, cluster, by)
+    columns = Columns(kind, values, label, features, classes, weight, cluster, by, time)
     for name in columns.wanted:
         if counts[name] > 1:
             raise InvalidValueError(f"columns must have names of their own, got {counts[name]} named `{name}`.")

@@ -81,6 +81,8 @@ class Piece:
         features: Features, floating point, shape (N, D); None for none.
         weight: Weights, floating point, shape (N,); None where all weigh 1.
         cluster: What each row belongs to, int64, shape (N,); None where rows stand for themselves.
+        time: When each row was, microseconds since 1970, int64, shape (N,); None without such a column.
+        zoned: Whether times have a time zone; None where that is not said.
         group_names: Values of the columns of groups, as text.
         group: Which of them each row has, shape (N,); None without such a column.
         single: Whether the values are of the two classes of a single column.
@@ -96,6 +98,8 @@ class Piece:
     features: np.ndarray | None = None
     weight: np.ndarray | None = None
     cluster: np.ndarray | None = None
+    time: np.ndarray | None = None
+    zoned: bool | None = None
     group_names: tuple[str, ...] = ()
     group: np.ndarray | None = None
     single: bool = False
@@ -128,7 +132,7 @@ class Piece:
         """Some of the rows."""
         cut: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[rows]
-            for name in ("values", "labels", "features", "weight", "cluster", "group")
+            for name in ("values", "labels", "features", "weight", "cluster", "time", "group")
         }
         return replace(self, first_row=self.first_row + (rows.start or 0), **cut)
 
