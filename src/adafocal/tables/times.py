@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from adafocal._text import printable, shown
-from adafocal.errors import InvalidValueError
 from adafocal.tables.labels import as_coded
 from adafocal.tables.numbers import is_number
 from adafocal.tables.piece import Coded, Column, RowError
@@ -35,8 +34,8 @@ def moments(column: Column, name: str, unit: str | None) -> tuple[np.ndarray, bo
         The microseconds, int64, shape (N,), and whether texts have a time zone; None where that is not said.
 
     Raises:
-        RowError: If one is missing, is no time, or has a time zone where others have none.
-        ValueError: If there are numbers and no unit.
+        RowError: If one is missing, is no time, or has a time zone where others have none, or there are numbers and no
+            unit.
     """
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         _refuse(np.isnat(column), name, "null")
@@ -62,10 +61,8 @@ def _since_1970(numbers: np.ndarray, name: str, unit: str | None) -> np.ndarray:
     if not len(numbers):
         return np.empty(0, np.int64)
     if unit is None:
-        raise InvalidValueError(
-            f"`{printable(name)}` must hold dates, timestamps or numbers whose unit is given, got {numbers[0]:.15g}: "
-            "write --time-unit s, ms, us or ns for what they count since 1970."
-        )
+        what = f"`{printable(name)}` must hold dates, timestamps or numbers with a unit, got {numbers[0]:.15g}"
+        raise RowError(what, 0, ": write --time-unit s, ms, us or ns for what they count since 1970")
     micro = numbers * UNITS[unit]
     outside = ~((micro >= FIRST) & (micro <= LAST))
     if outside.any():

@@ -13,7 +13,9 @@ generator = np.random.default_rng(0)
 def table():
     probs = generator.dirichlet(np.ones(3), 300)
     columns = {f"prob_{c}": probs[:, c] for c in range(3)}
-    return pyarrow.table({**columns, "label": generator.integers(0, 3, 300), "site": ["north", "south", "west"] * 100})
+    label, site = generator.integers(0, 3, 300), ["north", "south", "west"] * 100
+    day = np.datetime64("2026-01-05") + np.arange(300) // 10
+    return pyarrow.table({**columns, "label": label, "site": site, "day": day})
 
 
 Path("parts").mkdir()
