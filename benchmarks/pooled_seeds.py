@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coverage of the intervals of a diagram that pools the predictions of several seeds for the same test rows.
 
-python benchmarks/pooled_seeds.py --repeats 2000
+python benchmarks/pooled_seeds.py --repeats 500
 
 Rows have a logit that all seeds see, and each seed adds noise of its own; what decides a row is the same for all. The
-truth of each bin comes from 2 million rows. "As rows" is what pages show: a row counts once however many seeds predict
+truth of each bin comes from a million rows. "As rows" is what pages show: a row counts once however many seeds predict
 it. "As predictions" takes those of the seeds for independent. Bins with 30 rows or more are counted, and single ones.
 """
 
@@ -28,7 +28,7 @@ SETTINGS = ((500, 3, 0.3), (2000, 3, 0.3), (2000, 5, 0.1), (2000, 5, 0.5), (2000
 def main() -> None:
     """Print a table of coverages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=2000, help="data sets per setting")
+    parser.add_argument("--repeats", type=int, default=500, help="data sets per setting")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers")
     options = parser.parse_args()
     generator = torch.Generator().manual_seed(options.seed)
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def coverage(
-    n: int, seeds: int, noise: float, *, repeats: int, generator: torch.Generator, large: int = 2_000_000
+    n: int, seeds: int, noise: float, *, repeats: int, generator: torch.Generator, large: int = 1_000_000
 ) -> tuple[float, float]:
     """Give the share of bins whose interval holds the truth: with rows that count once, and with all predictions."""
     truth = sums(draw(large, seeds, noise, generator)).accuracy
