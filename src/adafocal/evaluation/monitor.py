@@ -30,7 +30,7 @@ MONDAY = 4 * 24 * 60 * 60_000_000  # weeks begin as 1970-01-05 did
 MAX_WINDOWS = 10_000
 
 
-@dataclass
+@dataclass(eq=False)
 class _Sums:
     """Sums of a window, of constant size but for clusters: of all rows, and per bin."""
 

@@ -110,9 +110,11 @@ def _piece(
     words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
     cluster = None if words is None else cluster_codes(words, str(columns.cluster))
     piece = replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
-    if columns.time is None:
-        return piece
-    time, zoned = moments(table[columns.time], columns.time, names.time_unit)
+    return piece if columns.time is None else _timed(piece, table[columns.time], names)
+
+
+def _timed(piece: Piece, column: Column, names: Names) -> Piece:
+    time, zoned = moments(column, str(piece.columns.time), names.time_unit)
     return replace(piece, time=time, zoned=zoned)
 
 
