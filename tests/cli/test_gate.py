@@ -145,7 +145,7 @@ def test_json_to_standard_output_stands_alone_and_what_is_written_is_said(file, 
     assert err.endswith(f"page {tmp_path / 'p.html'}\n")
 
     status, out, err = evaluated(capsys, file, "--json", tmp_path / "p.json", "--html", tmp_path / "p.html")
-    assert out.endswith(f"json {tmp_path / 'p.json'}\npage {tmp_path / 'p.html'}\n")
+    assert out.endswith(f"numbers {tmp_path / 'p.json'}\npage {tmp_path / 'p.html'}\n")
     assert err == ""
     assert "`html` must name a file, got '-'" in evaluated(capsys, file, "--html", "-")[2]
 
@@ -218,6 +218,8 @@ def test_rows_in_any_order_and_pieces_of_any_size_give_the_same_windows(file, tm
     ("arguments", "sentence"),
     [
         (("--window", "1w"), "`window` must go with `--time COLUMN`"),
+        (("--tolerance", "0"), "`tolerance` must go with `--time COLUMN`"),
+        (("--strict",), "`strict` must go with `--fail-above` or `--fail-below`"),
         (("--fail-on-alarm",), "`fail_on_alarm` must go with `--time COLUMN`"),
         (("--time", "day"), "`window` must be given with `--time`"),
         (

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal evaluate``: calibration of predictions in files, whoever made them."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from adafocal.tables.columns import Names
 from adafocal.tables.source import Source
 
 if TYPE_CHECKING:
+    from adafocal.cli.console import PlainConsole
     from adafocal.evaluation.gate import Judgement
     from adafocal.evaluation.measure import Measured
     from adafocal.evaluation.monitor import Monitor
@@ -30,7 +30,6 @@ piece by piece.
 
 Exit status: 0 measured and every limit kept, 1 a fault of adafocal, 2 something that you can mend, 3 a limit of
 --fail-above or --fail-below is not kept, or there is an alarm with --fail-on-alarm."""
-STDOUT = "-"
 BEYOND = 3  # exit status
 
 
@@ -39,6 +38,8 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
 
     from adafocal._checks import check_integer
+    from adafocal.cli.output import check_outputs
+    from adafocal.errors import InvalidValueError
     from adafocal.evaluation.gate import judge, read_limits
     from adafocal.tables.scan import count_rows, find_files
 
@@ -46,9 +47,11 @@ def main(arguments: list[str]) -> int:
     check_integer(bins, options[bins], minimum=1)
     check_executor(options)
     limits = [*read_limits(options.fail_above or [], "above"), *read_limits(options.fail_below or [], "below")]
+    if options.strict and not limits:
+        raise InvalidValueError("`strict` must go with `--fail-above` or `--fail-below`, got it alone.")
     monitor = _monitor(options, options[bins])
     files = find_files(options.files)
-    _check_outputs(options, files)
+    check_outputs(options, "json", "html", reads=[file.path for file in files if file.path is not None])
     names = names_of(options, of_event=True)
     event = {
         "n_bins": options[bins],
@@ -57,10 +60,10 @@ def main(arguments: list[str]) -> int:
     with _progress(count_rows(files)) as advance:
         measured = _measured(options, files, names, event, advance, monitor)
     measured[""].check_positive()
+    measured[""] = replace(measured[""], n_files=len(files))
     monitored = None if monitor is None else monitor.result()
     judgements = judge(limits, measured, strict=options.strict)
-    result = {"files": [str(file) for file in files], "positive_class": options.positive_class}
-    _write(options, result, measured, files, monitored, judgements)
+    _write(options, measured, files, monitored, judgements)
     alarmed = options.fail_on_alarm and monitored is not None and monitored.alarm is not None
     return BEYOND if alarmed or any(one.failed for one in judgements) else 0
 
@@ -74,7 +77,7 @@ def _monitor(options: Namespace, n_bins: int) -> "Monitor | None":
 
     if options.time is None:
         for name in ("window", "time_unit", "tolerance", "fail_on_alarm"):
-            if options[name]:
+            if options[name] not in (None, False):
                 raise InvalidValueError(f"`{name}` must go with `--time COLUMN`, got it alone.")
         return None
     if options.executor != "local":
@@ -92,61 +95,51 @@ def _monitor(options: Namespace, n_bins: int) -> "Monitor | None":
     )
 
 
-def _check_outputs(options: Namespace, files: "Sequence[Source]") -> None:
-    from adafocal._files import check_output
-    from adafocal.errors import InvalidValueError
-
-    if options.html == STDOUT:
-        raise InvalidValueError("`html` must name a file, got '-': --json alone writes to standard output.")
-    for output in ("json", "html"):
-        path = None if options[output] == STDOUT else options[output]
-        check_output(output, path, reads=[file.path for file in files if file.path is not None])
-
-
 def _write(
     options: Namespace,
-    result: dict[str, object],
     measured: "dict[str, Measured]",
     files: "Sequence[Source]",
     monitored: "Monitored | None",
     judgements: "Sequence[Judgement]",
 ) -> None:
-    """Write JSON and page, print tables and limits, and say what was written; nothing stands beside JSON on its way."""
-    from adafocal._files import write_text
-    from adafocal.cli.console import PlainConsole, say
-    from adafocal.evaluation.gate import failures, summed_up
-    from adafocal.evaluation.measure import to_json
+    """Write JSON and page, print tables and limits, and say what was written."""
+    from adafocal.cli.output import console_beside, write_json
+    from adafocal.evaluation.measure import ALL, to_json
     from adafocal.report.monitor_panel import print_monitored
-    from adafocal.report.terminal import print_measured
+    from adafocal.report.terminal import notes, print_measured
 
-    result |= to_json(measured)
+    whole = measured[ALL]
+    result: dict[str, object] = {"files": [str(file) for file in files], "positive_class": options.positive_class}
+    result |= {"notes": notes(whole)} | to_json(measured)
     if monitored is not None:
         result["over_time"] = monitored.to_dict()
     if judgements:
         result["limits"] = [one.to_dict() for one in judgements]
-    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
-    piped = options.json == STDOUT
-    if piped:
-        sys.stdout.write(text)
-    elif options.json is not None:
-        write_text(options.json, text)
+    console = console_beside(options.json)
+    print_measured(measured, console)
+    if monitored is not None:
+        print_monitored(monitored, console, whole.event)
+    write_json(options.json, result, console)
     if options.html is not None:
         from adafocal.report.evaluation_page import write_evaluation
 
         write_evaluation(options.html, measured, files=files, monitored=monitored)
-    console, file = PlainConsole(soft_wrap=False, stderr=piped), sys.stderr if piped else sys.stdout
-    print_measured(measured, console)
-    if monitored is not None:
-        print_monitored(monitored, console, measured[""].event)
+        console.print(f"page {options.html}", soft_wrap=True)
+    _say_limits(options, console, monitored, judgements)
+
+
+def _say_limits(
+    options: Namespace, console: "PlainConsole", monitored: "Monitored | None", judgements: "Sequence[Judgement]"
+) -> None:
+    """Say what was kept where people read, and what was not on standard error, a line each."""
+    from adafocal.cli.console import say
+    from adafocal.evaluation.gate import failures, summed_up
+
     for line in summed_up(judgements):
-        say(line, file=file)
-    for name, path in (("json", None if piped else options.json), ("page", options.html)):
-        if path is not None:
-            say(f"{name} {path}", file=file)
-    for line in failures(judgements):
+        console.print(line, soft_wrap=True)
+    alarm = options.fail_on_alarm and monitored is not None and monitored.alarm is not None
+    for line in [*failures(judgements), *([monitored.verdict()] if alarm and monitored is not None else [])]:
         say(f"adafocal evaluate: {line}", file=sys.stderr)
-    if options.fail_on_alarm and monitored is not None and monitored.alarm is not None:
-        say(f"adafocal evaluate: {monitored.verdict()}", file=sys.stderr)
 
 
 def _parser() -> CommandParser:
