@@ -77,7 +77,7 @@ def _monitor(options: Namespace, n_bins: int) -> "Monitor | None":
 
     if options.time is None:
         for name in ("window", "time_unit", "tolerance", "fail_on_alarm"):
-            if options[name] not in (None, False):
+            if options[name] is not None and options[name] is not False:
                 raise InvalidValueError(f"`{name}` must go with `--time COLUMN`, got it alone.")
         return None
     if options.executor != "local":
