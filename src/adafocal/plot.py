@@ -71,6 +71,7 @@ def reliability(
     check_integer("n_bins", n_bins, minimum=1)
     sums = sums_in_memory(predictions, n_bins=n_bins, positive_class=positive_class)
     data, curve = reliability_from_bins(sums.bins), smooth_reliability_from_bins(sums.cells)
+    data = data if sums.clusters is None else data.without_intervals()
     axes = _axes(ax)
     of_class = positive_class is not None
     draw_reliability(axes, data, curve=curve, color=SERIES[0], event="share of the class" if of_class else "accuracy")

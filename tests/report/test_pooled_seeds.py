@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adafocal import Predictions
+from adafocal import Outcomes, Predictions, plot
 from adafocal.calibration import reliability_from_bins
 from adafocal.report.plots import bins_of
 from adafocal.results.outcome import outcome_of, pooled
@@ -89,3 +89,11 @@ def test_intervals_of_pooled_seeds_hold_and_those_of_all_predictions_do_not(sett
 
     assert rows >= 0.93
     assert predictions < 0.85
+
+
+def test_the_notebooks_diagram_of_clusters_has_no_bars_either():
+    confidence, correct = torch.rand(200), torch.rand(200) < 0.5
+    for cluster, bars in ((None, True), (torch.arange(200) // 10, False)):
+        axes = plot.reliability(Outcomes(confidence=confidence, correct=correct, cluster=cluster))
+        (segments,) = axes.containers[1].lines[2]
+        assert any(len(segment) == 2 for segment in segments.get_segments()) == bars

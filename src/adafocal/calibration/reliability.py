@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data of a reliability diagram; drawing it is the report's task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import torch
@@ -41,6 +41,11 @@ class ReliabilityData:
     accuracy_high: PerBin
     band_low: PerBin | None = None
     band_high: PerBin | None = None
+
+    def without_intervals(self) -> "ReliabilityData":
+        """The same with NaN for the ends, and no band: of rows that belong together, where they would be too narrow."""
+        nothing = torch.full_like(self.accuracy, torch.nan)
+        return replace(self, accuracy_low=nothing, accuracy_high=nothing, band_low=None, band_high=None)
 
 
 @documented

@@ -101,6 +101,7 @@ def _reliability(found: Comparison, one: Compared, place: int) -> Panel:
         of=f" of {found.labels[one.name]}",
         event=event.share if not event.of_class else "share that happened",
         words=(event.probability, event.share),
+        independent=not one.summary.n_clusters,
     )
 
 

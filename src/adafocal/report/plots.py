@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, isfinite, nan
 
-import torch
-
 from adafocal.calibration import BinStats, ReliabilityData, SmoothCurve, binned_error, reliability_from_bins
 from adafocal.evaluation.comparison import Compared
 from adafocal.evaluation.event import Event
@@ -45,12 +43,9 @@ def plot_reliability(
 
 
 def bins_of(stats: BinStats, independent: bool) -> ReliabilityData:
-    """Give the bins of a diagram; of rows that belong together, without intervals, which are those of single rows."""
+    """Give the bins of a diagram; of rows that belong together without intervals."""
     data = reliability_from_bins(stats)
-    if independent:
-        return data
-    nothing = torch.full_like(data.accuracy, nan)
-    return replace(data, accuracy_low=nothing, accuracy_high=nothing, band_low=None, band_high=None)
+    return data if independent else data.without_intervals()
 
 
 def reliability_summary(outcome: Outcome) -> str:
@@ -101,7 +96,8 @@ def plot_compared(ax: Axes, compared: Sequence[Compared], event: Event) -> None:
     """Draw the reliability of sets that are compared in one diagram, as lines with intervals."""
     for index, one in enumerate(compared):
         if one.bins is not None:
-            figures.draw_class_reliability(ax, reliability_from_bins(one.bins), label=drawn(one.name), **series(index))
+            data = bins_of(one.bins, independent=not one.summary.n_clusters)
+            figures.draw_class_reliability(ax, data, label=drawn(one.name), **series(index))
     ax.set(xlabel=event.probability, ylabel="share that happened" if event.of_class else event.share)
     ax.legend(loc="upper left", fontsize=9)
 
