@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intervals of differences hold; near calibration error 0, where plain ones fail, too. The full table: benchmarks."""
 
+import math
+
 import pytest
 import torch
 
 from adafocal import Outcomes
 from adafocal.calibration import evaluate
-from adafocal.evaluation.differences import Contrast, Side, ends_of, p_value
+from adafocal.evaluation.differences import Contrast, Side, ends_of, p_value, room
 from adafocal.evaluation.rows import Rows, Sampling, rows_of
 from adafocal.measures import OF_COMPARISON
 from adafocal.selective import aurc
@@ -88,6 +90,25 @@ def test_the_interval_of_the_error_is_not_centred_where_one_side_is_near_zero():
 
     assert side.measures["ece_debiased"].below > 2 * side.measures["ece_debiased"].above > 0
     assert value - low > 1.15 * (high - value)
+
+
+@pytest.mark.parametrize("noise", [1.0, 2.0])  # of rows that are independent, and of clusters
+@pytest.mark.parametrize("gap", [0.0, 0.2, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0])
+def test_the_truth_lies_within_the_room_that_debiasing_is_given(gap, noise):
+    """By quadrature: the means of the debiased gap less the room below it, and with that above, hold the true gap."""
+    z = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
+    weight = (-z.square() / 2).exp() / (-z.square() / 2).exp().sum()
+    size, one = (gap * noise + noise * z).abs(), torch.ones_like(z)
+    redrawn = math.sqrt(2 / math.pi) * (-size.square() / 2).exp() + size * torch.erf(size / math.sqrt(2))
+    debiased = 2 * size - redrawn
+    below, above = room(size, noise * one, one)
+
+    assert float(weight @ (debiased - below)) <= gap * noise + 2e-3
+    assert float(weight @ (debiased + above)) >= gap * noise - 2e-3
+    if gap == 0:
+        assert float(weight @ (debiased - below)) == pytest.approx(0, abs=2e-3)
+    if gap == 5:
+        assert float(weight @ (below + above)) == pytest.approx(0, abs=0.01)
 
 
 def test_room_for_bias_takes_the_place_of_half_a_tail():

@@ -14,7 +14,7 @@ from adafocal._text import shown
 from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
-from adafocal.tables.source import FORMATS, PACKED, Source
+from adafocal.tables.source import FORMATS, PACKED, STDIN, Source
 
 if TYPE_CHECKING:
     from adafocal.evaluation.event import Event
@@ -127,7 +127,7 @@ def _named(options: Namespace, files: Sequence[Sequence[Source]]) -> dict[str, S
 
 def _stem(place: str) -> str:
     """The last part of a path, without what says how it is packed and of which format it is."""
-    name = Path(place).name
+    name = "stdin" if place == STDIN else Path(place).name
     for suffix in (*PACKED, *FORMATS):
         name = name.removesuffix(suffix)
     return name or place

@@ -26,7 +26,7 @@ from adafocal.selective.curves import LossGroups, group_losses
 LEVEL = 0.95
 SMALLEST_P = 1e-9
 ROUNDING = 1e-9  # of rows on which nothing differs, such as the ranks of confidences with another temperature
-NEVER_BELOW = 0.07  # how far the debiased error lies below the truth at most, in standard errors of a bin
+NEVER_BELOW = 0.09  # how far the debiased error lies below the truth at most, in standard errors of a bin
 FADES = 0.7  # and over which distance from 0, in the same unit, its excess above the truth goes
 FEWEST_ROWS = 30  # independent ones, with fewer of which no interval of the error was simulated
 FEWEST_MISTAKES, FEW_MISTAKES = 2, "fewer than two mistakes"
@@ -91,7 +91,7 @@ def _calibration_error(rows: Rows, sampling: Sampling, n_bins: int) -> Estimated
     """Follow the debiased error in equal-mass bins, and bound what its debiasing leaves.
 
     Where a bin is calibrated the debiased gap is still about half a standard error s above 0, and where it is not it
-    may fall short of the truth by 0.07 s. No estimate of an absolute value near 0 is free of that, so the interval
+    may fall short of the truth by 0.09 s. No estimate of an absolute value near 0 is free of that, so the interval
     gives room for it: in the mean over gaps u s at least as much as is left, whatever u is.
 
     Reference:
@@ -114,16 +114,22 @@ def _calibration_error(rows: Rows, sampling: Sampling, n_bins: int) -> Estimated
     expected = stats.confidence * (1 - stats.confidence)
     variance = sampling.variance_in_bins(residual, index, n_bins)
     noise = torch.maximum(variance, torch.maximum(rate * (1 - rate), expected) / n.clamp_min(1)).sqrt()
+    below, above = room(size, noise, binomial)
+    return Estimated(value, influence, below=float((share * below).sum()), above=float((share * above).sum()))
+
+
+def room(size: Tensor, noise: Tensor, binomial: Tensor) -> tuple[Tensor, Tensor]:
+    """Bound how far the debiased gap of each bin may be expected above the true one, and below it.
+
+    Args:
+        size: Distance between confidence and accuracy in each bin, shape (B,).
+        noise: Its standard error, > 0.
+        binomial: The standard error that it was debiased with.
+    """
     # The mean of |noise| is sqrt(2 / pi) of it: twice that of one draw, less that of a draw and the one debiased by.
     excess = math.sqrt(2 / math.pi) * (2 * noise - (noise.square() + binomial.square()).sqrt())
     fading = math.sqrt(1 + FADES**2) / FADES * (-(size / (FADES * noise)).square() / 2).exp()
-    near = (size < 3 * noise).double()
-    return Estimated(
-        value,
-        influence,
-        below=float((share * excess * fading).sum()),
-        above=float((share * NEVER_BELOW * noise * near).sum()),
-    )
+    return excess * fading, NEVER_BELOW * noise * (size < 3 * noise)
 
 
 def _area(rows: Rows, sampling: Sampling) -> Estimated:
