@@ -42,6 +42,8 @@ def reliability(
 ) -> Axes:
     """Draw the reliability diagram: accuracy against confidence per bin with 95 % intervals, and as a smooth curve.
 
+    Rows that belong to clusters have no intervals of single bins, which would be those of independent rows.
+
     Args:
         predictions: Predictions with labels, or outcomes.
         ax: Where to draw; None makes a figure.

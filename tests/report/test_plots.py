@@ -8,6 +8,7 @@ import pytest
 import torch
 from folders import write_run
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 
 import adafocal as af
 from adafocal.calibration import reliability_data
@@ -70,6 +71,21 @@ def test_reliability_draws_the_bins_of_the_page(axes):
     assert points.get_ydata() == pytest.approx(data.accuracy.numpy())
     assert axes[0].get_xlabel() == "confidence"
     assert af.plot.reliability(record, axes[1], positive_class=2).get_ylabel() == "share of the class"
+
+
+def test_bins_of_clusters_have_no_intervals_of_independent_rows(axes):
+    af.plot.reliability(model(), axes[0])
+    af.plot.reliability(model(cluster=torch.arange(300) // 10), axes[1])
+
+    def intervals(ax):
+        held = [one for one in ax.containers if isinstance(one, ErrorbarContainer)]
+        return [segment for one in held for part in one[2] for segment in part.get_segments() if finite(segment)]
+
+    def finite(segment):
+        return len(segment) == 2 and bool(np.isfinite(segment).all())
+
+    assert len(intervals(axes[0])) > 5
+    assert intervals(axes[1]) == []
 
 
 def test_weights_count(axes):

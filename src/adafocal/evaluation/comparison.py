@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite, isnan
 
-from adafocal._measure import UNDEFINED, Measure
+from adafocal._measure import UNDEFINED, Measure, p_text
 from adafocal._notebook import frame, table_html
-from adafocal._text import listed, printable, short, shown
+from adafocal._text import listed, printable, shown, told_apart
 from adafocal.calibration import BinStats, CalibrationSummary, SmoothCurve
 from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.errors import InvalidValueError
@@ -18,7 +18,7 @@ from adafocal.selective import RiskCoverageCurve
 
 BETTER, WORSE, UNDECIDED, SAME = "better", "worse", "not distinguishable", "the same rows, no difference"
 UNKNOWN = "no interval"
-LONGEST = 40  # characters of a name, where that tells names apart
+LONGEST = 40  # characters of a name
 COLUMNS = ("difference", "95 % interval", "p-value", "verdict")
 SHORT = {name: measure.label for name, measure in OF_COMPARISON.items()}
 SHORT |= {ECE_DEBIASED.name: "debiased ECE", "overconfidence": "over-confidence"}
@@ -106,13 +106,7 @@ class Comparison:
     @cached_property
     def labels(self) -> dict[str, str]:
         """Each name as sentences and headings show it: on one line, cut, and never two of them alike."""
-        for longest in (LONGEST, 10 * LONGEST):
-            shown_as = [short(name, longest) for name in self.names]
-            if len(set(shown_as)) == len(shown_as):
-                return dict(zip(self.names, shown_as, strict=True))
-        return {
-            name: f"{text} ({place})" for place, (name, text) in enumerate(zip(self.names, shown_as, strict=True), 1)
-        }
+        return dict(zip(self.names, told_apart(self.names, longest=LONGEST), strict=True))
 
     @property
     def paired(self) -> bool:
@@ -160,7 +154,12 @@ class Comparison:
         """Write a measure of the baseline and another, its difference, interval, p-value and verdict."""
         measure, of = OF_COMPARISON[name], one.versus_baseline[name]
         values = [number(measure, held.value(name)) for held in (self.base, one)]
-        said = [number(measure, of.value, "+"), interval(measure, of), p_text(of), of.verdict.partition(",")[0]]
+        said = [
+            number(measure, of.value, "+"),
+            interval(measure, of),
+            p_text(of.p_corrected),
+            of.verdict.partition(",")[0],
+        ]
         return [self.titled(name), *values, *said]
 
     def to_frame(self) -> object:
@@ -252,9 +251,3 @@ def number(measure: Measure, value: float, sign: str = "-") -> str:
 def interval(measure: Measure, of: MeasuredDifference) -> str:
     """Write an interval of a difference; a dash where there is none."""
     return UNDEFINED if isnan(of.low) else f"{number(measure, of.low, '+')} to {number(measure, of.high, '+')}"
-
-
-def p_text(of: MeasuredDifference) -> str:
-    """Write the corrected p-value."""
-    p = of.p_corrected
-    return UNDEFINED if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adafocal._files import write_text
-from adafocal._measure import UNDEFINED
+from adafocal._measure import UNDEFINED, p_text
 from adafocal.calibration.errors import ECE_DEBIASED
-from adafocal.evaluation.comparison import SAME, UNKNOWN, Compared, Comparison, interval, number, p_text
+from adafocal.evaluation.comparison import SAME, UNKNOWN, Compared, Comparison, interval, number
 from adafocal.measures import OF_COMPARISON
 from adafocal.report.html import render_page
 from adafocal.report.panels import Panel, area_in_words, diagram_panel
@@ -66,7 +66,7 @@ def _differences(found: Comparison, one: Compared, place: int) -> Table:
         cells = [
             Cell(difference, None, said.replace("-", "−"), verdict),
             *values,
-            Cell(p_text(of).replace(UNDEFINED, "–")),
+            Cell(p_text(of.p_corrected).replace(UNDEFINED, "–")),
         ]
         rows.append(Row(title[0].upper() + title[1:], cells))
     headings = ["Measure", "Difference, 95 % interval", base, name, "p-value, corrected"]
