@@ -151,7 +151,7 @@ def _parser() -> CommandParser:
         "--tolerance", type=float, default=None, help="With --time: by how much confidence may be off without an alarm."
     )
     parser.add_argument("--fail_on_alarm", action="store_true", help="With --time: exit with 3 if there is an alarm.")
-    for side, example in (("above", "ece_debiased=0.05"), ("below", "accuracy=0.9")):
+    for side, example in (("above", "ece=0.05"), ("below", "accuracy=0.9")):
         parser.add_argument(
             f"--fail_{side}",
             type=str,

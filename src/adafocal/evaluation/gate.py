@@ -7,12 +7,13 @@ from math import isfinite, isnan, nan
 
 from adafocal._text import printable, shown
 from adafocal.calibration.catalogue import CATALOGUE
+from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.calibration.measure import LEVEL, PredictionMeasure
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.tables.numbers import is_number
 
-EXAMPLE = {"above": "ece_debiased=0.05", "below": "accuracy=0.9"}
+EXAMPLE = {"above": f"{ECE_DEBIASED.name}=0.05", "below": "accuracy=0.9"}
 OTHER = {"above": "below", "below": "above"}
 WRONG_SIDE = {"above": "higher", "below": "lower"}  # which values are better of what may not fail on this side
 
