@@ -105,11 +105,12 @@ def told_apart(
     """
     whole = [write(name) if write is not short else short(name, len(str(name)) + 1) for name in names]
     half = (longest - 1) // 2
-    ends = [
-        text if len(text) <= longest else text[:half] + "…" + text[len(text) - (longest - 1 - half) :] for text in whole
-    ]
     starts = [text if len(text) <= longest else text[: longest - 1] + "…" for text in whole]
-    texts = [end if Counter(starts)[start] > 1 else start for start, end in zip(starts, ends, strict=True)]
+    shared = Counter(starts)
+    texts = [
+        start if shared[start] == 1 or len(text) <= longest else f"{text[:half]}…{text[half + 1 - longest :]}"
+        for text, start in zip(whole, starts, strict=True)
+    ]
     held, seen = Counter(texts), Counter[str]()
     for place, text in enumerate(texts):
         if held[text] > 1:

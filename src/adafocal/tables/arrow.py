@@ -38,7 +38,10 @@ def from_batch(batch: Any, columns: Columns) -> dict[str, Column]:
     """
     held = dict(zip(batch.schema.names, batch.columns, strict=True))
     table: dict[str, Column] = {name: numbers(held[name], name) for name in columns.numbers if name in held}
-    return table | {name: words(held[name], name) for name in columns.texts if name in held and name not in table}
+    for name in (name for name in columns.texts if name in held and name not in table):
+        alone = name == columns.time and name not in (columns.label, columns.cluster, *columns.by)
+        table[name] = (instants if alone else words)(held[name], name)
+    return table
 
 
 def of_text(table: dict[str, Column], columns: Columns) -> dict[str, Column]:
@@ -94,6 +97,15 @@ def words(array: Any, name: str) -> Column:
     if index.null_count:  # a scalar of Arrow would import pandas, which takes longer than reading millions of rows
         index = index.fill_null(len(values))
     return Coded(np.from_dlpack(index), (*values, *([None] if coded.indices.null_count else [])))
+
+
+def instants(array: Any, name: str) -> Column:
+    """Turn dates and timestamps into those of numpy, without a text of each; all else is read as words."""
+    pa = require("pyarrow", extra="report")
+    if not (pa.types.is_timestamp(array.type) or pa.types.is_date(array.type)) or array.null_count:
+        return words(array, name)
+    micro = array.cast(pa.timestamp("us", getattr(array.type, "tz", None)), safe=False).cast(pa.int64())
+    return np.from_dlpack(micro).view("datetime64[us]")
 
 
 def holds_lists(kind: Any) -> bool:
