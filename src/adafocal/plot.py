@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adafocal._arrays import as_array
 from adafocal._checks import check_integer, require
-from adafocal._text import shown
+from adafocal._text import shown, told_apart
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.evaluation.comparison import Comparison
 from adafocal.outcomes import Outcomes
@@ -105,7 +105,7 @@ def risk_coverage(
         2
     """
     from adafocal.report.figures import draw_risk_coverage
-    from adafocal.report.plots import add_legend
+    from adafocal.report.plots import LONGEST, add_legend
     from adafocal.report.svg import drawn, series
     from adafocal.selective import risk_coverage_curve
 
@@ -114,12 +114,10 @@ def risk_coverage(
         raise InvalidValueError("`predictions` must hold at least one record, got none.")
     for record in several.values():
         _check_record(record)
-    curves = {
-        name: risk_coverage_curve(one.confidence, ~one.correct, sample_weight=one.weight)
-        for name, one in several.items()
-    }
+    curves = [risk_coverage_curve(one.confidence, ~one.correct, sample_weight=one.weight) for one in several.values()]
+    names = told_apart(list(several), longest=LONGEST)
     axes = _axes(ax)
-    for index, (name, curve) in enumerate(curves.items()):
+    for index, (name, curve) in enumerate(zip(names, curves, strict=True)):
         draw_risk_coverage(axes, [curve], label=drawn(name) if name else "", **series(index))
     add_legend(axes, len(curves), None)
     return axes

@@ -10,9 +10,11 @@ import urllib.request
 import pytest
 import websocket
 
+from adafocal.evaluation.compare import compare
 from adafocal.evaluation.measure import measure
 from adafocal.ood import compare_scores
 from adafocal.report import write_page
+from adafocal.report.comparison_page import write_comparison_page
 from adafocal.report.evaluation_page import write_evaluation
 from adafocal.report.ood_page import write_ood_page
 from adafocal.tables.scan import Names, scan
@@ -129,6 +131,9 @@ def made(tmp_path_factory):
     rows = compare_scores(predictions(200, 3), {NAMES[0]: predictions(100, 3, seed=5)}, n_resamples=10)
     made["ood"] = folder / "ood.html"
     write_ood_page(rows, made["ood"], id_name=NAMES[1], level=0.95, command="adafocal ood")
+    made["comparison"] = folder / "comparison.html"
+    found = compare({name: predictions(200, 3, sharpness=1 + place) for place, name in enumerate(NAMES)})
+    write_comparison_page(made["comparison"], found, files={name: [name] for name in NAMES}, command="x" * 300)
     return made
 
 
@@ -137,7 +142,7 @@ def page(request, made):
     return made[request.param]
 
 
-every_page = pytest.mark.parametrize("page", ["run", "study", "evaluation", "ood"], indirect=True)
+every_page = pytest.mark.parametrize("page", ["run", "study", "evaluation", "ood", "comparison"], indirect=True)
 
 
 @every_page

@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from folders import write_run
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 
@@ -14,6 +13,7 @@ import adafocal as af
 from adafocal.calibration import reliability_data
 from adafocal.results.folder import RunFolder
 from adafocal.selective import risk_coverage_curve
+from report.folders import write_run
 
 
 def model(scale=1.0, **more):
@@ -101,6 +101,8 @@ def test_several_curves_have_names_that_are_text(axes):
     af.plot.risk_coverage({"$x$": model(), "_b": model(0.5)}, axes[0])
 
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == [r"\$x\$", " _b"]
+    af.plot.risk_coverage({"n" * 50: model(), "m": model(0.5)})
+    assert plt.gca().get_legend().get_texts()[0].get_text() == "n" * 19 + "…"  # no wider than the diagram
     assert len(af.plot.risk_coverage(af.Outcomes(confidence=[0.9, 0.5], correct=[1, 0]), axes[1]).lines) == 1
 
 

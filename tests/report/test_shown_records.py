@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 import torch
-from folders import write_study
 
 import adafocal as af
 from adafocal._notebook import frame
@@ -19,6 +18,7 @@ from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.errors import AdafocalError
 from adafocal.measures import OF_COMPARISON
 from adafocal.results.folder import StudyFolder
+from report.folders import write_study
 
 
 def model(scale=1.0, **more):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, isfinite, nan
 
+from adafocal._text import told_apart
 from adafocal.calibration import BinStats, ReliabilityData, SmoothCurve, binned_error, reliability_from_bins
 from adafocal.evaluation.comparison import Compared
 from adafocal.evaluation.event import Event
@@ -24,6 +25,7 @@ CURVES = tuple(
 )
 # The losses of different kinds have different units, so this one is drawn for one loss alone.
 TRAIN_CURVE = ("train_loss", "Training loss over epochs", 1.0, "training loss", False)
+LONGEST = 20  # characters of a name in the legend of models that are compared
 
 
 def plot_reliability(
@@ -94,20 +96,26 @@ def plot_risk_coverage(ax: Axes, losses: Sequence[LossContents], *, size: float 
 
 def plot_compared(ax: Axes, compared: Sequence[Compared], event: Event) -> None:
     """Draw the reliability of sets that are compared in one diagram, as lines with intervals."""
-    for index, one in enumerate(compared):
+    for index, (label, one) in enumerate(_labelled(compared)):
         if one.bins is not None:
             data = bins_of(one.bins, independent=not one.summary.n_clusters)
-            figures.draw_class_reliability(ax, data, label=drawn(one.name), **series(index))
+            figures.draw_class_reliability(ax, data, label=label, **series(index))
     ax.set(xlabel=event.probability, ylabel="share that happened" if event.of_class else event.share)
     ax.legend(loc="upper left", fontsize=9)
 
 
 def plot_risks(ax: Axes, compared: Sequence[Compared]) -> None:
     """Draw the risk-coverage curves of sets that are compared."""
-    for index, one in enumerate(compared):
+    for index, (label, one) in enumerate(_labelled(compared)):
         if one.risk_coverage is not None:
-            figures.draw_risk_coverage(ax, [one.risk_coverage], label=drawn(one.name), **series(index))
+            figures.draw_risk_coverage(ax, [one.risk_coverage], label=label, **series(index))
     add_legend(ax, len(compared), 9)
+
+
+def _labelled(compared: Sequence[Compared]) -> list[tuple[str, Compared]]:
+    """Name sets for a legend, which a longer name would make wider than the diagram."""
+    names = told_apart([one.name for one in compared], longest=LONGEST)
+    return [(drawn(name), one) for name, one in zip(names, compared, strict=True)]
 
 
 def add_legend(ax: Axes, n: int, size: float | None) -> None:
