@@ -224,9 +224,10 @@ def test_rows_in_any_order_and_pieces_of_any_size_give_the_same_windows(file, tm
         (("--time", "day"), "`window` must be given with `--time`"),
         (
             ("--time", "day", "--window", "1y"),
-            "`window` must be a number of m, h, d or w, such as 12h, 1d or 2w, got '1y'.",
+            "`window` must be a number of m, h, d or w, such as 12h, 1d or 2w, and at most 520w, got '1y'.",
         ),
         (("--time", "day", "--window", "0d"), "got '0d'."),
+        (("--time", "day", "--window", "521w"), "at most 520w, got '521w'."),
         (("--time", "week", "--window", "1d"), "columns must include `week`"),
         (("--time", "site", "--window", "1d"), "`site` must be a date or timestamp"),
         (("--time", "confidence", "--window", "1d"), "write --time-unit"),

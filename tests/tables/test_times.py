@@ -67,8 +67,10 @@ def test_times_of_numpy_are_taken_as_they_are():
         ([1769860800], None, "got 1769860800 in row 0: write --time-unit s, ms, us or ns"),
         (["1769860800"], None, "got 1769860800 in row 0: write --time-unit"),
         ([1769860800.0, float("nan")], "s", "no missing values, got null in row 1"),
-        ([1, 1769860800000], "s", "in the years 1 to 9999, got 1769860800000 s since 1970 in row 1: is it another"),
-        ([float("inf")], "s", "in the years 1 to 9999"),
+        ([1, 1769860800000], "s", "in the years 1000 to 2999, got 1769860800000 s since 1970 in row 1: is it another"),
+        (["2026-01-31", "0001-01-01"], None, "in the years 1000 to 2999, got '0001-01-01' in row 1"),
+        (["9999-12-31"], None, "in the years 1000 to 2999, got '9999-12-31' in row 0"),
+        ([float("inf")], "s", "in the years 1000 to 2999"),
     ],
 )
 def test_what_is_no_time_is_named_by_its_row(column, unit, sentence):
@@ -124,3 +126,9 @@ def test_a_folder_may_be_the_time_and_a_column_both_time_and_group(tmp_path):
 
     assert piece.group_names == ("2026-01-31", "2026-02-01")
     assert [written(moment, dates=True) for moment in piece.time.tolist()] == list(piece.group_names)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "Y"])
+def test_times_of_numpy_beyond_the_calendar_are_named_by_their_row(unit):
+    with pytest.raises(RowError, match=r"in the years 1000 to 2999, got 90000.* in row 1"):
+        moments(np.array(["2026", "90000"], dtype=f"datetime64[{unit}]"), "t", None)

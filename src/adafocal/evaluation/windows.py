@@ -10,6 +10,7 @@ from adafocal.errors import InvalidValueError
 from adafocal.tables.times import written
 
 MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
+LONGEST = 520 * MINUTES["w"]
 WINDOW = re.compile(r"\s*(\d{1,6})\s*([mhdw])\s*", re.ASCII | re.I)
 ALARM = 20.0  # 1 in 20 calibrated streams ever gets there, at most
 
@@ -25,9 +26,12 @@ def read_window(text: str) -> int:
         24
     """
     found = WINDOW.fullmatch(text)
-    if found is None or int(found[1]) == 0:
-        raise InvalidValueError(f"`window` must be a number of m, h, d or w, such as 12h, 1d or 2w, got {shown(text)}.")
-    return int(found[1]) * MINUTES[found[2].lower()] * 60_000_000
+    minutes = 0 if found is None else int(found[1]) * MINUTES[found[2].lower()]
+    if not 0 < minutes <= LONGEST:
+        raise InvalidValueError(
+            f"`window` must be a number of m, h, d or w, such as 12h, 1d or 2w, and at most 520w, got {shown(text)}."
+        )
+    return minutes * 60_000_000
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 """Columns of times: dates and timestamps in ISO 8601, with or without a time zone, and numbers since 1970."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -18,7 +19,8 @@ ISO = re.compile(
     re.ASCII | re.I,
 )
 EPOCH = datetime(1970, 1, 1)
-FIRST, LAST = (int((datetime(year, 1, 1) - EPOCH).total_seconds()) * 1_000_000 for year in (1, 9999))
+FIRST, LAST = (int((datetime(year, 1, 1) - EPOCH).total_seconds()) * 1_000_000 for year in (1000, 3000))
+FIRST_YEAR, LAST_YEAR = np.datetime64("1000"), np.datetime64("3000")
 RULE = "be a date or timestamp, such as 2026-01-31 or 2026-01-31T12:00:00+01:00"
 
 
@@ -39,7 +41,11 @@ def moments(column: Column, name: str, unit: str | None) -> tuple[np.ndarray, bo
     """
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         _refuse(np.isnat(column), name, "null")
-        return column.astype("datetime64[us]").astype(np.int64), None
+        years = column.astype("datetime64[Y]")  # of any unit without overflow
+        micro = np.where(
+            (years < FIRST_YEAR) | (years >= LAST_YEAR), LAST, column.astype("datetime64[us]").astype(np.int64)
+        )
+        return _within(micro, name, lambda row: str(column[row])), None
     if isinstance(column, np.ndarray) and column.dtype.kind in "iuf" and column.ndim == 1:
         _refuse(np.isnan(column), name, "null")
         return _since_1970(column.astype(np.float64), name, unit), None
@@ -63,12 +69,17 @@ def _since_1970(numbers: np.ndarray, name: str, unit: str | None) -> np.ndarray:
     if unit is None:
         what = f"`{printable(name)}` must hold dates, timestamps or numbers with a unit, got {numbers[0]:.15g}"
         raise RowError(what, 0, ": write --time-unit s, ms, us or ns for what they count since 1970")
-    micro = numbers * UNITS[unit]
-    outside = ~((micro >= FIRST) & (micro <= LAST))
+    with np.errstate(invalid="ignore", over="ignore"):
+        micro = numbers * UNITS[unit]
+    return _within(micro, name, lambda row: f"{numbers[row]:.15g} {unit} since 1970", ": is it another --time-unit?")
+
+
+def _within(micro: np.ndarray, name: str, got: Callable[[int], str], remedy: str = "") -> np.ndarray:
+    """Refuse what no calendar of ours holds, and what is no finite number."""
+    outside = ~((micro >= FIRST) & (micro < LAST))
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
-        what = f"`{printable(name)}` must lie in the years 1 to 9999, got {numbers[row]:.15g} {unit} since 1970"
-        raise RowError(what, row, ": is it another --time-unit?")
+        raise RowError(f"`{printable(name)}` must lie in the years 1000 to 2999, got {got(row)}", row, remedy)
     return np.round(micro).astype(np.int64)
 
 
@@ -87,7 +98,7 @@ def _of_texts(coded: Coded, name: str) -> tuple[np.ndarray, bool | None]:
         row = int(np.flatnonzero(zoned != zoned[0])[0])
         text = coded.values[coded.index[row]]
         raise RowError(f"`{printable(name)}` must have a time zone in all rows or in none, got {shown(text)}", row)
-    micro: np.ndarray = held[coded.index]
+    micro = _within(held[coded.index], name, lambda row: shown(coded.values[coded.index[row]]))
     return micro, bool(zoned.all()) if len(zoned) else None
 
 
