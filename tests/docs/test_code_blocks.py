@@ -122,6 +122,7 @@ def test_the_pages_and_their_blocks_are_found():
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_the_blocks_of_the_page_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # of the terminal of who runs the tests: pages show what a pipe gets
     namespace = {"__name__": "page"}
     given = GIVEN / f"{page.stem}.py"
     if given.exists():
