@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 
 import torch
 from torch import Tensor
@@ -18,9 +19,10 @@ from torch import Tensor
 import adafocal
 from adafocal import Outcomes
 from adafocal.calibration import expected_calibration_error
+from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.evaluation.compare import corrected, difference
 from adafocal.evaluation.comparison import BETTER, WORSE
-from adafocal.evaluation.differences import LEVEL, Side, ends_of
+from adafocal.evaluation.differences import LEVEL, Side, contrast, ends_of
 from adafocal.evaluation.rows import Sampling, rows_of
 from adafocal.measures import OF_COMPARISON
 
@@ -142,8 +144,8 @@ def truth(setting: Setting, generator: torch.Generator) -> dict[str, float]:
             expected_calibration_error(one.confidence, one.correct, binning="equal_mass", sample_weight=one.weight)
             for one in held
         ]
-        debiased = side.measures["ece_debiased"].value - base.measures["ece_debiased"].value
-        total["ece_debiased"] += (float(plain[1] - plain[0]) - debiased) / rounds
+        debiased = side.measures[ECE_DEBIASED.name].value - base.measures[ECE_DEBIASED.name].value
+        total[ECE_DEBIASED.name] += (float(plain[1] - plain[0]) - debiased) / rounds
     return total
 
 
@@ -155,6 +157,15 @@ def side_of(outcomes: Outcomes) -> Side:
 def replace(outcomes: Outcomes, *, cluster: None) -> Outcomes:
     """The same without clusters."""
     return Outcomes(confidence=outcomes.confidence, correct=outcomes.correct, weight=outcomes.weight, cluster=cluster)
+
+
+def covers_without_room(base: Side, side: Side, true: float, *, paired: bool) -> bool:
+    """Tell whether an interval of the debiased error holds that knows nothing of its bias, as a bootstrap's."""
+    name = ECE_DEBIASED.name
+    if base.measures[name].why or side.measures[name].why:
+        return False
+    low, high = replaced(contrast(name, base, side, paired=paired), below=0.0, above=0.0).ends(LEVEL)
+    return low <= true <= high
 
 
 def drawn(setting: Setting, generator: torch.Generator) -> list[Side]:
@@ -198,7 +209,8 @@ def main() -> None:
     print(
         f"adafocal {adafocal.__version__}, torch {torch.__version__}, seed {options.seed}, {options.repeats} repeats\n"
     )
-    print(f"| setting | N | {' | '.join(OF_COMPARISON)} |\n|---|--:|{'--:|' * len(OF_COMPARISON)}")
+    headings = [*OF_COMPARISON, "debiased ECE without room for its bias"]
+    print(f"| setting | N | {' | '.join(headings)} |\n|---|--:|{'--:|' * len(headings)}")
     for place, setting in enumerate(settings()):
         if options.settings is not None and setting.name not in options.settings:
             continue
@@ -206,6 +218,7 @@ def main() -> None:
         generator = torch.Generator().manual_seed(1000 * options.seed + place)
         true = truth(setting, generator)
         below, above, none = (dict.fromkeys(OF_COMPARISON, 0) for _ in range(3))
+        plain = 0
         for _ in range(options.repeats):
             base, side = drawn(setting, generator)
             for name in OF_COMPARISON:
@@ -215,12 +228,14 @@ def main() -> None:
                 low, high = ends_of(name, base, side, paired=setting.paired)(LEVEL)
                 below[name] += high < true[name]
                 above[name] += low > true[name]
+            plain += covers_without_room(base, side, true[ECE_DEBIASED.name], paired=setting.paired)
         cells = []
         for name in OF_COMPARISON:
             known = max(1, options.repeats - none[name])
             shares = [100 * of[name] / known for of in (below, above)]
             told = f", none {100 * none[name] / options.repeats:.0f}" if none[name] else ""
             cells.append(f"{100 - sum(shares):.1f} ({shares[0]:.1f}, {shares[1]:.1f}{told})")
+        cells.append(f"{100 * plain / options.repeats:.1f}")
         print(f"| {setting.name} | {setting.n:,} | {' | '.join(cells)} |", flush=True)
     if options.settings is None:
         wrong_verdicts(2 * options.repeats, options.seed)
