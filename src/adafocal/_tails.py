@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tails of the binomial and the t distribution in closed form, so that intervals need torch alone.
+"""Tails of the binomial, t and gamma distribution in closed form, so that intervals need torch alone.
 
-Both are normal approximations, good to a few thousandths of a probability from two samples on; tests compare them with
-scipy.
+The first two are normal approximations, good to a few thousandths of a probability from two samples on; tests compare
+them with scipy.
 """
 
 import math
@@ -22,6 +22,26 @@ def student_quantile(p: float, df: float) -> float:
     """
     z = NormalDist().inv_cdf(p) * (8 * df + 3) / (8 * df + 1)
     return math.copysign(math.sqrt(df * math.expm1(z * z / df)), z)
+
+
+def student_p_value(t: float, df: float) -> float:
+    """Approximate the two-sided p-value of a t statistic, the inverse of :func:`student_quantile`."""
+    z = math.sqrt(df * math.log1p(t * t / df)) * (8 * df + 1) / (8 * df + 3)
+    return math.erfc(z / math.sqrt(2))
+
+
+def gamma_cdf(z: Tensor, skewness: Tensor) -> Tensor:
+    """P(Z <= z) of a shifted gamma distribution of mean 0, variance 1 and this skewness, mirrored where < 0."""
+    shape = 4 / skewness.abs().clamp_min(1e-2).square()  # below, it is normal to four digits
+    sign = torch.where(skewness < 0, -1.0, 1.0).to(z)
+    below = torch.special.gammainc(shape, (shape + sign * z * shape.sqrt()).clamp_min(0))
+    return torch.where(skewness < 0, 1 - below, below)
+
+
+def gamma_quantile(p: float, skewness: float) -> float:
+    """Find z with ``gamma_cdf(z, skewness) = p``, for p above the half, up to 1,000 standard deviations."""
+    skew = torch.tensor(skewness, dtype=torch.float64)
+    return 1000 * _root(lambda share: gamma_cdf(1000 * share, skew.expand_as(share)) < p, 0.0, 1.0)
 
 
 def binomial_tails(x: Tensor, n: Tensor, p: Tensor | float) -> tuple[Tensor, Tensor]:

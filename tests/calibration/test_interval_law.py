@@ -8,6 +8,7 @@ from statistics import NormalDist
 import pytest
 import torch
 
+from adafocal._tails import gamma_cdf
 from adafocal.calibration import (
     BinStats,
     calibration_test,
@@ -17,7 +18,7 @@ from adafocal.calibration import (
     wilson_interval,
 )
 from adafocal.calibration.consistency import debiased_square, resampled_p_value
-from adafocal.calibration.intervals import _central_moments, _gamma_cdf, _last, _law, _lower_tail
+from adafocal.calibration.intervals import _central_moments, _last, _law, _lower_tail
 
 
 def chance_of(k, n, p):
@@ -71,7 +72,7 @@ def test_the_law_of_the_debiased_square_is_that_of_its_outcomes(scale, confidenc
 def test_the_tails_are_those_of_pearsons_third_type(skewness):
     stats = pytest.importorskip("scipy.stats")
     z = torch.linspace(-4, 4, 33, dtype=torch.float64)
-    below = _gamma_cdf(z, torch.full_like(z, skewness))
+    below = gamma_cdf(z, torch.full_like(z, skewness))
 
     assert below.tolist() == pytest.approx(stats.pearson3.cdf(z.numpy(), skewness).tolist(), abs=1e-9)
 
@@ -80,7 +81,7 @@ def test_without_skewness_the_tails_are_normal():
     z = torch.linspace(-4, 4, 33, dtype=torch.float64)
     expected = [NormalDist().cdf(float(value)) for value in z]
 
-    assert _gamma_cdf(z, torch.zeros_like(z)).tolist() == pytest.approx(expected, abs=1e-3)
+    assert gamma_cdf(z, torch.zeros_like(z)).tolist() == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_lower_tail_grows_from_none_at_0_to_half_at_three_times_the_noise():
@@ -113,7 +114,7 @@ def test_the_interval_in_one_bin_ends_where_its_tails_say(right, n, level):
 
     def below(error):
         mean, sd, skewness = _law(numbers(error), numbers(side), numbers(0.4), torch.tensor([n]))
-        return float(_gamma_cdf((square - mean) / sd, skewness)), float(mean), float(sd)
+        return float(gamma_cdf((square - mean) / sd, skewness)), float(mean), float(sd)
 
     noise = below(0.0)[2]
     lower_tail = {end: (1 - level) / 2 * min(1.0, end**2 / (3 * noise)) for end in (low, high)}

@@ -13,7 +13,7 @@ from adafocal._shapes import ClassIndex, Given, ProbMatrix, SampleWeight
 from adafocal._values import check_prob_matrix, checked_sample_weight, checked_shares, counted_samples, weighted_classes
 from adafocal.calibration.bins import NORMS
 from adafocal.calibration.cells import sum_binned
-from adafocal.calibration.measure import PredictionMeasure
+from adafocal.calibration.measure import CLASSES, PredictionMeasure
 from adafocal.errors import InvalidValueError
 
 AVERAGES = ("label", "pooled", "none")
@@ -179,6 +179,7 @@ def multilabel_calibration_error(
 
 CLASSWISE_ECE = PredictionMeasure(
     name="classwise_ece",
+    question=CLASSES,
     title="classwise ECE",
     about="Calibration error of each class's probability, equal-width bins, averaged over classes.",
     compute=lambda sums: sums.class_gaps.abs().sum(dim=1).mean() / sums.mass,

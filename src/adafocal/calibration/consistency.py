@@ -12,7 +12,7 @@ from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
 from adafocal._values import weighted_event
 from adafocal.calibration.bins import BinStats, at_least_one, debiased_square
 from adafocal.calibration.cells import distinct_cells, equal_mass_bins
-from adafocal.calibration.measure import PredictionMeasure
+from adafocal.calibration.measure import CHANCE, PredictionMeasure
 from adafocal.calibration.sums import PredictionSums
 
 CELLS_PER_BIN = 64
@@ -127,6 +127,7 @@ def _p_value(sums: PredictionSums) -> Scalar:
 
 P_CALIBRATED = PredictionMeasure(
     name="p_calibrated",
+    question=CHANCE,
     heading="p",
     title="p-value of the test: is it calibrated?",
     unit="",

@@ -16,6 +16,7 @@ from adafocal._checks import check_number
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
+from adafocal._tails import gamma_cdf
 from adafocal._values import check_not_empty, weighted_event
 from adafocal.calibration.bins import BinStats, check_stats, debiased_square
 from adafocal.calibration.cells import sum_binned
@@ -125,13 +126,13 @@ def rms_interval(stats: BinStats, *, level: float) -> tuple[Scalar, Scalar]:
 
     def too_small(scale: Tensor) -> Tensor:
         square, sd, skewness = law(scale, along)
-        above = 1 - _gamma_cdf((observed - square) / sd, skewness)
+        above = 1 - gamma_cdf((observed - square) / sd, skewness)
         return (observed > square) & (above < 1 - level - _lower_tail(square, noise, level))
 
     def highest(direction: Tensor) -> Tensor:
         def not_too_large(scale: Tensor) -> Tensor:
             square, sd, skewness = law(scale, direction)
-            below = _gamma_cdf((observed - square) / sd, skewness)
+            below = gamma_cdf((observed - square) / sd, skewness)
             return (observed >= square) | (below >= _lower_tail(square, noise, level))
 
         return law(_last(not_too_large, gap)[None], direction)[0]
@@ -190,14 +191,6 @@ def _central_moments(truth: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor, 
     k6 = v * (1 - 30 * v + 120 * v.square()) / n**5
     m6 = k6 + 15 * k4 * k2 + 10 * k3.square() + 15 * k2.pow(3)
     return k2, k3, k4 + 3 * k2.square(), k5 + 10 * k3 * k2, m6
-
-
-def _gamma_cdf(z: Tensor, skewness: Tensor) -> Tensor:
-    """P(Z <= z) of a shifted gamma distribution of mean 0, variance 1 and this skewness, mirrored where < 0."""
-    shape = 4 / skewness.abs().clamp_min(1e-2).square()  # below, it is normal to four digits
-    sign = torch.where(skewness < 0, -1.0, 1.0).to(z)
-    below = torch.special.gammainc(shape, (shape + sign * z * shape.sqrt()).clamp_min(0))
-    return torch.where(skewness < 0, 1 - below, below)
 
 
 def _last(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:

@@ -10,6 +10,10 @@ from adafocal._measure import Measure
 from adafocal.calibration.sums import PredictionSums
 
 LEVEL = 0.95
+GOOD, ON_AVERAGE = "How good are the predictions?", "Is confidence right on average?"
+APART, CHANCE = "How far is confidence off?", "Could it be chance?"
+COST, CLASSES = "What does it cost?", "Is the probability of every class right?"
+QUESTIONS = (GOOD, ON_AVERAGE, APART, CHANCE, COST, CLASSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class PredictionMeasure(Measure):
         compute: The number, a scalar, from sums of at least one sample.
         ends: Lower and upper end of its interval of the level ``LEVEL``, where it has one.
         about_ends: What the field of the interval says.
+        question: Which of ``QUESTIONS`` it answers: under these it is shown.
         low: Its smallest value.
         high: Its largest value.
         of_shares: Whether it depends on shares alone, so that samples that all count twice change nothing. What is
@@ -37,6 +42,7 @@ class PredictionMeasure(Measure):
     compute: Callable[[PredictionSums], Tensor]
     ends: Callable[[PredictionSums], tuple[Tensor, Tensor]] | None = None
     about_ends: str = ""
+    question: str = APART
     low: float = 0.0
     high: float = 1.0
     of_shares: bool = True

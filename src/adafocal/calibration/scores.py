@@ -22,7 +22,7 @@ from adafocal._values import (
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.classwise import class_event
 from adafocal.calibration.intervals import mean_interval
-from adafocal.calibration.measure import LEVEL, PredictionMeasure
+from adafocal.calibration.measure import COST, GOOD, LEVEL, ON_AVERAGE, PredictionMeasure
 from adafocal.calibration.reliability import score_interval
 from adafocal.calibration.sums import PredictionSums, SumsInMemory
 from adafocal.errors import InvalidValueError
@@ -236,6 +236,7 @@ def _gap_ends(sums: PredictionSums) -> tuple[Tensor, Tensor]:
 
 ACCURACY = PredictionMeasure(
     name="accuracy",
+    question=GOOD,
     title="accuracy",
     about="Share of samples whose top label is right.",
     compute=lambda sums: sums.mean.right,
@@ -246,6 +247,7 @@ ACCURACY = PredictionMeasure(
 )
 NLL = PredictionMeasure(
     name="nll",
+    question=GOOD,
     heading="NLL",
     title="negative log-likelihood (nats)",
     unit="nats",
@@ -256,6 +258,7 @@ NLL = PredictionMeasure(
 )
 BRIER = PredictionMeasure(
     name="brier",
+    question=GOOD,
     title="Brier score",
     unit="",
     digits=3,
@@ -265,6 +268,7 @@ BRIER = PredictionMeasure(
 )
 BRIER_CALIBRATION = PredictionMeasure(
     name="brier_calibration",
+    question=COST,
     unit="",
     about="The part of ``brier`` due to miscalibration, equal-mass bins.",
     compute=lambda sums: sums.once(_parts)[0],
@@ -273,6 +277,7 @@ BRIER_CALIBRATION = PredictionMeasure(
 )
 BRIER_REFINEMENT = PredictionMeasure(
     name="brier_refinement",
+    question=GOOD,
     unit="",
     about="The part of ``brier`` that perfect recalibration would leave.",
     compute=lambda sums: sums.once(_parts)[1],
@@ -280,6 +285,7 @@ BRIER_REFINEMENT = PredictionMeasure(
 )
 OVERCONFIDENCE = PredictionMeasure(
     name="overconfidence",
+    question=ON_AVERAGE,
     heading="confidence - accuracy %",
     page_heading="Conf. − acc. %",
     title="over-confidence (confidence - accuracy)",

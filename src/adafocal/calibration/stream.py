@@ -20,6 +20,7 @@ from adafocal.calibration.clusters import ClusterSums
 from adafocal.calibration.edges import equal_width_edges
 from adafocal.calibration.events import label_event, outcome_event
 from adafocal.calibration.grid import grid_edges, sum_cells
+from adafocal.calibration.judge import judge
 from adafocal.calibration.summary import CalibrationSummary
 from adafocal.calibration.sums import PredictionSums, SumsInMemory, Totals, WeightTotals
 from adafocal.errors import InvalidValueError
@@ -257,4 +258,5 @@ def summary_of(sums: PredictionSums) -> CalibrationSummary:
         n_classes=len(sums.class_gaps),
         n_bins=sums.bins.n_bins,
         **values,
+        verdict=judge(sums, values),
     )

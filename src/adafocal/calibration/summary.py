@@ -14,12 +14,15 @@ from adafocal._notebook import frame, table_html
 if TYPE_CHECKING:
     from adafocal.calibration.measure import PredictionMeasure
 
+from adafocal.calibration.verdict import Verdict
+
 
 @dataclass(frozen=True)
 class CalibrationSummary:
     """Accuracy, proper scores and calibration errors of predictions. Fractions, not percent; top-label unless named.
 
     Attributes:
+        verdict: The answer in words, with what it rests on.
         n: Number of samples; of weighted ones those that count.
         n_effective: Effective number of samples: of weights w, (sum w)^2 / sum w^2.
         n_clusters: Number of clusters that rows belong to; 0 where rows stand for themselves.
@@ -48,6 +51,7 @@ class CalibrationSummary:
         atb: Averaged two-bin calibration error, a mean of squares: smallest in expectation for the true probabilities.
     """
 
+    verdict: Verdict
     n: int
     n_effective: float
     n_clusters: int
@@ -77,7 +81,7 @@ class CalibrationSummary:
 
     def to_dict(self) -> dict[str, object]:
         """Turn into plain numbers and lists for JSON; an infinite value, which JSON cannot hold, becomes None."""
-        return {name: _for_json(value) for name, value in asdict(self).items()}
+        return {name: _for_json(value) for name, value in {**asdict(self), "verdict": self.verdict.to_dict()}.items()}
 
     def to_frame(self) -> Any:
         """Turn into a frame of pandas, else of polars: measure, value, and low and high of its interval or NaN.
@@ -109,6 +113,8 @@ def _catalogue() -> "Mapping[str, PredictionMeasure]":
 
 
 def _for_json(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _for_json(one) for name, one in value.items()}
     if isinstance(value, tuple):
         return [_for_json(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -34,6 +34,12 @@ def add_columns(parser: CommandParser, *options: str, without: tuple[str, ...] =
     )
 
 
+def column_options(options: Namespace, *more: str, without: tuple[str, ...] = ()) -> list[str]:
+    """The options of a table as they were given, for another command."""
+    names = [name for name in (*SINGLE, *more) if name not in without and options.get(name) is not None]
+    return [f"--{name}={options[name]}" for name in names] + ["--normalize"] * options.normalize
+
+
 def names_of(options: Namespace, unlabelled: bool = False, of_event: bool = False) -> Names:
     """What the options say of the columns."""
     given: dict[str, Any] = {name: options.get(name) for name in HELP if name != "positive_class"}

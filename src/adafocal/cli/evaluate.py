@@ -16,6 +16,7 @@ from adafocal.tables.source import Source
 
 if TYPE_CHECKING:
     from adafocal.cli.console import PlainConsole
+    from adafocal.cli.remedy import Advice
     from adafocal.evaluation.gate import Judgement
     from adafocal.evaluation.measure import Measured
     from adafocal.evaluation.monitor import Monitor
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> int:
 
     from adafocal._checks import check_integer
     from adafocal.cli.output import check_outputs
+    from adafocal.cli.remedy import advise
     from adafocal.errors import InvalidValueError
     from adafocal.evaluation.gate import judge, read_limits
     from adafocal.tables.scan import count_rows, find_files
@@ -63,7 +65,8 @@ def main(arguments: list[str]) -> int:
     measured[""] = replace(measured[""], n_files=len(files))
     monitored = None if monitor is None else monitor.result()
     judgements = judge(limits, measured, strict=options.strict)
-    _write(options, measured, files, monitored, judgements)
+    advice = advise(options, measured[""], arguments)
+    _write(options, measured, files, monitored, judgements, advice)
     alarmed = options.fail_on_alarm and monitored is not None and monitored.alarm is not None
     return BEYOND if alarmed or any(one.failed for one in judgements) else 0
 
@@ -101,29 +104,31 @@ def _write(
     files: "Sequence[Source]",
     monitored: "Monitored | None",
     judgements: "Sequence[Judgement]",
+    advice: "Advice",
 ) -> None:
     """Write JSON and page, print tables and limits, and say what was written."""
     from adafocal.cli.output import console_beside, write_json
-    from adafocal.evaluation.measure import ALL, to_json
+    from adafocal.evaluation.as_json import to_json
+    from adafocal.evaluation.measure import ALL
     from adafocal.report.monitor_panel import print_monitored
     from adafocal.report.terminal import notes, print_measured
 
     whole = measured[ALL]
     result: dict[str, object] = {"files": [str(file) for file in files], "positive_class": options.positive_class}
-    result |= {"notes": notes(whole)} | to_json(measured)
+    result |= {"notes": notes(whole)} | to_json(measured, advice.remedy)
     if monitored is not None:
         result["over_time"] = monitored.to_dict()
     if judgements:
         result["limits"] = [one.to_dict() for one in judgements]
     console = console_beside(options.json)
-    print_measured(measured, console)
+    print_measured(measured, console, advice.remedy, advice.steps)
     if monitored is not None:
         print_monitored(monitored, console, whole.event)
     write_json(options.json, result, console)
     if options.html is not None:
         from adafocal.report.evaluation_page import write_evaluation
 
-        write_evaluation(options.html, measured, files=files, monitored=monitored)
+        write_evaluation(options.html, measured, files=files, monitored=monitored, **advice._asdict())
         console.print(f"page {options.html}", soft_wrap=True)
     _say_limits(options, console, monitored, judgements)
 
@@ -167,6 +172,9 @@ def _parser() -> CommandParser:
     bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")
     parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file; - is standard output.")
     parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
+    parser.add_argument(
+        "--no_remedy", action="store_true", help="Do not try scalings: what to do about it is not measured."
+    )
     parser.add_argument(
         "--executor", type=str, default="local", help="local, or ray: where rows are many, one task per part of a file."
     )

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adafocal._files import check_output
-from adafocal._reading import Record, checked, load_record
+from adafocal._reading import checked, load_record
 from adafocal._text import printable
 from adafocal.calibration import CalibrationSummary, StreamSums, evaluate, merge_sums, stream_summary, stream_sums
 from adafocal.cli.columns import add_columns, names_of
@@ -17,9 +17,9 @@ from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.measures import MEASURES
 from adafocal.outcomes import Outcomes
-from adafocal.predictions import Predictions
 from adafocal.scaling import METHODS, Temperature, load_scaling
 from adafocal.scaling.files import check_suffix
+from adafocal.scaling.scores import as_predictions, like
 from adafocal.tables.piece import Piece
 from adafocal.tables.rewrite import rewrite
 from adafocal.tables.source import Source, known_suffix
@@ -90,20 +90,6 @@ def _apply(options: Namespace, console: Console) -> None:
     for before, after in sums:
         show(stream_summary(before), stream_summary(after), f"Scaling of {options.scaling}", console)
     console.print(f"{rows:,} predictions {options.output}")
-
-
-def as_predictions(record: Record) -> Predictions:
-    """Outcomes as predictions of the classes wrong and right; predictions as they are."""
-    if isinstance(record, Predictions):
-        return record
-    return Predictions(probs=record.probs, labels=record.labels, weight=record.weight)
-
-
-def like(record: Record, scaled: Predictions) -> Record:
-    """Scaled predictions as the kind of record that they come from."""
-    if isinstance(record, Predictions):
-        return scaled
-    return Outcomes(confidence=scaled.probs[:, 1], correct=record.correct, weight=record.weight)
 
 
 def show(before: CalibrationSummary, after: CalibrationSummary, title: str, console: Console) -> None:

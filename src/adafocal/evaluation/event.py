@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from adafocal._text import listed, shown
+from adafocal.calibration.measure import APART, ON_AVERAGE
 from adafocal.errors import InvalidValueError
 from adafocal.measures import OF_PREDICTIONS
 from adafocal.tables.columns import OUTCOMES
@@ -14,6 +15,8 @@ OF_CLASS = {
     _ACCURACY.title: "accuracy of the class at 0.5",
     _OVER.title: "mean probability - share of the class",
     _OVER.heading: "probability - share %",
+    ON_AVERAGE: "Is the probability right on average?",
+    APART: "How far is the probability off?",
 }
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
 
@@ -20,14 +20,15 @@ from adafocal.calibration import (
     SmoothCurve,
     StreamSums,
     merge_sums,
-    simultaneous_band,
     smooth_reliability_from_bins,
     stream_summary,
     stream_sums,
 )
+from adafocal.calibration.judge import corrected
 from adafocal.calibration.stream import NO_WEIGHT, summary_of, sums_in_memory
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event, find_event
+from adafocal.evaluation.sample import Sample
 from adafocal.tables.piece import Piece
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
@@ -69,6 +70,8 @@ class Measured:
         curve: Smooth accuracy over confidence, of a stream from each cell's samples at their mean; None for groups.
         predictions: All predictions or outcomes, where they were in memory, have no weights, and the event is the top
             label or that an answer is right; None for groups.
+        sample: Rows spread over all of them, for what is tried on them; None for groups, and where rows were read by
+            other processes.
         event: What is calibrated.
         rounded: Of all rows, how many were divided by their sum.
         normalized: Whether they were because the user asked; see :class:`~adafocal.tables.piece.Piece`.
@@ -80,6 +83,7 @@ class Measured:
     exact: bool
     curve: SmoothCurve | None = None
     predictions: Record | None = None
+    sample: Record | None = None
     event: Event = field(default_factory=Event)
     rounded: int = 0
     normalized: bool = False
@@ -137,10 +141,12 @@ def measure(
             held.append((record, groups))
             advance(piece.n)
             if numbers > in_memory:
-                return summaries(sum_rows(chain(_emptied(held), rest), n_bins, seen, advance), seen)
+                sample = Sample()
+                sums = sum_rows(chain(_emptied(held), rest), n_bins, seen, advance, sample)
+                return judged_together(summaries(sums, seen, sample.joined()))
         if not held:
             raise InvalidValueError("`FILE` must hold at least one row, got 0." if seen.event is None else NO_WEIGHT)
-        return {name: _exact(part, n_bins, seen, whole=name == ALL) for name, part in _grouped(held)}
+        return judged_together({name: _exact(part, n_bins, seen, whole=name == ALL) for name, part in _grouped(held)})
 
 
 def of_one_width(pieces: Iterable[Piece], seen: Seen) -> Iterator[Piece]:
@@ -177,32 +183,40 @@ def _joined(parts: list[Record]) -> Record:
 def _exact(record: Record, n_bins: int, seen: Seen, *, whole: bool) -> Measured:
     event = seen.event or Event()
     sums = sums_in_memory(record, n_bins=n_bins, positive_class=event.index)
-    summary, curve = summary_of(sums), smooth_reliability_from_bins(sums.cells) if whole else None
-    kept = record if whole and record.weight is None and event.index is None else None
-    return Measured(summary, sums.bins, True, curve, kept, event, seen.rounded if whole else 0, seen.normalized)
+    if not whole:
+        return Measured(summary_of(sums), sums.bins, exact=True, event=event, normalized=seen.normalized)
+    kept = record if record.weight is None and event.index is None else None
+    curve, told = smooth_reliability_from_bins(sums.cells), (event, seen.rounded, seen.normalized)
+    return Measured(summary_of(sums), sums.bins, True, curve, kept, record, *told)
 
 
 def sum_rows(
-    pieces: Iterable[Rows | Piece], n_bins: int, seen: Seen, advance: Callable[[int], object] = int
+    pieces: Iterable[Rows | Piece],
+    n_bins: int,
+    seen: Seen,
+    advance: Callable[[int], object] = int,
+    sample: Sample | None = None,
 ) -> dict[str, StreamSums]:
-    """Sum pieces of at least one row, all and by group."""
+    """Sum pieces of at least one row, all and by group, and keep some of the rows."""
 
-    def sums(rows: Rows | Piece) -> tuple[int, dict[str, StreamSums]]:
+    def sums(rows: Rows | Piece) -> tuple[int, dict[str, StreamSums], Record]:
         new = isinstance(rows, Piece)
         record, groups = (checked(rows), rows.groups()) if isinstance(rows, Piece) else rows
         index = None if seen.event is None else seen.event.index
         if not _counts(record):
-            return record.n if new else 0, {}
+            return record.n if new else 0, {}, record
         parts = {ALL: stream_sums(record, n_bins=n_bins, positive_class=index)}
         for name, chosen in groups:
             part = record[torch.as_tensor(chosen)]
             if _counts(part):
                 parts[name] = stream_sums(part, n_bins=n_bins, positive_class=index)
-        return record.n if new else 0, parts
+        return record.n if new else 0, parts, record
 
     total: dict[str, StreamSums] = {}
-    for n, parts in _in_order(sums, pieces):
+    for n, parts, record in _in_order(sums, pieces):
         add_sums(total, parts)
+        if sample is not None and parts:
+            sample.add(record)
         advance(n)
     return total
 
@@ -219,7 +233,7 @@ def add_sums(total: dict[str, StreamSums], parts: dict[str, StreamSums]) -> None
     _check_groups(len(total) - 1)
 
 
-def summaries(total: dict[str, StreamSums], seen: Seen) -> dict[str, Measured]:
+def summaries(total: dict[str, StreamSums], seen: Seen, sample: Record | None = None) -> dict[str, Measured]:
     """Compute what sums of all rows and of groups tell."""
     curves, event = {ALL: smooth_reliability_from_bins(total[ALL].cells)}, seen.event or Event()
     return {
@@ -228,11 +242,21 @@ def summaries(total: dict[str, StreamSums], seen: Seen) -> dict[str, Measured]:
             total[name].bins,
             exact=False,
             curve=curves.get(name),
+            sample=sample if name == ALL else None,
             event=event,
             rounded=seen.rounded if name == ALL else 0,
             normalized=seen.normalized,
         )
         for name in sorted(total)
+    }
+
+
+def judged_together(measured: dict[str, Measured]) -> dict[str, Measured]:
+    """Hold the level of the verdicts over all groups together."""
+    groups = corrected({name: part.summary.verdict for name, part in measured.items() if name != ALL})
+    return measured | {
+        name: replace(measured[name], summary=replace(measured[name].summary, verdict=verdict))
+        for name, verdict in groups.items()
     }
 
 
@@ -269,25 +293,3 @@ def one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def to_json(measured: dict[str, Measured]) -> dict[str, object]:
-    """Turn everything into plain values: the summary of all rows, its bins, and the summary of each group."""
-    whole = measured[ALL]
-    groups = {name: part.summary.to_dict() for name, part in measured.items() if name != ALL}
-    return {
-        **whole.summary.to_dict(),
-        "method": "exact" if whole.exact else "streamed",
-        "bins": _bins(whole.bins, independent=not whole.summary.n_clusters),
-        **({"groups": groups} if groups else {}),
-    }
-
-
-def _bins(bins: BinStats, *, independent: bool) -> list[dict[str, object]]:
-    """Name the numbers of each bin; the band holds all of them at once, and is null where rows belong together."""
-    edges = [0.0, *bins.edges.tolist(), 1.0]
-    ends = torch.stack(simultaneous_band(bins), dim=1).tolist() if independent else [None] * bins.n_bins
-    parts = (bins.count, bins.confidence, bins.accuracy)
-    columns = zip(edges, edges[1:], *(part.tolist() for part in parts), ends, strict=False)
-    names = ("lower", "upper", "count", "confidence", "accuracy", "accuracy_band")
-    return [dict(zip(names, values, strict=True)) for values in columns]

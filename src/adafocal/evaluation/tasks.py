@@ -13,6 +13,7 @@ from adafocal.evaluation.measure import (
     Measured,
     Seen,
     add_sums,
+    judged_together,
     of_one_width,
     one_torch_thread,
     sum_rows,
@@ -188,7 +189,7 @@ def measure_in_tasks(
     total = merge_tasks(tasks, done, advance, note)
     if not total:
         raise InvalidValueError("`FILE` must hold at least one row, got 0.")
-    return summaries(total, seen)
+    return judged_together(summaries(total, seen))
 
 
 def is_large(files: Sequence[Source], names: Names) -> bool:

@@ -7,8 +7,10 @@ from pathlib import Path
 from adafocal._files import write_text
 from adafocal._reading import Record
 from adafocal._text import short, told_apart
+from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
+from adafocal.evaluation.remedy import Remedy
 from adafocal.evaluation.windows import Monitored
 from adafocal.outcomes import Outcomes
 from adafocal.report.figures import draw_risk_coverage
@@ -17,11 +19,25 @@ from adafocal.report.monitor_panel import monitor_panel, monitor_table
 from adafocal.report.panels import Panel, area_in_words, class_panel, diagram_panel
 from adafocal.report.svg import SERIES, svg_figure
 from adafocal.report.tables import Cell, Row, Table, run_classes
-from adafocal.report.terminal import group_rows, headline, measure_rows, notes
+from adafocal.report.terminal import (
+    FIT_ON,
+    REMEDY_HEADINGS,
+    group_rows,
+    headline,
+    measure_rows,
+    notes,
+    remedy_rows,
+    remedy_title,
+)
 from adafocal.results.outcome import SMALL_MULTIPLES, outcome_of
 from adafocal.selective import aurc, risk_coverage_curve
 from adafocal.tables.source import Source
 
+FIRST = ("accuracy", "overconfidence", "ece", "nll")
+RECOMMENDED = (
+    "* is recommended: the simplest that is not worse than the best by more than one standard error, if it is better "
+    "than none by two."
+)
 UNWEIGHTED = "Weighted rows: classes, and the error of the surest, are not shown, as they count each row once."
 
 
@@ -31,51 +47,103 @@ def write_evaluation(
     *,
     files: Sequence[str | Path | Source],
     monitored: Monitored | None = None,
+    remedy: Remedy | None = None,
+    steps: Sequence[str] = (),
+    made: Sequence[str] = (),
 ) -> None:
-    """Write the page: measures with intervals, reliability diagram, groups. Text from data is escaped.
+    """Write the page, the answer first: verdict, numbers, diagram, remedy; then the rest. Text from data is escaped.
 
     Args:
         path: The HTML file.
         measured: As ``measure`` gives it.
         files: Where the predictions came from.
         monitored: Calibration over time, where rows have one.
+        remedy: What scalings do; None where that was not measured.
+        steps: The commands that do what is recommended.
+        made: How and when the page was made, line by line.
 
     Raises:
         ModuleNotFoundError: Without matplotlib or jinja2, with the command that installs them.
     """
     whole = measured[ALL]
-    event = whole.event
+    verdict, event = whole.summary.verdict, whole.event
+    head, *rest = " ".join(verdict.sentences(of_class=event.of_class)).split(": ", 1)
     values = {
         "title": "Calibration of " + (short(Path(str(files[0])).name) if len(files) == 1 else f"{len(files)} files"),
         "lead": headline(whole),
+        "verdict": {
+            "head": head,
+            "text": rest[0][0].upper() + rest[0][1:],
+            "mark": "bad" if verdict.miscalibrated else "",
+        },
+        "numbers": _numbers(whole),
+        "remedy": [] if remedy is None else remedy.sentences(),
+        "steps": steps,
+        "fit_on": FIT_ON,
+        "scalings": _scalings(remedy),
         "measures": _measures(whole),
         "notes": notes(whole) if whole.bins.square_sum is None else [*notes(whole), UNWEIGHTED],
         "event": event.text,
-        "reliability": diagram_panel(
-            f"Calibrated event: {short(event.text)}",
-            whole.bins,
-            whole.curve,
-            name="reliability",
-            caption=f"{whole.summary.n:,} predictions.",
-            event="share that happened",
-            words=(event.probability, event.share),
-            independent=not whole.summary.n_clusters,
-        ),
+        "reliability": _diagram(whole, remedy),
         **_beyond_the_sums(whole),
         "groups": _groups(measured, event),
         "over_time": [] if monitored is None else [monitor_panel(monitored, event)],
         "windows": None if monitored is None else monitor_table(monitored, event),
         "files": "\n".join(map(str, files)),
+        "made": "\n".join(made),
     }
     write_text(path, render_page("evaluation.html", values))
 
 
+def _diagram(whole: Measured, remedy: Remedy | None) -> Panel:
+    event, after, caption = whole.event, None, f"{whole.summary.n:,} predictions."
+    if remedy is not None and remedy.chosen is not None and remedy.after is not None:
+        name = f"after {remedy.chosen.title}"
+        after, caption = (name, remedy.after), f"{caption[:-1]}; {name}, on rows that it was not fitted to."
+    return diagram_panel(
+        f"Reliability: {short(event.text)}",
+        whole.bins,
+        whole.curve,
+        name="reliability",
+        caption=caption,
+        event="share that happened",
+        words=(event.probability, event.share),
+        independent=not whole.summary.n_clusters,
+        after=after,
+    )
+
+
+def _numbers(whole: Measured) -> list[dict[str, str]]:
+    """The four numbers of the first screen, named and written as in the table below."""
+    numbers = []
+    for name in FIRST:
+        measure, mark = CATALOGUE[name], "" if CATALOGUE[name].streams or whole.exact else "~ "
+        ends = mark + measure.between(*getattr(whole.summary, measure.interval)) if measure.interval else ""
+        title = whole.event.says(measure.title)
+        value = mark + measure.alone(getattr(whole.summary, name))
+        numbers.append({"title": title[0].upper() + title[1:], "value": value, "ends": ends})
+    return numbers
+
+
 def _measures(whole: Measured) -> Table:
-    rows = [
-        Row(title[0].upper() + title[1:], [Cell(value), Cell(interval)])
-        for title, value, interval in measure_rows(whole)
-    ]
+    rows = []
+    for question, held in measure_rows(whole):
+        rows.append(Row(question))
+        rows += [Row(title[0].upper() + title[1:], [Cell(value), Cell(interval)]) for title, value, interval in held]
     return Table("measures", "Measures", "", ["Measure", "Value", "95 % interval"], rows, sortable=False)
+
+
+def _scalings(remedy: Remedy | None) -> Table | None:
+    if remedy is None or not remedy.trials:
+        return None
+    rows = [Row(name, list(map(Cell, cells))) for name, *cells in remedy_rows(remedy)]
+    left_out = [f"{name.replace('_', ' ')}: {why}" for name, why in remedy.left_out.items()]
+    caption = f"{remedy_title(remedy)}. {RECOMMENDED}"
+    if left_out:
+        caption += f" Not tried: {'; '.join(left_out)}."
+    return Table(
+        "scalings", "Scalings", caption, [one[0].upper() + one[1:] for one in REMEDY_HEADINGS], rows, sortable=False
+    )
 
 
 def _beyond_the_sums(whole: Measured) -> dict[str, object]:

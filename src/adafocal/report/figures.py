@@ -44,6 +44,23 @@ def draw_reliability(
     ax.set(xlim=(0, 1), ylim=(0, 1), ylabel=event)
 
 
+def draw_scaled(ax: Axes, data: ReliabilityData, *, label: str, color: str) -> None:
+    """Draw what a scaling makes of it into a reliability diagram, as a second set of points.
+
+    Args:
+        ax: The axis of :func:`draw_reliability`.
+        data: Bins of the scaled predictions.
+        label: Entry in the legend.
+        color: Colour of the points.
+    """
+    (before,) = [held for held in ax.containers if hasattr(held, "has_yerr")]
+    confidence, accuracy = data.confidence.numpy(), data.accuracy.numpy()
+    after = ax.errorbar(
+        confidence, accuracy, _errors(data), color=color, fmt="s", markersize=2.5, linewidth=0.8, clip_on=False
+    )
+    ax.legend([before, after], ["as it is", label], loc="upper left")
+
+
 def draw_counts(ax: Axes, data: ReliabilityData, *, color: str = INK, probability: str = "confidence") -> None:
     """Draw how many samples each bin holds.
 

@@ -63,6 +63,7 @@ def diagram_panel(
     event: str = "accuracy",
     words: tuple[str, str] = ("confidence", "accuracy"),
     independent: bool = True,
+    after: tuple[str, BinStats] | None = None,
 ) -> Panel:
     """Show a reliability diagram over the counts of its bins, and say its points in these words.
 
@@ -70,7 +71,7 @@ def diagram_panel(
     """
     with svg_figure(name, width=3.6, height=4.0, rows=[3.0, 1.0]) as drawing:
         plots.plot_reliability(
-            drawing.axes, stats, curve, index, event=event, probability=words[0], independent=independent
+            drawing.axes, stats, curve, index, event=event, probability=words[0], independent=independent, after=after
         )
     data = reliability_from_bins(stats)
     points = zip(data.confidence.tolist(), data.accuracy.tolist(), data.count.tolist(), strict=True)

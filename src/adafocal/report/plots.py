@@ -37,10 +37,14 @@ def plot_reliability(
     event: str = "accuracy",
     probability: str = "confidence",
     independent: bool = True,
+    after: tuple[str, BinStats] | None = None,
 ) -> None:
-    """Draw the reliability diagram on the first axis and the counts on the second."""
+    """Draw the reliability diagram on the first axis, the counts on the second; ``after`` is a scaling's, by name."""
     data, color = bins_of(stats, independent), series(index)["color"]
     figures.draw_reliability(axes[0], data, curve=curve, color=color, event=event)
+    if after is not None:
+        name, scaled = after
+        figures.draw_scaled(axes[0], bins_of(scaled, independent), label=name, color=series(index + 1)["color"])
     figures.draw_counts(axes[1], data, color=color, probability=probability)
 
 

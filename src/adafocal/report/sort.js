@@ -17,6 +17,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// Tables that are wider than the page say so.
+const mark = () => document.querySelectorAll(".scroll").forEach(one => {
+  one.classList.toggle("more", one.scrollWidth > one.clientWidth + 1);
+});
+mark();
+addEventListener("resize", mark);
+
 function key(cell) {
   if ("sort" in cell.dataset) return Number(cell.dataset.sort);
   const text = cell.textContent.trim();

@@ -58,10 +58,12 @@ class Row:
         title: Its heading.
         cells: The others.
         series: Number of its colour; None for none.
+
+    A row without cells is a heading of those below it.
     """
 
     title: str
-    cells: Sequence[Cell]
+    cells: Sequence[Cell] = ()
     series: int | None = None
 
 

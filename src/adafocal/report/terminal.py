@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``adafocal evaluate`` prints: a table of measures, a reliability diagram, a table of groups."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,12 @@ from adafocal._checks import require
 from adafocal._fit import fitted
 from adafocal._text import printable, told_apart
 from adafocal.calibration import BinStats, CalibrationSummary
+from adafocal.calibration.catalogue import CATALOGUE
+from adafocal.calibration.measure import QUESTIONS
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
-from adafocal.measures import OF_GROUPS, OF_PREDICTIONS
+from adafocal.evaluation.remedy import FOLDS, Remedy
+from adafocal.measures import MEASURES, OF_GROUPS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -19,33 +23,55 @@ else:  # an extra, loaded when something is printed
     Console = Table = object
 
 STREAM_NOTE = "~ too many rows for memory: from sums over a fine grid of confidences, with edges at most one cell off."
+FIT_ON = "Fit it on validation predictions; what it was fitted on no longer tells how good it is."
 WIDTH, SHORTEST = 40, 6  # of a bar
 WIDEST = 120
 LONGEST_GROUP = 400  # characters of a name: tables fold it, and no one reads more
+REMEDY_HEADINGS = ("scaling", "NLL", "Brier", "ECE %", "NLL gained ± standard error")
 
 
-def print_measured(measured: dict[str, Measured], console: Console) -> None:
-    """Print everything that was measured to a rich console.
+def print_measured(
+    measured: dict[str, Measured], console: Console, remedy: Remedy | None = None, commands: Sequence[str] = ()
+) -> None:
+    """Print everything that was measured to a rich console, the answer first.
 
     Args:
         measured: As ``measure`` gives it.
         console: A ``rich.console.Console``; ASCII is used where it has nothing else.
+        remedy: What to do; None where it was not measured.
+        commands: How to do it.
     """
     whole = measured[ALL]
-    console.print(_table(headline(whole), ["measure", "value", "95 % interval"], measure_rows(whole), console.width))
-    for note in notes(whole):
-        console.print(note)
-    console.print()
+    _print(console, headline(whole), "", *answer_lines(whole, remedy, commands), "")
     ascii_only = console.options.ascii_only
-    for line in diagram_lines(whole.bins, ascii_only=ascii_only, event=whole.event, width=console.width):
-        console.print(line, markup=False, highlight=False)
+    _print(console, *diagram_lines(whole.bins, ascii_only=ascii_only, event=whole.event, width=console.width), "")
+    rows = [row for question, held in measure_rows(whole) for row in ((question, "", ""), *held)]
+    console.print(_table("", ["measure", "value", "95 % interval"], rows, console.width))
+    _print(console, *notes(whole))
+    if remedy is not None and remedy.trials:
+        _print(console, "")
+        console.print(_table(remedy_title(remedy), REMEDY_HEADINGS, remedy_rows(remedy), console.width))
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
     if groups:
-        titles, rows = group_rows(groups, whole.event)
-        names = told_apart([name for name, _ in rows], printable, LONGEST_GROUP)
-        cells = [(name, *(shown for shown, _ in numbers)) for name, (_, numbers) in zip(names, rows, strict=True)]
-        console.print()
+        titles, named = group_rows(groups, whole.event)
+        names = told_apart([name for name, _ in named], printable, LONGEST_GROUP)
+        cells = [(name, *(shown for shown, _ in numbers)) for name, (_, numbers) in zip(names, named, strict=True)]
+        _print(console, "")
         console.print(_table(f"{len(groups)} groups", titles, cells, console.width))
+
+
+def answer_lines(whole: Measured, remedy: Remedy | None, commands: Sequence[str]) -> list[str]:
+    """The verdict, what to do, and the commands that do it."""
+    lines = whole.summary.verdict.sentences(of_class=whole.event.of_class)
+    lines += [] if remedy is None else remedy.sentences()
+    return [*lines, *(f"  {command}" for command in commands), *([FIT_ON] if commands else [])]
+
+
+def _print(console: Console, *lines: str) -> None:
+    """Print lines as they are, whole words to the width; commands stay on one line, to be copied."""
+    for line in lines:
+        text = line.replace("→", "->").replace("±", "+-") if console.options.ascii_only else line
+        console.print(text, markup=False, highlight=False, soft_wrap=line.startswith("  "))
 
 
 def headline(whole: Measured) -> str:
@@ -70,13 +96,33 @@ def notes(whole: Measured) -> list[str]:
     return said if whole.exact else [*said, STREAM_NOTE]
 
 
-def measure_rows(whole: Measured) -> list[tuple[str, str, str]]:
-    """Write every measure out: title, value and interval; ``~`` marks what comes from the fine grid."""
-    rows = []
-    for name, measure in OF_PREDICTIONS.items():
+def measure_rows(whole: Measured) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Write every measure out under its question: title, value and interval; ``~`` marks what is from the fine grid."""
+    rows: dict[str, list[tuple[str, str, str]]] = {}
+    for name, measure in CATALOGUE.items():
+        if not measure.title:
+            continue
         mark = "" if measure.streams or whole.exact else "~ "
         interval = mark + measure.between(*getattr(whole.summary, measure.interval)) if measure.interval else ""
-        rows.append((whole.event.says(measure.title), mark + measure.alone(getattr(whole.summary, name)), interval))
+        question = whole.event.says(measure.question)
+        row = (whole.event.says(measure.title), mark + measure.alone(getattr(whole.summary, name)), interval)
+        rows.setdefault(question, []).append(row)
+    return [(question, rows[question]) for question in map(whole.event.says, QUESTIONS) if question in rows]
+
+
+def remedy_title(remedy: Remedy) -> str:
+    """Say how scalings were tried."""
+    return f"Scalings, fitted and tried on different rows ({FOLDS} folds of {remedy.n:,} rows)"
+
+
+def remedy_rows(remedy: Remedy) -> list[tuple[str, ...]]:
+    """Write out what every scaling does: name, numbers, and how much is gained."""
+    rows = []
+    for trial in (remedy.before, *remedy.trials):
+        numbers = [MEASURES[name].text(getattr(trial, name)) for name in ("nll", "brier", "ece")]
+        gain = f"{trial.gain:+.4f} ± {trial.gain_error:.4f}" if trial.method and math.isfinite(trial.gain) else ""
+        title = trial.method.replace("_", " ") + (" *" if trial == remedy.chosen else "")
+        rows.append((title or "as they are", *numbers, gain))
     return rows
 
 
@@ -87,8 +133,10 @@ def group_rows(
     rows = []
     for group, summary in groups.items():
         numbers = [(one, float(getattr(summary, name))) for name, one in OF_GROUPS.items()]
-        rows.append((group, [(f"{summary.n:,}", float(summary.n)), *((one.text(held), held) for one, held in numbers)]))
-    return ["group", "samples", *(event.says(measure.heading) for measure in OF_GROUPS.values())], rows
+        verdict = summary.verdict.headline(of_class=event.of_class).lower()
+        cells = [(verdict, -summary.verdict.p), (f"{summary.n:,}", float(summary.n))]
+        rows.append((group, [*cells, *((one.text(held), held) for one, held in numbers)]))
+    return ["group", "verdict", "samples", *(event.says(measure.heading) for measure in OF_GROUPS.values())], rows
 
 
 def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> "RenderableType":

@@ -7,6 +7,7 @@ from adafocal._dtypes import at_least_float32
 from adafocal._shapes import ProbMatrix
 from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
+from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
 
 
@@ -52,3 +53,17 @@ def fit_data(predictions: Predictions, method: str, *, several_classes: bool) ->
             f"`labels` must name at least 2 classes to fit {method} scaling, got only class {first}."
         )
     return predictions
+
+
+def as_predictions(record: Predictions | Outcomes) -> Predictions:
+    """Outcomes as predictions of the classes wrong and right; predictions as they are."""
+    if isinstance(record, Predictions):
+        return record
+    return Predictions(probs=record.probs, labels=record.labels, weight=record.weight, cluster=record.cluster)
+
+
+def like(record: Predictions | Outcomes, scaled: Predictions) -> Predictions | Outcomes:
+    """Scaled predictions as the kind of record that they come from."""
+    if isinstance(record, Predictions):
+        return scaled
+    return Outcomes(confidence=scaled.probs[:, 1], correct=record.correct, weight=record.weight, cluster=record.cluster)

@@ -20,7 +20,7 @@ MAX_VOXELS = 1_000_000  # rows of a file of predictions
 ROWS = 1 << 16  # rows summed at a time
 # Intervals and tests take samples to be independent, which the voxels of a case are not.
 OF_INDEPENDENT_SAMPLES = [one.interval for one in CATALOGUE.values() if one.interval]
-OF_INDEPENDENT_SAMPLES += [name for name, one in CATALOGUE.items() if one.in_stream == "drawn"]
+OF_INDEPENDENT_SAMPLES += ["verdict", *(name for name, one in CATALOGUE.items() if one.in_stream == "drawn")]
 
 
 def counted_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

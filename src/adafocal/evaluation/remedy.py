@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to do about it, measured: every scaling that fits the data's size, fitted and tried on different rows."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from adafocal._reading import Record
+from adafocal.calibration import BinStats, CalibrationSummary
+from adafocal.calibration.stream import summary_of, sums_in_memory
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.evaluation.sample import most_rows
+from adafocal.predictions import Predictions
+from adafocal.scaling.catalogue import METHODS
+from adafocal.scaling.scores import as_predictions, like
+
+FOLDS = 5
+FEWEST_ROWS = 50
+SURE = 2.0  # standard errors by which a scaling must beat doing nothing
+WORTH = 0.001  # of the negative log-likelihood: a smaller gain is not worth a step
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A scaling, and from how many rows on it is tried.
+
+    Attributes:
+        method: Its name among ``METHODS``.
+        rows: The fewest rows, of a number of classes.
+        options: What its fit takes; penalties are stated, since choosing one takes eighteen fits.
+        kinds: Of which records.
+    """
+
+    method: str
+    rows: Callable[[int], int]
+    options: Mapping[str, float] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ("logits", "probs")
+
+
+# From the simplest on: of methods that cannot be told apart the first is recommended.
+CANDIDATES = (
+    Candidate("temperature", lambda _: FEWEST_ROWS),
+    Candidate("histogram_top_label", lambda _: 1000),
+    Candidate("isotonic_top_label", lambda _: 1000),
+    Candidate("vector", lambda n_classes: 50 * n_classes, {"regularization": 0.1}),
+    Candidate("histogram", lambda n_classes: 500 * n_classes),
+    Candidate("isotonic", lambda n_classes: 500 * n_classes),
+    Candidate("matrix", lambda n_classes: 50 * n_classes**2, {"regularization": 1.0}, ("logits",)),
+    Candidate("dirichlet", lambda n_classes: 50 * n_classes**2, {"regularization": 1.0}),
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a scaling did to rows that it was not fitted to.
+
+    Attributes:
+        method: Its name; empty for the predictions as they are.
+        options: What its fit took.
+        nll: Negative log-likelihood, nats per row; infinite if a true class had probability 0.
+        brier: Brier score.
+        ece: Expected calibration error of the calibrated event, equal-width bins.
+        gain: Mean negative log-likelihood of the predictions as they are, minus its own; infinite or NaN where either
+            is infinite.
+        gain_error: Standard error of ``gain``, paired over rows, or over clusters.
+    """
+
+    method: str
+    options: Mapping[str, float]
+    nll: float
+    brier: float
+    ece: float
+    gain: float = 0.0
+    gain_error: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """Its name in a sentence."""
+        return self.method.replace("_", " ")
+
+
+@dataclass(frozen=True, eq=False)
+class Remedy:
+    """What scaling after training would do, out of fold.
+
+    Attributes:
+        n: Number of rows that were fitted and tried; of a larger table rows spread over it.
+        before: The predictions as they are.
+        trials: The scalings, from the simplest on.
+        left_out: Why other scalings were not tried, by method.
+        chosen: The recommended one; None: leave the predictions as they are.
+        after: Bins of the calibrated event out of fold under the chosen one; None likewise.
+    """
+
+    n: int
+    before: Trial
+    trials: tuple[Trial, ...]
+    left_out: Mapping[str, str]
+    chosen: Trial | None = None
+    after: BinStats | None = None
+
+    def sentences(self) -> list[str]:
+        """What to do, and on what evidence."""
+        found = f"in {FOLDS}-fold cross-fitting over {self.n:,} rows"
+        if not self.trials:
+            return [f"Leave it: there are too few rows to fit and try a scaling, {self.n:,}."]
+        if self.chosen is None:
+            best = max(self.trials, key=lambda trial: trial.gain)
+            if best.gain > SURE * best.gain_error:
+                return [f"Leave it: the best scaling, {best.title}, gains {best.gain:.2g} nats per row, {found}."]
+            return [f"Leave it: no scaling is better than none beyond chance, {found}."]
+        return [
+            f"Apply {self.chosen.title} scaling: ECE {100 * self.before.ece:.2f} → "
+            f"{100 * self.chosen.ece:.2f} %, NLL {self.before.nll:.4f} → {self.chosen.nll:.4f}, {found}."
+        ]
+
+    def to_dict(self) -> dict[str, object]:
+        """Turn into plain values for JSON; a likelihood that is infinite becomes None."""
+        return {
+            "recommended": None if self.chosen is None else self.chosen.method,
+            "text": " ".join(self.sentences()),
+            "n": self.n,
+            "folds": FOLDS,
+            "before": _plain(self.before),
+            "trials": [_plain(trial) for trial in self.trials],
+            "left_out": dict(self.left_out),
+        }
+
+
+def _plain(trial: Trial) -> dict[str, object]:
+    values = asdict(trial)
+    return {name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in values.items()}
+
+
+def find_remedy(record: Record, *, n_bins: int = 15, positive_class: int | None = None) -> Remedy:
+    """Fit every scaling that fits the data's size to four fifths of the rows, and try it on the rest, in turn.
+
+    The best by negative log-likelihood is known up to chance, so the simplest that is within one standard error of it
+    is recommended, and nothing where even that is not better than the predictions as they are by two standard errors.
+
+    Args:
+        record: Labelled predictions or outcomes; rows of one cluster are never on both sides. Weights count.
+        n_bins: Number of bins of the calibration error.
+        positive_class: The calibrated event is that the label is this class; None: that the top label is right.
+
+    Returns:
+        The trials and the recommendation.
+
+    Reference:
+        Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd edition, 2009, section 7.10 (the
+        one-standard-error rule).
+    """
+    record = _some_rows(record)
+    event = positive_class if isinstance(record, Predictions) else None
+    before, _ = _trial(record, n_bins, event)
+    folds, nats = _folds(record), _losses(record)
+    tried: dict[str, Tried] = {}
+    left_out: dict[str, str] = {}
+    for candidate in CANDIDATES:
+        try:
+            after = _out_of_fold(record, folds, candidate)
+        except (InvalidValueError, InvalidTypeError) as refused:
+            left_out[candidate.method] = str(refused)
+            continue
+        trial, bins = _trial(after, n_bins, event)
+        gain, error = _paired(nats - _losses(after), record)
+        trial = replace(trial, method=candidate.method, options=candidate.options, gain=gain, gain_error=error)
+        tried[candidate.method] = Tried(trial, _losses(after), bins)
+    chosen = _choose(before, tried, record)
+    trials = tuple(one.trial for one in tried.values())
+    return Remedy(record.n, before, trials, left_out, chosen, tried[chosen.method].bins if chosen else None)
+
+
+class Tried(NamedTuple):
+    """A trial with what it rests on: the negative log-likelihood of every row, and bins of the calibrated event."""
+
+    trial: Trial
+    nats: Tensor
+    bins: BinStats
+
+
+def _choose(before: Trial, tried: Mapping[str, Tried], record: Record) -> Trial | None:
+    """Apply the one-standard-error rule, towards the simpler, and ask for a gain beyond chance that is worth it."""
+    finite = [one for one in tried.values() if math.isfinite(one.trial.nll)]
+    if not finite:
+        return None
+    best = min(finite, key=lambda one: one.trial.nll)
+    for trial, nats, _ in finite:
+        behind, error = _paired(nats - best.nats, record)
+        if behind <= error:
+            worth = WORTH * before.nll if math.isfinite(before.nll) else 0.0
+            return trial if trial.gain > max(SURE * trial.gain_error, worth) else None
+    return None
+
+
+def _some_rows(record: Record) -> Record:
+    """At most so many of the rows that count, spread over the table."""
+    if record.weight is not None and not bool((record.weight > 0).all()):
+        record = record[record.weight > 0]
+    most = most_rows(record)
+    if record.n <= most:
+        return record
+    return record[torch.linspace(0, record.n - 1, most).round().long()]
+
+
+def _units(record: Record) -> Tensor:
+    """Number what is independent: rows, or clusters of them."""
+    if record.cluster is None:
+        return torch.arange(record.n)
+    found: Tensor = torch.unique(record.cluster, return_inverse=True)[1]
+    return found.cpu()
+
+
+def _folds(record: Record) -> Tensor:
+    """Draw a fold for every row, clusters whole, by a seed of its own."""
+    units = _units(record)
+    n_units = int(units.max()) + 1
+    fold = torch.empty(n_units, dtype=torch.int64)
+    fold[torch.randperm(n_units, generator=torch.Generator().manual_seed(0))] = torch.arange(n_units) % FOLDS
+    return fold[units].to(record.device)
+
+
+def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
+    """Scale every row by what was fitted to the other folds.
+
+    Raises:
+        ValueError: If the scaling does not fit the size or kind of the record.
+    """
+    plain, fewest = as_predictions(record), candidate.rows(record.probs.shape[1])
+    if record.n < fewest:
+        raise InvalidValueError(f"tried from {fewest:,} rows on")
+    if plain.kind not in candidate.kinds:
+        raise InvalidValueError(f"for {candidate.kinds[0]}")
+    rows, parts = [], []
+    for fold in range(FOLDS):
+        out = folds == fold
+        if bool(out.any()):
+            fitted = METHODS[candidate.method](plain[~out], **candidate.options)
+            parts.append(fitted.apply(plain[out]))
+            rows.append(out.nonzero().squeeze(1))
+    return like(record, Predictions.concatenate(parts)[torch.cat(rows).argsort()])
+
+
+def _losses(record: Record) -> Tensor:
+    """Negative log-likelihood of every row, float64, nats."""
+    log_probs = record.log_probs if isinstance(record, Predictions) else record.probs.log()
+    return -log_probs.double().gather(1, record.labels[:, None]).squeeze(1)
+
+
+def _paired(difference: Tensor, record: Record) -> tuple[float, float]:
+    """Mean of a difference of rows with its standard error, of clusters where there are some."""
+    heavy = torch.ones_like(difference) if record.weight is None else record.weight.to(difference)
+    mean = (heavy * difference).sum() / heavy.sum()
+    if not bool(mean.isfinite()):  # a likelihood of 0 before, after, or both
+        return float(mean), 0.0
+    residual = heavy * (difference - mean)
+    if record.cluster is not None:
+        unit = _units(record).to(residual.device)
+        residual = residual.new_zeros(int(unit.max()) + 1).index_add_(0, unit, residual)
+    n = len(residual)
+    return float(mean), float((residual.square().sum() * n / max(1, n - 1)).sqrt() / heavy.sum())
+
+
+def _trial(record: Record, n_bins: int, positive_class: int | None) -> tuple[Trial, BinStats]:
+    sums = sums_in_memory(record, n_bins=n_bins, positive_class=positive_class)
+    summary: CalibrationSummary = summary_of(sums)
+    return Trial("", {}, summary.nll, summary.brier, summary.ece), sums.bins

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Some rows of a stream, spread over it: enough to try scalings on, however long it is."""
+
+import torch
+
+from adafocal._reading import Record
+
+MOST_ROWS, MOST_NUMBERS = 10_000, 2_000_000
+
+
+def most_rows(record: Record) -> int:
+    """How many rows of such a record are enough."""
+    return max(1, min(MOST_ROWS, MOST_NUMBERS // record.probs.shape[1]))
+
+
+class Sample:
+    """Every so many rows of what is added, so that there are never more than twice as many as are enough."""
+
+    def __init__(self) -> None:
+        self.parts: list[Record] = []
+        self.step, self.seen, self.held = 1, 0, 0
+
+    def add(self, record: Record) -> None:
+        """Take the next rows of the stream into account."""
+        self._keep(record, first=-self.seen % self.step)
+        self.seen += record.n
+        while self.held > 2 * most_rows(record):
+            whole = self.joined()
+            self.parts, self.held, self.step = [], 0, 2 * self.step
+            self._keep(whole, first=0, step=2)
+
+    def joined(self) -> Record:
+        """The kept rows, in their order."""
+        return type(self.parts[0]).concatenate(self.parts)  # type: ignore[arg-type]
+
+    def _keep(self, record: Record, *, first: int, step: int | None = None) -> None:
+        if first < record.n:
+            part = record[torch.arange(first, record.n, step or self.step)]
+            self.parts.append(part)
+            self.held += part.n
