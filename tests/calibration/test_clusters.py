@@ -52,7 +52,7 @@ def test_clusters_change_intervals_alone_and_what_supposes_independent_rows_is_n
     width = [one.overconfidence_interval[1] - one.overconfidence_interval[0] for one in (with_clusters, alone)]
 
     assert width[0] > 1.5 * width[1]
-    given = {"accuracy_interval", "overconfidence_interval", "rms_interval", "p_calibrated", "n_clusters"}
+    given = {"accuracy_interval", "overconfidence_interval", "rms_interval", "p_calibrated", "n_clusters", "verdict"}
     for name, value in alone.to_dict().items():
         if name not in given and value is not None:
             assert with_clusters.to_dict()[name] == value, name

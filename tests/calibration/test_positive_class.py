@@ -23,8 +23,9 @@ def test_every_number_but_accuracy_and_classes_is_that_of_outcomes(kind, index, 
     found = measure(predictions, positive_class=index)
     event = measure(Outcomes(confidence=predictions.probs[:, index], correct=predictions.labels == index))
 
+    assert found.verdict.p_gap == pytest.approx(event.verdict.p_gap, rel=1e-3, abs=1e-7)
     for name, value in event.to_dict().items():
-        if name not in ("accuracy", "accuracy_interval", "n_classes", "classwise_ece") and value is not None:
+        if name not in ("verdict", "accuracy", "accuracy_interval", "n_classes", "classwise_ece") and value is not None:
             assert found.to_dict()[name] == pytest.approx(value, rel=2e-5, abs=1e-7), name
 
 

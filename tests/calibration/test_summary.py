@@ -90,6 +90,7 @@ def test_probabilities_give_what_their_logits_give(predictions):
     from_logits = evaluate(predictions).to_dict()
 
     assert from_probs.keys() == from_logits.keys()
+    assert from_probs.pop("verdict")["text"] == from_logits.pop("verdict")["text"]
     for name, value in from_logits.items():
         assert from_probs[name] == pytest.approx(value, abs=1e-6), name
 

@@ -29,7 +29,12 @@ EVEN = math.log(2.0)  # of so many expected events at least one happens with an 
 
 
 def judge(sums: PredictionSums, values: Mapping[str, Any]) -> Verdict:
-    """Judge sums of at least one sample, with what the catalogue computed of them."""
+    """Judge sums of at least one sample.
+
+    Args:
+        sums: The sums.
+        values: What the catalogue computed of them: over-confidence and RMS error with their intervals, the p-value.
+    """
     square, error = float(sums.mean.square_of_gap), float(values["rms_debiased"])
     cost = min(error**2, square)
     p_gap, detectable = mean_gap_test(sums)
