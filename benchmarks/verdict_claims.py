@@ -26,7 +26,7 @@ SETTINGS: dict[str, Callable[[int, torch.Generator], Tensor]] = {
     "even over 0.5 to 1": lambda n, source: 0.5 + 0.5 * torch.rand(n, generator=source),
     "most near 1": lambda n, source: torch.rand(n, generator=source) ** 0.2,
     "all above 0.99": lambda n, source: 1 - 0.01 * torch.rand(n, generator=source),
-    "always 0.9": lambda n, source: torch.full((n,), 0.9),
+    "always 0.9": lambda n, _: torch.full((n,), 0.9),
 }
 
 

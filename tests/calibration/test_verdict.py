@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from adafocal import Outcomes, Predictions
 from adafocal._tails import gamma_cdf, gamma_quantile, student_p_value
-from adafocal.calibration import evaluate, merge_sums, stream_sums, stream_summary
+from adafocal.calibration import evaluate, merge_sums, stream_summary, stream_sums
 from adafocal.calibration.judge import STATED_GAP, corrected, mean_gap_test
 from adafocal.calibration.stream import sums_in_memory
 from adafocal.calibration.verdict import CALIBRATED, KINDS, MIXED, OVER, TOO_FEW, UNDER
@@ -138,13 +138,15 @@ def test_rows_of_clusters_are_worth_less():
 
 
 def test_many_verdicts_hold_their_level_together():
-    alone = {f"group {seed}": evaluate(drawn(uniform(150, seed=seed), seed=1000 + seed)).verdict for seed in range(40)}
-    bad = evaluate(drawn(uniform(500), uniform(500) - 0.3)).verdict
+    # 70 of 100 where 80 are expected: found alone, and nothing beyond chance among 40 groups.
+    alone = evaluate(Outcomes(confidence=[0.8] * 100, correct=torch.arange(100) < 70)).verdict
+    bad = evaluate(Outcomes(confidence=[0.8] * 100, correct=torch.arange(100) < 30)).verdict
 
-    together = corrected({**alone, "bad": bad})
+    together = corrected({**{f"group {place}": alone for place in range(40)}, "bad": bad})
 
-    assert sum(one.miscalibrated for one in alone.values()) >= 1
+    assert alone.kind == bad.kind == OVER
     assert [name for name, one in together.items() if one.miscalibrated] == ["bad"]
+    assert together["group 0"].kind == TOO_FEW
     assert together["bad"].n_judged == 41
 
 

@@ -22,6 +22,7 @@ from adafocal.report.tables import Cell, Row, Table, run_classes
 from adafocal.report.terminal import (
     FIT_ON,
     REMEDY_HEADINGS,
+    group_lines,
     group_rows,
     headline,
     measure_rows,
@@ -76,6 +77,7 @@ def write_evaluation(
             "text": rest[0][0].upper() + rest[0][1:],
             "mark": "bad" if verdict.miscalibrated else "",
         },
+        "by_group": group_lines(measured),
         "numbers": _numbers(whole),
         "remedy": [] if remedy is None else remedy.sentences(),
         "steps": steps,

@@ -4,13 +4,14 @@
 import json
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
 
 from adafocal._files import write_text
 from adafocal._text import short
+from adafocal.measures import MEASURES
 from adafocal.report import panels, tables
 from adafocal.report.examples import worst_of
 from adafocal.report.html import render_page
@@ -18,7 +19,7 @@ from adafocal.report.ood_page import detection_sections, study_sections
 from adafocal.report.segmentation_figures import case_panels
 from adafocal.results.comparison import ComparedExperiment
 from adafocal.results.contents import Contents, Experiment, LossContents, read_contents
-from adafocal.results.folder import PAGE
+from adafocal.results.folder import PAGE, RunFolder
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome
 
 # By section of the page and name of the drawing: functions of an experiment's losses.
@@ -66,6 +67,7 @@ def render(contents: Contents) -> str:
             ],
             "ranks": panels.rank_panels(comparison.rank_tables) if comparison else [],
             "failures": comparison.failures if comparison else [],
+            "finding": _finding(contents),
             "notes": comparison.notes if comparison else [],
             "settings": yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
             "command": shlex.join(provenance.command),
@@ -89,6 +91,34 @@ def _lead(contents: Contents) -> str:
     )
 
 
+def _finding(contents: Contents) -> str:
+    """Who is best: on the one experiment, or by average ranks over several."""
+    comparison = contents.comparison
+    if comparison is None:
+        return _run_verdict(contents.experiments[0].runs[0])
+    if len(comparison.experiments) == 1:
+        return comparison.experiments[0].finding
+    table = comparison.rank_tables.get("ece")
+    if table is None or len(table.losses) < 2:
+        return ""
+    first, second, *_ = table.losses
+    alike = {name for group in table.groups if first.loss in group for name in group} - {first.loss}
+    names = [short(entry.title) for entry in table.losses if entry.loss in alike]
+    apart = f"not distinguishable from it: {', '.join(names)}" if names else "all others rank worse beyond chance"
+    best, then = (f"{short(entry.title)} ({entry.rank:.2f})" for entry in (first, second))
+    return f"Best average rank by test ECE over {table.n_experiments} experiments: {best}, then {then}; {apart}."
+
+
+def _run_verdict(run: RunFolder) -> str:
+    """The verdict of a run as trained and after temperature scaling, where its results hold one."""
+    said = []
+    for title, part in (("As trained", run.summary.test), ("After temperature scaling", run.summary.test_scaled)):
+        verdict = part.get("verdict")
+        if isinstance(verdict, Mapping):
+            said.append(f"{title}: {verdict.get('text', '')}")
+    return " ".join(said)
+
+
 def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments: int) -> dict[str, object]:
     mark = "" if n_experiments == 1 else f"-{place}"
     losses, outcomes = experiment.losses, [(loss.title, loss.outcome) for loss in experiment.losses]
@@ -97,6 +127,7 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
     small = len(n_classes) == 1 and max(n_classes) <= SMALL_MULTIPLES and n_lines <= MAX_SMALL_MULTIPLES
     return {
         "title": experiment.title,
+        "finding": experiment.comparison.finding if experiment.comparison and n_experiments > 1 else "",
         "mark": mark,
         "reliability": _reliability(experiment, outcomes, mark) if n_losses <= MAX_DIAGRAMS else [],
         "classes": [panels.class_panel(outcomes, names, name=f"classes{mark}")] if small else [],
@@ -146,13 +177,23 @@ def _of_study(
 
 
 def _reliability(experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str) -> list[panels.Panel]:
-    n_runs = [len(loss.runs) for loss in experiment.losses]
     shown = [
-        panels.reliability_panel(title, outcome, name=f"reliability{mark}-{index}", index=index, n_runs=n_runs[index])
-        for index, (title, outcome) in enumerate(outcomes)
+        panels.reliability_panel(
+            title,
+            outcome,
+            ece=loss.mean(MEASURES["ece"]),
+            name=f"reliability{mark}-{index}",
+            index=index,
+            n_runs=len(loss.runs),
+        )
+        for index, (loss, (title, outcome)) in enumerate(zip(experiment.losses, outcomes, strict=True))
     ]
     if experiment.comparison is None:
         run = experiment.losses[0].runs[0]
         title = f"{run.title} after temperature scaling, T = {run.summary.temperature:.2f}"
-        shown.append(panels.reliability_panel(title, run.scaled_outcome, name="reliability-scaled", index=1, n_runs=1))
+        ece = run.summary.value(MEASURES["ece_scaled"])
+        scaled = panels.reliability_panel(
+            title, run.scaled_outcome, ece=ece, name="reliability-scaled", index=1, n_runs=1
+        )
+        shown.append(scaled)
     return shown

@@ -40,10 +40,10 @@ class Panel:
     wide: bool = False
 
 
-def reliability_panel(title: str, outcome: Outcome, *, name: str, index: int, n_runs: int) -> Panel:
-    """Show the reliability diagram of one loss."""
-    runs = f", pooled over {n_runs} runs" if n_runs > 1 else ""
-    caption = f"{outcome.n:,} predictions{runs}; {plots.reliability_summary(outcome)}."
+def reliability_panel(title: str, outcome: Outcome, *, ece: float, name: str, index: int, n_runs: int) -> Panel:
+    """Show the reliability diagram of one loss, with the error that its table shows."""
+    runs = f" of {n_runs} runs" if n_runs > 1 else ""
+    caption = f"{outcome.n:,} predictions{runs}; {plots.reliability_summary(ece, n_runs)}."
     of = f" of {title}"
     stats, independent = outcome.stats, outcome.independent
     return diagram_panel(

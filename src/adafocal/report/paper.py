@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adafocal._checks import check_choice, require
 from adafocal._files import atomic_path, child
+from adafocal.measures import MEASURES
 from adafocal.report import plots
 from adafocal.report.svg import STYLE, Figure, drawn
 from adafocal.results.contents import Contents, Experiment, read_contents
@@ -127,7 +128,9 @@ def _reliability(figure: Figure, of: Experiment, per_row: int) -> None:
             continue
         outcome = losses[index].outcome
         plots.plot_reliability(axes, outcome.stats, outcome.curve, index, independent=outcome.independent)
-        axes[0].set_title(f"{drawn(losses[index].title)}\n{plots.reliability_summary(outcome)}")
+        axes[0].set_title(
+            f"{drawn(losses[index].title)}\n{plots.reliability_summary(losses[index].mean(MEASURES['ece']))}"
+        )
         axes[0].set(yticks=[0, 0.5, 1], xticks=[0, 0.5, 1])
         axes[1].xaxis.set_tick_params(labelbottom=True)
         if column > 0:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil, isfinite, nan
 
 from adafocal._text import told_apart
-from adafocal.calibration import BinStats, ReliabilityData, SmoothCurve, binned_error, reliability_from_bins
+from adafocal.calibration import BinStats, ReliabilityData, SmoothCurve, reliability_from_bins
 from adafocal.evaluation.comparison import Compared
 from adafocal.evaluation.event import Event
 from adafocal.measures import IN_SHORT, MEASURES
@@ -54,10 +54,10 @@ def bins_of(stats: BinStats, independent: bool) -> ReliabilityData:
     return data if independent else data.without_intervals()
 
 
-def reliability_summary(outcome: Outcome) -> str:
-    """Say the calibration error of the pooled predictions."""
-    measure = MEASURES["ece"]
-    return f"{measure.label} {measure.alone(float(binned_error(outcome.stats)))}".replace(" %", "\u00a0%")
+def reliability_summary(ece: float, n_runs: int = 1) -> str:
+    """Say the calibration error of a run, or the mean of several."""
+    measure, over = MEASURES["ece"], f" (mean over {n_runs} runs)" if n_runs > 1 else ""
+    return f"{measure.label} {measure.alone(ece)}".replace(" %", "\u00a0%") + over
 
 
 def plot_classes(

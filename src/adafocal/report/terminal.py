@@ -2,6 +2,7 @@
 """What ``adafocal evaluate`` prints: a table of measures, a reliability diagram, a table of groups."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def print_measured(
         commands: How to do it.
     """
     whole = measured[ALL]
-    _print(console, headline(whole), "", *answer_lines(whole, remedy, commands), "")
+    _print(console, headline(whole), "", *answer_lines(measured, remedy, commands), "")
     ascii_only = console.options.ascii_only
     _print(console, *diagram_lines(whole.bins, ascii_only=ascii_only, event=whole.event, width=console.width), "")
     rows = [row for question, held in measure_rows(whole) for row in ((question, "", ""), *held)]
@@ -60,11 +61,22 @@ def print_measured(
         console.print(_table(f"{len(groups)} groups", titles, cells, console.width))
 
 
-def answer_lines(whole: Measured, remedy: Remedy | None, commands: Sequence[str]) -> list[str]:
-    """The verdict, what to do, and the commands that do it."""
-    lines = whole.summary.verdict.sentences(of_class=whole.event.of_class)
+def answer_lines(
+    measured: dict[str, Measured], remedy: Remedy | None = None, commands: Sequence[str] = ()
+) -> list[str]:
+    """The verdict, those of groups, what to do, and the commands that do it."""
+    whole = measured[ALL]
+    lines = [*whole.summary.verdict.sentences(of_class=whole.event.of_class), *group_lines(measured)]
     lines += [] if remedy is None else remedy.sentences()
     return [*lines, *(f"  {command}" for command in commands), *([FIT_ON] if commands else [])]
+
+
+def group_lines(measured: dict[str, Measured]) -> list[str]:
+    """Count the verdicts of the groups, where there are some."""
+    kinds = Counter(part.summary.verdict.headline(of_class=part.event.of_class) for part in measured.values())
+    kinds[measured[ALL].summary.verdict.headline(of_class=measured[ALL].event.of_class)] -= 1
+    counted = [f"{count:,} {kind[0].lower() + kind[1:]}" for kind, count in kinds.most_common() if count]
+    return [f"Of {len(measured) - 1:,} groups: {', '.join(counted)}."] if counted else []
 
 
 def _print(console: Console, *lines: str) -> None:

@@ -76,7 +76,7 @@ class ComparedLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedExperiment:
-    """Losses on one data set and model; ``settings`` are those that all runs share."""
+    """Losses on one data set and model; ``settings`` are those that all runs share, ``finding`` says who is best."""
 
     name: str
     title: str
@@ -84,6 +84,7 @@ class ComparedExperiment:
     dataset: str = ""
     model: str = ""
     settings: Mapping[str, object]
+    finding: str = ""
     losses: Some[ComparedLoss]
 
 

@@ -3,7 +3,9 @@
 
 import os
 from dataclasses import dataclass
+from statistics import fmean
 
+from adafocal._measure import Measure
 from adafocal._text import short
 from adafocal.errors import InvalidValueError
 from adafocal.results.comparison import ComparedExperiment, Comparison
@@ -28,6 +30,10 @@ class LossContents:
     def outcome(self) -> Outcome:
         """The test predictions of all runs."""
         return pooled([run.outcome for run in self.runs])
+
+    def mean(self, measure: Measure) -> float:
+        """A measure's mean over the runs, as tables show it: that of pooled runs is smaller, as noise averages out."""
+        return fmean(run.summary.value(measure) for run in self.runs)
 
 
 @dataclass(frozen=True)

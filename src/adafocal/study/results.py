@@ -15,6 +15,7 @@ from adafocal.losses.catalogue import loss_title
 from adafocal.measures import COMPARED, OF_RUNS
 from adafocal.results.comparison import ComparedExperiment, ComparedLoss, ComparedRun, Comparison, FailedRun, RankTable
 from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
+from adafocal.study.finding import SAID, findings
 from adafocal.study.plan import Study
 from adafocal.study.ranks import average_ranks
 from adafocal.study.statistics import paired_differences, spread
@@ -137,12 +138,22 @@ def compare(
             dataset=part[0].run.settings.data.name,
             model=part[0].run.settings.model,
             settings=_shared([result.run.settings.everything for result in part]),
+            finding=_finding(part),
             losses=_compare_losses(part, baseline, folder),
         )
         for name, part in by_experiment.items()
     )
     ranks = {metric: found for metric in COMPARED if (found := _ranks(experiments, metric)) is not None}
     return Comparison(baseline, experiments, tuple(failures), ranks or None, tuple(notes))
+
+
+def _finding(results: Sequence[Result]) -> str:
+    """Say who is best on an experiment."""
+    values: dict[str, dict[str, dict[int, float]]] = {}
+    for name in SAID:
+        for one in results:
+            values.setdefault(name, {}).setdefault(one.loss, {})[one.seed] = one.metrics[name]
+    return findings(values, {one.loss: one.title for one in results})
 
 
 def _ranks(experiments: Sequence[ComparedExperiment], metric: str) -> RankTable | None:

@@ -46,6 +46,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     if len(comparison.experiments) == 1:
         _print_experiment(comparison.experiments[0], comparison.baseline, console)
     else:
+        for experiment in comparison.experiments:
+            if experiment.finding:
+                console.print(f"{printable(experiment.title)}: {experiment.finding}", markup=False, highlight=False)
         for layout in TABLES.values():
             console.print(_paper_table(comparison, layout))
         for metric in ("ece", "error"):
@@ -59,6 +62,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 def _print_experiment(experiment: ComparedExperiment, baseline: str, console: Console) -> None:
     losses = experiment.losses
+    if experiment.finding:
+        console.print(experiment.finding, markup=False, highlight=False)
     console.print(_spreads(losses, "Test results: mean ± standard deviation over seeds", TRAINED))
     console.print(_spreads(losses, "After temperature scaling, T fitted on validation", SCALED))
     title = next((entry.title for entry in losses if entry.loss == baseline), None)
