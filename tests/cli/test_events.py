@@ -63,7 +63,7 @@ def test_a_class_by_name_is_spoken_of_by_its_name(tmp_path, capsys):
     by_index, *_ = measured(tmp_path, capsys, path, "--positive-class", "1")
 
     assert "calibrated event: the label is dog" in text
-    assert "Calibrated event: the label is dog" in page
+    assert "Reliability: the label is dog" in page
     assert {**by_name, "positive_class": "1"} == by_index
     assert main(["evaluate", path, "--positive-class", "cow"]) == 2
     sentence = "`positive_class` must be a class, cat, dog, bird, got 'cow'."

@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 
+from adafocal.measures import MEASURES
 from adafocal.predictions import Predictions
 from adafocal.report.evaluation_page import _risk as risk_panel
 from adafocal.report.panels import class_panel, curve_panels, gamma_panels, reliability_panel, risk_coverage_panels
@@ -66,10 +67,13 @@ def test_a_reliability_diagram_counts_the_predictions_of_all_runs(losses):
     loss = losses[0]
     n = sum(run.outcome.n for run in loss.runs)
 
-    panel = reliability_panel("Any", loss.outcome, name="reliability", index=0, n_runs=len(loss.runs))
-    assert panel.caption.startswith(f"{n:,} predictions, pooled over 2 runs; ")
+    ece = loss.mean(MEASURES["ece"])
+    panel = reliability_panel("Any", loss.outcome, ece=ece, name="reliability", index=0, n_runs=len(loss.runs))
+    # The number of the table, not that of the pooled predictions, in which noise averages out.
+    assert ece == pytest.approx(sum(run.summary.test["ece"] for run in loss.runs) / 2)
+    assert panel.caption == f"{n:,} predictions of 2 runs; ECE {100 * ece:.2f}\u00a0% (mean over 2 runs)."
     assert sum(int(count) for count in re.findall(r"(\d+) samples", panel.alt)) == n
-    alone = reliability_panel("Any", loss.runs[0].outcome, name="reliability", index=0, n_runs=1)
+    alone = reliability_panel("Any", loss.runs[0].outcome, ece=0.5, name="reliability", index=0, n_runs=1)
     assert alone.caption.startswith(f"{loss.runs[0].outcome.n:,} predictions; ")
 
 
