@@ -131,4 +131,5 @@ def points(value: float, sign: str = "") -> str:
 
 
 def _ranges(ranges: Sequence[Range]) -> str:
-    return ", ".join(f"{low:.2f} to {high:.2f}" for low, high in ranges)
+    ends = [(f"{low:.2f}", f"{high:.2f}") for low, high in ranges]
+    return ", ".join(low if low == high else f"{low} to {high}" for low, high in ends)

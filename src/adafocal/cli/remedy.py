@@ -3,6 +3,7 @@
 
 import shlex
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import NamedTuple
 
 from jsonargparse import Namespace
@@ -32,10 +33,10 @@ def advise(options: Namespace, whole: Measured, arguments: list[str]) -> Advice:
 
 
 def _steps(remedy: Remedy | None, options: Namespace, whole: Measured) -> list[str]:
-    """The commands that apply what is recommended; of several files each has to be named."""
+    """The commands that apply what is recommended; of several files the user names one."""
     if remedy is None or remedy.chosen is None:
         return []
-    single = len(options.files) == 1 and options.files[0] != "-"
+    single = len(options.files) == 1 and ("://" in options.files[0] or Path(options.files[0]).is_file())
     told = ["--method", remedy.chosen.method]
     told += [part for name, value in remedy.chosen.options.items() for part in (f"--{name}", f"{value:g}")]
     columns = column_options(options, "confidence", "correct", without=() if whole.event.label else ("positive_class",))
