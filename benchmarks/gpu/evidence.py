@@ -119,8 +119,8 @@ def carry_out(options: argparse.Namespace, run: Run, pace: Pace) -> None:
 def together(options: argparse.Namespace, waiting: list[Run], runs: list[Run], deadline: float) -> None:
     """Train each run in a process of its own, and write down what they have found so far."""
     context = multiprocessing.get_context("spawn")
-    barrier, slowest = context.Barrier(max(1, len(waiting))), context.Value("d", 0.0)
-    processes = [context.Process(target=member, args=(options, run, barrier, slowest)) for run in waiting]
+    shared = context.Barrier(max(1, len(waiting))), context.Value("d", 0.0), context.Value("i", 1_000_000)
+    processes = [context.Process(target=member, args=(options, run, *shared)) for run in waiting]
     for process in processes:
         process.start()
     written = time.time()
@@ -135,11 +135,11 @@ def together(options: argparse.Namespace, waiting: list[Run], runs: list[Run], d
 
 
 class Together(Pace):
-    """The pace of runs that train at once: the slowest decides."""
+    """The pace of runs that train at once: the slowest decides, and they keep in step, so that all end alike."""
 
-    def __init__(self, run: Run, barrier: Any, slowest: Any) -> None:
+    def __init__(self, run: Run, barrier: Any, slowest: Any, fewest: Any) -> None:
         super().__init__(run)
-        self.barrier, self.slowest = barrier, slowest
+        self.barrier, self.slowest, self.fewest = barrier, slowest, fewest
 
     def ready(self) -> None:
         """Wait until all are warm."""
@@ -155,14 +155,23 @@ class Together(Pace):
         self.ready()
         return super().epochs(self.slowest.value)
 
+    def still(self, fits: int) -> int:
+        """Wait for the others, and say what fits for all of them."""
+        if self.barrier.broken:
+            return fits
+        with self.fewest.get_lock():
+            self.fewest.value = min(self.fewest.value, fits)
+        self.ready()
+        return int(self.fewest.value)
 
-def member(options: argparse.Namespace, run: Run, barrier: Any, slowest: Any) -> None:
+
+def member(options: argparse.Namespace, run: Run, barrier: Any, slowest: Any, fewest: Any) -> None:
     """Be one of the processes."""
     try:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, barrier.parties)))
         if (run.folder / f"{run.name}.pt").exists():
             barrier.abort()  # a run that goes on has its epochs already
-        carry_out(options, run, Together(run, barrier, slowest))
+        carry_out(options, run, Together(run, barrier, slowest, fewest))
     except Exception:
         barrier.abort()
         traceback.print_exc()

@@ -129,8 +129,8 @@ class Trainer:
             elif not run.planned:
                 run.planned = min(self.task.epochs, max(2, pace.epochs(seconds)))
                 print(f"{run.name}: {seconds:.2f} s per epoch, {run.planned} epochs planned", flush=True)
-            else:  # slower than it was: the schedule ends all the same
-                run.planned = min(run.planned, max(len(history), fitting(run, seconds, share=1.0)))
+            else:  # slower than it was: the schedule ends all the same, and for all runs at once
+                run.planned = min(run.planned, max(len(history), pace.still(fitting(run, seconds, share=1.0))))
             if time.time() - saved > CHECKPOINT and len(history) < run.planned:
                 self._save()
                 saved = time.time()
@@ -247,6 +247,10 @@ class Pace:
     def epochs(self, seconds: float) -> int:
         """Say how many epochs fit, those that are done counted in, given the time that one takes."""
         return fitting(self.run, seconds)
+
+    def still(self, fits: int) -> int:
+        """Say after each epoch how many there are to be, given how many fit."""
+        return fits
 
 
 def fitting(run: Run, seconds: float, *, share: float = RESERVE) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 import adafocal
 from adafocal.losses import LOSSES, LossSpec, make_loss
@@ -439,17 +440,49 @@ def test_state_travels_through_a_file(name):
     torch.testing.assert_close(other.eval()(logits, labels), criterion.eval()(logits, labels))
 
 
+class NothingCopied(TorchFunctionMode):
+    """Raise where numbers become a tensor of another device than the processor's: a copy that waits for the device."""
+
+    MAKES = (torch.tensor, torch.as_tensor, torch.from_numpy, torch.Tensor.new_tensor)
+    MOVES = (torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.cpu)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func in self.MAKES + self.MOVES:
+            given = args[1] if func is torch.Tensor.new_tensor else args[0]
+            came_from = given.device if isinstance(given, torch.Tensor) else torch.device("cpu")
+            if came_from != out.device:
+                raise AssertionError(f"{func.__name__} copies between devices")
+        return out
+
+
 @every_loss
+@pytest.mark.parametrize("targets", ["indices", "probabilities"])
 @pytest.mark.parametrize("ignore_index", [-100, 0])
-def test_everything_stays_on_the_device_and_never_waits_for_it(name, ignore_index):
+def test_everything_stays_on_the_device_and_never_waits_for_it(name, ignore_index, targets):
     # A meta tensor has no values: a step that needs one, or a shape that depends on one, raises.
+    if targets == "probabilities" and (name not in SOFT or ignore_index >= 0):
+        pytest.skip("takes class indices alone")
     options = {"weight": torch.ones(4), "ignore_index": ignore_index}
     criterion = make_loss(name, options).to("meta")
     logits = torch.randn(5, 4, device="meta", requires_grad=True)
-    loss = criterion(logits, torch.zeros(5, dtype=torch.int64, device="meta"))
-    loss.backward()
+    labels = torch.zeros(5, dtype=torch.int64, device="meta")
+    with NothingCopied():
+        loss = criterion(logits, labels if targets == "indices" else logits.detach())
+        loss.backward()
     assert loss.device.type == "meta"
     assert logits.grad.shape == (5, 4)
+
+
+def test_gammas_per_class_are_copied_to_a_device_once():
+    criterion = make_loss("focal", {"gamma": (1.0, 2.0, -1.0, 0.5)})
+    logits, labels = torch.randn(5, 4, device="meta"), torch.zeros(5, dtype=torch.int64, device="meta")
+    with torch.inference_mode():
+        criterion(logits, labels)
+    with NothingCopied():
+        criterion(logits.requires_grad_(), labels).backward()
+    with NothingCopied(), pytest.raises(AssertionError, match="copies"):
+        make_loss("focal", {"gamma": (1.0, 2.0, -1.0, 0.75)})(logits, labels)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -118,6 +119,9 @@ class Pace:
         self.run.deadline = time.time() + self.left
         return 4
 
+    def still(self, fits):
+        return fits
+
 
 def test_a_stage_that_was_stopped_goes_on_as_if_it_had_not_been(data, stages, tmp_path):
     whole = small_run(stages, data, tmp_path, "whole", 600)
@@ -128,7 +132,7 @@ def test_a_stage_that_was_stopped_goes_on_as_if_it_had_not_been(data, stages, tm
     broken._save()
     resumed = small_run(stages, data, tmp_path, "broken", 600)
     assert (resumed.run.planned, len(resumed.run.history)) == (4, 2)
-    resumed.fit(None)
+    resumed.fit(Pace(resumed.run, 600))
 
     assert [row["scaled_nll"] for row in resumed.run.history] == [row["scaled_nll"] for row in whole.run.history]
     assert torch.equal(resumed.criterion.gamma, whole.criterion.gamma)
@@ -160,6 +164,37 @@ def test_a_run_whose_time_is_up_is_measured_all_the_same(data, stages, tmp_path)
 
     assert len(trainer.run.history) == 1
     assert (tmp_path / "late" / "adafocal_predictive-0.rows.json").exists()
+
+
+def test_runs_that_train_at_once_end_after_the_epochs_that_fit_for_all(stages):
+    evidence, run = stages("evidence"), stages("loop").Run("adafocal", 0, Path(), time.time() + 60)
+
+    class Number:
+        value = 1_000_000
+
+        def __init__(self):
+            self.lock = threading.Lock()
+
+        def get_lock(self):
+            return self.lock
+
+    shared = threading.Barrier(2), Number(), Number()
+    paces = [evidence.Together(run, *shared) for _ in range(2)]
+    found = {}
+
+    def ask(place):
+        for fits in ((38, 38), (38, 21), (38, 40)):
+            found.setdefault(place, []).append(paces[place].still(fits[place]))
+
+    threads = [threading.Thread(target=ask, args=(place,)) for place in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found[0][1:] == found[1][1:] == [21, 21]
+
+    shared[0].abort()  # a run that failed
+    assert paces[1].still(40) == 40
 
 
 @pytest.mark.slow

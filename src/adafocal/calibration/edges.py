@@ -48,7 +48,9 @@ def equal_width_edges(
     """
     check_integer("n_bins", n_bins, minimum=1)
     check_float_dtype(dtype)
-    ascending = torch.arange(1, n_bins, dtype=torch.float64, device="cpu") / n_bins
+    # On the device itself, so that nobody waits for a copy, but where there is no float64.
+    home = "cpu" if device is None or torch.device(device).type == "mps" else device
+    ascending = torch.arange(1, n_bins, dtype=torch.float64, device=home) / n_bins
     return ascending.to(device=device, dtype=dtype)
 
 

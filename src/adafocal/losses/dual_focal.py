@@ -25,9 +25,14 @@ def _modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) 
     p, q = torch.exp(-ce), torch.exp(-ce - gap)
     margin = p * -torch.expm1(-gap)
     value = gamma_at(gamma, margin.detach())
-    inverse = torch.as_tensor(value, device=ce.device) < 0
-    base = torch.where(inverse, 1.0 + margin, q - torch.expm1(-ce))
+    base = _base(margin, q - torch.expm1(-ce), value)
     return power(base.clamp_min(SMALLEST_BASE), value) * ce
+
+
+def _base(margin: Tensor, focal: Tensor, gamma: float | Tensor) -> Tensor:
+    if isinstance(gamma, Tensor):
+        return torch.where(gamma < 0, 1.0 + margin, focal)
+    return 1.0 + margin if gamma < 0 else focal
 
 
 def _gap_below_label(logits: Tensor, labels: Tensor) -> Tensor:

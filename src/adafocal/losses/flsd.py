@@ -16,16 +16,17 @@ from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.modulate import modulate
-from adafocal.losses.reduction import look_up
 
 __all__ = ["FLSDLoss", "ScheduledFocalLoss", "gamma_for_target"]
 
 
 def flsd_gamma(p: Tensor, *, thresholds: Sequence[float], gammas: Sequence[float]) -> Tensor:
     """Look up the gamma that FLSD assigns to each probability, of any shape; see :class:`FLSDLoss`."""
-    edges = torch.tensor(thresholds, dtype=p.dtype, device=p.device)
-    table = torch.tensor(gammas, dtype=p.dtype, device=p.device)
-    return look_up(table, torch.bucketize(p, edges, right=True))
+    # Numbers go with the kernels; a tensor of them would have to be copied to an accelerator, which waits for it.
+    gamma = torch.full_like(p, gammas[0])
+    for threshold, above in zip(thresholds, gammas[1:], strict=True):
+        gamma = torch.where(p >= threshold, above, gamma)
+    return gamma
 
 
 class FLSDLoss(ClassificationLoss):

@@ -2,12 +2,13 @@
 """Focal loss and its inverse: cross-entropy weighted by p_true."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from adafocal._checks import check_class_axis, check_number
+from adafocal._checks import check_class_axis, check_number, traced
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, LossOptions, SampleOptions, per_sample_loss
@@ -114,7 +115,7 @@ class FocalLoss(ClassificationLoss):
         n_classes = logits.shape[class_axis(logits)]
         if len(self.gamma) != n_classes:
             raise InvalidValueError(f"`gamma` must hold one number per class, {n_classes}, got {len(self.gamma)}.")
-        table = torch.tensor(self.gamma, dtype=ce.dtype, device=ce.device)
+        table = (_made if traced() else _kept)(self.gamma, ce.dtype, ce.device)
         if ce.ndim == logits.ndim:  # one cross-entropy per class
             return table.view(-1, *[1] * (ce.ndim - 1 - class_axis(logits)))
         return weight_of_labels(labels, table, self.ignore_index)
@@ -166,6 +167,14 @@ add_loss(
     year=2021,
     use="For under-confident models, and where temperature scaling follows.",
 )
+
+
+def _made(gammas: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # a validation pass may come first, and training could not use its tensor
+        return torch.tensor(gammas, dtype=dtype, device=device)
+
+
+_kept = lru_cache(maxsize=32)(_made)  # copying numbers to an accelerator waits for it: not at every step
 
 
 def _per_element(gamma: float | Tensor, ce: Tensor) -> float | Tensor:
