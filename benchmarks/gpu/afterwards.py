@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the logits of a stage say afterwards: every scaling fitted on validation data, and paired differences.
 
-python benchmarks/gpu/afterwards.py runs/gpu [--out docs/results/gpu_scaled.csv]
+python benchmarks/gpu/afterwards.py runs/gpu [--out FILE.csv]
 
-For each ``STAGE-logits.npz`` of the folder: error, NLL and ECE of the test part as trained and after each scaling, and
-what ``adafocal.compare`` says of each loss as trained against cross-entropy after the scaling that does best when it is
-fitted on one half of the validation part and measured on the other.
+For each ``STAGE-logits.npz`` of the folder: what ``adafocal.compare`` says of each loss as trained, seed 0, against
+cross-entropy after temperature; and error, NLL and ECE of the test part as trained and after each scaling.
 """
 
 import argparse
@@ -48,30 +47,26 @@ def main() -> None:
 
 
 def scaled(path: Path) -> list[dict[str, object]]:
-    """Measure each run of a stage as trained and after each scaling, and print the differences."""
+    """Print the differences between the runs of a stage, and measure each as trained and after each scaling."""
     rows: list[dict[str, object]] = []
     stage = path.name.removesuffix("-logits.npz")
     with np.load(path) as stored:
         runs = sorted({name.rsplit(".", 1)[0] for name in stored if not name.startswith("labels")})
-        tests: dict[str, Predictions] = {}
-        for run in runs:
-            name, kept = run.rsplit(".", 1)
-            loss, seed = name.rsplit("-", 1)
-            validation, test = (records(stored, run, part) for part in ("validation", "test"))
-            fitted = {method: fit(validation) for method, fit in FITS.items()}
-            base = loss == "cross_entropy"
-            best = min(FITS, key=lambda method: by_halves(validation, FITS[method])) if base else "none"
-            after = {"none": test} | {method: scaling.apply(test) for method, scaling in fitted.items()}
-            tests |= {run: test, f"{run} + {best}": after[best]} if base else {run: test}
-            for method, predictions in after.items():
-                found = evaluate(predictions)
-                row = {"stage": stage, "loss": loss, "seed": seed, "kept": kept, "scaling": method}
-                rows.append(
-                    {**row, "chosen": int(base and method == best), "error": 1 - found.accuracy, "nll": found.nll}
-                    | {"ece": found.ece, "ece_debiased": found.ece_debiased, "brier": found.brier}
-                )
-    show(stage, tests)
+        parts = {run: [records(stored, run, part) for part in ("validation", "test")] for run in runs}
+    show(stage, parts)
+    for run, (validation, test) in parts.items():
+        name, kept = run.rsplit(".", 1)
+        loss, seed = name.rsplit("-", 1)
+        for method, predictions in {"none": test, **after(validation, test)}.items():
+            found = evaluate(predictions)
+            row = {"stage": stage, "loss": loss, "seed": seed, "kept": kept, "scaling": method}
+            numbers = {"nll": found.nll, "ece": found.ece, "ece_debiased": found.ece_debiased, "brier": found.brier}
+            rows.append({**row, "error": 1 - found.accuracy, **numbers})
     return rows
+
+
+def after(validation: Predictions, test: Predictions) -> dict[str, Predictions]:
+    return {method: fit(validation).apply(test) for method, fit in FITS.items()}
 
 
 def records(stored: Any, run: str, part: str) -> Predictions:
@@ -79,30 +74,19 @@ def records(stored: Any, run: str, part: str) -> Predictions:
     return Predictions(logits=torch.from_numpy(stored[f"{run}.{part}"]).float(), labels=labels)
 
 
-def by_halves(validation: Predictions, fit: Callable[[Predictions], Any]) -> float:
-    """Measure the NLL of a scaling that is fitted on one half of the validation part and read on the other."""
-    place = torch.randperm(len(validation), generator=torch.Generator().manual_seed(0))
-    first, second = place.chunk(2)
-    return sum(
-        evaluate(fit(validation[fitted]).apply(validation[read])).nll * len(read)
-        for fitted, read in ((first, second), (second, first))
-    ) / len(validation)
-
-
-def show(stage: str, tests: dict[str, Predictions]) -> None:
+def show(stage: str, parts: dict[str, list[Predictions]]) -> None:
     """Print differences, paired over the test rows, with 95 % intervals and verdicts that are corrected (Holm)."""
     for kept in ("last", "refined"):
-        chosen = {name: one for name, one in tests.items() if name.split(" + ")[0].endswith(f".{kept}")}
-        base = next(name for name in chosen if name.startswith("cross_entropy") and " + " in name)
-        found = af.compare(chosen, baseline=base)
-        print(f"\n{stage}, {kept} epoch, minus {base}")
-        for name in chosen:
-            if name == base:
-                continue
-            cells = []
-            for measure, one in found[name].versus_baseline.items():
-                cells.append(f"{measure} {one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}] {one.verdict}")
-            print(f"  {name}: " + "; ".join(cells))
+        tests = {run.split("-")[0]: test for run, (_, test) in parts.items() if run.endswith(f".{kept}")}
+        base, (validation, test) = f"cross_entropy-0.{kept}", parts[f"cross_entropy-0.{kept}"]
+        found = af.compare({base: fit_temperature(validation).apply(test), **tests}, baseline=base)
+        print(f"\n{stage}, {kept} epoch, minus cross-entropy after temperature", flush=True)
+        for name in tests:
+            cells = [
+                f"{measure} {one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}] {one.verdict}"
+                for measure, one in found[name].versus_baseline.items()
+            ]
+            print(f"  {name}: " + "; ".join(cells), flush=True)
 
 
 if __name__ == "__main__":
