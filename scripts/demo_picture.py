@@ -26,7 +26,7 @@ def main(folder: str, output: str) -> None:
         data = reliability_from_bins(stats)
         draw_reliability(axes[0, column], data, color=color)
         draw_counts(axes[1, column], data, color=color)
-        axes[0, column].set_title(f"{loss.title}: ECE {100 * loss.mean(MEASURES['ece']):.2f} %, mean over seeds")
+        axes[0, column].set_title(f"{loss.title}\nECE {100 * loss.mean(MEASURES['ece']):.2f} %, mean over seeds")
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")
     figure.savefig(output, dpi=110)

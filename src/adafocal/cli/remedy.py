@@ -26,7 +26,9 @@ def advise(options: Namespace, whole: Measured, arguments: list[str]) -> Advice:
     """Try scalings, unless that is not wanted, or the rows were read by other processes."""
     remedy = None
     if not options.no_remedy and whole.sample is not None:
-        remedy = find_remedy(whole.sample, n_bins=whole.summary.n_bins, positive_class=whole.event.index)
+        remedy = find_remedy(
+            whole.sample, n_bins=whole.summary.n_bins, positive_class=whole.event.index, n_rows=whole.summary.n
+        )
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     made = [shlex.join(["adafocal", "evaluate", *arguments]), f"adafocal {__version__}, {now}"]
     return Advice(remedy, _steps(remedy, options, whole), made)

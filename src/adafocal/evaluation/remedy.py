@@ -89,6 +89,7 @@ class Remedy:
 
     Attributes:
         n: Number of rows that were fitted and tried; of a larger table rows spread over it.
+        n_rows: Number of rows of the table.
         before: The predictions as they are.
         trials: The scalings, from the simplest on.
         left_out: Why other scalings were not tried, by method.
@@ -97,25 +98,32 @@ class Remedy:
     """
 
     n: int
+    n_rows: int
     before: Trial
     trials: tuple[Trial, ...]
     left_out: Mapping[str, str]
     chosen: Trial | None = None
     after: BinStats | None = None
 
+    @property
+    def rows(self) -> str:
+        """Which rows its numbers are of, since those of a sample are not those of the table."""
+        return f"{self.n:,} rows" if self.n == self.n_rows else f"a sample of {self.n:,} rows"
+
     def sentences(self) -> list[str]:
         """What to do, and on what evidence."""
-        found = f"in {FOLDS}-fold cross-fitting over {self.n:,} rows"
+        found = f"in {FOLDS}-fold cross-fitting over {self.rows}"
         if not self.trials:
             return [f"Leave it: there are too few rows to fit and try a scaling, {self.n:,}."]
         if self.chosen is None:
-            best = max(self.trials, key=lambda trial: trial.gain)
+            best = max(self.trials, key=lambda trial: -math.inf if math.isnan(trial.gain) else trial.gain)
             if best.gain > SURE * best.gain_error:
                 return [f"Leave it: the best scaling, {best.title}, gains {best.gain:.2g} nats per row, {found}."]
             return [f"Leave it: no scaling is better than none beyond chance, {found}."]
+        of_these = "" if self.n == self.n_rows else " of these rows"
         return [
-            f"Apply {self.chosen.title} scaling: ECE {100 * self.before.ece:.2f} → "
-            f"{100 * self.chosen.ece:.2f} %, NLL {self.before.nll:.4f} → {self.chosen.nll:.4f}, {found}."
+            f"Apply {self.chosen.title} scaling: ECE{of_these} {100 * self.before.ece:.2f} → "
+            f"{100 * self.chosen.ece:.2f} %, NLL{of_these} {self.before.nll:.4f} → {self.chosen.nll:.4f}, {found}."
         ]
 
     def to_dict(self) -> dict[str, object]:
@@ -124,6 +132,7 @@ class Remedy:
             "recommended": None if self.chosen is None else self.chosen.method,
             "text": " ".join(self.sentences()),
             "n": self.n,
+            "n_rows": self.n_rows,
             "folds": FOLDS,
             "before": _plain(self.before),
             "trials": [_plain(trial) for trial in self.trials],
@@ -136,7 +145,9 @@ def _plain(trial: Trial) -> dict[str, object]:
     return {name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in values.items()}
 
 
-def find_remedy(record: Record, *, n_bins: int = 15, positive_class: int | None = None) -> Remedy:
+def find_remedy(
+    record: Record, *, n_bins: int = 15, positive_class: int | None = None, n_rows: int | None = None
+) -> Remedy:
     """Fit every scaling that fits the data's size to four fifths of the rows, and try it on the rest, in turn.
 
     The best by negative log-likelihood is known up to chance, so the simplest that is within one standard error of it
@@ -146,6 +157,7 @@ def find_remedy(record: Record, *, n_bins: int = 15, positive_class: int | None 
         record: Labelled predictions or outcomes; rows of one cluster are never on both sides. Weights count.
         n_bins: Number of bins of the calibration error.
         positive_class: The calibrated event is that the label is this class; None: that the top label is right.
+        n_rows: Number of rows of the table that the record is a sample of; None: it is the table.
 
     Returns:
         The trials and the recommendation.
@@ -154,6 +166,7 @@ def find_remedy(record: Record, *, n_bins: int = 15, positive_class: int | None 
         Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd edition, 2009, section 7.10 (the
         one-standard-error rule).
     """
+    n_rows = _counting(record).n if n_rows is None else n_rows
     record = _some_rows(record)
     event = positive_class if isinstance(record, Predictions) else None
     before, _ = _trial(record, n_bins, event)
@@ -172,7 +185,7 @@ def find_remedy(record: Record, *, n_bins: int = 15, positive_class: int | None 
         tried[candidate.method] = Tried(trial, _losses(after), bins)
     chosen = _choose(before, tried, record)
     trials = tuple(one.trial for one in tried.values())
-    return Remedy(record.n, before, trials, left_out, chosen, tried[chosen.method].bins if chosen else None)
+    return Remedy(record.n, n_rows, before, trials, left_out, chosen, tried[chosen.method].bins if chosen else None)
 
 
 class Tried(NamedTuple):
@@ -197,10 +210,14 @@ def _choose(before: Trial, tried: Mapping[str, Tried], record: Record) -> Trial 
     return None
 
 
+def _counting(record: Record) -> Record:
+    """The rows that have a weight."""
+    return record if record.weight is None else record[record.weight > 0]
+
+
 def _some_rows(record: Record) -> Record:
     """At most so many of the rows that count, spread over the table."""
-    if record.weight is not None and not bool((record.weight > 0).all()):
-        record = record[record.weight > 0]
+    record = _counting(record)
     most = most_rows(record)
     if record.n <= most:
         return record

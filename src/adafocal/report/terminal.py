@@ -124,7 +124,7 @@ def measure_rows(whole: Measured) -> list[tuple[str, list[tuple[str, str, str]]]
 
 def remedy_title(remedy: Remedy) -> str:
     """Say how scalings were tried."""
-    return f"Scalings, fitted and tried on different rows ({FOLDS} folds of {remedy.n:,} rows)"
+    return f"Scalings, fitted and tried on different rows ({FOLDS} folds of {remedy.rows})"
 
 
 def remedy_rows(remedy: Remedy) -> list[tuple[str, ...]]:
@@ -134,7 +134,9 @@ def remedy_rows(remedy: Remedy) -> list[tuple[str, ...]]:
         numbers = [MEASURES[name].text(getattr(trial, name)) for name in ("nll", "brier", "ece")]
         gain = f"{trial.gain:+.4f} ± {trial.gain_error:.4f}" if trial.method and math.isfinite(trial.gain) else ""
         title = trial.method.replace("_", " ") + (" *" if trial == remedy.chosen else "")
-        rows.append((title or "as they are", *numbers, gain))
+        rows.append(
+            (title or ("as they are" if remedy.n == remedy.n_rows else "these rows as they are"), *numbers, gain)
+        )
     return rows
 
 
