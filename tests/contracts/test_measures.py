@@ -69,7 +69,7 @@ PROMISED = {
     "smooth_ece": Promise(in_stream="cell", is_the_gap=True),
     "classwise_ece": Promise(is_the_gap=True),
 }
-SIZES = ("n", "n_effective", "n_clusters", "n_classes", "n_bins")
+SIZES = ("verdict", "n", "n_effective", "n_clusters", "n_classes", "n_bins")
 WITHIN = {"exact": 1e-9, "cell": 6e-3, "drawn": 0.03}
 
 

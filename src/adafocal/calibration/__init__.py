@@ -19,6 +19,7 @@ consistency.py               test of "is this model calibrated?"
 catalogue.py, measure.py     every measure by name, and what it computes and promises
 sums.py                      what measures are computed from, in memory and for streams
 summary.py                   CalibrationSummary: every number at once
+verdict.py, judge.py         is it calibrated? the answer in words, and what decides it
 reliability.py               data of the reliability diagram, with intervals
 band.py                      a band around it that holds all bins at once
 smooth_curve.py              the diagram without bins: accuracy as a smooth curve
@@ -57,6 +58,7 @@ from adafocal.calibration.summary import CalibrationSummary
 from adafocal.calibration.sweep import joined_sweep, sweep_calibration_error, sweep_edges
 from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
 from adafocal.calibration.truthful import two_bin_calibration_error
+from adafocal.calibration.verdict import Verdict
 
 __all__ = [
     "BinStats",
@@ -65,6 +67,7 @@ __all__ = [
     "ReliabilityData",
     "SmoothCurve",
     "StreamSums",
+    "Verdict",
     "assign_bins",
     "bin_stats",
     "binned_error",

@@ -19,6 +19,9 @@ from torch import Tensor
 from adafocal._tails import gamma_cdf, gamma_quantile, student_p_value, student_quantile
 from adafocal.calibration.bins import BinStats, at_least_one
 from adafocal.calibration.clusters import ClusterSums
+from adafocal.calibration.consistency import P_CALIBRATED
+from adafocal.calibration.errors import RMS_DEBIASED
+from adafocal.calibration.scores import OVERCONFIDENCE
 from adafocal.calibration.sums import PredictionSums
 from adafocal.calibration.verdict import CALIBRATED, MIXED, OVER, TOO_FEW, UNDER, Range, Verdict
 
@@ -35,17 +38,17 @@ def judge(sums: PredictionSums, values: Mapping[str, Any]) -> Verdict:
         sums: The sums.
         values: What the catalogue computed of them: over-confidence and RMS error with their intervals, the p-value.
     """
-    square, error = float(sums.mean.square_of_gap), float(values["rms_debiased"])
+    square, error = float(sums.mean.square_of_gap), float(values[RMS_DEBIASED.name])
     cost = min(error**2, square)
     p_gap, detectable = mean_gap_test(sums)
     verdict = Verdict(
         kind=CALIBRATED,
-        gap=values["overconfidence"],
-        gap_interval=values["overconfidence_interval"],
+        gap=values[OVERCONFIDENCE.name],
+        gap_interval=values[OVERCONFIDENCE.interval],
         error=error,
-        error_interval=values["rms_interval"],
+        error_interval=values[RMS_DEBIASED.interval],
         p_gap=p_gap,
-        p_bins=values["p_calibrated"],
+        p_bins=values[P_CALIBRATED.name],
         detectable=detectable,
         cost=cost,
         cost_share=cost / square if square > 0 else 0.0,

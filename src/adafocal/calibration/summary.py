@@ -103,7 +103,7 @@ class CalibrationSummary:
                 between = measure.between(*self._ends(measure.interval)) if measure.interval else ""
                 rows.append((measure.title, measure.alone(getattr(self, name)), between))
         held = f"{self.n:,} samples, {self.n_classes} classes" if self.n_classes else f"{self.n:,} outcomes"
-        return table_html(held, ("measure", "value", "95 % interval"), rows)
+        return table_html(f"{held}. {self.verdict}", ("measure", "value", "95 % interval"), rows)
 
 
 def _catalogue() -> "Mapping[str, PredictionMeasure]":

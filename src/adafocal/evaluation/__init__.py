@@ -5,6 +5,8 @@
 measure.py                   the calibration of all rows and of each group
 tasks.py                     the same as independent tasks
 event.py                     what is calibrated
+remedy.py, sample.py         what every scaling would do, out of fold, and which to apply
+as_json.py                   what was measured, as plain values
 compare.py                   several models compared: differences with intervals, and verdicts
 comparison.py                Comparison: what was found, and its first sentence
 matching.py                  which rows of several tables are the same
