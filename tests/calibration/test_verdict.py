@@ -3,6 +3,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -190,6 +191,13 @@ def test_every_kind_has_words_with_its_numbers():
     for verdict in verdicts:
         assert str(verdict).lower().startswith(verdict.kind)
         assert verdict.to_dict()["text"] == str(verdict)
+
+
+def test_an_interval_that_leaves_out_zero_without_a_claim_is_explained():
+    verdict = replace(evaluate(drawn(uniform(4000))).verdict, gap=0.02, gap_interval=(0.001, 0.04))
+
+    assert "which two tests together may show by chance" in str(verdict)
+    assert "which the verdicts together may show by chance" in str(replace(verdict, n_judged=9))
 
 
 def test_the_quantile_undoes_the_law():

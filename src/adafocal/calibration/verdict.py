@@ -95,7 +95,11 @@ class Verdict:
     @property
     def _ends(self) -> str:
         low, high = self.gap_interval
-        return f"95 % interval {points(low, '+')} to {points(high, '+')}"
+        ends = f"95 % interval {points(low, '+')} to {points(high, '+')}"
+        if low * high <= 0:
+            return ends
+        # One test at 5 % would have claimed it; the verdict holds 5 % over all the tests that it makes.
+        return f"{ends}, which {'the verdicts' if self.n_judged > 1 else 'two tests'} together may show by chance"
 
     def _exceptions(self) -> str:
         others = self.under if self.kind == OVER else self.over

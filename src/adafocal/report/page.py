@@ -68,6 +68,7 @@ def render(contents: Contents) -> str:
             "ranks": panels.rank_panels(comparison.rank_tables) if comparison else [],
             "failures": comparison.failures if comparison else [],
             "finding": _finding(contents),
+            "verdicts": [] if comparison else _verdicts(contents.experiments[0].runs[0]),
             "notes": comparison.notes if comparison else [],
             "settings": yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
             "command": shlex.join(provenance.command),
@@ -95,7 +96,7 @@ def _finding(contents: Contents) -> str:
     """Who is best: on the one experiment, or by average ranks over several."""
     comparison = contents.comparison
     if comparison is None:
-        return _run_verdict(contents.experiments[0].runs[0])
+        return ""
     if len(comparison.experiments) == 1:
         return comparison.experiments[0].finding
     table = comparison.rank_tables.get("ece")
@@ -109,14 +110,15 @@ def _finding(contents: Contents) -> str:
     return f"Best average rank by test ECE over {table.n_experiments} experiments: {best}, then {then}; {apart}."
 
 
-def _run_verdict(run: RunFolder) -> str:
-    """The verdict of a run as trained and after temperature scaling, where its results hold one."""
+def _verdicts(run: RunFolder) -> list[tuple[str, str]]:
+    """The verdicts of a run as trained and after temperature scaling, where its results hold some: head and text."""
     said = []
     for title, part in (("As trained", run.summary.test), ("After temperature scaling", run.summary.test_scaled)):
         verdict = part.get("verdict")
         if isinstance(verdict, Mapping):
-            said.append(f"{title}: {verdict.get('text', '')}")
-    return " ".join(said)
+            kind, _, text = str(verdict.get("text", "")).partition(": ")
+            said.append((f"{title}: {kind.lower()}.", text[:1].upper() + text[1:]))
+    return said
 
 
 def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments: int) -> dict[str, object]:
