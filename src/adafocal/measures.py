@@ -10,6 +10,7 @@ from adafocal._measure import UNDEFINED as UNDEFINED
 from adafocal._measure import Measure as Measure
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.errors import ECE_DEBIASED
+from adafocal.calibration.measure import PredictionMeasure
 from adafocal.ood.intervals import OF_DETECTION as OF_DETECTION
 
 
@@ -44,8 +45,8 @@ _OF_RUNS_ALONE = (
         source="segmentation.voxels_pooled.ece_predicted_foreground",
     ),
 )  # fmt: skip
-OF_PREDICTIONS: dict[str, Measure] = {name: measure for name, measure in CATALOGUE.items() if measure.title}
-MEASURES = OF_PREDICTIONS | {measure.name: measure for measure in _OF_RUNS_ALONE} | OF_DETECTION
+OF_PREDICTIONS: dict[str, PredictionMeasure] = {name: measure for name, measure in CATALOGUE.items() if measure.title}
+MEASURES: dict[str, Measure] = {**OF_PREDICTIONS, **{one.name: one for one in _OF_RUNS_ALONE}, **OF_DETECTION}
 
 
 def _chosen(*names: str) -> dict[str, Measure]:

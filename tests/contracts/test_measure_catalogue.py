@@ -12,6 +12,7 @@ from rich.console import Console
 import adafocal
 from adafocal import Predictions, measures
 from adafocal.calibration import CalibrationSummary, evaluate
+from adafocal.calibration.measure import APART
 from adafocal.evaluation.measure import measure
 from adafocal.measures import COMPARED, MEASURES, OF_DETECTION, OF_GROUPS, OF_MASKS, OF_PREDICTIONS, OF_RUNS, ON_PAGES
 from adafocal.ood.intervals import Detection
@@ -120,7 +121,7 @@ def measured(tmp_path_factory):
 
 def test_what_streams_is_the_same_in_memory_and_in_a_stream_and_the_rest_is_marked(measured):
     exact, stream = (part.summary for part in measured)
-    rows = {title: text for title, text, _ in terminal.measure_rows(measured[1])}
+    rows = {title: text for _, held in terminal.measure_rows(measured[1]) for title, text, _ in held}
 
     assert len(rows) == len(OF_PREDICTIONS) >= 15
     for name, entry in OF_PREDICTIONS.items():
@@ -133,7 +134,8 @@ def test_a_new_line_of_the_catalogue_is_all_that_evaluation_needs(measured, monk
     new = replace(MEASURES["rms"], name="brier_calibration", title="a new measure")
     monkeypatch.setitem(OF_PREDICTIONS, "brier_calibration", new)
 
-    [text] = [text for title, text, _ in terminal.measure_rows(measured[0]) if title == "a new measure"]
+    rows = [row for question, held in terminal.measure_rows(measured[0]) if question == APART for row in held]
+    [text] = [text for title, text, _ in rows if title == "a new measure"]
     assert text == f"{100 * measured[0].summary.brier_calibration:.2f} %"
 
 

@@ -10,12 +10,11 @@ from adafocal._checks import require
 from adafocal._fit import fitted
 from adafocal._text import printable, told_apart
 from adafocal.calibration import BinStats, CalibrationSummary
-from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.measure import QUESTIONS
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.evaluation.remedy import FOLDS, Remedy
-from adafocal.measures import MEASURES, OF_GROUPS
+from adafocal.measures import MEASURES, OF_GROUPS, OF_PREDICTIONS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -28,7 +27,8 @@ FIT_ON = "Fit it on validation predictions; what it was fitted on no longer tell
 WIDTH, SHORTEST = 40, 6  # of a bar
 WIDEST = 120
 LONGEST_GROUP = 400  # characters of a name: tables fold it, and no one reads more
-REMEDY_HEADINGS = ("scaling", "NLL", "Brier", "ECE %", "NLL gained ± standard error")
+TRIED = {name: MEASURES[name] for name in ("nll", "brier", "ece")}
+REMEDY_HEADINGS = ("scaling", *(one.heading for one in TRIED.values()), "NLL gained ± standard error")
 
 
 def print_measured(
@@ -111,9 +111,7 @@ def notes(whole: Measured) -> list[str]:
 def measure_rows(whole: Measured) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Write every measure out under its question: title, value and interval; ``~`` marks what is from the fine grid."""
     rows: dict[str, list[tuple[str, str, str]]] = {}
-    for name, measure in CATALOGUE.items():
-        if not measure.title:
-            continue
+    for name, measure in OF_PREDICTIONS.items():
         mark = "" if measure.streams or whole.exact else "~ "
         interval = mark + measure.between(*getattr(whole.summary, measure.interval)) if measure.interval else ""
         question = whole.event.says(measure.question)
@@ -131,7 +129,7 @@ def remedy_rows(remedy: Remedy) -> list[tuple[str, ...]]:
     """Write out what every scaling does: name, numbers, and how much is gained."""
     rows = []
     for trial in (remedy.before, *remedy.trials):
-        numbers = [MEASURES[name].text(getattr(trial, name)) for name in ("nll", "brier", "ece")]
+        numbers = [measure.text(getattr(trial, name)) for name, measure in TRIED.items()]
         gain = f"{trial.gain:+.4f} ± {trial.gain_error:.4f}" if trial.method and math.isfinite(trial.gain) else ""
         title = trial.method.replace("_", " ") + (" *" if trial == remedy.chosen else "")
         rows.append(
