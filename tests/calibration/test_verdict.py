@@ -138,6 +138,21 @@ def test_rows_of_clusters_are_worth_less():
     assert math.isnan(together.p_bins)
 
 
+def test_clusters_are_judged_by_their_mean_gap_alone():
+    # Clusters of one confidence each, right or wrong nearly as one: single bins would seem to be off either way.
+    source = torch.Generator().manual_seed(5)
+    centre = torch.linspace(0.55, 0.95, 60).double()
+    share = (torch.rand(60, generator=source) < centre - 0.2).double() * 0.8 + 0.1
+    right = torch.rand(60, 40, generator=source) < share[:, None]
+    record = {"confidence": centre.repeat_interleave(40), "correct": right.flatten()}
+
+    verdict = evaluate(Outcomes(**record, cluster=torch.arange(2400) // 40)).verdict
+
+    assert evaluate(Outcomes(**record)).verdict.under
+    assert (verdict.kind, verdict.over, verdict.under) == (OVER, (), ())
+    assert verdict.p == verdict.p_gap <= 0.05
+
+
 def test_many_verdicts_hold_their_level_together():
     # 70 of 100 where 80 are expected: found alone, and nothing beyond chance among 40 groups.
     alone = evaluate(Outcomes(confidence=[0.8] * 100, correct=torch.arange(100) < 70)).verdict

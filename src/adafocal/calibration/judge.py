@@ -55,11 +55,13 @@ def judge(sums: PredictionSums, values: Mapping[str, Any]) -> Verdict:
     )
     if verdict.p > LEVEL:
         return replace(verdict, kind=CALIBRATED if detectable <= STATED_GAP else TOO_FEW)
+    direction = OVER if verdict.gap > 0 else UNDER
+    if sums.clusters is not None:  # single bins are not judged: how far theirs scatter is not known
+        return replace(verdict, kind=direction)
     over, under, minor = sides(sums)
     alone = int((sums.equal_mass.count > 0).sum()) == 1
     one_sided = minor < MINOR and (alone or 2 * p_gap <= LEVEL)
-    kind = MIXED if not one_sided else OVER if verdict.gap > 0 else UNDER
-    return replace(verdict, kind=kind, over=over, under=under)
+    return replace(verdict, kind=direction if one_sided else MIXED, over=over, under=under)
 
 
 def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
