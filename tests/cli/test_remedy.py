@@ -166,7 +166,9 @@ def test_the_command_names_the_columns_that_were_named(tmp_path, capsys, monkeyp
     (tmp_path / "my answers.csv").write_text("\n".join(lines) + "\n")
 
     assert main(["evaluate", "my answers.csv", "--confidence", "sure", "--correct", "good"]) == 0
-    (fit,) = [line.strip() for line in capsys.readouterr().out.splitlines() if "scale fit" in line]
+    fit, apply = [line.strip() for line in capsys.readouterr().out.splitlines() if "adafocal scale" in line]
 
     assert "'my answers.csv'" in fit
     assert main(shlex.split(fit)[1:]) == 0
+    (tmp_path / "other.csv").write_text("sure,good\n0.9,1\n0.6,0\n")
+    assert main(shlex.split(apply.replace("OTHER.parquet", "other.csv"))[1:]) == 0

@@ -42,8 +42,12 @@ def _steps(remedy: Remedy | None, options: Namespace, whole: Measured) -> list[s
     told = ["--method", remedy.chosen.method]
     told += [part for name, value in remedy.chosen.options.items() for part in (f"--{name}", f"{value:g}")]
     columns = column_options(options, "confidence", "correct", without=() if whole.event.label else ("positive_class",))
+    # Others need no label and no weight.
+    values = column_options(options, "confidence", "correct", without=("label", "weight", "positive_class"))
     file = options.files[0] if single else "VALIDATION.parquet"
     return [
         shlex.join(["adafocal", "scale", "fit", file, *told, *columns, "--output", "scaling.json"]),
-        "adafocal scale apply scaling.json OTHER.parquet --output scaled.parquet",
+        shlex.join(
+            ["adafocal", "scale", "apply", "scaling.json", "OTHER.parquet", *values, "--output", "scaled.parquet"]
+        ),
     ]
