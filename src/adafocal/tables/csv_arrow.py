@@ -45,6 +45,7 @@ def _typed(source: Source, dialect: Dialect, types: dict[int, Any]) -> Iterator[
     with source.opened() as raw:
         text = Utf8(raw, dialect.encoding)
         text.read(dialect.start)
+        text.left = codecs.BOM_UTF8 + text.left  # Arrow takes one away, which were else one of the first row's text
         with arrow_faults("CSV"):
             try:
                 stream = reader.open_csv(
