@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from math import isfinite, isnan
 
+from adafocal._text import capital
+
 UNDEFINED = "-"
 
 
@@ -85,7 +87,7 @@ class Measure:
     @property
     def on_page(self) -> str:
         """The heading on pages."""
-        return self.page_heading or self.heading[0].upper() + self.heading[1:]
+        return self.page_heading or capital(self.heading)
 
     def text(self, value: float, *, signed: bool = False) -> str:
         """Write a value as the tables of a terminal show it."""

@@ -76,6 +76,16 @@ def cleaned(text: str) -> str:
     return "".join("\ufffd" if sign not in PAGE_KEEPS and is_hidden(sign) else sign for sign in text)
 
 
+def capital(text: str) -> str:
+    """Begin a text with a capital, and leave the rest.
+
+    Example:
+        >>> capital("ECE of a"), capital("mean"), capital("")
+        ('ECE of a', 'Mean', '')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def short(text: object, longest: int = LONGEST_NAME) -> str:
     """Put a name from data on one line and cut it.
 

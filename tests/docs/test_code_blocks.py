@@ -16,6 +16,7 @@ from adafocal import cli
 
 ROOT = Path(__file__).parents[2]
 GIVEN = Path(__file__).parent / "given"
+SHARED = {"notebooks": "comparing"}  # pages that take what another does
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"^(?P<run><!-- run -->\n)?(?P<output><!-- output -->\n)?```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```",
@@ -124,7 +125,7 @@ def test_the_blocks_of_the_page_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)  # of the terminal of who runs the tests: pages show what a pipe gets
     namespace = {"__name__": "page"}
-    given = GIVEN / f"{page.stem}.py"
+    given = GIVEN / f"{SHARED.get(page.stem, page.stem)}.py"
     if given.exists():
         exec(compile(given.read_text(encoding="utf-8"), str(given), "exec"), namespace)
     printed = ""

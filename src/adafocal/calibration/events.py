@@ -54,7 +54,7 @@ def label_event(predictions: Predictions, n_bins: int, positive_class: int | Non
         right = (confidence > 0.5) == happened
     logits, weight = predictions.logits, predictions.weight
     if positive_class is not None:
-        nll = _event_nll(predictions.log_probs, positive_class, happened)
+        nll = event_nll(predictions.log_probs, positive_class, happened)
     elif logits is None:
         nll = -of_label.log()
     else:
@@ -69,7 +69,7 @@ def label_event(predictions: Predictions, n_bins: int, positive_class: int | Non
     return Event(confidence, happened, right, nll, square, gaps)
 
 
-def _event_nll(log_probs: Tensor, index: int, happened: Tensor) -> Tensor:
+def event_nll(log_probs: Tensor, index: int, happened: Tensor) -> Tensor:
     """The negative log-likelihood of one class against all others, whose share is summed without cancellation."""
     others = torch.cat([log_probs[:, :index], log_probs[:, index + 1 :]], dim=1).logsumexp(dim=1)
     return -torch.where(happened, log_probs[:, index], others)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adafocal._estimate import holm
 from adafocal._tails import gamma_cdf, gamma_quantile, student_p_value, student_quantile
 from adafocal.calibration.bins import BinStats, at_least_one
 from adafocal.calibration.clusters import ClusterSums
@@ -54,7 +55,7 @@ def judge(sums: PredictionSums, values: Mapping[str, Any]) -> Verdict:
         cost_share=cost / square if square > 0 else 0.0,
     )
     if verdict.p > LEVEL:
-        return replace(verdict, kind=CALIBRATED if detectable <= STATED_GAP else TOO_FEW)
+        return _unclaimed(verdict)
     direction = OVER if verdict.gap > 0 else UNDER
     if sums.clusters is not None:  # single bins are not judged: how far theirs scatter is not known
         return replace(verdict, kind=direction)
@@ -65,19 +66,16 @@ def judge(sums: PredictionSums, values: Mapping[str, Any]) -> Verdict:
 
 
 def corrected(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """Hold the level over several verdicts together: what Holm's rule does not reject is claimed no more.
+    """Hold the level over several verdicts together: what :func:`holm` does not reject is claimed no more."""
+    together = holm({name: verdict.p for name, verdict in verdicts.items()})
+    kept = {name: replace(verdict, n_judged=len(verdicts)) for name, verdict in verdicts.items()}
+    return {name: one if together[name] <= LEVEL else _unclaimed(one) for name, one in kept.items()}
 
-    Reference:
-        Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
-    """
-    n, kept = len(verdicts), {name: replace(verdict, n_judged=len(verdicts)) for name, verdict in verdicts.items()}
-    rejecting = True
-    for place, name in enumerate(sorted(kept, key=lambda one: kept[one].p)):
-        rejecting = rejecting and kept[name].p * (n - place) <= LEVEL
-        if not rejecting and kept[name].miscalibrated:
-            few = kept[name].detectable > STATED_GAP
-            kept[name] = replace(kept[name], kind=TOO_FEW if few else CALIBRATED, over=(), under=())
-    return kept
+
+def _unclaimed(verdict: Verdict) -> Verdict:
+    """The verdict where no test rejects: that of the power."""
+    few = verdict.detectable > STATED_GAP
+    return replace(verdict, kind=TOO_FEW if few else CALIBRATED, over=(), under=())
 
 
 def mean_gap_test(sums: PredictionSums) -> tuple[float, float]:

@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from adafocal._text import capital
+
 SMALL = 0.01  # of the squared error: below, it is said that little is to be gained
 OVER, UNDER, MIXED = "over-confident", "under-confident", "mixed"
 CALIBRATED, TOO_FEW = "no sign of miscalibration", "too few samples to tell"
@@ -71,26 +73,28 @@ class Verdict:
     def headline(self, *, of_class: bool = False) -> str:
         """The kind in a few words; of the probability of a class others than of a confidence."""
         words = {OVER: "Probabilities are too high", UNDER: "Probabilities are too low"} if of_class else {}
-        return words.get(self.kind, self.kind[0].upper() + self.kind[1:])
+        return words.get(self.kind, capital(self.kind))
 
     def sentences(self, *, of_class: bool = False) -> list[str]:
         """The answer: its headline with how much, and what that costs or could have been missed."""
-        head = self.headline(of_class=of_class)
+        size, matters = self.details(of_class=of_class)
+        return [f"{self.headline(of_class=of_class)}: {size}", matters]
+
+    def details(self, *, of_class: bool = False) -> tuple[str, str]:
+        """What follows the headline: how much, as a clause, and what that costs or could have been missed."""
         probability, share = ("probability", "share") if of_class else ("confidence", "accuracy")
         if self.kind in (OVER, UNDER):
             more, less = (probability, share) if self.kind == OVER else (share, probability)
             low, high = self.gap_interval if self.kind == OVER else (-end for end in reversed(self.gap_interval))
             size = f"{points(abs(self.gap))} points (95 % interval {points(low)} to {points(high)})"
-            said = [f"{head}: {more} exceeds {less} by {size} on average{self._exceptions()}."]
+            said = f"{more} exceeds {less} by {size} on average{self._exceptions()}."
         elif self.kind == MIXED:
-            said = [f"{head}: {self._where(of_class) or f'{probability} and {share} differ beyond chance'}."]
+            said = f"{self._where(of_class) or f'{probability} and {share} differ beyond chance'}."
         elif self.kind == CALIBRATED:
-            said = [
-                f"{head}: {probability} and {share} differ by {points(self.gap, '+')} points on average, {self._ends}."
-            ]
+            said = f"{probability} and {share} differ by {points(self.gap, '+')} points on average, {self._ends}."
         else:
-            said = [f"{head}: {probability} minus {share} is {points(self.gap, '+')} points, {self._ends}."]
-        return [*said, self._cost() if self.miscalibrated else self._power(of_class)]
+            said = f"{probability} minus {share} is {points(self.gap, '+')} points, {self._ends}."
+        return said, self._cost() if self.miscalibrated else self._power(of_class)
 
     @property
     def _ends(self) -> str:

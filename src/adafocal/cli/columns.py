@@ -34,6 +34,22 @@ def add_columns(parser: CommandParser, *options: str, without: tuple[str, ...] =
     )
 
 
+def add_bins(parser: CommandParser) -> None:
+    """Add the number of bins, by both of its names."""
+    bins = parser.add_mutually_exclusive_group()
+    bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
+    bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")
+
+
+def bins_of(options: Namespace) -> int:
+    """The number of bins, checked under the name that it was given by."""
+    from adafocal._checks import check_integer
+
+    name = "n_bins" if options.bins is None else "bins"
+    check_integer(name, options[name], minimum=1)
+    return int(options[name])
+
+
 def column_options(options: Namespace, *more: str, without: tuple[str, ...] = ()) -> list[str]:
     """The options of a table as they were given, for another command."""
     names = [name for name in (*SINGLE, *more) if name not in without and options.get(name) is not None]

@@ -3,7 +3,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from adafocal._text import shown
-from adafocal.cli.columns import add_columns, names_of
+from adafocal.cli.columns import add_bins, add_columns, bins_of, names_of
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.tables.source import FORMATS, PACKED, STDIN, Source
 
 if TYPE_CHECKING:
     from adafocal.evaluation.event import Event
-    from adafocal.evaluation.whole import Whole
 
 DESCRIPTION = """Compare predictions of several models: differences of accuracy, NLL, Brier score, debiased ECE, AURC
 and over-confidence with 95 % intervals, and verdicts corrected for their number.
@@ -33,15 +32,14 @@ def main(arguments: list[str]) -> int:
     """Compare and print; see ``adafocal compare --help``."""
     options = _parser().parse_args(arguments)
 
-    from adafocal._checks import check_integer
     from adafocal.cli.output import check_outputs, console_beside, write_json
     from adafocal.evaluation.compare import compare
     from adafocal.evaluation.whole import read_whole_table
     from adafocal.report.comparison_terminal import print_comparison
+    from adafocal.report.terminal import divided_rows
     from adafocal.tables.scan import find_files
 
-    bins = "n_bins" if options.bins is None else "bins"
-    check_integer(bins, options[bins], minimum=1)
+    n_bins = bins_of(options)
     files = _named(options, [find_files([place]) for place in options.files])
     if options.baseline is not None and options.baseline not in files:
         raise InvalidValueError(f"`baseline` must be one of {', '.join(files)}, got {options.baseline!r}.")
@@ -62,9 +60,10 @@ def main(arguments: list[str]) -> int:
         ids=None if options.id is None else {name: table.ids for name, table in tables.items()},
         paired=False if options.unpaired else None,
         positive_class=event.index,
-        n_bins=options[bins],
+        n_bins=n_bins,
     )
-    found = replace(found, event=event, notes=(*found.notes, *_rounded(tables.values(), options)))
+    divided = divided_rows(sum(table.rounded for table in tables.values()), normalized=options.normalize)
+    found = replace(found, event=event, notes=(*found.notes, *divided))
     console = console_beside(options.json)
     print_comparison(found, console)
     places = {name: [str(file) for file in of] for name, of in files.items()}
@@ -79,11 +78,6 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _rounded(tables: "Iterable[Whole]", options: Namespace) -> list[str]:
-    rounded, why = sum(table.rounded for table in tables), "" if options.normalize else ", as printing rounds,"
-    return [f"{rounded:,} rows did not sum to 1{why} and were divided by their sum."] if rounded else []
-
-
 def _parser() -> CommandParser:
     parser = CommandParser("compare", DESCRIPTION)
     parser.add_argument("files", nargs="+", type=str, help="Two or more tables, each of one model.")
@@ -94,9 +88,7 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--unpaired", action="store_true", help="Take rows to be independent, whatever they hold.")
     add_columns(parser, "confidence", "correct", "cluster")
-    bins = parser.add_mutually_exclusive_group()
-    bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
-    bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")
+    add_bins(parser)
     parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file; - is standard output.")
     parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
     return parser

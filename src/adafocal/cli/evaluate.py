@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from adafocal.cli.columns import add_columns, names_of
+from adafocal.cli.columns import add_bins, add_columns, bins_of, names_of
 from adafocal.cli.parser import CommandParser, check_executor
 from adafocal.tables.columns import Names
 from adafocal.tables.source import Source
@@ -38,30 +38,28 @@ def main(arguments: list[str]) -> int:
     """Measure and print; see ``adafocal evaluate --help``."""
     options = _parser().parse_args(arguments)
 
-    from adafocal._checks import check_integer
     from adafocal.cli.output import check_outputs
     from adafocal.cli.remedy import advise
     from adafocal.errors import InvalidValueError
     from adafocal.evaluation.gate import judge, read_limits
     from adafocal.tables.scan import count_rows, find_files
 
-    bins = "n_bins" if options.bins is None else "bins"
-    check_integer(bins, options[bins], minimum=1)
+    n_bins = bins_of(options)
     check_executor(options)
     limits = [*read_limits(options.fail_above or [], "above"), *read_limits(options.fail_below or [], "below")]
     if options.strict and not limits:
         raise InvalidValueError("`strict` must go with `--fail-above` or `--fail-below`, got it alone.")
-    monitor = _monitor(options, options[bins])
+    monitor = _monitor(options, n_bins)
     files = find_files(options.files)
     check_outputs(options, "json", "html", reads=[file.path for file in files if file.path is not None])
     names = names_of(options, of_event=True)
     event = {
-        "n_bins": options[bins],
+        "n_bins": n_bins,
         "positive_class": options.positive_class,
     }
     with _progress(count_rows(files)) as advance:
         measured = _measured(options, files, names, event, advance, monitor)
-    measured[""].check_positive()
+    measured[""].event.check_occurs(float(measured[""].bins.correct_sum.sum()) > 0)
     measured[""] = replace(measured[""], n_files=len(files))
     monitored = None if monitor is None else monitor.result()
     judgements = judge(limits, measured, strict=options.strict)
@@ -167,9 +165,7 @@ def _parser() -> CommandParser:
             "all of its interval is, where it has one. Names are those of --json; several by commas, or again.",
         )
     parser.add_argument("--strict", action="store_true", help="Fail unless the whole interval keeps the limit.")
-    bins = parser.add_mutually_exclusive_group()
-    bins.add_argument("--n_bins", type=int, default=15, help="Number of bins.")
-    bins.add_argument("--bins", type=int, default=None, help="Another name of --n_bins.")
+    add_bins(parser)
     parser.add_argument("--json", type=str, default=None, help="Write all numbers to this file; - is standard output.")
     parser.add_argument("--html", type=str, default=None, help="Write one self-contained page to this file.")
     parser.add_argument(

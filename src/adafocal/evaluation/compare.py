@@ -12,7 +12,7 @@ from adafocal._estimate import holm
 from adafocal._reading import Record
 from adafocal._text import listed, printable, shown
 from adafocal.calibration import smooth_reliability_from_bins
-from adafocal.calibration.stream import NO_WEIGHT, summary_of, sums_in_memory
+from adafocal.calibration.stream import summary_of, sums_in_memory
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.evaluation.comparison import (
     BETTER,
@@ -28,7 +28,7 @@ from adafocal.evaluation.comparison import (
 from adafocal.evaluation.differences import LEVEL, Side, contrast, ends_of, p_value
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.matching import NONE, match
-from adafocal.evaluation.rows import Sampling, rows_of
+from adafocal.evaluation.rows import Sampling, counted, rows_of
 from adafocal.measures import OF_COMPARISON
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
@@ -91,7 +91,7 @@ def compare(
     if positive_class is not None and any(isinstance(one, Outcomes) for one in records.values()):
         raise InvalidValueError(f"`positive_class` must not be given for outcomes, got {positive_class}.")
     matched = match(records, ids, paired=paired)
-    held = {name: _counted(record) for name, record in matched.records.items()}
+    held = {name: counted(record) for name, record in matched.records.items()}
     sides = {
         name: Side.of(rows_of(record, positive_class), Sampling.of(record), n_bins=n_bins)
         for name, record in held.items()
@@ -196,15 +196,6 @@ def _in_order(record: Predictions, first: Predictions, name: str, first_name: st
     parts = {part: getattr(record, part) for part in ("features", "weight", "cluster")}
     moved = Predictions(**{record.kind: values[:, order]}, labels=place[record.labels], classes=first.classes, **parts)
     return moved, True
-
-
-def _counted(record: Record) -> Record:
-    """The rows that count."""
-    if record.weight is None or bool((record.weight > 0).all()):
-        return record
-    if not bool((record.weight > 0).any()):
-        raise InvalidValueError(NO_WEIGHT)
-    return record[record.weight > 0]
 
 
 def _same(first: Record, second: Record, base: Side, side: Side) -> bool:

@@ -51,6 +51,18 @@ class Event:
         """What its share is called."""
         return "share" if self.of_class else "accuracy"
 
+    def check_occurs(self, occurs: bool) -> None:
+        """Refuse a positive label that no row has: a slip of the pen would make every row a negative one.
+
+        Args:
+            occurs: Whether a row has it.
+
+        Raises:
+            ValueError: If none has.
+        """
+        if self.label is not None and not occurs:
+            raise InvalidValueError(f"`positive_class` must be a label that occurs, got {shown(self.label)}.")
+
     def says(self, title: str) -> str:
         """The title of a measure in words that fit."""
         return OF_CLASS.get(title, title) if self.of_class else title

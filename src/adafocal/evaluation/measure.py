@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from adafocal._reading import Record, checked
-from adafocal._text import shown
 from adafocal.calibration import (
     BinStats,
     CalibrationSummary,
@@ -88,15 +87,6 @@ class Measured:
     rounded: int = 0
     normalized: bool = False
     n_files: int = 1
-
-    def check_positive(self) -> None:
-        """Refuse a positive label that no row has: a slip of the pen would make every row a negative one.
-
-        Raises:
-            ValueError: If there is one.
-        """
-        if self.event.label is not None and float(self.bins.correct_sum.sum()) == 0:
-            raise InvalidValueError(f"`positive_class` must be a label that occurs, got {shown(self.event.label)}.")
 
 
 def measure(

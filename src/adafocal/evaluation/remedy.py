@@ -3,16 +3,20 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from adafocal._reading import Record
-from adafocal.calibration import BinStats, CalibrationSummary
-from adafocal.calibration.stream import summary_of, sums_in_memory
+from adafocal.calibration import BinStats
+from adafocal.calibration.errors import ECE
+from adafocal.calibration.scores import BRIER, NLL
+from adafocal.calibration.stream import sums_in_memory
+from adafocal.calibration.sums import SumsInMemory
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.evaluation.rows import Sampling, counted, rows_of
 from adafocal.evaluation.sample import most_rows
 from adafocal.predictions import Predictions
 from adafocal.scaling.catalogue import METHODS
@@ -54,6 +58,11 @@ CANDIDATES = (
 )
 
 
+def titled(method: str) -> str:
+    """Name a method in a sentence."""
+    return method.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class Trial:
     """What a scaling did to rows that it was not fitted to.
@@ -80,7 +89,7 @@ class Trial:
     @property
     def title(self) -> str:
         """Its name in a sentence."""
-        return self.method.replace("_", " ")
+        return titled(self.method)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +175,12 @@ def find_remedy(
         Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd edition, 2009, section 7.10 (the
         one-standard-error rule).
     """
-    n_rows = _counting(record).n if n_rows is None else n_rows
+    record = counted(record)
+    n_rows = record.n if n_rows is None else n_rows
     record = _some_rows(record)
     event = positive_class if isinstance(record, Predictions) else None
-    before, _ = _trial(record, n_bins, event)
-    folds, nats = _folds(record), _losses(record)
+    sampling, nats = Sampling.of(record), rows_of(record).nll
+    before, folds = Trial("", {}, *_numbers(_sums(record, n_bins, event))), _folds(sampling)
     tried: dict[str, Tried] = {}
     left_out: dict[str, str] = {}
     for candidate in CANDIDATES:
@@ -179,11 +189,11 @@ def find_remedy(
         except (InvalidValueError, InvalidTypeError) as refused:
             left_out[candidate.method] = str(refused)
             continue
-        trial, bins = _trial(after, n_bins, event)
-        gain, error = _paired(nats - _losses(after), record)
-        trial = replace(trial, method=candidate.method, options=candidate.options, gain=gain, gain_error=error)
-        tried[candidate.method] = Tried(trial, _losses(after), bins)
-    chosen = _choose(before, tried, record)
+        sums, left = _sums(after, n_bins, event), rows_of(after).nll
+        gain = _paired(nats - left, sampling)
+        trial = Trial(candidate.method, candidate.options, *_numbers(sums), *gain)
+        tried[candidate.method] = Tried(trial, left, sums.bins)
+    chosen = _choose(before, tried, sampling)
     trials = tuple(one.trial for one in tried.values())
     return Remedy(record.n, n_rows, before, trials, left_out, chosen, tried[chosen.method].bins if chosen else None)
 
@@ -196,49 +206,35 @@ class Tried(NamedTuple):
     bins: BinStats
 
 
-def _choose(before: Trial, tried: Mapping[str, Tried], record: Record) -> Trial | None:
+def _choose(before: Trial, tried: Mapping[str, Tried], sampling: Sampling) -> Trial | None:
     """Apply the one-standard-error rule, towards the simpler, and ask for a gain beyond chance that is worth it."""
     finite = [one for one in tried.values() if math.isfinite(one.trial.nll)]
     if not finite:
         return None
     best = min(finite, key=lambda one: one.trial.nll)
     for trial, nats, _ in finite:
-        behind, error = _paired(nats - best.nats, record)
+        behind, error = _paired(nats - best.nats, sampling)
         if behind <= error:
             worth = WORTH * before.nll if math.isfinite(before.nll) else 0.0
             return trial if trial.gain > max(SURE * trial.gain_error, worth) else None
     return None
 
 
-def _counting(record: Record) -> Record:
-    """The rows that have a weight."""
-    return record if record.weight is None else record[record.weight > 0]
-
-
 def _some_rows(record: Record) -> Record:
-    """At most so many of the rows that count, spread over the table."""
-    record = _counting(record)
+    """At most so many of the rows, spread over the table."""
     most = most_rows(record)
     if record.n <= most:
         return record
     return record[torch.linspace(0, record.n - 1, most).round().long()]
 
 
-def _units(record: Record) -> Tensor:
-    """Number what is independent: rows, or clusters of them."""
-    if record.cluster is None:
-        return torch.arange(record.n)
-    found: Tensor = torch.unique(record.cluster, return_inverse=True)[1]
-    return found.cpu()
-
-
-def _folds(record: Record) -> Tensor:
+def _folds(sampling: Sampling) -> Tensor:
     """Draw a fold for every row, clusters whole, by a seed of its own."""
-    units = _units(record)
+    units = torch.arange(sampling.n) if sampling.cluster is None else sampling.cluster
     n_units = int(units.max()) + 1
     fold = torch.empty(n_units, dtype=torch.int64)
     fold[torch.randperm(n_units, generator=torch.Generator().manual_seed(0))] = torch.arange(n_units) % FOLDS
-    return fold[units].to(record.device)
+    return fold[units]
 
 
 def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
@@ -254,7 +250,7 @@ def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
         raise InvalidValueError(f"for {candidate.kinds[0]}")
     rows, parts = [], []
     for fold in range(FOLDS):
-        out = folds == fold
+        out = (folds == fold).to(record.device)
         if bool(out.any()):
             fitted = METHODS[candidate.method](plain[~out], **candidate.options)
             parts.append(fitted.apply(plain[out]))
@@ -262,27 +258,18 @@ def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
     return like(record, Predictions.concatenate(parts)[torch.cat(rows).argsort()])
 
 
-def _losses(record: Record) -> Tensor:
-    """Negative log-likelihood of every row, float64, nats."""
-    log_probs = record.log_probs if isinstance(record, Predictions) else record.probs.log()
-    return -log_probs.double().gather(1, record.labels[:, None]).squeeze(1)
-
-
-def _paired(difference: Tensor, record: Record) -> tuple[float, float]:
+def _paired(difference: Tensor, sampling: Sampling) -> tuple[float, float]:
     """Mean of a difference of rows with its standard error, of clusters where there are some."""
-    heavy = torch.ones_like(difference) if record.weight is None else record.weight.to(difference)
-    mean = (heavy * difference).sum() / heavy.sum()
+    mean = sampling.mean(difference)
     if not bool(mean.isfinite()):  # a likelihood of 0 before, after, or both
         return float(mean), 0.0
-    residual = heavy * (difference - mean)
-    if record.cluster is not None:
-        unit = _units(record).to(residual.device)
-        residual = residual.new_zeros(int(unit.max()) + 1).index_add_(0, unit, residual)
-    n = len(residual)
-    return float(mean), float((residual.square().sum() * n / max(1, n - 1)).sqrt() / heavy.sum())
+    return float(mean), math.sqrt(sampling.spread(difference - mean)[0])
 
 
-def _trial(record: Record, n_bins: int, positive_class: int | None) -> tuple[Trial, BinStats]:
-    sums = sums_in_memory(record, n_bins=n_bins, positive_class=positive_class)
-    summary: CalibrationSummary = summary_of(sums)
-    return Trial("", {}, summary.nll, summary.brier, summary.ece), sums.bins
+def _sums(record: Record, n_bins: int, positive_class: int | None) -> SumsInMemory:
+    return sums_in_memory(record, n_bins=n_bins, positive_class=positive_class)
+
+
+def _numbers(sums: SumsInMemory) -> tuple[float, float, float]:
+    """The measures of a trial, and not all of the summary."""
+    return float(NLL.compute(sums)), float(BRIER.compute(sums)), float(ECE.compute(sums))

@@ -9,7 +9,23 @@ from torch import Tensor
 from adafocal._dtypes import at_least_float32
 from adafocal._reading import Record
 from adafocal.calibration.classwise import check_positive_class
+from adafocal.calibration.events import event_nll
+from adafocal.calibration.stream import NO_WEIGHT
+from adafocal.errors import InvalidValueError
 from adafocal.outcomes import Outcomes
+
+
+def counted(record: Record) -> Record:
+    """The rows that count.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if record.weight is None or bool((record.weight > 0).all()):
+        return record
+    if not bool((record.weight > 0).any()):
+        raise InvalidValueError(NO_WEIGHT)
+    return record[record.weight > 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +78,7 @@ def rows_of(record: Record, positive_class: int | None = None) -> Rows:
         return Rows(top, right, right, top, nll, square)
     check_positive_class(positive_class, record.n_classes)
     confidence, happened = probs[:, positive_class], labels == positive_class
-    others = torch.cat([log_probs[:, :positive_class], log_probs[:, positive_class + 1 :]], dim=1).logsumexp(dim=1)
-    nll = -torch.where(happened, log_probs[:, positive_class], others)
+    nll = event_nll(log_probs, positive_class, happened)
     square = (confidence - happened.double()).square()
     right = (at_least_float32(record.probs).cpu()[:, positive_class] > 0.5) == happened
     return Rows(confidence, happened, right, torch.maximum(confidence, 1 - confidence), nll, square)

@@ -58,7 +58,5 @@ def read_whole_table(
     if not records or seen.event is None:
         raise InvalidValueError(f"`FILE` must hold at least one row, got 0 in {shown(', '.join(map(str, files)))}.")
     record: Record = type(records[0]).concatenate(records)  # type: ignore[arg-type]
-    label = seen.event.label
-    if label is not None and not bool((record.labels == 1).any()):
-        raise InvalidValueError(f"`positive_class` must be a label that occurs, got {shown(label)}.")
+    seen.event.check_occurs(bool((record.labels == 1).any()))
     return Whole(record, seen.event, np.concatenate(ids) if ids else None, seen.rounded)

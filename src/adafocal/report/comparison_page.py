@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adafocal._files import write_text
 from adafocal._measure import UNDEFINED, p_text
+from adafocal._text import capital
 from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.evaluation.comparison import SAME, UNKNOWN, Compared, Comparison, interval, number
 from adafocal.measures import OF_COMPARISON
@@ -68,7 +69,7 @@ def _differences(found: Comparison, one: Compared, place: int) -> Table:
             *values,
             Cell(p_text(of.p_corrected).replace(UNDEFINED, "–")),
         ]
-        rows.append(Row(title[0].upper() + title[1:], cells))
+        rows.append(Row(capital(title), cells))
     headings = ["Measure", "Difference, 95 % interval", base, name, "p-value, corrected"]
     return Table(f"differences-{place}", f"{name} against {base}", "", headings, rows, sortable=False)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from adafocal._files import write_text
 from adafocal._reading import Record
-from adafocal._text import short, told_apart
+from adafocal._text import capital, short, told_apart
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
-from adafocal.evaluation.remedy import Remedy
+from adafocal.evaluation.remedy import Remedy, titled
 from adafocal.evaluation.windows import Monitored
 from adafocal.outcomes import Outcomes
 from adafocal.report.figures import draw_risk_coverage
@@ -25,6 +25,7 @@ from adafocal.report.terminal import (
     group_lines,
     group_rows,
     headline,
+    measure_row,
     measure_rows,
     notes,
     remedy_rows,
@@ -68,13 +69,12 @@ def write_evaluation(
     """
     whole = measured[ALL]
     verdict, event = whole.summary.verdict, whole.event
-    head, *rest = " ".join(verdict.sentences(of_class=event.of_class)).split(": ", 1)
     values = {
         "title": "Calibration of " + (short(Path(str(files[0])).name) if len(files) == 1 else f"{len(files)} files"),
         "lead": headline(whole),
         "verdict": {
-            "head": head,
-            "text": rest[0][0].upper() + rest[0][1:],
+            "head": verdict.headline(of_class=event.of_class),
+            "text": capital(" ".join(verdict.details(of_class=event.of_class))),
             "mark": "bad" if verdict.miscalibrated else "",
         },
         "by_group": group_lines(measured),
@@ -117,21 +117,15 @@ def _diagram(whole: Measured, remedy: Remedy | None) -> Panel:
 
 def _numbers(whole: Measured) -> list[dict[str, str]]:
     """The four numbers of the first screen, named and written as in the table below."""
-    numbers = []
-    for name in FIRST:
-        measure, mark = CATALOGUE[name], "" if CATALOGUE[name].streams or whole.exact else "~ "
-        ends = mark + measure.between(*getattr(whole.summary, measure.interval)) if measure.interval else ""
-        title = whole.event.says(measure.title)
-        value = mark + measure.alone(getattr(whole.summary, name))
-        numbers.append({"title": title[0].upper() + title[1:], "value": value, "ends": ends})
-    return numbers
+    rows = [measure_row(whole, CATALOGUE[name]) for name in FIRST]
+    return [{"title": capital(title), "value": value, "ends": ends} for title, value, ends in rows]
 
 
 def _measures(whole: Measured) -> Table:
     rows = []
     for question, held in measure_rows(whole):
         rows.append(Row(question))
-        rows += [Row(title[0].upper() + title[1:], [Cell(value), Cell(interval)]) for title, value, interval in held]
+        rows += [Row(capital(title), [Cell(value), Cell(interval)]) for title, value, interval in held]
     return Table("measures", "Measures", "", ["Measure", "Value", "95 % interval"], rows, sortable=False)
 
 
@@ -139,13 +133,11 @@ def _scalings(remedy: Remedy | None) -> Table | None:
     if remedy is None or not remedy.trials:
         return None
     rows = [Row(name, list(map(Cell, cells))) for name, *cells in remedy_rows(remedy)]
-    left_out = [f"{name.replace('_', ' ')}: {why}" for name, why in remedy.left_out.items()]
+    left_out = [f"{titled(name)}: {why}" for name, why in remedy.left_out.items()]
     caption = f"{remedy_title(remedy)}. {RECOMMENDED}"
     if left_out:
         caption += f" Not tried: {'; '.join(left_out)}."
-    return Table(
-        "scalings", "Scalings", caption, [one[0].upper() + one[1:] for one in REMEDY_HEADINGS], rows, sortable=False
-    )
+    return Table("scalings", "Scalings", caption, list(map(capital, REMEDY_HEADINGS)), rows, sortable=False)
 
 
 def _beyond_the_sums(whole: Measured) -> dict[str, object]:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adafocal._text import short
+from adafocal._text import capital, short
 from adafocal.errors import InvalidValueError
 from adafocal.measures import Measure
 from adafocal.report.html import is_base64
@@ -73,7 +73,7 @@ def _of_run(title: str, run: RunFolder, record: Mistakes, *, most: int, max_byte
         shown.append(example)
     mistakes = f"{record.mistakes:,} mistakes in {record.n:,} predictions"
     caption = f"The {len(shown)} surest of {mistakes}." if shown else f"{mistakes}."
-    return Examples(f"{title} (seed {run.summary.seed})", caption[0].upper() + caption[1:], shown)
+    return Examples(f"{title} (seed {run.summary.seed})", capital(caption), shown)
 
 
 def _example(one: WrongPrediction, names: Sequence[str]) -> Example:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adafocal._checks import require
 from adafocal._fit import fitted
 from adafocal._measure import UNDEFINED
-from adafocal._text import short
+from adafocal._text import capital, short
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.windows import ALARM, Monitored, Window
 from adafocal.measures import OF_PREDICTIONS
@@ -85,9 +85,7 @@ def monitor_table(monitored: Monitored, event: Event) -> Table:
         values = (window.n, window.accuracy, window.overconfidence, None, window.ece, window.evidence)
         cells = [Cell(text, value) for text, value in zip(_texts(window), values, strict=True)]
         rows.append(Row(written(window.start, dates=monitored.dates), cells))
-    return Table(
-        "windows", "Windows", monitored.verdict(), [one[0].upper() + one[1:] for one in _headings(event)], rows
-    )
+    return Table("windows", "Windows", monitored.verdict(), list(map(capital, _headings(event))), rows)
 
 
 def monitor_panel(monitored: Monitored, event: Event) -> Panel:

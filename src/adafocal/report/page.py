@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from adafocal._files import write_text
-from adafocal._text import short
+from adafocal._text import capital, short
 from adafocal.measures import MEASURES
 from adafocal.report import panels, tables
 from adafocal.report.examples import worst_of
@@ -117,7 +117,7 @@ def _verdicts(run: RunFolder) -> list[tuple[str, str]]:
         verdict = part.get("verdict")
         if isinstance(verdict, Mapping):
             kind, _, text = str(verdict.get("text", "")).partition(": ")
-            said.append((f"{title}: {kind.lower()}.", text[:1].upper() + text[1:]))
+            said.append((f"{title}: {kind.lower()}.", capital(text)))
     return said
 
 

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 import torch
 from torch import Tensor
 
+from adafocal._text import capital
 from adafocal.measures import DIFFERENCES, OF_MASKS, ON_PAGES, Measure
 from adafocal.results.comparison import ComparedExperiment, Difference
 from adafocal.results.outcome import Outcome
@@ -97,7 +98,7 @@ def spread_cell(values: Sequence[float], measure: Measure) -> Cell:
 def run_results(title: str, summary: Summary) -> Table:
     """Lay out one run's results."""
     cells = [_cell(summary.value(measure), measure) for measure in ON_PAGES.values()]
-    return Table("results", "Results", BEST[0].upper() + BEST[1:], _headings(ON_PAGES), [Row(title, cells, 0)])
+    return Table("results", "Results", capital(BEST), _headings(ON_PAGES), [Row(title, cells, 0)])
 
 
 def study_results(experiment: ComparedExperiment, name: str) -> Table:

@@ -10,7 +10,7 @@ from adafocal._checks import require
 from adafocal._fit import fitted
 from adafocal._text import printable, told_apart
 from adafocal.calibration import BinStats, CalibrationSummary
-from adafocal.calibration.measure import QUESTIONS
+from adafocal.calibration.measure import QUESTIONS, PredictionMeasure
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.evaluation.remedy import FOLDS, Remedy
@@ -73,10 +73,10 @@ def answer_lines(
 
 def group_lines(measured: dict[str, Measured]) -> list[str]:
     """Count the verdicts of the groups, where there are some."""
-    kinds = Counter(part.summary.verdict.headline(of_class=part.event.of_class) for part in measured.values())
-    kinds[measured[ALL].summary.verdict.headline(of_class=measured[ALL].event.of_class)] -= 1
-    counted = [f"{count:,} {kind[0].lower() + kind[1:]}" for kind, count in kinds.most_common() if count]
-    return [f"Of {len(measured) - 1:,} groups: {', '.join(counted)}."] if counted else []
+    groups = [part for name, part in measured.items() if name != ALL]
+    kinds = Counter(one.summary.verdict.headline(of_class=one.event.of_class).lower() for one in groups)
+    counted = [f"{count:,} {kind}" for kind, count in kinds.most_common()]
+    return [f"Of {len(groups):,} groups: {', '.join(counted)}."] if counted else []
 
 
 def _print(console: Console, *lines: str) -> None:
@@ -98,26 +98,35 @@ def notes(whole: Measured) -> list[str]:
     said = []
     if whole.n_files > 1:
         said.append(f"{whole.n_files:,} files are pooled into one set of rows: `adafocal compare` compares files.")
-    if whole.rounded:
-        why = "" if whole.normalized else ", as printing rounds,"
-        said.append(f"{whole.rounded:,} rows did not sum to 1{why} and were divided by their sum.")
+    said += divided_rows(whole.rounded, normalized=whole.normalized)
     if whole.summary.n_effective < whole.summary.n:
         said.append(f"Weighted: the effective sample size is {whole.summary.n_effective:,.1f}.")
     if whole.summary.n_clusters:
         said.append(f"Intervals are those of {whole.summary.n_clusters:,} clusters.")
+    if whole.sample is None:
+        said.append("Other processes read the rows, so that no scaling was tried on them.")
     return said if whole.exact else [*said, STREAM_NOTE]
+
+
+def divided_rows(count: int, *, normalized: bool) -> list[str]:
+    """Say how many rows were divided by their sum, if any, and why."""
+    why = "" if normalized else ", as printing rounds,"
+    return [f"{count:,} rows did not sum to 1{why} and were divided by their sum."] if count else []
 
 
 def measure_rows(whole: Measured) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Write every measure out under its question: title, value and interval; ``~`` marks what is from the fine grid."""
     rows: dict[str, list[tuple[str, str, str]]] = {}
-    for name, measure in OF_PREDICTIONS.items():
-        mark = "" if measure.streams or whole.exact else "~ "
-        interval = mark + measure.between(*getattr(whole.summary, measure.interval)) if measure.interval else ""
-        question = whole.event.says(measure.question)
-        row = (whole.event.says(measure.title), mark + measure.alone(getattr(whole.summary, name)), interval)
-        rows.setdefault(question, []).append(row)
+    for measure in OF_PREDICTIONS.values():
+        rows.setdefault(whole.event.says(measure.question), []).append(measure_row(whole, measure))
     return [(question, rows[question]) for question in map(whole.event.says, QUESTIONS) if question in rows]
+
+
+def measure_row(whole: Measured, measure: PredictionMeasure) -> tuple[str, str, str]:
+    """Write one measure out."""
+    mark = "" if measure.streams or whole.exact else "~ "
+    interval = mark + measure.between(*getattr(whole.summary, measure.interval)) if measure.interval else ""
+    return whole.event.says(measure.title), mark + measure.alone(getattr(whole.summary, measure.name)), interval
 
 
 def remedy_title(remedy: Remedy) -> str:
@@ -131,7 +140,7 @@ def remedy_rows(remedy: Remedy) -> list[tuple[str, ...]]:
     for trial in (remedy.before, *remedy.trials):
         numbers = [measure.text(getattr(trial, name)) for name, measure in TRIED.items()]
         gain = f"{trial.gain:+.4f} ± {trial.gain_error:.4f}" if trial.method and math.isfinite(trial.gain) else ""
-        title = trial.method.replace("_", " ") + (" *" if trial == remedy.chosen else "")
+        title = trial.title + (" *" if trial == remedy.chosen else "")
         rows.append(
             (title or ("as they are" if remedy.n == remedy.n_rows else "these rows as they are"), *numbers, gain)
         )

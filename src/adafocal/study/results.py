@@ -149,11 +149,16 @@ def compare(
 
 def _finding(results: Sequence[Result]) -> str:
     """Say who is best on an experiment."""
-    values: dict[str, dict[str, dict[int, float]]] = {}
-    for name in SAID:
-        for one in results:
-            values.setdefault(name, {}).setdefault(one.loss, {})[one.seed] = one.metrics[name]
+    values = {name: _by_seed(results, name) for name in SAID}
     return findings(values, {one.loss: one.title for one in results})
+
+
+def _by_seed(results: Sequence[Result], metric: str) -> dict[str, dict[int, float]]:
+    """A metric by loss and seed."""
+    values: dict[str, dict[int, float]] = {}
+    for one in results:
+        values.setdefault(one.loss, {})[one.seed] = one.metrics[metric]
+    return values
 
 
 def _ranks(experiments: Sequence[ComparedExperiment], metric: str) -> RankTable | None:
@@ -175,9 +180,7 @@ def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> t
     for result in results:
         by_loss.setdefault(result.loss, []).append(result)
     differences = {
-        metric: paired_differences(
-            {loss: {run.seed: run.metrics[metric] for run in runs} for loss, runs in by_loss.items()}, baseline=baseline
-        )
+        metric: paired_differences(_by_seed(results, metric), baseline=baseline)
         for metric in (COMPARED if baseline in by_loss else ())
     }
     return tuple(
