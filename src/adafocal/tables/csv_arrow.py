@@ -45,11 +45,10 @@ def _typed(source: Source, dialect: Dialect, types: dict[int, Any]) -> Iterator[
     with source.opened() as raw:
         text = Utf8(raw, dialect.encoding)
         text.read(dialect.start)
-        text.left = codecs.BOM_UTF8 + text.left  # Arrow takes one away, which were else one of the first row's text
         with arrow_faults("CSV"):
             try:
                 stream = reader.open_csv(
-                    text,
+                    Marked(text),
                     reader.ReadOptions(column_names=numbered, use_threads=False, block_size=BLOCK),
                     reader.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
                     reader.ConvertOptions(
@@ -110,6 +109,22 @@ class Utf8(io.RawIOBase):
         part = self.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)
+
+
+class Marked(io.RawIOBase):
+    """Text behind a mark of order: Arrow takes one away, which would else be one of the first row's own."""
+
+    def __init__(self, text: Utf8) -> None:
+        self.text, self.mark = text, codecs.BOM_UTF8
+
+    def readable(self) -> bool:
+        """It is read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to so many bytes, the mark first; all for a negative number."""
+        mark, self.mark = self.mark, b""
+        return mark + self.text.read(size if size < 0 else size - len(mark))
 
 
 def in_size(batches: Iterable[Any], size: int) -> Iterator[Any]:
