@@ -11,10 +11,9 @@ from jsonargparse import Namespace
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import RECIPES, get_recipe
-from adafocal.training.config import TrainConfig, dotted, plain
+from adafocal.training.config import NESTED, TrainConfig, dotted, plain
 
 DEFAULT_RECIPE = "digits"
-NESTED = ("data", "optimizer")  # what other settings hold depends on the loss or the model
 
 
 def train_parser(command: str, description: str) -> CommandParser:

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from adafocal._locks import working_on
 from adafocal.cli.console import PlainConsole
-from adafocal.cli.options import NESTED, early_options, parse, train_parser
+from adafocal.cli.options import early_options, parse, train_parser
 from adafocal.cli.parser import CommandParser, check_executor, first_word
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Comparison
 from adafocal.results.folder import TABLES, StudyFolder
 from adafocal.study.plan import Experiment, Run, Study, grid_points
-from adafocal.training.config import TrainConfig, dotted, from_options, plain
+from adafocal.training.config import NESTED, TrainConfig, dotted, from_options, plain
 from adafocal.workers.executor import Executor
 
 DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare the losses, and write tables and one page.

@@ -20,6 +20,7 @@ from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Plan
 from adafocal.results.folder import FOLDERS, PLAN, PROVENANCE, TABLES, RunFolder, is_beginning
 from adafocal.training.config import TrainConfig, dotted, plain
+from adafocal.training.folder import computes_the_same
 from adafocal.training.provenance import provenance
 
 LONGEST_NAME = 120  # file systems end at 255 bytes
@@ -158,7 +159,7 @@ class Study:
         """
         check_own(self.folder, PLAN, Plan, "a study folder")
         for run in self.runs:
-            if run.results.begun and run.results.settings.everything != plain(run.config):
+            if run.results.begun and not computes_the_same(run.results.settings.everything, run.config):
                 raise InvalidValueError(
                     f"`study_dir` must be new, or hold runs of the same settings, got {str(self.folder)!r}, whose "
                     f"{run.name} has others: choose another folder."

@@ -123,6 +123,7 @@ class TrainConfig:
         return 8 * self.batch_size
 
 
+NESTED = ("data", "optimizer")  # what other settings hold depends on the loss or the model
 # How a run is carried out, not what it computes: a run may be resumed with other values of these.
 CARRIED_OUT = ("compile", "accelerator", "devices", "num_nodes", "strategy", "logger", "logger_args")
 

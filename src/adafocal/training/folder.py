@@ -18,8 +18,11 @@ from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.ood.records import Detections
 from adafocal.results.folder import FOLDERS, PROVENANCE, SETTINGS, STUDYS_LOG, WRITTEN, RunFolder, holds, is_beginning
 from adafocal.results.run import Provenance, Settings
-from adafocal.training.config import CARRIED_OUT, TrainConfig, from_plain, plain
+from adafocal.training.config import CARRIED_OUT, NESTED, TrainConfig, dotted, from_plain, plain
 from adafocal.training.provenance import provenance
+from adafocal.training.used import unread
+
+DEFAULTS = dotted(plain(TrainConfig()), within=NESTED)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def check_folder(config: TrainConfig, folder: Path, *, overwrite: bool) -> None:
             )
     elif overwrite:
         _check_overwrite(folder)
-    elif _computed(run.settings.everything) != _computed(plain(config)):
+    elif not computes_the_same(run.settings.everything, config):
         raise InvalidValueError(
             f"`run_dir` must be new, or hold a run of the same settings, got {str(folder)!r}: "
             "choose another folder or add --overwrite."
@@ -103,9 +106,14 @@ def _clear(folder: Path) -> None:
             (folder / name).rmdir()
 
 
-def _computed(settings: Mapping[str, object]) -> dict[str, object]:
-    """Select the settings that say what a run computes, without those of how it is carried out."""
-    return {name: value for name, value in settings.items() if name not in CARRIED_OUT}
+def computes_the_same(settings: Mapping[str, object], config: TrainConfig) -> bool:
+    """Say whether a run of the settings in ``config.yaml`` computes what one of ``config`` would.
+
+    How a run is carried out does not count, nor a setting that is not read, nor a newer one at its default.
+    """
+    skipped = (*CARRIED_OUT, *unread(config))
+    held, asked = ({**DEFAULTS, **dotted(one, within=NESTED)} for one in (settings, plain(config)))
+    return all(held.get(name) == asked.get(name) for name in held.keys() | asked.keys() if name not in skipped)
 
 
 def read_config(folder: Path) -> TrainConfig:
