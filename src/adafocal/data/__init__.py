@@ -3,6 +3,9 @@
 
 ===========================  ==========================================================
 config.py                    DataConfig: which data set, where it lies, how it is split
+used.py, kinds.py            which settings each kind of data reads; what kind settings name
+layout.py, roles.py          what lies at a path, and what the columns of a table are for, by names and a first row
+folders.py, saved.py         folders of images; what `datasets` saved, and the hub
 splits.py                    Split, DataSplits and the seeded, stratified splits
 sources.py                   Parquet, npz, image folders and the hub
 stored.py                    images that stay encoded: decoded at once or batch by batch

@@ -39,6 +39,7 @@ class DatasetSpec:
         length: Tokens of a text.
         prepare: Applied to each text.
         load: Builds the splits by itself, for sets that are not files.
+        kind: What its samples are, a key of ``adafocal.data.used.USED``; None looks at them.
     """
 
     name: str
@@ -59,11 +60,13 @@ class DatasetSpec:
     length: int = 256
     prepare: Callable[[str], str] | None = None
     load: Callable[..., DataSplits] | None = None
+    kind: str | None = None
 
 
 SPECS = (
     DatasetSpec(
         name="digits",
+        kind="digits",
         title="Digits",
         source="scikit-learn, 1,797 images of 8 x 8 pixels, 10 classes (UCI optical recognition of handwritten digits)",
         validation=500,
@@ -71,6 +74,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="cifar10",
+        kind="images",
         title="CIFAR-10",
         source="Krizhevsky 2009, 45,000 / 5,000 / 10,000 images of 32 x 32 pixels, 10 classes",
         hub="uoft-cs/cifar10",
@@ -82,6 +86,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="cifar100",
+        kind="images",
         title="CIFAR-100",
         source="Krizhevsky 2009, 45,000 / 5,000 / 10,000 images of 32 x 32 pixels, 100 classes",
         hub="uoft-cs/cifar100",
@@ -93,6 +98,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="svhn",
+        kind="images",
         title="SVHN",
         source="Netzer et al. 2011, street-view house numbers, 73,257 + 26,032 images of 32 x 32 pixels, 10 classes",
         hub="ufldl-stanford/svhn:cropped_digits",
@@ -101,6 +107,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="tiny_imagenet",
+        kind="images",
         title="Tiny-ImageNet",
         source="CS231n 2015, 90,000 / 10,000 / 10,000 64 x 64 images, 200 classes; test is the official validation",
         hub="zh-plus/tiny-imagenet",
@@ -113,6 +120,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="imagenet",
+        kind="images",
         title="ImageNet",
         source="Russakovsky et al. 2015, ILSVRC-2012: 1,281,167 / 25,000 / 25,000 images, 1000 classes; the official "
         "validation part is halved",
@@ -128,6 +136,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="mnist",
+        kind="images",
         title="MNIST",
         source="LeCun et al. 1998, 55,000 / 5,000 / 10,000 images of 28 x 28 pixels, 10 classes",
         hub="ylecun/mnist",
@@ -135,6 +144,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="fashion_mnist",
+        kind="images",
         title="Fashion-MNIST",
         source="Xiao et al. 2017, 55,000 / 5,000 / 10,000 images of 28 x 28 pixels, 10 classes",
         hub="zalando-datasets/fashion_mnist",
@@ -143,6 +153,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="20newsgroups",
+        kind="texts",
         title="20 Newsgroups",
         source="Lang 1995, 18,846 posts pooled and split 14,229 / 848 / 3,769, in the proportions 15,098 / 900 / 3,999 "
         "that the papers have of the 19,997-post collection",
@@ -155,6 +166,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="20newsgroups_bydate",
+        kind="texts",
         title="20 Newsgroups, by date",
         source="Lang 1995, 11,314 earlier posts (900 of them for validation) and 7,532 later ones for test, 20 classes",
         hub="SetFit/20_newsgroups",
@@ -165,6 +177,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="sst2",
+        kind="texts",
         title="SST-2",
         source="Socher et al. 2013, 67,349 phrases and 872 sentences for test, 2 classes; hidden labels are not used",
         hub="stanfordnlp/sst2",
@@ -174,6 +187,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="ag_news",
+        kind="texts",
         title="AG News",
         source="Zhang et al. 2015, 120,000 + 7,600 news titles and descriptions, 4 classes",
         hub="fancyzhx/ag_news",
@@ -182,6 +196,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="hippocampus3d",
+        kind="volumes",
         title="Hippocampus",
         source="Antonelli et al. 2022, Medical Segmentation Decathlon task 4: 260 MR volumes of about 35 x 50 x 35 "
         "voxels, anterior and posterior hippocampus; 156 / 39 / 65 cases",
@@ -193,6 +208,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="brain_tumour3d",
+        kind="volumes",
         title="Brain tumours",
         source="Antonelli et al. 2022, Medical Segmentation Decathlon task 1 (BraTS 2016 and 2017): 484 MR volumes of "
         "240 x 240 x 155 voxels and four channels, three tissues; set data.volume_size, for all cases stay in memory",
@@ -200,6 +216,7 @@ SPECS = (
     ),
     DatasetSpec(
         name="volumes",
+        kind="volumes",
         title="Volumes",
         source="yours: a Decathlon task, NIfTI files in images and labels, or one .npz file; give data.path",
         load=volume_splits,

@@ -4,9 +4,8 @@
 import torch
 
 from adafocal._checks import require
-from adafocal.data.config import DataConfig
+from adafocal.data.config import DataConfig, share_of
 from adafocal.data.splits import DataSplits, Split, stratified_parts, stratified_split
-from adafocal.errors import InvalidValueError
 
 
 def digits_splits(config: DataConfig, *, seed: int) -> DataSplits:
@@ -21,34 +20,31 @@ def digits_splits(config: DataConfig, *, seed: int) -> DataSplits:
         Parts with inputs of shape (N, 1, 8, 8), normalised by the mean and deviation of the training part.
 
     Raises:
-        ValueError: If a size or the noise is out of range, or a path is given.
+        ValueError: If a size or the noise is out of range.
         ModuleNotFoundError: Without scikit-learn, with the command that installs it.
     """
-    if config.path is not None:
-        raise InvalidValueError(
-            f"`data.path` must be null for digits, which come with scikit-learn, got {config.path!r}: name other data "
-            "by `data.name`."
-        )
     source = require("sklearn.datasets", extra="train").load_digits()
     images = torch.from_numpy(source.images).float().unsqueeze(1) / 16.0
     labels = torch.from_numpy(source.target).long()
     images += config.noise * torch.randn(images.shape, generator=torch.Generator().manual_seed(seed))
-    validation_size = 500 if config.validation_size is None else config.validation_size
+    n = len(labels)
+    validation_size = share_of(500 if config.validation_size is None else config.validation_size, n)
+    scaling_size = share_of(config.scaling_size, n)
     parts = stratified_split(
         source.target,
-        train_size=300 if config.train_size is None else config.train_size,
-        validation_size=validation_size + config.scaling_size,
-        test_size=config.test_size,
+        train_size=share_of(300 if config.train_size is None else config.train_size, n),
+        validation_size=validation_size + scaling_size,
+        test_size=None if config.test_size is None else share_of(config.test_size, n),
         seed=seed,
     )
     mean, deviation = images[parts[0]].mean(), images[parts[0]].std()
     images = (images - mean) / deviation
     train, validation, test = (Split(images[rows], labels[rows], rows) for rows in parts)
     held, scaling = validation, None
-    if config.scaling_size > 0:
+    if scaling_size > 0:
         validation, scaling = (
             Split(held.inputs[chosen], held.labels[chosen], held.index[chosen])
-            for chosen in stratified_parts(held.labels.numpy(), (validation_size, config.scaling_size), seed=seed)
+            for chosen in stratified_parts(held.labels.numpy(), (validation_size, scaling_size), seed=seed)
         )
     names = tuple(str(name) for name in source.target_names)
     return DataSplits(train, validation, test, names, scaling=scaling, normalised_by=(float(mean), float(deviation)))

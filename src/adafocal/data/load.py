@@ -12,11 +12,12 @@ from torch import Tensor
 
 from adafocal.data.augment import ImageTransform, pixel_statistics
 from adafocal.data.catalogue import DatasetSpec, get_dataset
-from adafocal.data.config import DataConfig
+from adafocal.data.config import DataConfig, share_of
 from adafocal.data.sources import Source, read_hub, read_source
 from adafocal.data.splits import DataSplits, Split, size_within, stratified_parts
 from adafocal.data.stored import StoredImages, channels_of, decode_images
 from adafocal.data.texts import build_vocabulary, encode_subwords, encode_words
+from adafocal.data.used import check_used
 from adafocal.errors import InvalidValueError, MissingFileError
 
 Rows = tuple[Source, Tensor]
@@ -40,14 +41,18 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
     spec = get_dataset(config)
     seed = seed if config.split_seed is None else config.split_seed
     if spec.load is not None:
+        if spec.kind is not None:
+            check_used(config, spec.kind)
         return spec.load(config, seed=seed)
     sources = aligned(read_sources(config))
     parts = draw_parts(spec, config, sources, seed=seed)
     names = class_names(sources)
     first = parts["train"][0].inputs[int(parts["train"][1][0])]
     if isinstance(first, str):
+        check_used(config, "texts")
         return _text_splits(spec, config, parts, names)
     if isinstance(first, (bytes, Path, np.ndarray)):
+        check_used(config, "images", table=not isinstance(first, Path))
         return _image_splits(spec, config, parts, names, seed=seed)
     raise InvalidValueError(f"`data.input_column` must hold images or texts, got {type(first).__name__}.")
 
@@ -68,27 +73,33 @@ def draw_parts(spec: DatasetSpec, config: DataConfig, sources: dict[str, Source]
         return _draw_pooled(spec, config, pool(sources), seed=seed)
     test_source = sources[test_name]
     held = test_source if spec.scheme == "halved" else train_source
-    sizes = {"validation": _validation_size(spec, config, len(held)), "scaling": config.scaling_size}
+    scaling = share_of(config.scaling_size, len(held))
+    sizes = {"validation": _validation_size(spec, config, len(held)), "scaling": scaling}
     free = len(held) - sum(sizes.values())
     if spec.scheme == "halved":
-        drawn = _draw(held, {**sizes, "test": size_within("test_size", config.test_size, free)}, seed=seed)
-        train = _draw(train_source, {"train": config.train_size or len(train_source)}, seed=seed)
+        drawn = _draw(
+            held, {**sizes, "test": size_within("test_size", config.test_size, free, of=len(held))}, seed=seed
+        )
+        n = len(train_source)
+        train = _draw(train_source, {"train": share_of(config.train_size or n, n)}, seed=seed)
     else:
-        drawn = _draw(held, {"train": size_within("train_size", config.train_size, free), **sizes}, seed=seed)
+        drawn = _draw(
+            held, {"train": size_within("train_size", config.train_size, free, of=len(held)), **sizes}, seed=seed
+        )
         train = {"train": drawn.pop("train")}
         if config.test_size is None:
             drawn["test"] = (test_source, torch.arange(len(test_source)))
         else:
-            drawn |= _draw(test_source, {"test": config.test_size}, seed=seed)
+            drawn |= _draw(test_source, {"test": share_of(config.test_size, len(test_source))}, seed=seed)
     return train | drawn
 
 
 def _draw_pooled(spec: DatasetSpec, config: DataConfig, source: Source, *, seed: int) -> dict[str, Rows]:
-    validation = _validation_size(spec, config, len(source))
-    test = config.test_size or round(spec.test * len(source))
-    free = len(source) - validation - test - config.scaling_size
-    train = size_within("train_size", config.train_size, free)
-    sizes = {"train": train, "validation": validation, "scaling": config.scaling_size, "test": test}
+    n = len(source)
+    validation, scaling = _validation_size(spec, config, n), share_of(config.scaling_size, n)
+    test = share_of(config.test_size or round(spec.test * n), n)
+    train = size_within("train_size", config.train_size, n - validation - test - scaling, of=n)
+    sizes = {"train": train, "validation": validation, "scaling": scaling, "test": test}
     return _draw(source, sizes, seed=seed)
 
 
@@ -99,7 +110,7 @@ def _draw(source: Source, sizes: dict[str, int], *, seed: int) -> dict[str, Rows
 
 def _validation_size(spec: DatasetSpec, config: DataConfig, n: int) -> int:
     if config.validation_size is not None:
-        return config.validation_size
+        return share_of(config.validation_size, n)
     return round(spec.validation * n) if spec.validation < 1 else int(spec.validation)
 
 
@@ -165,8 +176,6 @@ def read_sources(config: DataConfig) -> dict[str, Source]:
 
 
 def _text_splits(spec: DatasetSpec, config: DataConfig, parts: dict[str, Rows], names: tuple[str, ...]) -> DataSplits:
-    if config.noise > 0:
-        raise InvalidValueError(f"`data.noise` must be 0 for texts, got {config.noise}.")
     prepare = spec.prepare or str
     texts = {part: [prepare(source.inputs[row]) for row in rows.tolist()] for part, (source, rows) in parts.items()}
     length = config.length or spec.length

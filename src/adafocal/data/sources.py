@@ -17,6 +17,7 @@ import numpy as np
 from adafocal._checks import require
 from adafocal._files import below
 from adafocal._text import shown
+from adafocal.data.saved import SavedTable, column_of, load_hub, open_hub
 from adafocal.errors import InvalidValueError, MissingFileError
 from adafocal.tables.arrow import arrow_faults
 from adafocal.tables.labels import class_indices
@@ -75,7 +76,8 @@ def read_source(
     if tables and tables[0].suffix == ".parquet":
         files = {name: [table for table in tables if _part_of(table) == name] for name in map(_part_of, tables)}
         if large:
-            return _read_hub("parquet", columns, data_files={k: [str(f) for f in v] for k, v in files.items()})
+            data_files = {part: [str(table) for table in held] for part, held in files.items()}
+            return _read_hub(load_hub("parquet", data_files=data_files), columns)
         return {name: _read_parquet(parts, columns) for name, parts in files.items()}
     arrays = [path] if path.is_file() else sorted(path.glob("*.npz"))
     if arrays and arrays[0].suffix == ".npz":
@@ -106,14 +108,13 @@ def read_hub(name: str, *, input_column: str | None, label_column: str | None) -
         ModuleNotFoundError: Without ``datasets``, with the command that installs it.
         ValueError: If the data set cannot be had, or a column is missing.
     """
-    place, _, configuration = name.partition(":")
-    return _read_hub(place, (input_column, label_column), name=configuration or None)
+    return _read_hub(open_hub(name), (input_column, label_column))
 
 
 class HubColumn(Sequence[Any]):
     """A column of a ``datasets`` table, mapped from disk; images come as the bytes or the path that are stored."""
 
-    def __init__(self, table: Any, column: str) -> None:
+    def __init__(self, table: SavedTable, column: str) -> None:
         self.table = table.select_columns([column])
         self.column = column
 
@@ -124,24 +125,12 @@ class HubColumn(Sequence[Any]):
         return _stored(self.table[int(row)][self.column])
 
 
-def _read_hub(place: str, columns: tuple[str | None, str | None], **where: Any) -> dict[str, Source]:
-    datasets = require("datasets", extra="train")
-    try:
-        found = datasets.load_dataset(place, **where)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidValueError(
-            f"`data.name` must be had from the hub or its cache, got {place!r}: {reason}"
-        ) from error
+def _read_hub(found: Mapping[str, SavedTable], columns: tuple[str | None, str | None]) -> dict[str, Source]:
     parts = {}
     for name, table in found.items():
         inputs, labels = _columns(table.column_names, columns)
-        feature = table.features[inputs]
-        if isinstance(feature, datasets.Image):
-            table = table.cast_column(inputs, datasets.Image(decode=False))
         names = tuple(getattr(table.features[labels], "names", None) or ())
-        values = table.with_format("numpy")[labels][:]
-        parts[name] = _source(HubColumn(table, inputs), np.asarray(values), names)
+        parts[name] = _source(HubColumn(table, inputs), column_of(table, labels), names)
     return parts
 
 

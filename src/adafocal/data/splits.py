@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adafocal._checks import check_integer, require
 from adafocal._files import atomic_path
+from adafocal.data.config import share_of
 from adafocal.data.stored import StoredImages
 from adafocal.errors import InvalidValueError
 
@@ -116,17 +117,18 @@ class DataSplits:
             np.savez_compressed(temporary, **rows)
 
 
-def size_within(name: str, asked: int | None, free: int) -> int:
-    """Take the size of a part that was asked for, None for all that other parts leave free.
+def size_within(name: str, asked: int | float | None, free: int, *, of: int) -> int:
+    """Take the size of a part that was asked for, None for all that other parts leave free; a share is one of ``of``.
 
     Raises:
         ValueError: If more is asked for, or nothing is left.
     """
-    if free < 1 or (asked or 1) > free:
+    wanted = None if asked is None else share_of(asked, of)
+    if free < 1 or (wanted or 1) > free:
         raise InvalidValueError(
             f"`data.{name}` must be at most {max(free, 0)}, what the other parts leave, got {asked}."
         )
-    return asked or free
+    return wanted or free
 
 
 def stratified_parts(labels: np.ndarray, sizes: Sequence[int], *, seed: int) -> tuple[Tensor, ...]:

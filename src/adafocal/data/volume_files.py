@@ -35,6 +35,22 @@ class Case:
     mask: Array
 
 
+def holds_volumes(path: Path) -> bool:
+    """Tell from names whether volumes with masks lie at a path, in one of the layouts of :func:`read_cases`."""
+    if path.is_dir() and (path / "dataset.json").is_file() and (path / "imagesTr").is_dir():
+        return True
+    pairs = [path / folder for names in FOLDERS for folder in names if (path / folder).is_dir()]
+    if any(file.name.endswith(SUFFIXES) for folder in pairs for file in folder.iterdir()):
+        return True
+    arrays = [path] if path.is_file() else sorted(path.glob("*.npz"))
+    if len(arrays) != 1 or arrays[0].suffix != ".npz":
+        return False
+    with named(arrays[0], "data.path", rows=False), open_npz(arrays[0]) as held:
+        names = held.names
+    masks = [name for name in names if name.endswith("_label") and f"{name.removesuffix('label')}image" in names]
+    return "names" in names and bool(masks)
+
+
 def read_cases(path: str | Path) -> tuple[Iterator[Case], tuple[str, ...]]:
     """Read a data set of volumes, case by case.
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal.data.config import DataConfig
+from adafocal.data.config import DataConfig, share_of
 from adafocal.data.splits import DataSplits, Split, size_within, stratified_parts
 from adafocal.data.volume_files import Array, Case, read_cases
 from adafocal.errors import InvalidValueError, MissingFileError
@@ -41,8 +41,6 @@ def volume_splits(
         FileNotFoundError: If the data are not where the settings say.
         ValueError: If they are no volumes, differ in channels, or are fewer than the parts need.
     """
-    if config.noise > 0:
-        raise InvalidValueError(f"`data.noise` must be 0 for volumes, got {config.noise}.")
     found, own_names = read_cases(_place(config, folders))
     named = own_names or class_names
     cases = [_normalised(case) for case in found]
@@ -142,10 +140,10 @@ def _fitted(array: Array, size: tuple[int, ...], *, fill: float) -> Tensor:
 
 def _draw(n: int, config: DataConfig, *, seed: int) -> dict[str, Tensor]:
     sizes = {
-        "validation": max(1, round(VALIDATION * n)) if config.validation_size is None else config.validation_size,
-        "scaling": config.scaling_size,
-        "test": max(1, round(TEST * n)) if config.test_size is None else config.test_size,
+        "validation": share_of(VALIDATION if config.validation_size is None else config.validation_size, n),
+        "scaling": share_of(config.scaling_size, n),
+        "test": share_of(TEST if config.test_size is None else config.test_size, n),
     }
-    train = size_within("train_size", config.train_size, n - sum(sizes.values()))
+    train = size_within("train_size", config.train_size, n - sum(sizes.values()), of=n)
     drawn = stratified_parts(np.zeros(n, dtype=np.int64), [train, *sizes.values()], seed=seed)
     return dict(zip(("train", *sizes), drawn, strict=True))

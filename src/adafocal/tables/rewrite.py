@@ -15,14 +15,11 @@ from adafocal._checks import require
 from adafocal._files import atomic_path
 from adafocal._text import printable
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.tables.arrow import arrow_faults, numbers
+from adafocal.tables.arrow import numbers
 from adafocal.tables.columns import OUTCOMES, SINGULAR, Columns, Names
-from adafocal.tables.csv_arrow import text_batches
-from adafocal.tables.feather import open_feather
-from adafocal.tables.jsonl import json_batches
-from adafocal.tables.npz import open_npz, write_npz
-from adafocal.tables.parquet import open_parquet
+from adafocal.tables.npz import write_npz
 from adafocal.tables.piece import Piece, RowError
+from adafocal.tables.raw import as_arrow, raw_batches
 from adafocal.tables.read import named, read_table
 from adafocal.tables.source import Source, known_suffix
 
@@ -47,7 +44,7 @@ def rewrite(source: Source, names: Names, path: str | Path, change: Callable[[Pi
     """
     rows = 0
     with atomic_path(path) as temporary, _writer(temporary, known_suffix(path, writes=True)) as write:
-        rest = _Rest(_all_columns(source))
+        rest = _Rest(raw_batches(source))
         with named(source, "FILE"):
             for piece in read_table(source, names, NUMBERS):
                 if not piece.n:
@@ -74,32 +71,6 @@ class _Rest:
         return held.slice(0, n)
 
 
-def _all_columns(source: Source) -> Iterator[Any]:
-    """Read every column in batches, text as it is written."""
-    pa = require("pyarrow", extra="report")
-    if source.format in (".csv", ".tsv"):
-        yield from text_batches(source)
-    elif source.format in (".jsonl", ".ndjson"):
-        yield from json_batches(source)
-    elif source.format == ".npz":
-        with source.seekable() as file, open_npz(file) as arrays:
-            columns = [_arrow(arrays[name]) for name in arrays.names]
-            yield pa.RecordBatch.from_arrays(columns, names=arrays.names)
-    elif source.format == ".parquet":
-        with open_parquet(source) as table, arrow_faults("Parquet"):
-            yield from table.iter_batches(batch_size=1 << 16)
-    else:
-        with open_feather(source) as (_, batches), arrow_faults("Feather"):
-            yield from batches
-
-
-def _arrow(array: np.ndarray) -> Any:
-    pa = require("pyarrow", extra="report")
-    if array.ndim == 1:
-        return pa.array(array)
-    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array[0].size if len(array) else 1)
-
-
 def _replaced(table: Any, piece: Piece, kind: str, values: np.ndarray) -> Any:
     """Put the new values where the old ones stood."""
     pa = require("pyarrow", extra="report")
@@ -108,7 +79,7 @@ def _replaced(table: Any, piece: Piece, kind: str, values: np.ndarray) -> Any:
         values = values[:, 1] if kind == "probs" else values[:, 1] - values[:, 0]
     lists = len(old) == 1 and values.ndim == 2
     names = new_names(piece.columns, kind, values.shape[1] if values.ndim == 2 and not lists else 1)
-    columns = [_arrow(np.ascontiguousarray(values))] if lists or values.ndim == 1 else [pa.array(c) for c in values.T]
+    columns = [as_arrow(np.ascontiguousarray(values))] if lists or values.ndim == 1 else [pa.array(c) for c in values.T]
     places = [table.column_names.index(name) for name in old]
     for place, name, column in zip(places, names, columns, strict=True):
         table = table.set_column(place, name, pa.chunked_array([column]))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adafocal.data import DataConfig, Split, corrupt
 from adafocal.data.foreign import foreign_split
+from adafocal.data.kinds import as_read
 from adafocal.data.load import read_sources
 from adafocal.data.sources import UNLABELLED
 from adafocal.data.volumes import IGNORED
@@ -99,7 +100,8 @@ def load_classifier(folder: str | Path) -> Classifier:
     folder = Path(folder)
     if not RunFolder(folder).finished:
         raise InvalidValueError(f"`run_dir` must hold a finished run, got {str(folder)!r}.")
-    classifier = build(read_config(folder))
+    config = read_config(folder)
+    classifier = build(replace(config, data=as_read(config.data)))
     weights = folder / (BEST if classifier.config.select == "best" else LAST)
     classifier.load_state_dict(read_checkpoint(weights, classifier)["state_dict"])
     return classifier.eval()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What kind of data settings name, told without reading them."""
+
+import re
+from pathlib import Path
+
+from adafocal.data.catalogue import DatasetSpec, get_dataset
+from adafocal.data.config import DataConfig
+from adafocal.data.layout import Layout, find_layout
+from adafocal.data.roles import find_roles
+from adafocal.data.saved import open_hub
+from adafocal.data.used import only_used
+from adafocal.errors import InvalidValueError, MissingFileError
+
+OWN_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:function, where the hub has owner/name:part
+
+
+def kind_of(config: DataConfig) -> str:
+    """Tell what kind of data settings name, from names, file suffixes and a first row.
+
+    Args:
+        config: Which data set, and where it lies.
+
+    Returns:
+        A key of ``adafocal.data.used.USED``: ``digits``, ``images``, ``texts``, ``numbers``, ``volumes`` or ``own``.
+        A set of the hub without a path is asked of the hub, which downloads it.
+
+    Raises:
+        FileNotFoundError: If there is nothing at the path.
+        ValueError: If the name is unknown, or what lies there is nothing that can be read.
+
+    Example:
+        >>> kind_of(DataConfig(name="20newsgroups"))
+        'texts'
+    """
+    if OWN_CODE.fullmatch(config.name):
+        return "own"
+    spec = get_dataset(config)
+    if spec.kind is not None:
+        return spec.kind
+    layout = layout_of(config)
+    if layout is not None:
+        return layout.kind
+    table = next(iter(open_hub(spec.hub or config.name).values()))
+    return find_roles(table.column_names, table[0], config).kind
+
+
+def as_read(config: DataConfig) -> DataConfig:
+    """Set to its default what the data do not read: for runs that were made when such settings were not refused.
+
+    Raises:
+        FileNotFoundError: If there is nothing at the path.
+        ValueError: If the name is unknown, or what lies there is nothing that can be read.
+    """
+    kind = kind_of(config)
+    layout = layout_of(config) if kind == "images" else None
+    return only_used(config, kind, table=layout is None or layout.roles is not None)
+
+
+def layout_of(config: DataConfig) -> Layout | None:
+    """Tell what lies where the settings say; None where that is on the hub.
+
+    Raises:
+        FileNotFoundError: If there is nothing at the path, or no such folder in the root.
+        ValueError: If it is nothing that can be read.
+    """
+    spec = get_dataset(config)
+    if spec.load is not None and spec.kind != "volumes":
+        raise InvalidValueError(f"`data.name` must be a data set that is read from files, got {config.name!r}.")
+    path = place_of(spec, config)
+    return None if path is None else find_layout(path, config)
+
+
+def place_of(spec: DatasetSpec, config: DataConfig) -> Path | None:
+    """Find where a set lies: at the path, else in the root; None for the hub.
+
+    Raises:
+        FileNotFoundError: If the root has no folder of that name.
+    """
+    if config.path is not None:
+        return Path(config.path)
+    if config.root is None:
+        return None
+    path = Path(config.root) / (spec.folder or config.name)
+    if not path.exists():
+        raise MissingFileError(f"`data.root` must hold a folder {path.name}, got {config.root!r}.")
+    return path

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables as they are, whatever they hold: every column in batches of Arrow, text as it is written."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from adafocal._checks import require
+from adafocal.tables.arrow import arrow_faults
+from adafocal.tables.csv_arrow import text_batches
+from adafocal.tables.feather import open_feather
+from adafocal.tables.jsonl import json_batches
+from adafocal.tables.npz import open_npz
+from adafocal.tables.parquet import open_parquet
+from adafocal.tables.source import Source
+
+ROWS = 1 << 16
+
+
+def raw_batches(source: Source, *, rows: int = ROWS) -> Iterator[Any]:
+    """Read every column in batches of about so many rows; of a format with types as such, else as text.
+
+    Raises:
+        ValueError: If the file is damaged or no such table.
+    """
+    pa = require("pyarrow", extra="report")
+    if source.format in (".csv", ".tsv"):
+        yield from text_batches(source)
+    elif source.format in (".jsonl", ".ndjson"):
+        yield from json_batches(source)
+    elif source.format == ".npz":
+        with source.seekable() as file, open_npz(file) as arrays:
+            columns = [as_arrow(arrays[name]) for name in arrays.names]
+            yield pa.RecordBatch.from_arrays(columns, names=arrays.names)
+    elif source.format == ".parquet":
+        with open_parquet(source) as table, arrow_faults("Parquet"):
+            yield from table.iter_batches(batch_size=rows)
+    else:
+        with open_feather(source) as (_, batches), arrow_faults("Feather"):
+            yield from batches
+
+
+def as_arrow(array: np.ndarray) -> Any:
+    """Turn an array into a column; what a row holds beyond one number becomes a list."""
+    pa = require("pyarrow", extra="report")
+    if array.ndim == 1:
+        return pa.array(array)
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array[0].size if len(array) else 1)
