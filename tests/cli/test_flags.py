@@ -137,3 +137,43 @@ def test_a_studys_plan_comes_first_and_flags_after_it_win(tmp_path, capsys):
     assert capsys.readouterr().out == (
         f"2 losses x 1 seeds = 2 runs in {tmp_path / 's'}\n0 finished, 2 missing; 4 epochs to go.\n"
     )
+
+
+IGNORED = {
+    "optimizer.momentum": ["train", "--optimizer.name", "adam", "--optimizer.momentum", "0.9"],
+    "optimizer.milestones": ["train", "--optimizer.schedule", "cosine", "--optimizer.milestones", "[3]"],
+    "optimizer.lr_decay": ["study", "--optimizer.schedule", "cosine", "--optimizer.lr-decay=0.1"],
+    "logger_args": ["train", "--logger", "none", "--logger_args.project", "mine"],
+    "seed": ["study", "--seed", "3"],
+    "loss": ["study", "--loss", "brier"],
+    "recipe": ["study", "--recipe", "digits", "--recipes", "digits"],
+    "epochs": ["study", "--compare", "one", "--epochs", "3"],
+    "workers": ["study", "--compare", "one", "--workers", "2"],
+}
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_a_flag_that_nothing_would_read_is_refused_by_name(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(IGNORED[name]) == 2
+    command = IGNORED[name][0]
+    assert capsys.readouterr().err.startswith(f"adafocal {command}: `{name}` must be left out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_recipe_says_that_nothing_reads_is_no_fault_of_the_line(tmp_path, capsys):
+    """The recipe's milestones are meant for its own schedule."""
+    cosine = ["--recipe", "cifar10-resnet50", "--optimizer.schedule", "cosine", "--data.path", str(tmp_path / "none")]
+    assert main(["train", *cosine]) == 2
+    assert "data.path" in capsys.readouterr().err
+
+
+def test_a_file_of_all_settings_is_no_list_of_what_was_asked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["study", "--recipe", "20newsgroups-text_cnn", "--print_config"])
+    (tmp_path / "plan.yaml").write_text(capsys.readouterr().out, "utf-8")
+
+    assert main(["study", "plan.yaml", "--dry-run"]) == 0
+    assert "9 runs in runs/study-20newsgroups-text_cnn" in capsys.readouterr().out

@@ -26,9 +26,9 @@ def test_a_setting_that_is_not_read_is_refused_by_name(name):
 def test_what_was_asked_for_is_refused_even_at_its_default():
     adam = TrainConfig(optimizer=OptimizerConfig(name="adam"))
     check_read(adam)
-    check_read(adam, {"optimizer.name": "adam"})
+    check_read(adam, {"optimizer.name"})
     with pytest.raises(InvalidValueError, match=r"`optimizer\.momentum` .* got 0\.9: .*sgd"):
-        check_read(adam, {"optimizer.momentum": 0.9})
+        check_read(adam, {"optimizer.momentum"})
 
 
 def test_without_milestones_their_factor_is_not_read():
@@ -40,7 +40,7 @@ def test_a_milestone_that_is_asked_for_must_be_reached():
     short = TrainConfig(epochs=50)
     check_read(short)
     with pytest.raises(InvalidValueError, match=r"`optimizer\.milestones` must lie below `epochs`, 50, got 50"):
-        check_read(short, {"optimizer.milestones": [50, 75]})
+        check_read(short, {"optimizer.milestones"})
 
 
 def test_a_run_is_the_same_whatever_it_does_not_read():

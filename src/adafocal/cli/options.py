@@ -1,49 +1,121 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options of the commands: typed settings to flags, with a recipe's values as defaults."""
+"""Options of the commands: typed settings to flags, with a recipe's values as defaults, and none ignored."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from jsonargparse import Namespace
 
-from adafocal.cli.parser import CommandParser
+from adafocal.cli.parser import CommandParser, underscored
 from adafocal.errors import InvalidValueError
-from adafocal.recipes import RECIPES, get_recipe
-from adafocal.training.config import NESTED, TrainConfig, dotted, plain
+from adafocal.recipes import RECIPES, Recipe, get_recipe
+from adafocal.training.config import NESTED, TrainConfig, dotted, from_options, plain
+from adafocal.training.used import check_read, only_read
 
 DEFAULT_RECIPE = "digits"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for.
+
+    Attributes:
+        options: Every option, those of the command included.
+        recipe: Where the settings come from that were not given.
+        config: The settings of a run.
+        given: The settings that were given, on the line or in a file, by dotted name.
+        asked: Names of those that are meant: flags on the line, and what a file changes. A file of ``--print_config``
+            holds every setting, most at their defaults.
+    """
+
+    options: Namespace
+    recipe: Recipe
+    config: TrainConfig
+    given: Mapping[str, object]
+    asked: frozenset[str]
+
+    @property
+    def title(self) -> str:
+        """What is trained on, and which network."""
+        return self.recipe.title_of(self.config)
+
+    @property
+    def name(self) -> str:
+        """Name of folders: the recipe's, or that of the data which a neutral one was chosen for."""
+        return self.config.data.name if self.recipe.neutral else self.recipe.name
+
+    @property
+    def from_recipe(self) -> dict[str, object]:
+        """The settings of the data that the recipe changes from neutral ones, by dotted name."""
+        neutral, held = (dotted(plain(one), within=NESTED) for one in (TrainConfig(), self.config))
+        names = [name for name in held if name.startswith("data.") and name not in ("data.name", *self.given)]
+        return {name: held[name] for name in names if held[name] != neutral[name]}
 
 
 def train_parser(command: str, description: str) -> CommandParser:
     """Build a parser with ``--config``, ``--recipe`` and every setting of a training run as a flag."""
     parser = CommandParser(command, description)
     parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win.")
-    parser.add_argument("--recipe", default=DEFAULT_RECIPE, help=f"Where the defaults come from: {', '.join(RECIPES)}.")
+    parser.add_argument(
+        "--recipe",
+        default=None,
+        help=f"Where the defaults come from: {', '.join(RECIPES)} (default: {DEFAULT_RECIPE}; for other data, by their "
+        "kind: images, texts, numbers or volumes).",
+    )
     parser.add_class_arguments(TrainConfig)
     return parser
 
 
 def parse(
-    parser: CommandParser, arguments: Sequence[str], *, recipe: str | None = None, loss: str | None = None
-) -> Namespace:
-    """Parse a command line whose defaults are those of its recipe and loss, or of both as they are given."""
-    if recipe is None:
-        recipe, loss = early_options(arguments)
-    settings = plain(get_recipe(recipe).settings(loss))
-    parser.set_defaults({**dotted(settings, within=NESTED), "recipe": recipe})
-    return parser.parse_args(arguments)
+    parser: CommandParser, arguments: Sequence[str], *, early: tuple[str | None, str | None] | None = None
+) -> Asked:
+    """Parse a command line whose defaults are those of its recipe and loss, or of both as they are known ``early``.
+
+    Raises:
+        ValueError: If a value is out of range, or nothing would read a setting that was given.
+    """
+    recipe, loss = early or early_options(arguments)
+    _set_defaults(parser, get_recipe(recipe or DEFAULT_RECIPE), loss)
+    given = dotted(parser.parse_given(arguments), within=NESTED)
+    chosen = get_recipe(recipe or suited(given))
+    _set_defaults(parser, chosen.on(given), loss)
+    options = parser.parse_args(arguments)
+    config = from_options(parser, options)
+    asked = _asked(arguments, given)
+    check_read(config, asked)
+    return Asked(options, chosen, only_read(config), given, asked)
 
 
-def early_options(arguments: Sequence[str]) -> tuple[str, str | None]:
+def suited(given: Mapping[str, object]) -> str:
+    """Choose the recipe where none is named: the digits', or for other data the neutral one of their kind."""
+    if given.get("data.path") is None and given.get("data.name", "digits") == "digits":
+        return DEFAULT_RECIPE
+    return "images"
+
+
+def _set_defaults(parser: CommandParser, recipe: Recipe, loss: str | None) -> None:
+    parser.set_defaults({**dotted(plain(recipe.settings(loss)), within=NESTED), "recipe": recipe.name})
+
+
+def _asked(arguments: Sequence[str], given: Mapping[str, object]) -> frozenset[str]:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags = {one[2:].partition("=")[0] for one in underscored(arguments[:end]) if one.startswith("--")}
+    neutral = dotted(plain(TrainConfig()), within=NESTED)
+    changed = {name for name, value in given.items() if name in neutral and value != neutral[name]}
+    return frozenset(flags | changed)
+
+
+def early_options(arguments: Sequence[str]) -> tuple[str | None, str | None]:
     """Read recipe and loss, which set defaults and so come first, from the line or the file that it names."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("config", "recipe", "loss"):
         parser.add_argument(f"--{name}")
     given = vars(parser.parse_known_args(arguments)[0])
     settings = _settings_of_file(given["config"])
-    return given["recipe"] or settings.get("recipe") or DEFAULT_RECIPE, given["loss"] or settings.get("loss")
+    return given["recipe"] or settings.get("recipe"), given["loss"] or settings.get("loss")
 
 
 def _settings_of_file(path: str | None) -> dict[str, Any]:
@@ -57,3 +129,21 @@ def _settings_of_file(path: str | None) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise InvalidValueError(f"`config` must hold settings by name, got {path!r} with {type(settings).__name__}.")
     return settings
+
+
+def beginning(asked: Asked) -> dict[str, str]:
+    """Say before anyone trains what will be: title and text of each line."""
+    config, optimizer = asked.config, asked.config.optimizer
+    steps = f"steps at {', '.join(map(str, optimizer.milestones))}" if optimizer.milestones else "constant"
+    schedule = steps if optimizer.schedule == "steps" else optimizer.schedule
+    lines = {
+        "training": f"{asked.title}, loss {config.loss}, seed {config.seed}",
+        "schedule": f"{config.epochs} epochs in batches of {config.batch_size}, {optimizer.name}, learning rate "
+        f"{optimizer.lr:g} ({schedule}), weight decay {optimizer.weight_decay:g}",
+    }
+    if changed := asked.from_recipe:
+        lines["data as in recipe"] = f"{asked.recipe.name}: {', '.join(f'{k} {v}' for k, v in changed.items())}"
+    late = [epoch for epoch in optimizer.milestones if epoch >= config.epochs]
+    if optimizer.schedule == "steps" and late:
+        lines["note"] = f"training ends before epoch {', '.join(map(str, late))}, where the learning rate was to fall"
+    return lines

@@ -10,15 +10,16 @@ from jsonargparse import Namespace
 from rich.console import Console
 
 from adafocal._locks import working_on
+from adafocal._text import shown
 from adafocal.cli.console import PlainConsole
-from adafocal.cli.options import early_options, parse, train_parser
+from adafocal.cli.options import DEFAULT_RECIPE, Asked, early_options, parse, train_parser
 from adafocal.cli.parser import CommandParser, check_executor, first_word
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Comparison
 from adafocal.results.folder import TABLES, StudyFolder
 from adafocal.study.plan import Experiment, Run, Study, grid_points
-from adafocal.training.config import NESTED, TrainConfig, dotted, from_options, plain
+from adafocal.training.config import NESTED, TrainConfig, dotted, plain
 from adafocal.workers.executor import Executor
 
 DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare the losses, and write tables and one page.
@@ -26,6 +27,7 @@ DESCRIPTION = """Train a grid of recipes, settings, losses and seeds, compare th
 adafocal study PLAN.yaml takes all options from a file; flags after it win. What is finished is not run again, and what
 was cut is resumed, by the same command. --compare FOLDER FOLDER ... trains nothing and compares what is finished."""
 LOSSES = ["cross_entropy", "flsd53", "adafocal"]
+OF_COMPARING = {"compare", "baseline", "study_dir", "config"}
 LONGEST = 60  # characters of a folder's name
 
 
@@ -34,7 +36,9 @@ def main(arguments: list[str]) -> int:
     parser = _parser()
     if first_word(arguments) is not None:
         arguments = ["--config", *arguments]
-    options = parse(parser, arguments)
+    asked = parse(parser, arguments)
+    options = asked.options
+    _check_used(asked)
 
     console = PlainConsole()
     if options.compare:
@@ -48,6 +52,27 @@ def main(arguments: list[str]) -> int:
     if options.dry_run:
         return 0
     return _run(study, executor, console)
+
+
+def _check_used(asked: Asked) -> None:
+    """Refuse what a study would not read."""
+    options = asked.options
+    unread = {"seed": "give --seeds"} if "seed" in asked.asked else {}
+    if options.recipes and "recipe" in asked.asked:
+        unread["recipe"] = "give it among --recipes"
+    if "loss" in asked.asked and options.loss not in options.losses:
+        unread["loss"] = f"it must be among --losses, {', '.join(options.losses)}"
+    if options.compare:
+        unread |= {name: "--compare trains nothing" for name in asked.asked - OF_COMPARING}
+    for name, remedy in sorted(unread.items()):
+        raise InvalidValueError(f"`{name}` must be left out here, got {shown(_option(options, name))}: {remedy}.")
+
+
+def _option(options: Namespace, name: str) -> object:
+    try:
+        return options[name]
+    except KeyError:
+        return "it"
 
 
 def _run(study: Study, executor: Executor, console: Console) -> int:
@@ -107,25 +132,26 @@ def _parser() -> CommandParser:
 
 
 def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> Study:
-    recipes, points = options.recipes or [options.recipe], grid_points(options.grid)
+    points = grid_points(options.grid)
     # One loss alone is the one that --loss_args mean.
-    _, loss = early_options(arguments)
+    named, loss = early_options(arguments)
     if loss is None and len(options.losses) == 1:
         loss = options.losses[0]
-    experiments = []
-    for recipe in recipes:
-        _check_names(points[0], get_recipe(recipe).config)
+    experiments, names = [], []
+    for recipe in options.recipes or [named]:
+        _check_names(points[0], get_recipe(recipe or DEFAULT_RECIPE).config)
         for point in points:
             flags = [f"--{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in point.items()]
-            config = from_options(parser, parse(parser, [*arguments, *flags], recipe=recipe, loss=loss))
-            _check_loss_args(config, recipe, options.losses)
-            experiments.append(Experiment(recipe, config, point))
+            asked = parse(parser, [*arguments, *flags], early=(recipe, loss))
+            _check_loss_args(asked, options.losses)
+            experiments.append(Experiment(asked.recipe.name, asked.config, point))
+            names.append(asked.name)
     return Study(
         experiments=tuple(experiments),
         losses=tuple(options.losses),
         seeds=tuple(options.seeds),
         baseline=options.baseline or options.losses[0],
-        folder=Path(options.study_dir or Path("runs") / f"study-{_short('-'.join(recipes))}"),
+        folder=Path(options.study_dir or Path("runs") / f"study-{_short('-'.join(dict.fromkeys(names)))}"),
     )
 
 
@@ -151,9 +177,10 @@ def _check_names(point: dict[str, object], config: TrainConfig) -> None:
             raise InvalidValueError(f"`grid` must name settings that `adafocal train --help` shows, got {name!r}.")
 
 
-def _check_loss_args(config: TrainConfig, recipe: str, losses: Sequence[str]) -> None:
+def _check_loss_args(asked: Asked, losses: Sequence[str]) -> None:
     """Refuse settings of a loss that no run has."""
-    if config.loss not in losses and config.loss_args != get_recipe(recipe).settings(config.loss).loss_args:
+    config = asked.config
+    if config.loss not in losses and config.loss_args != asked.recipe.settings(config.loss).loss_args:
         raise InvalidValueError(
             f"`loss_args` are those of --loss, which must be among the losses {', '.join(losses)}, got {config.loss!r}."
         )

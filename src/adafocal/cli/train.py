@@ -8,9 +8,8 @@ from pathlib import Path
 from adafocal._files import safe_name
 from adafocal._records import number_at
 from adafocal.cli.console import say
-from adafocal.cli.options import parse, train_parser
+from adafocal.cli.options import beginning, parse, train_parser
 from adafocal.measures import IN_SHORT, MEASURES, OF_MASKS
-from adafocal.training.config import from_options
 
 SHOWN = (*IN_SHORT, "overconfidence")
 
@@ -21,9 +20,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--run_dir", type=str, default=None, help="Run folder (default: runs/RECIPE-LOSS-sSEED).")
     parser.add_argument("--overwrite", type=bool, default=False, help="Delete an earlier run in that folder.")
     parser.add_argument("--progress", type=bool, default=True, help="Show a progress bar.")
-    options = parse(parser, arguments)
-    config = from_options(parser, options)
-    folder = Path(options.run_dir or Path("runs") / safe_name(f"{options.recipe}-{config.loss}-s{config.seed}"))
+    asked = parse(parser, arguments)
+    options, config = asked.options, asked.config
+    folder = Path(options.run_dir or Path("runs") / safe_name(f"{asked.name}-{config.loss}-s{config.seed}"))
+    for title, text in beginning(asked).items():
+        say(f"{title:<16} {text}")
 
     from adafocal.report import write_page
     from adafocal.training.folder import first_process

@@ -9,11 +9,12 @@ imagenet.py                  Tiny-ImageNet and ImageNet with ResNet-50
 newsgroups.py                20 Newsgroups with the global-pooling CNN and BERT
 risk.py                      the reweighted-risk experiments on CIFAR and Tiny-ImageNet
 hippocampus.py               hippocampus in MR volumes with a 3-D U-Net
+own.py                       data of your own, a neutral one for each kind
 ood.py                       OOD_PAIRS: which data are told from which
 catalogue.py                 RECIPES: every recipe by name
 ===========================  ==========================================================
 
-Each experiment has a short form, ``NAME-short``, for machines without an accelerator.
+Each experiment of a paper has a short form, ``NAME-short``, for machines without an accelerator.
 """
 
 from adafocal.recipes.catalogue import RECIPES, get_recipe

@@ -7,10 +7,11 @@ from adafocal.recipes.digits import DIGITS
 from adafocal.recipes.hippocampus import HIPPOCAMPUS
 from adafocal.recipes.imagenet import IMAGENET
 from adafocal.recipes.newsgroups import NEWSGROUPS
+from adafocal.recipes.own import OWN
 from adafocal.recipes.recipe import Recipe
 from adafocal.recipes.risk import RISK
 
-RECIPES = {recipe.name: recipe for recipe in (DIGITS, *CIFAR, *IMAGENET, *NEWSGROUPS, *RISK, *HIPPOCAMPUS)}
+RECIPES = {recipe.name: recipe for recipe in (DIGITS, *CIFAR, *IMAGENET, *NEWSGROUPS, *RISK, *HIPPOCAMPUS, *OWN)}
 
 
 def get_recipe(name: str) -> Recipe:

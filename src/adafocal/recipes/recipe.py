@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a recipe is: the settings of an experiment, those of each loss, and the numbers it was published with."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from adafocal.training.config import TrainConfig
+from adafocal.data import DATASETS, DataConfig
+from adafocal.models import MODELS
+from adafocal.training.config import NESTED, TrainConfig, dotted, plain
+
+OF_THE_NETWORK = ("image_size", "volume_size", "length", "tokenizer", "vocabulary_size")  # what it reads, of any data
+NAMED = ("data.name", "data.noise", "model")  # what a title tells of
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Recipe:
         shared: Settings of every loss.
         losses: What the experiment sets for single losses, by name of the loss.
         expected: Published results by name of the loss; none for short forms, which nobody published.
+        neutral: Whether it suits any data of its kind and says nothing of them.
     """
 
     name: str
@@ -59,6 +66,43 @@ class Recipe:
     shared: Mapping[str, Any] = field(default_factory=dict)
     losses: Mapping[str, LossSettings] = field(default_factory=dict)
     expected: Mapping[str, Published] = field(default_factory=dict)
+    neutral: bool = False
+
+    def on(self, given: Mapping[str, object]) -> "Recipe":
+        """Take the recipe to the data that were asked for: what it says of its own data is no longer meant.
+
+        Args:
+            given: Settings that were asked for, by dotted name.
+
+        Returns:
+            The same losses, network and schedule, and of the data settings those that belong to the network. The recipe
+            itself where its own data were asked for.
+        """
+        name, path = given.get("data.name"), given.get("data.path")
+        if name is None and self.neutral and path is not None:
+            name = Path(str(path)).resolve().stem
+        if name is None or name == self.config.data.name:
+            return self
+        kept = {setting: getattr(self.config.data, setting) for setting in OF_THE_NETWORK}
+        return replace(self, config=replace(self.config, data=DataConfig(name=str(name), **kept)), expected={})
+
+    def title_of(self, config: TrainConfig, *, varied: Collection[str] = ()) -> str:
+        """Name what is trained on and which network, in tables and pages.
+
+        Args:
+            config: Settings of a run.
+            varied: Settings that are named beside the title.
+
+        Returns:
+            The recipe's title where both are its own, otherwise what they are.
+        """
+        before, after = (dotted(plain(one), within=NESTED) for one in (self.config, config))
+        if not self.neutral and all(before[name] == after[name] for name in NAMED if name not in varied):
+            return self.title
+        data = DATASETS[config.data.name].title if config.data.name in DATASETS else config.data.name
+        model = MODELS[config.model].title if config.model in MODELS else config.model
+        noise = "" if config.data.noise == 0 or "data.noise" in varied else f" with noise {config.data.noise:g}"
+        return f"{data}{noise}, {model}"
 
     def settings(self, loss: str | None = None) -> TrainConfig:
         """Choose the settings of a run with a loss; None is the experiment's main one."""

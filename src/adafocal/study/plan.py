@@ -43,7 +43,9 @@ class Experiment:
     @property
     def name(self) -> str:
         """Name of its folder: ``digits``, or ``digits--data.noise=0.3``; the same for the same settings."""
-        name = "--".join([self.recipe, *(f"{key}={_quoted(value)}" for key, value in self.varied.items())])
+        recipe = get_recipe(self.recipe)
+        first = self.config.data.name if recipe.neutral and "data.name" not in self.varied else recipe.name
+        name = "--".join([first, *(f"{key}={_quoted(value)}" for key, value in self.varied.items())])
         if len(name) > LONGEST_NAME:
             name = f"{name[: LONGEST_NAME - 10]}--{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         return safe_name(name)
@@ -52,7 +54,7 @@ class Experiment:
     def title(self) -> str:
         """Name in tables."""
         varied = [f"{key} {_text(value)}" for key, value in self.varied.items()]
-        return ", ".join([get_recipe(self.recipe).title, *varied])
+        return ", ".join([get_recipe(self.recipe).title_of(self.config, varied=self.varied), *varied])
 
     def run_config(self, loss: str, seed: int) -> TrainConfig:
         """Settings of one run."""

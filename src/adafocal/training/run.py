@@ -46,6 +46,7 @@ from adafocal.training.history import history_of
 from adafocal.training.results import sample_results
 from adafocal.training.segmentation import dense_results
 from adafocal.training.trainer import make_trainer, quiet_lightning, restart_events
+from adafocal.training.used import check_read
 
 
 def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, progress: bool = True) -> Summary:
@@ -80,6 +81,8 @@ def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) 
     # Where the first process is about to overwrite the folder, what it holds does not count.
     if not overwrite and RunFolder(folder).finished:
         return RunFolder(folder).summary
+    if not RunFolder(folder).begun:  # what older versions began goes on
+        check_read(config)
     classifier = build(config)
     resumed = folder / LAST if not overwrite and (folder / LAST).exists() else None
     held = {} if resumed is None else read_checkpoint(resumed, classifier, to_go_on=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which settings of a run are read, given the others: one that is not is refused by name, never ignored."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any
 
@@ -32,25 +32,26 @@ def unread(config: TrainConfig) -> dict[str, str]:
     return names
 
 
-def check_read(config: TrainConfig, given: Mapping[str, object] | None = None) -> None:
+def check_read(config: TrainConfig, asked: Collection[str] | None = None) -> None:
     """Raise if a setting is not read.
 
     Args:
         config: Settings of a run.
-        given: What was asked for, by dotted name, whatever its value; None is every setting that is not its default.
+        asked: Settings that were asked for, by dotted name, which are refused even at their default; None is every
+            setting that is not at its default.
 
     Raises:
-        ValueError: If one is not read, or a milestone that was asked for is never reached.
+        ValueError: If one of them is not read, or a milestone that was asked for is never reached.
     """
     for name, remedy in unread(config).items():
         value = _value(config, name)
-        if (value != _value(TrainConfig(), name)) if given is None else _holds(given, name):
+        if (value != _value(TrainConfig(), name)) if asked is None else _holds(asked, name):
             raise InvalidValueError(
                 f"`{name}` must be left out where nothing reads it, got {shown(value)}: it is read with {remedy} only."
             )
     milestones = config.optimizer.milestones if config.optimizer.schedule == "steps" else ()
     late = [epoch for epoch in milestones if epoch >= config.epochs]
-    if late and given is not None and _holds(given, "optimizer.milestones"):
+    if late and asked is not None and _holds(asked, "optimizer.milestones"):
         raise InvalidValueError(
             f"`optimizer.milestones` must lie below `epochs`, {config.epochs}, got {shown(late[0])}: the learning rate "
             "would not fall there."
@@ -76,5 +77,5 @@ def _value(config: TrainConfig, name: str) -> object:
     return value
 
 
-def _holds(given: Collection[str], name: str) -> bool:
-    return any(one == name or one.startswith(f"{name}.") for one in given)
+def _holds(asked: Collection[str], name: str) -> bool:
+    return any(one == name or one.startswith(f"{name}.") for one in asked)
