@@ -100,6 +100,12 @@ def pages(request):
 page = pytest.fixture(pages, params=["trained", "made", "hostile"])
 
 
+def test_the_page_says_which_settings_of_the_data_are_not_neutral(trained, made):
+    assert "Trained on digits with data settings train_size 300, " in Outline(trained).text
+    assert "noise 0.4; all others neutral." in Outline(trained).text
+    assert Outline(made).text.count("Trained on made with neutral data settings.") == 3
+
+
 def test_the_page_is_one_small_file_without_links_to_elsewhere(page):
     outline = Outline(page)
     links = [link for name in ("src", "href", "xlink:href") for link in outline.all(name)]

@@ -131,13 +131,13 @@ def _settings_of_file(path: str | None) -> dict[str, Any]:
     return settings
 
 
-def beginning(asked: Asked) -> dict[str, str]:
-    """Say before anyone trains what will be: title and text of each line."""
+def beginning(asked: Asked, *, title: str) -> dict[str, str]:
+    """Say before anyone trains what will be, by a name of each line."""
     config, optimizer = asked.config, asked.config.optimizer
     steps = f"steps at {', '.join(map(str, optimizer.milestones))}" if optimizer.milestones else "constant"
     schedule = steps if optimizer.schedule == "steps" else optimizer.schedule
     lines = {
-        "training": f"{asked.title}, loss {config.loss}, seed {config.seed}",
+        "training": title,
         "schedule": f"{config.epochs} epochs in batches of {config.batch_size}, {optimizer.name}, learning rate "
         f"{optimizer.lr:g} ({schedule}), weight decay {optimizer.weight_decay:g}",
     }

@@ -4,7 +4,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from jsonargparse import Namespace
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.console import Console
 from adafocal._locks import working_on
 from adafocal._text import shown
 from adafocal.cli.console import PlainConsole
-from adafocal.cli.options import DEFAULT_RECIPE, Asked, early_options, parse, train_parser
+from adafocal.cli.options import DEFAULT_RECIPE, Asked, beginning, early_options, parse, train_parser
 from adafocal.cli.parser import CommandParser, check_executor, first_word
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
@@ -29,6 +29,8 @@ was cut is resumed, by the same command. --compare FOLDER FOLDER ... trains noth
 LOSSES = ["cross_entropy", "flsd53", "adafocal"]
 OF_COMPARING = {"compare", "baseline", "study_dir", "config"}
 LONGEST = 60  # characters of a folder's name
+LISTED = 8  # experiments that are told of before they begin
+Planned: TypeAlias = tuple[Experiment, Asked]
 
 
 def main(arguments: list[str]) -> int:
@@ -43,12 +45,14 @@ def main(arguments: list[str]) -> int:
     console = PlainConsole()
     if options.compare:
         return _compare(options, console)
-    study = _study(parser, arguments, options)
+    planned = _planned(parser, arguments, options)
+    study = _study(planned, options)
     from adafocal.study.terminal import print_plan
 
     executor = _executor(options, study.runs)
     study.check_folder()
     print_plan(study, console)
+    _print_beginnings(planned, console)
     if options.dry_run:
         return 0
     return _run(study, executor, console)
@@ -131,28 +135,42 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _study(parser: CommandParser, arguments: list[str], options: Namespace) -> Study:
+def _planned(parser: CommandParser, arguments: list[str], options: Namespace) -> list[Planned]:
     points = grid_points(options.grid)
     # One loss alone is the one that --loss_args mean.
     named, loss = early_options(arguments)
     if loss is None and len(options.losses) == 1:
         loss = options.losses[0]
-    experiments, names = [], []
+    planned = []
     for recipe in options.recipes or [named]:
         _check_names(points[0], get_recipe(recipe or DEFAULT_RECIPE).config)
         for point in points:
             flags = [f"--{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in point.items()]
             asked = parse(parser, [*arguments, *flags], early=(recipe, loss))
             _check_loss_args(asked, options.losses)
-            experiments.append(Experiment(asked.recipe.name, asked.config, point))
-            names.append(asked.name)
+            planned.append((Experiment(asked.recipe.name, asked.config, point), asked))
+    return planned
+
+
+def _study(planned: Sequence[Planned], options: Namespace) -> Study:
+    names = dict.fromkeys(asked.name for _, asked in planned)
     return Study(
-        experiments=tuple(experiments),
+        experiments=tuple(experiment for experiment, _ in planned),
         losses=tuple(options.losses),
         seeds=tuple(options.seeds),
         baseline=options.baseline or options.losses[0],
-        folder=Path(options.study_dir or Path("runs") / f"study-{_short('-'.join(dict.fromkeys(names)))}"),
+        folder=Path(options.study_dir or Path("runs") / f"study-{_short('-'.join(names))}"),
     )
+
+
+def _print_beginnings(planned: Sequence[Planned], console: Console) -> None:
+    """Say of each experiment what will be trained, and of data what a recipe changes."""
+    for experiment, asked in planned[:LISTED]:
+        said = beginning(asked, title=experiment.title)
+        for title, text in said.items():
+            console.print(f"{title:<16} {text}", markup=False, highlight=False)
+    if len(planned) > LISTED:
+        console.print(f"and {len(planned) - LISTED} experiments more", highlight=False)
 
 
 def _executor(options: Namespace, runs: Sequence[Run]) -> Executor:

@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     asked = parse(parser, arguments)
     options, config = asked.options, asked.config
     folder = Path(options.run_dir or Path("runs") / safe_name(f"{asked.name}-{config.loss}-s{config.seed}"))
-    for title, text in beginning(asked).items():
+    for title, text in beginning(asked, title=f"{asked.title}, loss {config.loss}, seed {config.seed}").items():
         say(f"{title:<16} {text}")
 
     from adafocal.report import write_page

@@ -5,12 +5,14 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 
 from adafocal._files import write_text
-from adafocal._text import capital, short
+from adafocal._text import capital, short, shown
+from adafocal.data import DataConfig
 from adafocal.measures import MEASURES
 from adafocal.report import panels, tables
 from adafocal.report.examples import worst_of
@@ -131,6 +133,7 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
         "title": experiment.title,
         "finding": experiment.comparison.finding if experiment.comparison and n_experiments > 1 else "",
         "mark": mark,
+        "data": _data(experiment.runs[0]),
         "reliability": _reliability(experiment, outcomes, mark) if n_losses <= MAX_DIAGRAMS else [],
         "classes": [panels.class_panel(outcomes, names, name=f"classes{mark}")] if small else [],
         "segmentation": tables.segmentation_table(
@@ -144,6 +147,18 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
         "examples": worst_of(losses) if n_experiments == 1 else [],
         **(_of_study(experiment.comparison, losses, outcomes, mark) if experiment.comparison else _of_run(losses[0])),
     }
+
+
+def _data(run: RunFolder) -> str:
+    """Say which settings of the data are not neutral."""
+    held = run.settings.everything.get("data")
+    if not isinstance(held, Mapping):
+        return ""
+    neutral = asdict(DataConfig())
+    skipped = ("name", "root", "path")
+    changed = [f"{k} {shown(v)}" for k, v in held.items() if k not in skipped and v != neutral.get(k)]
+    settings = f"data settings {', '.join(changed)}; all others neutral" if changed else "neutral data settings"
+    return f"Trained on {short(run.settings.data.name)} with {settings}."
 
 
 def _of_run(loss: LossContents) -> dict[str, object]:
