@@ -2,11 +2,15 @@
 """One spelling rule for the flags of all commands: ``-`` or ``_`` between words, never an abbreviation."""
 
 import argparse
+import json
 
 import pytest
+import yaml
+from PIL import Image
 
 from adafocal.cli import COMMANDS, main
 from adafocal.cli.parser import CommandParser, first_word, underscored
+from adafocal.data import DataConfig
 
 
 class Found(BaseException):
@@ -134,7 +138,7 @@ def test_a_studys_plan_comes_first_and_flags_after_it_win(tmp_path, capsys):
     line = ["study", str(tmp_path / "plan.yaml"), "--dry-run", "--study-dir", str(tmp_path / "s"), "--epochs", "2"]
 
     assert main(line) == 0
-    assert capsys.readouterr().out == (
+    assert capsys.readouterr().out.startswith(
         f"2 losses x 1 seeds = 2 runs in {tmp_path / 's'}\n0 finished, 2 missing; 4 epochs to go.\n"
     )
 
@@ -177,3 +181,58 @@ def test_a_file_of_all_settings_is_no_list_of_what_was_asked_for(tmp_path, capsy
 
     assert main(["study", "plan.yaml", "--dry-run"]) == 0
     assert "9 runs in runs/study-20newsgroups-text_cnn" in capsys.readouterr().out
+
+
+def photos(folder, *, n=20):
+    """Write grey squares, bright ones of class a and dark ones of class b."""
+    for name, brightness in (("a", 200), ("b", 50)):
+        (folder / name).mkdir(parents=True)
+        for number in range(n):
+            Image.new("L", (8, 8), brightness + number).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_a_path_is_never_trained_past(tmp_path, capsys):
+    assert main(["train", "--data.path", str(tmp_path / "none"), "--run_dir", str(tmp_path / "run")]) == 2
+    assert "`data.path` must be a folder or file of data, got " in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_of_ones_own_are_trained_on_neutrally_and_under_their_name(tmp_path, capsys):
+    folder, output = photos(tmp_path / "holidays"), tmp_path / "run"
+    line = ["train", "--data.path", str(folder), "--epochs", "1", "--run_dir", str(output), "--progress", "false"]
+    assert main([*line, "--accelerator", "cpu"]) == 0
+
+    said = capsys.readouterr().out
+    assert said.startswith("training         holidays, Small CNN, loss adafocal, seed 0\n")
+    assert "recipe" not in said
+    data = yaml.safe_load((output / "config.yaml").read_text("utf-8"))["data"]
+    assert {name: value for name, value in data.items() if value != getattr(DataConfig(), name)} == {
+        "name": "holidays", "path": str(folder),
+    }  # fmt: skip
+    summary = json.loads((output / "summary.json").read_text("utf-8"))
+    assert summary["class_names"] == ["a", "b"]
+    assert sum(summary["sizes"].values()) == 40
+    page = (output / "report.html").read_text("utf-8")
+    assert "Trained on holidays with neutral data settings." in page
+
+
+@pytest.mark.parametrize(
+    "flag", ["--data.length=9", "--data.vocabulary-size=20000", "--data.volume_size=[8,8,8]", "--data.root=."]
+)
+def test_a_setting_that_photos_do_not_read_is_refused(flag, tmp_path, capsys):
+    folder = photos(tmp_path / "holidays", n=2)
+
+    assert main(["train", "--data.path", str(folder), flag]) == 2
+    name = flag.partition("=")[0].removeprefix("--").replace("-", "_")
+    assert f"`{name}` must be left out " in capsys.readouterr().err
+
+
+def test_a_study_of_photos_is_called_as_they_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos(tmp_path / "holidays", n=2)
+
+    assert main(["study", "--data.path", "holidays", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "9 runs in runs/study-holidays" in said
+    assert "training         holidays, Small CNN\n" in said

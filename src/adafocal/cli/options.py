@@ -3,13 +3,15 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 from jsonargparse import Namespace
 
 from adafocal.cli.parser import CommandParser, underscored
+from adafocal.data import DataConfig
+from adafocal.data.kinds import as_read, kind_of
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import RECIPES, Recipe, get_recipe
 from adafocal.training.config import NESTED, TrainConfig, dotted, from_options, plain
@@ -86,14 +88,17 @@ def parse(
     config = from_options(parser, options)
     asked = _asked(arguments, given)
     check_read(config, asked)
-    return Asked(options, chosen, only_read(config), given, asked)
+    data = as_read(config.data, given={name.removeprefix("data.") for name in asked if name.startswith("data.")})
+    return Asked(options, chosen, only_read(replace(config, data=data)), given, asked)
 
 
 def suited(given: Mapping[str, object]) -> str:
     """Choose the recipe where none is named: the digits', or for other data the neutral one of their kind."""
-    if given.get("data.path") is None and given.get("data.name", "digits") == "digits":
+    data = {name.removeprefix("data."): value for name, value in given.items() if name.startswith("data.")}
+    if data.get("path") is None and data.get("name", DEFAULT_RECIPE) == DEFAULT_RECIPE:
         return DEFAULT_RECIPE
-    return "images"
+    kind = kind_of(DataConfig(**{"name": "own", **data}))  # type: ignore[arg-type]
+    return kind if kind in RECIPES else "numbers"  # a network that takes what a function makes, whatever its shape
 
 
 def _set_defaults(parser: CommandParser, recipe: Recipe, loss: str | None) -> None:

@@ -26,11 +26,11 @@ class CommandParser(ArgumentParser):
         """Parse flags of either spelling."""
         return super().parse_args(underscored(args), **options)
 
-    def parse_given(self, args: Sequence[str]) -> dict[str, Any]:
+    def parse_given(self, args: Sequence[str]) -> dict[str, object]:
         """Parse what is given, without defaults; ``--print_config`` is for who knows them all."""
         end = list(args).index("--") if "--" in args else len(args)
         asked = [one for one in underscored(args[:end]) if not one.startswith("--print_config")]
-        given: dict[str, Any] = super().parse_args([*asked, *args[end:]], defaults=False).as_dict()
+        given: dict[str, object] = super().parse_args([*asked, *args[end:]], defaults=False).as_dict()
         return given
 
 

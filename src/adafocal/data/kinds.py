@@ -2,6 +2,7 @@
 """What kind of data settings name, told without reading them."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from adafocal.data.catalogue import DatasetSpec, get_dataset
@@ -9,7 +10,7 @@ from adafocal.data.config import DataConfig
 from adafocal.data.layout import Layout, find_layout
 from adafocal.data.roles import find_roles
 from adafocal.data.saved import open_hub
-from adafocal.data.used import only_used
+from adafocal.data.used import check_used, only_used
 from adafocal.errors import InvalidValueError, MissingFileError
 
 OWN_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:function, where the hub has owner/name:part
@@ -45,16 +46,24 @@ def kind_of(config: DataConfig) -> str:
     return find_roles(table.column_names, table[0], config).kind
 
 
-def as_read(config: DataConfig) -> DataConfig:
-    """Set to its default what the data do not read: for runs that were made when such settings were not refused.
+def as_read(config: DataConfig, *, given: Collection[str] = ()) -> DataConfig:
+    """Set to its default what the data do not read and nobody asked for.
+
+    That is what a recipe says of other data, or what runs say that were made when such settings were not refused.
+
+    Args:
+        config: Which data set, and where it lies.
+        given: Names of the settings that were asked for.
 
     Raises:
         FileNotFoundError: If there is nothing at the path.
-        ValueError: If the name is unknown, or what lies there is nothing that can be read.
+        ValueError: If the name is unknown, what lies there is nothing that can be read, or a given setting is not read.
     """
     kind = kind_of(config)
     layout = layout_of(config) if kind == "images" else None
-    return only_used(config, kind, table=layout is None or layout.roles is not None)
+    table = layout is None or layout.roles is not None
+    check_used(config, kind, table=table, given=given)
+    return only_used(config, kind, table=table)
 
 
 def layout_of(config: DataConfig) -> Layout | None:

@@ -66,7 +66,8 @@ def check_used(config: DataConfig, kind: str, *, table: bool = True, given: Coll
         value, neutral = getattr(config, name), default_of(name)
         if value != neutral if given is None else name in given and bool(value):
             remedy = REMEDIES.get((kind, name), "")
-            raise InvalidValueError(f"`data.{name}` must be {_plain(neutral)} {where}, got {_plain(value)}{remedy}.")
+            rule = _plain(neutral) if given is None else "left out"
+            raise InvalidValueError(f"`data.{name}` must be {rule} {where}, got {_plain(value)}{remedy}.")
 
 
 def only_used(config: DataConfig, kind: str, *, table: bool = True) -> DataConfig:

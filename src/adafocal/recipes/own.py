@@ -7,7 +7,7 @@ paper's numbers belong to them: they are where to begin.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from adafocal.data import DataConfig
 from adafocal.recipes.recipe import LossSettings, Recipe
@@ -16,17 +16,18 @@ from adafocal.training.config import OptimizerConfig, TrainConfig
 OPTIMIZER = OptimizerConfig(name="adam", lr=1e-3, weight_decay=0.0, schedule="cosine")
 
 
-def _own(kind: str, model: str, losses: Mapping[str, LossSettings] | None = None, **settings: Any) -> Recipe:
-    settings = {"optimizer": OPTIMIZER, "epochs": 30, "accelerator": "auto", **settings}
-    config = TrainConfig(loss="adafocal", model=model, data=DataConfig(name="own"), **settings)
+def _own(kind: str, model: str, *, losses: Mapping[str, LossSettings] = {}, batch_size: int = 32) -> Recipe:
+    shared = TrainConfig(loss="adafocal", model=model, data=DataConfig(name="own"), optimizer=OPTIMIZER, epochs=30)
+    of_loss = losses.get("adafocal", LossSettings()).loss_args
+    config = replace(shared, loss_args=dict(of_loss), batch_size=batch_size, accelerator="auto")
     source = "this project: where to begin with data of your own"
-    return Recipe(kind, f"Your {kind}", config, source, losses=losses or {}, neutral=True)
+    return Recipe(kind, f"Your {kind}", config, source, losses=losses, neutral=True)
 
 
-STREAMING = {"streaming": True}  # keeps sums instead of voxels
+# AdaFocal keeps sums instead of voxels.
 OWN = (
     _own("images", "small_cnn"),
     _own("texts", "text_cnn"),
     _own("numbers", "mlp"),
-    _own("volumes", "unet3d", {"adafocal": LossSettings(STREAMING)}, loss_args=STREAMING, batch_size=4),
+    _own("volumes", "unet3d", losses={"adafocal": LossSettings({"streaming": True})}, batch_size=4),
 )

@@ -2,8 +2,7 @@
 """Which settings of a run are read, given the others: one that is not is refused by name, never ignored."""
 
 from collections.abc import Collection
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError
@@ -60,14 +59,14 @@ def check_read(config: TrainConfig, asked: Collection[str] | None = None) -> Non
 
 def only_read(config: TrainConfig) -> TrainConfig:
     """Set to its default what a run does not read, so that settings are equal where runs are."""
-    default, names = TrainConfig(), unread(config)
-    optimizer = {
-        field.name: getattr(default.optimizer, field.name)
-        for field in fields(OptimizerConfig)
-        if f"optimizer.{field.name}" in names
-    }
-    own: dict[str, Any] = {name: getattr(default, name) for name in names if "." not in name}
-    return replace(config, optimizer=replace(config.optimizer, **optimizer), **own)
+    optimizer, default, names = config.optimizer, OptimizerConfig(), unread(config)
+    optimizer = replace(
+        optimizer,
+        momentum=default.momentum if "optimizer.momentum" in names else optimizer.momentum,
+        milestones=default.milestones if "optimizer.milestones" in names else optimizer.milestones,
+        lr_decay=default.lr_decay if "optimizer.lr_decay" in names else optimizer.lr_decay,
+    )
+    return replace(config, optimizer=optimizer, logger_args={} if "logger_args" in names else config.logger_args)
 
 
 def _value(config: TrainConfig, name: str) -> object:
