@@ -7,10 +7,11 @@ python benchmarks/gpu/evidence.py cifar10 --data ~/data --minutes 8 [--losses cr
 cifar10     ResNet-50, the papers' schedule cut to the epochs that fit; the test part, and its images under noise
 newsgroups  GP-CNN in the papers' size; vectors from DATA/glove.txt where it is there
 kernels     time and memory of losses and of the head of a vocabulary against cross-entropy
+paired      many tasks, all losses and several seeds on fixed schedules: see paired.py; ``--tasks`` names some
 
-All losses and seeds train at once, one process each, for the same number of epochs; ``--one-by-one`` trains them in
-turn. Tables (with command, versions, hardware and date) and logits in half precision go to $OUT, or ``--out``;
-checkpoints to ``--work``, where a stage that was stopped goes on.
+Of a stage all losses and seeds train at once, one process each, for the same number of epochs; ``--one-by-one``
+trains them in turn. Tables (with command, versions, hardware and date) and logits in half precision go to $OUT, or
+``--out``; checkpoints to ``--work``, where a stage that was stopped goes on.
 """
 
 import argparse
@@ -33,6 +34,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from loop import DEFAULT_LOSSES, LOSSES, Pace, Run, Trainer  # noqa: E402
+from tasks import TASKS  # noqa: E402
 
 from adafocal.training.provenance import provenance  # noqa: E402
 
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_table(options.out / "kernels.csv", rows)
         return 0
     print(f"{options.stage}: {options.minutes:g} minutes on {device()}", flush=True)
+    if options.stage == "paired":
+        return int(import_module("paired").stage(options, deadline))
+    options.losses, options.seeds = options.losses or list(DEFAULT_LOSSES), options.seeds or [0]
     import_module(MODULES[options.stage]).prepare(options, cache_of(options))
     print(f"data ready with {deadline - time.time():.0f} s left", flush=True)
     own = deadline - 60 * MARGIN * options.minutes
@@ -75,13 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=["cifar10", "newsgroups", "kernels"])
+    parser.add_argument("stage", choices=["cifar10", "newsgroups", "kernels", "paired"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("ADAFOCAL_DATA", "data")))
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", "runs/gpu")))
     parser.add_argument("--work", type=Path, help="default: OUT/../gpu-work-STAGE")
     parser.add_argument("--minutes", type=float, default=8.0)
-    parser.add_argument("--losses", nargs="+", choices=list(LOSSES), default=list(DEFAULT_LOSSES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--losses", nargs="+", choices=list(LOSSES), help="default: five; of paired all")
+    parser.add_argument("--seeds", nargs="+", type=int, help="default: 0; of paired those of each task")
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="of paired")
+    parser.add_argument("--workers", type=int, default=12, help="processes of paired")
     parser.add_argument("--epochs", type=int, help="at most so many; default: the papers'")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--width", type=int, default=64)

@@ -4,23 +4,19 @@
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from measuring import Measure, followed, measured
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from adafocal import Predictions
-from adafocal.calibration import bin_stats, binned_error, evaluate
-from adafocal.calibration.edges import equal_width_edges
 from adafocal.losses import make_loss
 from adafocal.ood import auroc, entropy_score
-from adafocal.scaling import fit_temperature
-from adafocal.selective import aurc
 
 LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "cross_entropy": ("cross_entropy", {}),
@@ -48,7 +44,12 @@ class Task:
         train: Turns stored inputs into those of the network, augmented; ``plain`` leaves them as they are.
         shifted: Makes test inputs of another distribution, by name.
         milestones: Shares of the epochs after which the learning rate falls tenfold.
+        linear: Whether it falls step by step instead, to nothing at the end, as is usual for fine-tuning.
         epochs: At most so many.
+        whole: Whether a last batch that is not full is left out, which a compiled network would be compiled anew for.
+        narrow: Whether a GPU computes in bfloat16.
+        reduction: Of the loss over a batch.
+        loss_args: Settings of losses of this task, by loss.
     """
 
     parts: dict[str, tuple[Tensor, Tensor]]
@@ -58,21 +59,30 @@ class Task:
     plain: Callable[[Tensor], Tensor]
     shifted: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     milestones: tuple[float, ...] = ()
+    linear: bool = False
     clip_norm: float | None = None
     epochs: int = 350
     batch_size: int = 128
     compiled: bool = False
+    whole: bool = True
+    narrow: bool = True
+    reduction: str = "sum"
+    loss_args: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
 class Run:
-    """One loss and seed of a task, and all that a checkpoint of it holds besides weights."""
+    """One loss and seed of a task, and all that a checkpoint of it holds besides weights.
+
+    A fixed one takes its planned epochs whatever time they take.
+    """
 
     loss: str
     seed: int
     folder: Path
     deadline: float
     planned: int = 0
+    fixed: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -102,7 +112,8 @@ class Trainer:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.forward = torch.compile(self.model, dynamic=False) if task.compiled else self.model
         name, arguments = LOSSES[run.loss]
-        self.criterion = make_loss(name, {**arguments, "reduction": "sum"}).to(device)
+        arguments = {**arguments, **task.loss_args.get(name, {}), "reduction": task.reduction}
+        self.criterion = make_loss(name, arguments).to(device)
         self.optimizer = task.optimizer(self.model)
         self.kept: dict[str, dict[str, Tensor]] = {}
         self.best = {"refined": float("inf"), "accurate": float("inf")}
@@ -115,7 +126,7 @@ class Trainer:
         saved, seconds = time.time(), 0.0
         history, run = self.run.history, self.run
         while len(history) < (run.planned or min(2, self.task.epochs)):
-            if history and run.left < seconds + closing(seconds):
+            if history and not run.fixed and run.left < seconds + closing(seconds):
                 break
             start = time.time()
             self._set_rate(len(history))
@@ -124,16 +135,22 @@ class Trainer:
             history.append({**row, "train_loss": loss, "seconds": time.time() - start})
             seconds = statistics.median([row["seconds"] for row in history[1:][-5:]] or [0.0])
             run.write("history", history)
-            if not run.planned and len(history) == 1:
-                pace.ready()
-            elif not run.planned:
-                run.planned = min(self.task.epochs, max(2, pace.epochs(seconds)))
-                print(f"{run.name}: {seconds:.2f} s per epoch, {run.planned} epochs planned", flush=True)
-            else:  # slower than it was: the schedule ends all the same, and for all runs at once
-                run.planned = min(run.planned, max(len(history), pace.still(fitting(run, seconds, share=1.0))))
+            if not run.fixed:
+                self._plan(pace, seconds)
             if time.time() - saved > CHECKPOINT and len(history) < run.planned:
                 self._save()
                 saved = time.time()
+
+    def _plan(self, pace: "Pace", seconds: float) -> None:
+        """Say after an epoch how many there are to be."""
+        run, done = self.run, len(self.run.history)
+        if not run.planned and done == 1:
+            pace.ready()
+        elif not run.planned:
+            run.planned = min(self.task.epochs, max(2, pace.epochs(seconds)))
+            print(f"{run.name}: {seconds:.2f} s per epoch, {run.planned} epochs planned", flush=True)
+        else:  # slower than it was: the schedule ends all the same, and for all runs at once
+            run.planned = min(run.planned, max(done, pace.still(fitting(run, seconds, share=1.0))))
 
     def _set_rate(self, epoch: int) -> None:
         passed = sum(epoch >= round(share * self.run.planned) for share in self.task.milestones)
@@ -146,13 +163,21 @@ class Trainer:
         self.model.train()
         inputs, labels = self.task.parts["train"]
         size = self.task.batch_size
-        n = len(labels) // size * size
+        n = len(labels) // size * size if self.task.whole else len(labels)
         total = torch.zeros((), device=self.device)
+        passed = len(self.run.history) * -(-n // size)
         for chunk in torch.randperm(len(labels), device=self.device)[:n].split(16 * size):
             images, targets = self.task.train(inputs[chunk]), labels[chunk]
             for batch, target in zip(images.split(size), targets.split(size), strict=True):
-                total += self._step(batch, target)
+                if self.task.linear:
+                    self._fall(passed / (self.run.planned * -(-n // size)))
+                total += self._step(batch, target) * (1 if self.task.reduction == "sum" else len(target))
+                passed += 1
         return float(total) / n
+
+    def _fall(self, share: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["first_lr"] * (1 - share)
 
     def _step(self, batch: Tensor, target: Tensor) -> Tensor:
         with self._narrow():
@@ -188,11 +213,11 @@ class Trainer:
         with self._narrow():
             return torch.cat([self.model(self.task.plain(part)).float() for part in inputs.split(1000)])
 
-    def finish(self) -> None:
+    def finish(self, measure: Measure = measured, *, keep: Sequence[str] = KEPT) -> None:
         """Measure the epochs that were kept on the test part, and keep their logits in half precision."""
         self.kept["last"] = {**self.model.state_dict(), "epoch": torch.tensor(len(self.run.history) - 1)}
         rows, arrays = [], {}
-        for kept in KEPT:
+        for kept in keep:
             state = dict(self.kept[kept])
             epoch = int(state.pop("epoch"))
             self.model.load_state_dict(state)
@@ -202,7 +227,7 @@ class Trainer:
             )
             head = {"loss": self.run.loss, "seed": self.run.seed, "kept": kept, "epoch": epoch}
             head |= {"epochs": len(self.run.history), "planned": self.run.planned}
-            rows.append({**head, "data": "test", **measured(test, fitted_on=validation)})
+            rows.append({**head, "data": "test", **measure(test, fitted_on=validation)})
             if kept != "accurate":
                 arrays |= {f"{kept}.{part}": values.half().numpy() for part, values in logits.items()}
             for name, shift in self.task.shifted.items() if kept == "last" else ():
@@ -215,7 +240,7 @@ class Trainer:
         self.path.unlink(missing_ok=True)
 
     def _narrow(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.on_gpu)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.on_gpu and self.task.narrow)
 
     def _save(self) -> None:
         state = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "criterion")}
@@ -261,28 +286,3 @@ def fitting(run: Run, seconds: float, *, share: float = RESERVE) -> int:
 def closing(seconds: float) -> float:
     """Guess the time that the last measurements take from that of an epoch."""
     return 5.0 + seconds
-
-
-def followed(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Measure an epoch in a few milliseconds: error, NLL and ECE as trained, and NLL after the best temperature."""
-    temperature = fit_temperature(Predictions(logits=logits, labels=labels)).temperature
-    confidence, correct = logits.softmax(1).amax(1), logits.argmax(1) == labels
-    return {
-        "error": 1 - float(correct.double().mean()),
-        "nll": float(F.cross_entropy(logits, labels)),
-        "ece": float(binned_error(bin_stats(confidence, correct, equal_width_edges(15)))),
-        "scaled_nll": float(F.cross_entropy(logits / temperature, labels)),
-    }
-
-
-def measured(predictions: Predictions, *, fitted_on: Predictions) -> dict[str, float]:
-    """Measure as trained, and after a temperature that is fitted on other predictions."""
-    found = evaluate(predictions)
-    temperature = fit_temperature(fitted_on)
-    scaled = evaluate(temperature.apply(predictions))
-    logits = predictions.logits
-    row = {"error": 1 - found.accuracy, "nll": found.nll, "ece": found.ece, "scaled_nll": scaled.nll}
-    row |= {"scaled_ece": scaled.ece, "temperature": temperature.temperature, "brier": found.brier}
-    row |= {"ece_equal_mass": found.ece_equal_mass, "overconfidence": found.overconfidence}
-    row["aurc"] = float(aurc(logits.softmax(1).amax(1), (logits.argmax(1) != predictions.labels).double()))
-    return row

@@ -27,7 +27,7 @@ def stages(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.syspath_prepend(str(FOLDER.parent))
     yield importlib.import_module
-    for name in ("evidence", "loop", "cifar", "newsgroups", "kernels"):
+    for name in ("evidence", "loop", "measuring", "tasks", "paired", "cifar", "newsgroups", "kernels"):
         sys.modules.pop(name, None)
 
 
@@ -206,3 +206,123 @@ def test_losses_that_train_at_once_take_the_same_number_of_epochs(data, stages, 
     subprocess.run([*command, "--out", str(tmp_path / "out"), *TINY], check=True, capture_output=True)
 
     assert [row["epochs"] for row in table(tmp_path / "out" / "cifar10.csv")] == ["2"] * 12
+
+
+@pytest.fixture
+def more(data):
+    """Digits of noise, and an encoder of random weights in half precision."""
+    transformers = pytest.importorskip("transformers")
+    generator = np.random.default_rng(1)
+    (data / "mnist").mkdir()
+    for part in ("train", "test"):
+        images = generator.integers(0, 255, (60, 28, 28), dtype=np.uint8)
+        np.savez(data / "mnist" / f"{part}.npz", image=images, label=np.arange(60) % 10)
+    (data / "encoder").mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]
+    (data / "encoder" / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizer(str(data / "encoder" / "vocab.txt")).save_pretrained(data / "encoder")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = transformers.BertConfig(vocab_size=len(words), **sizes)
+    transformers.BertModel(config).half().save_pretrained(data / "encoder")
+    return data
+
+
+def paired(data, out, *arguments):
+    small = ["--images", "20", "--epochs", "2", "--minutes", "3", "--seeds", "0", "--out", str(out)]
+    return ["paired", "--data", str(data), *small, *arguments]
+
+
+def test_paired_runs_of_every_task_are_measured_and_not_run_again(more, stages, tmp_path):
+    losses = ["adafocal_two_speed"]
+    command = paired(more, tmp_path / "out", "--one-by-one", "--losses", *losses)
+    assert stages("evidence").main(command) == 0
+
+    rows = table(tmp_path / "out" / "paired.csv")
+    tasks = stages("tasks").TASKS
+    kept = ("last", "refined")
+    assert {(row["task"], row["loss"], row["kept"]) for row in rows} == {
+        (task, loss, epoch) for task in tasks for loss in losses for epoch in kept
+    }
+    assert {row["epochs"] for row in rows} == {"2"}
+    numbers = ("error", "nll", "ece", "brier", "ece_equal_mass", "overconfidence", "aurc", "scaled_nll", "scaled_ece")
+    numbers += ("scaled_aurc", "temperature", "best_error", "best_nll", "best_ece", "best_brier", "best_aurc")
+    assert all(np.isfinite(float(row[name])) for row in rows for name in numbers)
+    assert {row["best"] for row in rows} <= stages("measuring").SCALINGS.keys()
+    epochs = table(tmp_path / "out" / "paired-epochs.csv")
+    assert len(epochs) == len(tasks) * len(losses) * 2
+    with np.load(tmp_path / "out" / "paired-logits-0.npz") as stored:
+        assert stored["encoder/adafocal_two_speed.last.test"].shape == (20, 20)
+        assert len(stored["mnist/labels.validation"]) == 20
+
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "gpu-work-paired").rglob("*.json")}
+    assert stages("evidence").main(command) == 0
+    assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "gpu-work-paired").rglob("*.json")}
+
+
+def test_losses_of_a_seed_share_split_first_weights_and_order(more, stages, tmp_path, monkeypatch):
+    evidence, loop, runs = stages("evidence"), stages("loop"), stages("paired")
+    seen = {}
+    monkeypatch.setattr(loop.Trainer, "_step", watched(loop.Trainer._step, seen))
+    losses = ["cross_entropy", "adafocal_predictive"]
+    for task in ("20newsgroups-bydate", "encoder"):
+        options = evidence.parsed(paired(more, tmp_path / "out", "--tasks", task, "--losses", *losses))
+        (options.work / task).mkdir(parents=True)
+        runs.prepare(options, runs.Job(task, 3), time.time() + 60)
+        for loss in losses:
+            runs.train(options, runs.Job(task, 3, loss), time.time() + 60)
+        first, second = (seen.pop(loss) for loss in losses)
+        assert len(first) == len(second) > 1
+        assert all(torch.equal(one, other) for (one, _), (other, _) in zip(first, second, strict=True))
+        assert torch.equal(first[0][1], second[0][1])
+        assert not torch.equal(first[-1][1], second[-1][1])  # other losses, other weights in the end
+
+
+def watched(step, seen):
+    def watch(trainer, batch, target):
+        weights = torch.cat([values.detach().flatten() for values in trainer.model.parameters()])
+        seen.setdefault(trainer.run.loss, []).append((batch.clone(), weights))
+        return step(trainer, batch, target)
+
+    return watch
+
+
+def test_a_paired_run_that_does_not_fit_is_not_begun_and_is_missed(more, stages, tmp_path, capsys):
+    evidence, runs = stages("evidence"), stages("paired")
+    arguments = ["--one-by-one", "--tasks", "mnist", "--losses", "cross_entropy", "--minutes", "0.3"]
+    assert evidence.main(paired(more, tmp_path / "out", *arguments)) == 1  # 18 s, where 30 are guessed
+    assert "mnist: 0 of 1 runs" in capsys.readouterr().out
+
+    (tmp_path / "gpu-work-paired" / "mnist" / "some.seconds").write_text("1.5")  # what another took
+    assert evidence.main(paired(more, tmp_path / "out", *arguments)) == 0
+    assert runs.took(tmp_path / "gpu-work-paired" / "mnist", default=0.0) >= 1.5
+
+
+def test_first_seeds_of_all_tasks_go_first_and_their_splits_before_them(stages):
+    runs = stages("paired")
+    jobs = [runs.Job("mnist", 4, "adafocal"), runs.Job("mnist", 2, "adafocal"), runs.Job("encoder", 4)]
+    jobs += [runs.Job("encoder", 1, "adafocal"), runs.Job("mnist", 0)]
+    assert [jobs.index(job) for job in sorted(jobs, key=lambda job: job.order)] == [4, 3, 1, 2, 0]
+
+
+def test_the_best_scaling_is_the_simplest_that_cannot_be_told_from_the_best(stages):
+    from adafocal import Predictions
+
+    measuring = stages("measuring")
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(2000, 4, generator=generator)
+    labels = torch.multinomial(logits.softmax(1), 1, generator=generator).squeeze(1)
+    assert measuring.best_scaling(Predictions(logits=3 * logits, labels=labels)) == "temperature"
+    moved = logits + torch.tensor([1.5, 0.0, 0.0, -1.5])
+    assert measuring.best_scaling(Predictions(logits=moved, labels=labels)).startswith("vector")
+
+
+@pytest.mark.slow
+def test_paired_runs_are_shared_out_among_processes(more, tmp_path):
+    import subprocess
+
+    arguments = paired(more, tmp_path / "out", "--tasks", "mnist", "digits", "--losses", "cross_entropy", "adafocal")
+    command = [sys.executable, str(FOLDER / "evidence.py"), *arguments, "--workers", "2"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert done.stdout.count(" to train, ") == 4
+    assert len(table(tmp_path / "out" / "paired.csv")) == 8
