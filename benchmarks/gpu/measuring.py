@@ -76,7 +76,7 @@ def thorough(predictions: Predictions, *, fitted_on: Predictions) -> dict[str, A
 def best_scaling(validation: Predictions) -> str:
     """Choose by out-of-fold negative log-likelihood the simplest that is within a standard error of the best.
 
-    One that is behind by no more than is worth a step is chosen too: of fits that are nearly the same the error is tiny.
+    One that is behind by less than is worth a step is chosen too: between fits that are nearly the same, errors vanish.
     """
     n = validation.n
     folds = torch.randperm(n, generator=torch.Generator().manual_seed(0)) % FOLDS
