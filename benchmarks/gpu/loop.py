@@ -216,7 +216,7 @@ class Trainer:
     def finish(self, measure: Measure = measured, *, keep: Sequence[str] = KEPT) -> None:
         """Measure the epochs that were kept on the test part, and keep their logits in half precision."""
         self.kept["last"] = {**self.model.state_dict(), "epoch": torch.tensor(len(self.run.history) - 1)}
-        rows, arrays = [], {}
+        rows, arrays, found = [], {}, {}
         for kept in keep:
             state = dict(self.kept[kept])
             epoch = int(state.pop("epoch"))
@@ -227,13 +227,15 @@ class Trainer:
             )
             head = {"loss": self.run.loss, "seed": self.run.seed, "kept": kept, "epoch": epoch}
             head |= {"epochs": len(self.run.history), "planned": self.run.planned}
-            rows.append({**head, "data": "test", **measure(test, fitted_on=validation)})
+            if epoch not in found:
+                found[epoch] = measure(test, fitted_on=validation)
+            rows.append({**head, "data": "test", **found[epoch]})
             if kept != "accurate":
                 arrays |= {f"{kept}.{part}": values.half().numpy() for part, values in logits.items()}
             for name, shift in self.task.shifted.items() if kept == "last" else ():
                 shifted = Predictions(logits=self.logits(shift(self.task.parts["test"][0])).cpu(), labels=test.labels)
-                found = float(auroc(entropy_score(test), entropy_score(shifted)))
-                rows.append({**head, "data": name, **measured(shifted, fitted_on=validation), "auroc": found})
+                apart = float(auroc(entropy_score(test), entropy_score(shifted)))
+                rows.append({**head, "data": name, **measured(shifted, fitted_on=validation), "auroc": apart})
         arrays |= {f"labels.{part}": self.task.parts[part][1].cpu().numpy().astype(np.int8) for part in logits}
         np.savez_compressed(self.run.folder / f"{self.run.name}.npz", **arrays)
         self.run.write("rows", rows)
