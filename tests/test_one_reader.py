@@ -98,7 +98,7 @@ CONTENTS = {
 def without_arrow(monkeypatch):
     """Let text tables be read row by row, as where pyarrow is not installed."""
 
-    def require(module, *, extra):
+    def require(module, *, extra=None):
         raise MissingPackageError(module)
 
     monkeypatch.setattr("adafocal.tables.csv.require", require)

@@ -5,6 +5,7 @@ Names load on first use, so that importing the package costs next to nothing.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 from adafocal import _moved
@@ -48,7 +49,7 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f"adafocal.{name}")
     if name in _HOME or (name.endswith("Loss") and name in _public()):
         return getattr(importlib.import_module(_HOME.get(name, "adafocal.losses")), name)
-    raise AttributeError(f"module 'adafocal' has no attribute {name!r}")
+    raise AttributeError(f"module 'adafocal' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

@@ -1,23 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Argument checks that answer bad input with one sentence: name, rule, value received."""
+"""Checks of tensors that answer bad input with one sentence: name, rule, value received; those of settings beside."""
 
-import importlib
-import math
-import sys
-from collections.abc import Sequence
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._text import shown
-from adafocal.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from adafocal._settings import (
+    LARGEST,
+    LARGEST_INTEGER,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_sequence,
+    require,
+)
+from adafocal.errors import InvalidTypeError, InvalidValueError
 
-Value = TypeVar("Value")
-LARGEST_INTEGER = 2**63 - 1  # of those that tensors take
-LARGEST = sys.float_info.max
+__all__ = [
+    "INDEX_DTYPES",
+    "LARGEST",
+    "LARGEST_INTEGER",
+    "can_read",
+    "check_choice",
+    "check_class_axis",
+    "check_flag",
+    "check_floating",
+    "check_integer",
+    "check_label_values",
+    "check_labels_match",
+    "check_number",
+    "check_same_shape",
+    "check_sequence",
+    "check_tensor",
+    "label_shape",
+    "require",
+    "shown_row",
+    "traced",
+]
 INDEX_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -25,67 +47,6 @@ def shown_row(row: Any, *, most: int = 4) -> str:
     """Show the first numbers of a row in a sentence."""
     numbers = [*(f"{value:.6g}" for value in row[:most].tolist()), *(["…"] if len(row) > most else [])]
     return f"[{', '.join(numbers)}]"
-
-
-def check_integer(name: str, value: Value, *, minimum: int, optional: bool = False) -> Value:
-    """Give ``value`` back; raise unless it is an integer >= ``minimum``, or None where it is ``optional``."""
-    if optional and value is None:
-        return value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidTypeError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
-    if not minimum <= value <= LARGEST_INTEGER:
-        raise InvalidValueError(f"`{name}` must be an integer >= {minimum}, got {shown(value)}.")
-    return value
-
-
-def check_sequence(name: str, values: object, *, of: str) -> None:
-    """Raise unless ``values`` is a list, tuple or other sequence; a string is none."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
-        raise InvalidTypeError(f"`{name}` must be a sequence of {of}, got {shown(values)}.")
-
-
-def check_number(
-    name: str,
-    value: Value,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    open_low: bool = False,
-    open_high: bool = False,
-    optional: bool = False,
-) -> Value:
-    """Give ``value`` back; raise unless it is a finite number from ``low`` to ``high``, or None if ``optional``."""
-    if optional and value is None:
-        return value
-    rule = _interval_rule(low, high, open_low=open_low, open_high=open_high)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidTypeError(f"`{name}` must be {rule}, got {shown(value)}.")
-    inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
-    if not (abs(value) <= LARGEST and inside):  # an integer may be larger than any float
-        raise InvalidValueError(f"`{name}` must be {rule}, got {shown(value)}.")
-    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        raise InvalidValueError(f"`{name}` must be a float where it takes more than 64 bits, got {shown(value)}.")
-    return value
-
-
-def _interval_rule(low: float, high: float, *, open_low: bool, open_high: bool) -> str:
-    ends = [] if math.isinf(low) else [f"{'>' if open_low else '>='} {low:g}"]
-    ends += [] if math.isinf(high) else [f"{'<' if open_high else '<='} {high:g}"]
-    return f"{'a number' if len(ends) == 2 else 'a finite number'} {' and '.join(ends)}".rstrip()
-
-
-def check_flag(name: str, value: Value) -> Value:
-    """Give ``value`` back; raise unless it is True or False."""
-    if not isinstance(value, bool):
-        raise InvalidTypeError(f"`{name}` must be True or False, got {shown(value)}.")
-    return value
-
-
-def check_choice(name: str, value: Value, choices: tuple[str, ...]) -> Value:
-    """Give ``value`` back; raise unless it is one of ``choices``."""
-    if not isinstance(value, str) or value not in choices:
-        raise InvalidValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {shown(value)}.")
-    return value
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
@@ -182,16 +143,3 @@ def traced() -> bool:
 def can_read(values: Tensor) -> bool:
     """Whether values may be read in a forward pass: they lie in the processor's memory, so that nobody waits."""
     return values.device.type == "cpu" and not traced()
-
-
-def require(module: str, *, extra: str) -> ModuleType | Any:
-    """Import an optional dependency, or raise with the command that installs it."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        top = module.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] != top:
-            raise
-        raise MissingPackageError(
-            f"{top} is not installed: run `pip install 'adafocal[{extra}]'`.", name=error.name
-        ) from None

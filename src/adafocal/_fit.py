@@ -42,7 +42,7 @@ def _shared(natural: list[int], least: list[int], room: int) -> list[int]:
 
 
 def _text(cell: Any) -> Any:
-    kind = require("rich.text", extra="report").Text
+    kind = require("rich.text").Text
     return cell if isinstance(cell, kind) else kind(str(cell))
 
 
@@ -56,7 +56,7 @@ def _least(column: list[Any], place: int, words: bool) -> int:
 
 
 def _listed(table: Any, texts: list[list[Any]]) -> Any:
-    kind, lines = require("rich.text", extra="report").Text, []
+    kind, lines = require("rich.text").Text, []
     if table.title:
         title = _text(table.title)
         title.stylize("bold")
@@ -70,4 +70,4 @@ def _listed(table: Any, texts: list[list[Any]]) -> Any:
             lines.append(kind.assemble("  ", header.plain.ljust(longest), "  ", value))
     for line in lines:
         line.no_wrap, line.overflow = False, "fold"
-    return require("rich.console", extra="report").Group(*lines)
+    return require("rich.console").Group(*lines)

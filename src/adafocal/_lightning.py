@@ -3,7 +3,7 @@
 
 from adafocal._checks import require
 
-require("lightning.pytorch", extra="train")
+require("lightning.pytorch")
 
 import lightning.pytorch as L  # noqa: E402
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO  # noqa: E402

@@ -177,9 +177,9 @@ def comparison(found: Comparison, ax: Axes | None = None) -> Axes:
 
 def _axes(ax: Axes | None) -> Axes:
     """The axes that were given, or those of a new figure."""
-    kind = require("matplotlib.axes", extra="report").Axes
+    kind = require("matplotlib.axes").Axes
     if ax is None:
-        figure: Axes = require("matplotlib.pyplot", extra="report").subplots(figsize=SIZE, layout="constrained")[1]
+        figure: Axes = require("matplotlib.pyplot").subplots(figsize=SIZE, layout="constrained")[1]
         return figure
     if not isinstance(ax, kind):
         remedy = ": give one of them" if isinstance(ax, Sequence) or hasattr(ax, "__array__") else ""
@@ -192,7 +192,7 @@ def _inked(axes: Axes) -> Axes:
     """Draw in the ink of the style at hand, which may be dark, what pages draw in theirs."""
     from adafocal.report.svg import INK
 
-    ink = require("matplotlib", extra="report").rcParams["text.color"]
+    ink = require("matplotlib").rcParams["text.color"]
     for line in axes.lines:
         if line.get_color() == INK:
             line.set_color(ink)

@@ -34,7 +34,9 @@ def test_every_command_has_help(command, capsys):
 
 def test_an_unknown_command_is_named(capsys):
     assert main(["trian"]) == 2
-    assert f"`COMMAND` must be one of {', '.join(COMMANDS)}, got 'trian'." in capsys.readouterr().err
+    assert (
+        f"`COMMAND` must be one of {', '.join(COMMANDS)}, got 'trian': did you mean 'train'?" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_dry_run_counts_what_is_finished(study_folder, capsys):
         (["--losses", "foca"], "`losses` must be one of "),
         (
             ["--grid.data.nois", "[0.1]"],
-            "`grid` must name settings that `adafocal train --help` shows, got 'data.nois'.",
+            "`grid` must name settings that `adafocal train --help` shows, got 'data.nois': did you mean 'data.noise'?",
         ),
         (["--grid.seed", "[0, 1]"], "`grid` must name settings that `adafocal train --help` shows, got 'seed'."),
         (

@@ -25,6 +25,7 @@ LAYERS = [
         "_reading",
         "_records",
         "_rows",
+        "_settings",
         "_shapes",
         "_sums",
         "_tails",

@@ -46,7 +46,7 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 def without_arrow(really=True):
     """Let text tables be read as where pyarrow is not installed."""
 
-    def require(module, *, extra):
+    def require(module, *, extra=None):
         raise MissingPackageError(module)
 
     with pytest.MonkeyPatch.context() as patch:

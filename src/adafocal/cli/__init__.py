@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import adafocal
+from adafocal._settings import or_meant, to_install
 from adafocal._text import printable, shown
 from adafocal.errors import AdafocalError
 
@@ -30,6 +31,8 @@ COMMANDS = {
     "list": "list losses, models, data sets, recipes or pairs",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
+EXTRA = dict.fromkeys(("train", "predict", "study"), "train")  # that a command needs; all others need ``report``
+ALONE = ("pandas", "polars")  # of which either suffices, as the error says
 USAGE = "usage: adafocal [-h] [--version] [--debug] COMMAND ..."
 DEBUG = "--debug"
 LONGEST = 4000  # characters of a sentence
@@ -64,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command, *rest = arguments
     if command not in COMMANDS:
         known = ", ".join(COMMANDS)
-        print(f"{USAGE}\nadafocal: `COMMAND` must be one of {known}, got {shown(command)}.", file=sys.stderr)
+        wrong = f"`COMMAND` must be one of {known}, got {shown(command)}{or_meant(command, COMMANDS)}"
+        print(f"{USAGE}\nadafocal: {wrong}", file=sys.stderr)
         return 2
     try:
         with _terminable():
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             traceback.print_exc()
-        sentence = _sentence(error)
+        sentence = _sentence(error, command)
         print(f"adafocal {command}: {printable(sentence or _notice(error), longest=LONGEST)}", file=sys.stderr)
         return 2 if sentence else 1
     return status
@@ -106,14 +110,15 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, earlier)
 
 
-def _sentence(error: Exception) -> str | None:
+def _sentence(error: Exception, command: str) -> str | None:
     """Say what the user can mend; None where it is nothing that a user can."""
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "adafocal").startswith("adafocal"):
+        package = str(error.name).partition(".")[0]
+        return str(error) if package in ALONE else to_install(package, EXTRA.get(command, "report"))
     if isinstance(error, AdafocalError):
         return str(error)
     if isinstance(error, argparse.ArgumentError):
         return " ".join(str(error).split())
-    if isinstance(error, ModuleNotFoundError) and not (error.name or "adafocal").startswith("adafocal"):
-        return f"{error.name} is not installed: run `pip install 'adafocal[train]'`."
     if isinstance(error, MemoryError) or (
         isinstance(error, (RuntimeError, ImportError)) and any(sign in str(error) for sign in OUT_OF_MEMORY)
     ):

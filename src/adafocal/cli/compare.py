@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
+from adafocal._settings import or_meant
 from adafocal._text import shown
 from adafocal.cli.columns import add_bins, add_columns, bins_of, names_of
 from adafocal.cli.parser import CommandParser
@@ -42,7 +43,9 @@ def main(arguments: list[str]) -> int:
     n_bins = bins_of(options)
     files = _named(options, [find_files([place]) for place in options.files])
     if options.baseline is not None and options.baseline not in files:
-        raise InvalidValueError(f"`baseline` must be one of {', '.join(files)}, got {options.baseline!r}.")
+        raise InvalidValueError(
+            f"`baseline` must be one of {', '.join(files)}, got {options.baseline!r}{or_meant(options.baseline, files)}"
+        )
     if options.unpaired and options.id is not None:
         raise InvalidValueError(f"`--id` must not be given with `--unpaired`, got {options.id!r}.")
     check_outputs(

@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from adafocal._settings import MEANT, check_choice, or_meant
 from adafocal.errors import InvalidValueError
 
 EXECUTORS = ("local", "ray")
@@ -23,8 +24,11 @@ class CommandParser(ArgumentParser):
         super().__init__(prog=f"adafocal {command}", description=description, exit_on_error=False, allow_abbrev=False)
 
     def parse_args(self, args: Sequence[str], **options: Any) -> Namespace:  # type: ignore[override]
-        """Parse flags of either spelling."""
-        return super().parse_args(underscored(args), **options)
+        """Parse flags of either spelling; where a name is misspelt, the error asks for the one that may be meant."""
+        try:
+            return super().parse_args(underscored(args), **options)
+        except argparse.ArgumentError as error:
+            raise argparse.ArgumentError(None, f"{error}{_asked(str(error), self)}") from error
 
     def parse_given(self, args: Sequence[str]) -> dict[str, object]:
         """Parse what is given, without defaults; ``--print_config`` is for who knows them all."""
@@ -41,6 +45,35 @@ def underscored(arguments: Sequence[str]) -> list[str]:
     return [*(inner.sub(lambda name: name[0].replace("-", "_"), given) for given in arguments[:end]), *arguments[end:]]
 
 
+UNKNOWN = re.compile(r"unrecognized arguments: (--[^\s=]+)", re.IGNORECASE)
+UNKNOWN_KEY = re.compile(r"(?:Group '(?P<group>[^']*)' does not accept option|Option) '(?P<name>[^']*)'")
+NO_CHOICE = re.compile(r"invalid choice: '(?P<got>[^']*)' \(choose from (?P<known>.*)\)")
+NO_LITERAL = re.compile(r"typing\.Literal\[(?P<known>[^\]]*)\]\. Got value: (?P<got>\S+)")
+
+
+def _asked(fault: str, parser: ArgumentParser) -> str:
+    """Ask what was meant by the name that a parser does not know; nothing where no name is near."""
+    if MEANT in fault:  # a sub-command has asked
+        return ""
+    if unknown := UNKNOWN.search(fault):
+        meant = or_meant(unknown[1], _flags(parser))
+    elif key := UNKNOWN_KEY.search(fault):  # in a file of settings
+        name = ".".join(part for part in key.groups() if part)
+        meant = or_meant(name, [flag.removeprefix("--") for flag in _flags(parser)])
+    elif wrong := NO_CHOICE.search(fault) or NO_LITERAL.search(fault):
+        meant = or_meant(wrong["got"], [name.strip(" '\"") for name in wrong["known"].split(",")])
+    else:
+        return ""
+    return meant.rstrip(".")
+
+
+def _flags(parser: argparse.ArgumentParser) -> list[str]:
+    """List the flags of a parser and of its sub-commands."""
+    flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+    inner = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [*flags, *(flag for choices in inner for other in choices.values() for flag in _flags(other))]
+
+
 def first_word(arguments: Sequence[str]) -> str | None:
     """Read what a line begins with, if that is no flag."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -51,8 +84,6 @@ def first_word(arguments: Sequence[str]) -> str | None:
 
 def check_executor(options: Namespace) -> None:
     """Raise unless ``--executor`` names one, and ``--ray_address`` is given for Ray alone."""
-    from adafocal._checks import check_choice
-
     check_choice("executor", options.executor, EXECUTORS)
     if options.ray_address is not None and options.executor != "ray":
         raise InvalidValueError(

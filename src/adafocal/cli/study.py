@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 from rich.console import Console
 
 from adafocal._locks import working_on
+from adafocal._settings import or_meant
 from adafocal._text import shown
 from adafocal.cli.console import PlainConsole
 from adafocal.cli.options import DEFAULT_RECIPE, Asked, beginning, early_options, parse, train_parser
@@ -192,7 +193,9 @@ def _check_names(point: dict[str, object], config: TrainConfig) -> None:
     free = tuple(f"{name}." for name, value in settings.items() if isinstance(value, dict))
     for name in point:
         if name in ("loss", "seed") or not (name in settings or name.startswith(free)):
-            raise InvalidValueError(f"`grid` must name settings that `adafocal train --help` shows, got {name!r}.")
+            raise InvalidValueError(
+                f"`grid` must name settings that `adafocal train --help` shows, got {name!r}{or_meant(name, settings)}"
+            )
 
 
 def _check_loss_args(asked: Asked, losses: Sequence[str]) -> None:

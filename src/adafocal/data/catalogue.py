@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from adafocal._settings import or_meant
 from adafocal.data.config import DataConfig
 from adafocal.data.digits import digits_splits
 from adafocal.data.splits import DataSplits
@@ -239,6 +240,6 @@ def get_dataset(config: DataConfig) -> DatasetSpec:
     if config.path is None and "/" not in config.name:
         raise InvalidValueError(
             f"`data.name` must be one of {', '.join(DATASETS)}, owner/name on the hub, or come with `data.path`, "
-            f"got {config.name!r}."
+            f"got {config.name!r}{or_meant(config.name, DATASETS)}"
         )
     return OTHER

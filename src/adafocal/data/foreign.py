@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adafocal._settings import or_meant
 from adafocal.data.config import DataConfig
 from adafocal.data.sources import Source
 from adafocal.data.splits import DataSplits, Split
@@ -39,7 +40,7 @@ def foreign_split(sources: dict[str, Source], part: str, *, like: DataSplits, co
     if like.dense:
         raise InvalidValueError("The data must be volumes, as the model was trained on, got other data.")
     if part not in sources and len(sources) > 1:
-        raise InvalidValueError(f"`part` must be one of {', '.join(sources)}, got {part!r}.")
+        raise InvalidValueError(f"`part` must be one of {', '.join(sources)}, got {part!r}{or_meant(part, sources)}")
     source = sources.get(part, next(iter(sources.values())))
     rows = torch.arange(len(source))
     takes_texts = like.train.inputs.shape[1:].numel() > 0 and len(like.train.inputs.shape) == 2

@@ -10,6 +10,7 @@ from adafocal._arrays import ArrayLike
 from adafocal._checks import check_integer
 from adafocal._estimate import holm
 from adafocal._reading import Record
+from adafocal._settings import or_meant
 from adafocal._text import listed, printable, shown
 from adafocal.calibration import smooth_reliability_from_bins
 from adafocal.calibration.stream import summary_of, sums_in_memory
@@ -87,7 +88,9 @@ def compare(
     records, notes = _of_one_kind(predictions)
     baseline = next(iter(records)) if baseline is None else baseline
     if baseline not in records:
-        raise InvalidValueError(f"`baseline` must be one of {listed(records)}, got {shown(baseline)}.")
+        raise InvalidValueError(
+            f"`baseline` must be one of {listed(records)}, got {shown(baseline)}{or_meant(baseline, records)}"
+        )
     if positive_class is not None and any(isinstance(one, Outcomes) for one in records.values()):
         raise InvalidValueError(f"`positive_class` must not be given for outcomes, got {positive_class}.")
     matched = match(records, ids, paired=paired)

@@ -8,6 +8,7 @@ from math import isfinite, isnan
 
 from adafocal._measure import UNDEFINED, Measure, p_text
 from adafocal._notebook import frame, table_html
+from adafocal._settings import or_meant
 from adafocal._text import listed, printable, shown, told_apart
 from adafocal.calibration import BinStats, CalibrationSummary, SmoothCurve
 from adafocal.calibration.errors import ECE_DEBIASED
@@ -126,7 +127,9 @@ class Comparison:
     def __getitem__(self, name: str) -> Compared:
         found = next((one for one in self.compared if one.name == name), None)
         if found is None:
-            raise InvalidValueError(f"`name` must be one of {listed(self.names)}, got {shown(name)}.")
+            raise InvalidValueError(
+                f"`name` must be one of {listed(self.names)}, got {shown(name)}{or_meant(name, self.names)}"
+            )
         return found
 
     @property

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from adafocal._settings import or_meant
 from adafocal._text import listed, shown
 from adafocal.calibration.measure import APART, ON_AVERAGE
 from adafocal.errors import InvalidValueError
@@ -96,4 +97,4 @@ def find_event(piece: Piece, positive_class: int | str | None) -> Event:
         index = int(named)
         return Event(f"the label is {classes[index] if classes else f'class {index}'}", index)
     known = listed(classes) if classes else f"0 to {n_classes - 1}"
-    raise InvalidValueError(f"`positive_class` must be a class, {known}, got {shown(named)}.")
+    raise InvalidValueError(f"`positive_class` must be a class, {known}, got {shown(named)}{or_meant(named, classes)}")

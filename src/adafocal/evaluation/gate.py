@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan, nan
 
+from adafocal._settings import or_meant
 from adafocal._text import printable, shown
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.errors import ECE_DEBIASED
@@ -102,7 +103,10 @@ def _limit(text: str, side: str) -> Limit:
     if not equals or not name:
         raise InvalidValueError(f"`{option}` must be MEASURE=LIMIT, such as {EXAMPLE[side]}, got {shown(text)}.")
     if name not in CATALOGUE:
-        raise InvalidValueError(f"`{option}` must name a measure, one of {', '.join(CATALOGUE)}, got {shown(name)}.")
+        raise InvalidValueError(
+            f"`{option}` must name a measure, one of {', '.join(CATALOGUE)}, "
+            f"got {shown(name)}{or_meant(name, CATALOGUE)}"
+        )
     measure = CATALOGUE[name]
     if measure.better == WRONG_SIDE[side]:
         raise InvalidValueError(

@@ -4,7 +4,7 @@
 from adafocal._checks import require
 from adafocal._shapes import Labels, Logits
 
-require("accelerate", extra="text")
+require("accelerate")
 
 from accelerate.state import GradientState, PartialState  # noqa: E402
 

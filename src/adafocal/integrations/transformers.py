@@ -16,7 +16,7 @@ from adafocal.integrations.shift import shifts_labels
 from adafocal.integrations.summary import adapted_values
 from adafocal.losses.adafocal import AdaFocalLoss
 
-require("transformers", extra="text")
+require("transformers")
 
 from transformers import TrainerCallback  # noqa: E402
 

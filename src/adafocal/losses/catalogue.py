@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 from torch import nn
 
+from adafocal._settings import or_meant
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.options import check_options
@@ -106,7 +107,7 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
         1.0
     """
     if not isinstance(name, str) or name not in LOSSES:
-        raise InvalidValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {shown(name)}.")
+        raise InvalidValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {shown(name)}{or_meant(name, LOSSES)}")
     if arguments is not None and not isinstance(arguments, Mapping):
         raise InvalidTypeError(f"`loss_args` must be names and values, got {shown(arguments)}.")
     spec = LOSSES[name]
@@ -114,7 +115,9 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
     known = [parameter for parameter in inspect.signature(spec.cls).parameters if parameter not in LEGACY_ARGUMENTS]
     for argument in arguments:
         if argument not in known:
-            raise InvalidValueError(f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
+            raise InvalidValueError(
+                f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}{or_meant(argument, known)}"
+            )
     if spec.cls is nn.CrossEntropyLoss:  # torch looks at its options in the first step only
         check_options(**arguments)
     return spec.cls(**arguments)

@@ -15,7 +15,7 @@ All take ``update(values, labels, sample_weight=None)`` with logits, or probabil
 
 from adafocal._checks import require
 
-require("torchmetrics", extra="train")
+require("torchmetrics")
 
 from adafocal.metrics.calibration import CalibrationError, ClasswiseCalibrationError, Overconfidence  # noqa: E402
 from adafocal.metrics.scores import BrierScore, NegativeLogLikelihood  # noqa: E402

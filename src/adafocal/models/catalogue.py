@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from adafocal._settings import or_meant
 from adafocal.errors import InvalidValueError
 from adafocal.models.densenet import DenseNet
 from adafocal.models.mlp import MLP
@@ -84,13 +85,15 @@ def make_model(
         torch.Size([2, 10])
     """
     if name not in MODELS:
-        raise InvalidValueError(f"`model` must be one of {', '.join(MODELS)}, got {name!r}.")
+        raise InvalidValueError(f"`model` must be one of {', '.join(MODELS)}, got {name!r}{or_meant(name, MODELS)}")
     spec = MODELS[name]
     parameters = inspect.signature(spec.cls).parameters
     known = [parameter for parameter in parameters if parameter not in GIVEN]
     for argument in arguments or {}:
         if argument not in known:
-            raise InvalidValueError(f"`model_args` of {name} must be among {', '.join(known)}, got {argument!r}.")
+            raise InvalidValueError(
+                f"`model_args` of {name} must be among {', '.join(known)}, got {argument!r}{or_meant(argument, known)}"
+            )
     settings = {**spec.defaults, **(arguments or {})}
     if "vocabulary" in parameters:
         if vocabulary is None:

@@ -31,7 +31,7 @@ class TimmClassifier(nn.Module):
     ) -> None:
         super().__init__()
         channels = image_channels(input_shape)
-        timm = require("timm", extra="timm")
+        timm = require("timm")
         self.body = timm.create_model(name, pretrained=pretrained, num_classes=n_classes, in_chans=channels)
 
     def features(self, inputs: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class TransformerClassifier(nn.Module):
     ) -> None:
         super().__init__()
         sequence_length(input_shape)
-        transformers = require("transformers", extra="text")
+        transformers = require("transformers")
         config = transformers.AutoConfig.from_pretrained(name, num_labels=n_classes)
         automatic = transformers.AutoModelForSequenceClassification
         if pretrained:

@@ -51,7 +51,7 @@ class UNet3d(HeadedModel):
                 f"`input_shape` must be (channels, D, H, W) of a volume with sides divisible by {factor}, "
                 f"got {tuple(input_shape)}."
             )
-        self.body = require("monai.networks.nets", extra="segmentation").UNet(
+        self.body = require("monai.networks.nets").UNet(
             spatial_dims=3,
             in_channels=input_shape[0],
             out_channels=width,

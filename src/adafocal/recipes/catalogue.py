@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every recipe by name: what the command line, studies and docs read."""
 
+from adafocal._settings import or_meant
 from adafocal.errors import InvalidValueError
 from adafocal.recipes.cifar import CIFAR
 from adafocal.recipes.digits import DIGITS
@@ -21,5 +22,5 @@ def get_recipe(name: str) -> Recipe:
         ValueError: If the name is unknown.
     """
     if name not in RECIPES:
-        raise InvalidValueError(f"`recipe` must be one of {', '.join(RECIPES)}, got {name!r}.")
+        raise InvalidValueError(f"`recipe` must be one of {', '.join(RECIPES)}, got {name!r}{or_meant(name, RECIPES)}")
     return RECIPES[name]

@@ -153,7 +153,7 @@ def draw_gammas(ax: Axes, epochs: Sequence[float], gammas: Sequence[Sequence[flo
         epochs: Epoch numbers, n of them.
         gammas: For each epoch the gamma of each bin.
     """
-    colors = require("matplotlib.colors", extra="report")
+    colors = require("matplotlib.colors")
     table = np.asarray(gammas, dtype=float).T
     bound = max(2.0, float(np.abs(table).max()))
     norm = colors.SymLogNorm(linthresh=0.2, linscale=0.3, vmin=-bound, vmax=bound, base=10)

@@ -26,7 +26,7 @@ def render_page(template: str, values: Mapping[str, object]) -> str:
     Raises:
         ModuleNotFoundError: Without jinja2, with the command that installs it.
     """
-    jinja2 = require("jinja2", extra="report")
+    jinja2 = require("jinja2")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("adafocal.report", package_path="."),
         autoescape=True,

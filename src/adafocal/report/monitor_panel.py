@@ -36,7 +36,7 @@ def print_monitored(monitored: Monitored, console: Console, event: Event | None 
         console: A ``rich.console.Console``.
         event: What is calibrated; None for the top label.
     """
-    kind, box = require("rich.table", extra="report"), require("rich.box", extra="report")
+    kind, box = require("rich.table"), require("rich.box")
     shown = monitored.windows[-SHOWN:]
     title = f"{len(monitored.windows):,} windows of {monitored.window} by {short(monitored.column)}, UTC"
     table = kind.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
@@ -106,7 +106,7 @@ def monitor_panel(monitored: Monitored, event: Event) -> Panel:
 def _draw(axes: list[Axes], monitored: Monitored, heading: str) -> None:
     windows = monitored.windows
     half = timedelta(microseconds=(windows[0].end - windows[0].start) // 2)
-    dates = require("matplotlib.dates", extra="report")
+    dates = require("matplotlib.dates")
     middles = [datetime(1970, 1, 1) + timedelta(microseconds=one.start) + half for one in windows]
     times: list[float] = dates.date2num(middles).tolist()
     values = [100 * one.overconfidence for one in windows]

@@ -160,8 +160,8 @@ def _classes(figure: Figure, of: Experiment, columns: int) -> None:
 
 
 def _write(drawing: PaperFigure, path: Path, column: str) -> Path:
-    matplotlib = require("matplotlib", extra="report")
-    figure_module = require("matplotlib.figure", extra="report")
+    matplotlib = require("matplotlib")
+    figure_module = require("matplotlib.figure")
     with matplotlib.rc_context(PAPER_STYLE):
         figure = figure_module.Figure(figsize=(WIDTHS[column], drawing.height), layout="constrained")
         drawing.draw(figure)

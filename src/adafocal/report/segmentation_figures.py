@@ -94,7 +94,7 @@ def draw_surface(ax: Axes, mask: Array, frame: Array, *, n_classes: int) -> None
         frame: Voxels that fill the picture, boolean, so that several masks are drawn at one scale.
         n_classes: Number of classes; 0 is background.
     """
-    ndimage = require("scipy.ndimage", extra="report")
+    ndimage = require("scipy.ndimage")
     turned, classes = _turned(mask, frame, n_classes)
     hit = turned > 0.5
     seen = hit.any(axis=0)
@@ -138,7 +138,7 @@ def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str
             cut = [case[name].take(place, axis) for name in ("image", "label", "predicted")]
             draw_slice(ax, *cut, n_classes=len(names))
             ax.set_title(f"{PLANES[axis]}, slice {place}")
-        patch = require("matplotlib.patches", extra="report").Patch
+        patch = require("matplotlib.patches").Patch
         handles = [patch(color=SERIES[place % len(SERIES)], label=drawn(name)) for place, name in enumerate(names[1:])]
         drawing.figure.legend(handles=handles, loc="outside lower center", ncols=len(names))
     title = f"{KINDS[kind]}, {case['name']}"
@@ -186,7 +186,7 @@ def _middle(mask: Array) -> list[int]:
 
 def _turned(mask: Array, frame: Array, n_classes: int) -> tuple[Array, Array]:
     """Turn the foreground to the viewer: a finer, smoothed volume of it, and the class of its voxels."""
-    ndimage = require("scipy.ndimage", extra="report")
+    ndimage = require("scipy.ndimage")
     angle, tilt = np.deg2rad(35), np.deg2rad(25)
     about = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     over = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])

@@ -77,8 +77,8 @@ def svg_figure(name: str, *, width: float, height: float, rows: Sequence[float] 
     Yields:
         An object with ``figure``, ``axes`` (a list) and, after the block, ``svg``.
     """
-    matplotlib = require("matplotlib", extra="report")
-    figure_module = require("matplotlib.figure", extra="report")
+    matplotlib = require("matplotlib")
+    figure_module = require("matplotlib.figure")
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # The browser has the letters that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

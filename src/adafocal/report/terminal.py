@@ -162,9 +162,9 @@ def group_rows(
 
 def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> "RenderableType":
     """Lay out a table in which nothing is cut off, whatever the width."""
-    rich_table, box = require("rich.table", extra="report"), require("rich.box", extra="report")
+    rich_table, box = require("rich.table"), require("rich.box")
     table: Table = rich_table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    text = require("rich.text", extra="report").Text
+    text = require("rich.text").Text
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left")
     for row in rows:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_integer, require
+from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Confidence, Correct, ProbMatrix, SampleWeight
 from adafocal._text import shown
 from adafocal._values import check_predictions
@@ -20,6 +20,7 @@ from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
+from adafocal.scaling.isotonic import isotonic_map
 from adafocal.scaling.scores import fit_data
 
 Fit: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
@@ -130,7 +131,7 @@ def fit_isotonic(predictions: Predictions, *, event: str = "one_vs_rest") -> Bin
     Raises:
         ValueError: If there are fewer than 2 samples, the labels name a single class (``one_vs_rest``), or ``event`` is
             unknown.
-        ModuleNotFoundError: Without scikit-learn, with the command that installs it.
+        ModuleNotFoundError: Without SciPy, with the command that installs it.
 
     Example:
         >>> probs = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
@@ -143,13 +144,11 @@ def fit_isotonic(predictions: Predictions, *, event: str = "one_vs_rest") -> Bin
         Gupta and Ramdas, "Top-label calibration and multiclass-to-binary reductions", ICLR 2022,
         https://arxiv.org/abs/2107.08353 (the top-label event).
     """
-    isotonic = require("sklearn.isotonic", extra="train")
 
     def fit(probs: Confidence, happened: Correct, weight: SampleWeight | None) -> tuple[Tensor, Tensor]:
-        regression: Any = isotonic.IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-        each = None if weight is None else weight.double().cpu().numpy()
-        regression.fit(probs.double().cpu().numpy(), happened.double().cpu().numpy(), sample_weight=each)
-        return torch.from_numpy(regression.X_thresholds_), torch.from_numpy(regression.y_thresholds_).clamp(0.0, 1.0)
+        each = np.ones(len(probs)) if weight is None else weight.double().cpu().numpy()
+        knots, values = isotonic_map(probs.double().cpu().numpy(), happened.double().cpu().numpy(), each)
+        return torch.from_numpy(knots), torch.from_numpy(values)
 
     return _fit("isotonic", predictions, event, fit)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from adafocal._files import write_text
+from adafocal._settings import or_meant
 from adafocal.errors import InvalidValueError
 from adafocal.results.comparison import Comparison
 from adafocal.results.folder import COMPARISON, PLAN, PROVENANCE, StudyFolder, study_folder
@@ -108,8 +109,8 @@ def _labels(places: Sequence[Path]) -> list[str]:
 def _baseline(results: Sequence[Result], name: str) -> str:
     found = next((result.loss for result in results if result.loss == name or result.loss.endswith(f"/{name}")), None)
     if found is None:
-        names = ", ".join(dict.fromkeys(result.loss for result in results))
-        raise InvalidValueError(f"`baseline` must be one of {names}, got {name!r}.")
+        losses = list(dict.fromkeys(result.loss for result in results))
+        raise InvalidValueError(f"`baseline` must be one of {', '.join(losses)}, got {name!r}{or_meant(name, losses)}")
     return found
 
 

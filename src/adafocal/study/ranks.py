@@ -38,7 +38,7 @@ def average_ranks(
     n, k = len(rows), len(losses)
     if k < FEWEST_LOSSES or n < FEWEST_EXPERIMENTS:
         return None
-    stats = require("scipy.stats", extra="report")
+    stats = require("scipy.stats")
     means = stats.rankdata(rows, axis=1).mean(axis=0).tolist()
     ranks = dict(sorted(zip(losses, means, strict=True), key=lambda pair: pair[1]))
     alike = all(len(set(row)) == 1 for row in rows)
@@ -57,7 +57,7 @@ def nemenyi_difference(n_losses: int, n_experiments: int, *, level: float = LEVE
         >>> round(nemenyi_difference(4, 14, level=0.90), 2)  # the paper's example, section 3.2.5
         1.12
     """
-    quantile = float(require("scipy.stats", extra="report").studentized_range.ppf(level, n_losses, inf)) / sqrt(2)
+    quantile = float(require("scipy.stats").studentized_range.ppf(level, n_losses, inf)) / sqrt(2)
     return quantile * sqrt(n_losses * (n_losses + 1) / (6 * n_experiments))
 
 

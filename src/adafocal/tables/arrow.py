@@ -18,7 +18,7 @@ from adafocal.tables.piece import Coded, Column, FormatError, RowError
 @contextmanager
 def arrow_faults(kind: str) -> Iterator[None]:
     """Say what is wrong with a file of some kind; the block calls nothing but pyarrow."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     try:
         yield
     except (MemoryError, AdafocalError):
@@ -70,7 +70,7 @@ def numbers(array: Any, name: str) -> np.ndarray:
 
 def words(array: Any, name: str) -> Column:
     """Turn a column of labels or groups into numbers where it holds numbers, else into coded words."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     if pa.types.is_null(kind) and not len(array):  # how a table without rows is often written
         return np.empty(0)
@@ -101,7 +101,7 @@ def words(array: Any, name: str) -> Column:
 
 def instants(array: Any, name: str) -> Column:
     """Turn dates and timestamps into those of numpy, without a text of each; all else is read as words."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     if not (pa.types.is_timestamp(array.type) or pa.types.is_date(array.type)) or array.null_count:
         return words(array, name)
     micro = array.cast(pa.timestamp("us", getattr(array.type, "tz", None)), safe=False).cast(pa.int64())
@@ -110,13 +110,13 @@ def instants(array: Any, name: str) -> Column:
 
 def holds_lists(kind: Any) -> bool:
     """Tell whether a type is one of lists."""
-    types = require("pyarrow", extra="report").types
+    types = require("pyarrow").types
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def no_rows(schema: Any, names: list[str]) -> Any:
     """A batch of some columns without rows."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     return pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in names]))
 
 
@@ -127,7 +127,7 @@ def _check_no_null(array: Any, name: str) -> None:
 
 def _plain(array: Any, kind: Any, name: str) -> np.ndarray:
     """Turn numbers into an array, without a copy where Arrow holds them as numpy does."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_decimal(array.type):

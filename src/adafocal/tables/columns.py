@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from adafocal._settings import or_meant
 from adafocal._text import listed, printable
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
@@ -176,7 +177,7 @@ def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
     if not found and len(kinds) > 1 and {"confidence", "correct"} <= counts.keys():
         return OUTCOMES, ("confidence",)
     if not found:
-        _missing(counts, RULE if len(kinds) > 1 else f"`{printable(asked[kinds[0]])}`")
+        _missing(counts, RULE if len(kinds) > 1 else f"`{printable(asked[kinds[0]])}`", asked[kinds[0]])
     if len(found) > 1:
         raise InvalidValueError("columns must hold logits or probabilities, or one must be named, got both.")
     ((kind, values),) = found.items()
@@ -187,12 +188,14 @@ def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
 
 def _there(counts: Counter[str], name: str | None) -> str | None:
     if name is not None and name not in counts:
-        _missing(counts, f"`{printable(name)}`")
+        _missing(counts, f"`{printable(name)}`", name)
     return name
 
 
-def _missing(counts: Counter[str], wanted: str) -> None:
-    raise InvalidValueError(f"columns must include {wanted}, got {listed(counts.elements()) or 'no column'}.")
+def _missing(counts: Counter[str], wanted: str, name: str | None = None) -> None:
+    there = listed(counts.elements()) or "no column"
+    one = None if name is None or "," in name else name
+    raise InvalidValueError(f"columns must include {wanted}, got {there}{or_meant(one, counts)}")
 
 
 def _find(counts: Counter[str], name: str, singular: str, *, given: bool = False) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def _rows(source: Source, dialect: Dialect, columns: Columns, size: int) -> Iter
     wanted = [name for name in columns.wanted if name in dialect.header]
     done, stumbled = 0, None
     try:
-        require("pyarrow.csv", extra="report")
+        require("pyarrow.csv")
         for batch in in_size(csv_batches(source, dialect, columns, wanted), size):
             table = of_text(from_batch(batch, columns), columns)
             # Arrow takes `nan(1)` for a number, and others do not; none of them is allowed.

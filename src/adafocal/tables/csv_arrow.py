@@ -18,7 +18,7 @@ BLOCK = 1 << 20  # bytes that are read at a time
 
 def csv_batches(source: Source, dialect: Dialect, columns: Columns, wanted: list[str]) -> Iterator[Any]:
     """Read the wanted columns, numbers as such and words as codes."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     place = {name: index for index, name in enumerate(dialect.header)}
     types = {place[name]: pa.dictionary(pa.int32(), pa.string()) for name in columns.texts if name in wanted}
     types |= {place[name]: pa.float64() for name in columns.numbers if name in place}
@@ -32,7 +32,7 @@ def text_batches(source: Source) -> Iterator[Any]:
     Raises:
         ValueError: If it is no text table.
     """
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     dialect = find_dialect(source.head(SAMPLE), tabs=source.format == ".tsv")
     for batch in _typed(source, dialect, dict.fromkeys(range(len(dialect.header)), pa.string())):
         yield batch.rename_columns(list(dialect.header))
@@ -40,7 +40,7 @@ def text_batches(source: Source) -> Iterator[Any]:
 
 def _typed(source: Source, dialect: Dialect, types: dict[int, Any]) -> Iterator[Any]:
     """Read columns by their places, each of its type."""
-    pa, reader = require("pyarrow", extra="report"), require("pyarrow.csv", extra="report")
+    pa, reader = require("pyarrow"), require("pyarrow.csv")
     numbered = [f"c{index}" for index in range(len(dialect.header))]
     with source.opened() as raw:
         text = Utf8(raw, dialect.encoding)
@@ -129,7 +129,7 @@ class Marked(io.RawIOBase):
 
 def in_size(batches: Iterable[Any], size: int) -> Iterator[Any]:
     """Cut and join batches to ``size`` rows; the last has fewer."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     held: list[Any] = []
     for batch in batches:
         held.append(batch)

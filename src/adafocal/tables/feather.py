@@ -39,12 +39,12 @@ def open_feather(source: Source) -> Iterator[tuple[Any, Iterator[Any]]]:
     Raises:
         ValueError: If it is none, or damaged.
     """
-    ipc = require("pyarrow.ipc", extra="report")
+    ipc = require("pyarrow.ipc")
     head = source.head(HEAD)
     check_begins(source, head)
     with source.seekable() as file:
         with arrow_faults(KIND):
-            opened = require("pyarrow", extra="report").OSFile(str(file)) if isinstance(file, Path) else file
+            opened = require("pyarrow").OSFile(str(file)) if isinstance(file, Path) else file
             streams = head.startswith(b"\xff\xff\xff\xff")
             reader = ipc.open_stream(opened) if streams else ipc.open_file(opened)
             schema = reader.schema

@@ -66,7 +66,7 @@ def json_batches(source: Source) -> Iterator[Any]:
     Raises:
         ValueError: If a line is no object.
     """
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     schema = None
     for lines in _lines(source, BLOCK):
         with arrow_faults("JSON lines"):
@@ -118,7 +118,7 @@ def _object(line: bytes, row: int) -> dict[str, Any]:
 
 def _schema(first: dict[str, Any], columns: Columns, wanted: list[str]) -> Any:
     """The types of the columns that are read, by the first row."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     types = {}
     for name in wanted:
         value = first[name]
@@ -132,7 +132,7 @@ def _schema(first: dict[str, Any], columns: Columns, wanted: list[str]) -> Any:
 
 
 def _batch(lines: list[bytes], schema: Any, columns: Columns, first_row: int) -> Any:
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     try:
         table = _parsed(lines, schema, unexpected_field_behavior="ignore")
         if table.num_rows != len(lines):
@@ -147,7 +147,7 @@ def _batch(lines: list[bytes], schema: Any, columns: Columns, first_row: int) ->
 
 def _parsed(lines: list[bytes], schema: Any, **options: str) -> Any:
     """Read lines as one block: Arrow would take the rest of a cut line for a line."""
-    reader = require("pyarrow.json", extra="report")
+    reader = require("pyarrow.json")
     size = max(BLOCK, sum(map(len, lines)) + len(lines) + 1)
     return reader.read_json(
         io.BytesIO(b"\n".join(lines)),

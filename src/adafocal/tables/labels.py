@@ -4,10 +4,12 @@
 import hashlib
 import re
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from adafocal._settings import or_meant
 from adafocal._text import listed, printable, shown
 from adafocal.errors import InvalidValueError
 from adafocal.tables.numbers import check_plain, is_number
@@ -36,7 +38,9 @@ def class_indices(column: Column, name: str = "label", classes: tuple[str, ...] 
     """
     if isinstance(column, Coded):
         place = {text: index for index, text in enumerate(classes)}
-        return _by_value(column, name, lambda text: _class(text, place, n_classes), _rule(classes), _remedy(classes))
+        return _by_value(
+            column, name, lambda text: _class(text, place, n_classes), _rule(classes), partial(_remedy, classes)
+        )
     if column.dtype.kind == "b":
         if n_classes != 2:
             raise InvalidValueError(
@@ -77,9 +81,9 @@ def events(column: Column, name: str, positive: str | None = None, *, right: boo
         column = as_coded(_plain(column, name), name)
     remedy = "" if right else ": name the positive class (--positive-class)"
     if positive is None:
-        happened = _by_value(column, name, _truth, "be 1 or 0, true or false, yes or no", remedy)
+        happened = _by_value(column, name, _truth, "be 1 or 0, true or false, yes or no", lambda _: remedy)
     else:
-        happened = _by_value(column, name, lambda text: int(same_label(text, positive)), "have no missing values", "")
+        happened = _by_value(column, name, lambda text: int(same_label(text, positive)), "have no missing values")
     return happened.astype(bool)
 
 
@@ -127,7 +131,7 @@ def cluster_codes(column: Coded, name: str) -> np.ndarray:
     Raises:
         RowError: If a value is missing: such rows belong to no known cluster, nor to one another.
     """
-    return _by_value(column, name, _cluster, "name a cluster", "")
+    return _by_value(column, name, _cluster, "name a cluster")
 
 
 def _cluster(text: str) -> int | None:
@@ -151,7 +155,11 @@ def _objects(values: np.ndarray, name: str) -> Coded:
 
 
 def _by_value(
-    column: Coded, name: str, meaning: Callable[[str], int | None], rule: str, remedy: str
+    column: Coded,
+    name: str,
+    meaning: Callable[[str], int | None],
+    rule: str,
+    remedy: Callable[[str], str] = lambda _: "",
 ) -> npt.NDArray[np.int64]:
     """Look up what each different value means, and name the first row of one that means nothing."""
     found = [None if text is None else meaning(text) for text in column.values]
@@ -167,7 +175,7 @@ def _by_value(
             )
         if rule == INDEX and is_number(text):  # as other formats say it, which hold no words
             raise RowError(f"`{printable(name)}` must {rule}, got {float(text)}", row)
-        raise RowError(f"`{printable(name)}` must {rule}, got {shown(text)}", row, remedy)
+        raise RowError(f"`{printable(name)}` must {rule}, got {shown(text)}", row, remedy(text))
     found_rows: npt.NDArray[np.int64] = held[column.index]
     return found_rows
 
@@ -190,8 +198,12 @@ def _rule(classes: tuple[str, ...]) -> str:
     return f"be one of the classes {listed(classes)}" if classes else INDEX
 
 
-def _remedy(classes: tuple[str, ...]) -> str:
-    return "" if classes else ": name the columns by the classes for labels in words, as prob_cat, prob_dog"
+def _remedy(classes: tuple[str, ...], text: str) -> str:
+    return (
+        or_meant(text, classes)
+        if classes
+        else ": name the columns by the classes for labels in words, as prob_cat, prob_dog"
+    )
 
 
 def _truth(text: str) -> int | None:

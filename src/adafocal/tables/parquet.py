@@ -55,7 +55,7 @@ def open_parquet(source: Source) -> Iterator[Any]:
     with _opened(source) as file:
         with arrow_faults(KIND):
             # Without a buffer of whole row groups, memory does not depend on how the file was written.
-            table = require("pyarrow.parquet", extra="report").ParquetFile(
+            table = require("pyarrow.parquet").ParquetFile(
                 file, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
             )
         with table:
@@ -116,7 +116,7 @@ def parquet_row_groups(place: Source | Path) -> list[tuple[int, int]]:
         ValueError: If the file is damaged.
     """
     with _opened(Source.of(place)) as file, arrow_faults(KIND):
-        metadata = require("pyarrow.parquet", extra="report").read_metadata(file)
+        metadata = require("pyarrow.parquet").read_metadata(file)
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         return [(group.num_rows, group.total_byte_size) for group in groups]
 
@@ -132,7 +132,7 @@ def _opened(source: Source) -> Iterator[Any]:
 
 def write_parquet(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write matrices as columns of lists of one length."""
-    pa, pq = require("pyarrow", extra="report"), require("pyarrow.parquet", extra="report")
+    pa, pq = require("pyarrow"), require("pyarrow.parquet")
     columns = {}
     for name, array in arrays.items():
         if array.ndim == 1:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from adafocal._settings import ended
 from adafocal._text import printable, shown
 from adafocal.errors import InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Columns
@@ -17,7 +18,7 @@ class RowError(InvalidValueError):
     """A fault of one row, counted from 0; ``remedy`` ends its sentence."""
 
     def __init__(self, what: str, row: int, remedy: str = "") -> None:
-        super().__init__(f"{what} in row {row}{remedy}.")
+        super().__init__(ended(f"{what} in row {row}{remedy}"))
         self.what = what
         self.row = row
         self.remedy = remedy

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from adafocal._settings import ended
 from adafocal._text import printable, shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
 from adafocal.tables.columns import Names
@@ -115,11 +116,11 @@ def named(place: str | Path | Source, argument: str, *, rows: bool = True) -> It
     except RowError as error:
         if not rows:
             raise
-        raise InvalidValueError(f"{error.what} in row {error.row} of {file}{error.remedy}.") from None
+        raise InvalidValueError(ended(f"{error.what} in row {error.row} of {file}{error.remedy}")) from None
     except (InvalidValueError, InvalidTypeError) as error:
         if not rows:
             raise
-        raise type(error)(f"{str(error).rstrip('.')} in {file}.") from None
+        raise type(error)(ended(str(error), f" in {file}")) from None
 
 
 def _widths(piece: Piece) -> dict[str, int]:

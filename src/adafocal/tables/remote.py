@@ -21,13 +21,13 @@ NATIVE = ("s3", "hdfs", "abfs", "abfss")
 @lru_cache(maxsize=64)
 def file_system(place: str) -> tuple[Any, str]:
     """The file system of an address, and the path on it."""
-    fs = require("pyarrow.fs", extra="report")
+    fs = require("pyarrow.fs")
     scheme = place.partition("://")[0].lower()
     with elsewhere(place):
         if scheme in NATIVE:
             system, path = fs.FileSystem.from_uri(_escaped(place))
             return system, str(path)
-        fsspec = require("fsspec", extra="report")
+        fsspec = require("fsspec")
         system, path = fsspec.core.url_to_fs(place)
         return fs.PyFileSystem(fs.FSSpecHandler(system)), str(path)
 
@@ -53,7 +53,7 @@ def list_files(place: str, is_table: Callable[[str], bool]) -> list[str]:
     rest = rest.removesuffix(query)
     first = re.search(r"[*?\[]", rest)
     base = rest if first is None else rest[: rest.rfind("/", 0, first.start()) + 1].rstrip("/")
-    fs = require("pyarrow.fs", extra="report")
+    fs = require("pyarrow.fs")
     system, path = file_system(f"{scheme}://{base}{query}")
     with elsewhere(place):
         info = system.get_file_info(path)

@@ -62,7 +62,7 @@ class _Rest:
         self.batches, self.held = batches, None
 
     def take(self, n: int) -> Any:
-        pa = require("pyarrow", extra="report")
+        pa = require("pyarrow")
         held: Any = self.held
         while held is None or held.num_rows < n:
             table = pa.Table.from_batches([next(self.batches)])
@@ -73,7 +73,7 @@ class _Rest:
 
 def _replaced(table: Any, piece: Piece, kind: str, values: np.ndarray) -> Any:
     """Put the new values where the old ones stood."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     old = piece.columns.values
     if piece.single:
         values = values[:, 1] if kind == "probs" else values[:, 1] - values[:, 0]
@@ -103,7 +103,7 @@ def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
     if suffix == ".npz":
         parts: list[Any] = []
         yield parts.append
-        whole = require("pyarrow", extra="report").concat_tables(parts)
+        whole = require("pyarrow").concat_tables(parts)
         write_npz({name: _numpy(whole[name], name) for name in whole.column_names}, path)
     elif suffix == ".csv":
         with path.open("wb") as file:
@@ -113,7 +113,7 @@ def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
 
         def write(part: Any) -> None:
             if not opened:
-                writer = require("pyarrow.parquet", extra="report").ParquetWriter
+                writer = require("pyarrow.parquet").ParquetWriter
                 opened.append(writer(str(path), part.schema, write_page_checksum=True))
             opened[0].write_table(part)
 
@@ -126,8 +126,8 @@ def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
 
 def _write_csv(file: BinaryIO, part: Any) -> None:
     """Write rows, and first the header; quotes stand only where a text needs them."""
-    reader, compute = require("pyarrow.csv", extra="report"), require("pyarrow.compute", extra="report")
-    pa = require("pyarrow", extra="report")
+    reader, compute = require("pyarrow.csv"), require("pyarrow.compute")
+    pa = require("pyarrow")
     flat = _flat(part)
     if file.tell() == 0:
         header = io.StringIO(newline="")
@@ -141,7 +141,7 @@ def _write_csv(file: BinaryIO, part: Any) -> None:
 
 def _flat(table: Any) -> Any:
     """Columns of lists as one column per place, and words as text, as CSV needs them."""
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     columns: dict[str, Any] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
@@ -174,7 +174,7 @@ def _unwritable(name: str, kind: str, held: Any) -> InvalidValueError:
 
 
 def _whole(column: Any) -> Any:
-    pa = require("pyarrow", extra="report")
+    pa = require("pyarrow")
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
 
@@ -185,7 +185,7 @@ def _numpy(column: Any, name: str) -> np.ndarray:
     Raises:
         ValueError: If a value is missing, or of a kind that is no plain array.
     """
-    pa, array = require("pyarrow", extra="report"), _whole(column)
+    pa, array = require("pyarrow"), _whole(column)
     if pa.types.is_nested(array.type):
         return _lists(array, name, "npz")
     if array.null_count or pa.types.is_null(array.type):

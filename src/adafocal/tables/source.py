@@ -117,7 +117,7 @@ class Source:
             if self.packing is None:
                 yield raw
                 return
-            pa = require("pyarrow", extra="report")
+            pa = require("pyarrow")
             with _faults(self.packing), pa.CompressedInputStream(raw, self.packing) as stream:
                 yield stream
 

@@ -60,7 +60,7 @@ def hausdorff_distance_95(predicted: Given[Volume], true: Given[Volume]) -> floa
         return float("nan")
     if not predicted.any() or not true.any():
         return dist((0, 0, 0), predicted.shape)
-    metrics = require("monai.metrics", extra="segmentation")
+    metrics = require("monai.metrics")
     with warnings.catch_warnings():
         # MONAI 1.6 calls a function of its own with an argument that it deprecates.
         warnings.filterwarnings("ignore", category=FutureWarning, module="monai")
@@ -96,7 +96,7 @@ def betti_numbers(mask: Volume) -> tuple[int, int, int]:
         (1, 1, 0)
     """
     _check_masks(mask, mask)
-    ndimage = require("scipy.ndimage", extra="report")
+    ndimage = require("scipy.ndimage")
     voxels = np.pad(mask.cpu().numpy(), 1)
     components = ndimage.label(voxels)[1]
     cavities = ndimage.label(~voxels, structure=np.ones((3, 3, 3)))[1] - 1

@@ -146,7 +146,7 @@ def persistence_diagrams(
     check_integer("workers", workers, minimum=1, optional=True)
     chosen = [_check_dims(dims, volume) for volume in volumes]
     arrays = [_array(volume, negate=superlevel) for volume in volumes]
-    cripser = require("cripser", extra="topology")
+    cripser = require("cripser")
 
     def critical(array: Array, kept: Sequence[int]) -> Indices:
         box, corner = _without_flat_border(array)

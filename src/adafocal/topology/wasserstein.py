@@ -131,7 +131,7 @@ def _plan(
     mass_a[-1], mass_b[-1] = m, n
     # Without a warning: a plan cut short is a plan, and what it leaves goes to the diagonal.
     limits = {"numItermax": max_iterations, "stopThr": tolerance * (n + m), "warn": False}
-    matched = require("ot", extra="topology").bregman.sinkhorn_log(mass_a, mass_b, cost, epsilon * cost.max(), **limits)
+    matched = require("ot").bregman.sinkhorn_log(mass_a, mass_b, cost, epsilon * cost.max(), **limits)
     matched = matched[:-1, :-1]
     # Rows before columns: what divides the columns makes the rows only smaller.
     matched = matched / matched.sum(1, keepdim=True).clamp_min(1.0)

@@ -100,7 +100,7 @@ def _shown(
         if vocabulary is not None:
             texts = [_words(row, vocabulary) for row in ids.tolist()]
         elif tokenizer is not None:
-            decoder = require("transformers", extra="text").AutoTokenizer.from_pretrained(tokenizer)
+            decoder = require("transformers").AutoTokenizer.from_pretrained(tokenizer)
             texts = [decoder.decode(row, skip_special_tokens=True) for row in ids.tolist()]
     shown = [{"text": textwrap.shorten(text, TEXT_LENGTH, placeholder=" …")} for text in texts]
     return shown or [{} for _ in rows]
@@ -114,7 +114,7 @@ def _png(image: Tensor) -> str:
         low, high = wide.amin(), wide.amax()
         pixels = ((wide - low) / (high - low).clamp_min(1e-12) * 255).round().to(torch.uint8)
     array = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
-    picture = require("PIL.Image", extra="train").fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+    picture = require("PIL.Image").fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
     picture.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
     file = io.BytesIO()
     picture.save(file, format="PNG", optimize=True)

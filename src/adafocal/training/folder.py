@@ -14,6 +14,7 @@ from adafocal._files import write_text
 from adafocal._lightning import rank_zero_only
 from adafocal._locks import is_ours
 from adafocal._records import read_record
+from adafocal._settings import ended
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.ood.records import Detections
 from adafocal.results.folder import FOLDERS, PROVENANCE, SETTINGS, STUDYS_LOG, WRITTEN, RunFolder, holds, is_beginning
@@ -126,9 +127,8 @@ def read_config(folder: Path) -> TrainConfig:
     try:
         return from_plain(settings.everything)
     except InvalidValueError as error:
-        reason = str(error).rstrip(".")
         path = folder / SETTINGS
-        raise InvalidValueError(f"{str(path)!r} must hold the settings of a run, got others: {reason}.") from error
+        raise InvalidValueError(ended(f"{str(path)!r} must hold the settings of a run, got others: {error}")) from error
 
 
 def is_left_over(folder: Path) -> bool:

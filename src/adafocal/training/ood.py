@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from adafocal._settings import or_meant
 from adafocal.data import CORRUPTIONS, DATASETS, DataConfig
 from adafocal.errors import InvalidValueError
 from adafocal.ood import ComparisonRow, compare_scores
@@ -66,5 +67,9 @@ def other_data(name: str, root: str | Path | None) -> tuple[DataConfig | None, s
         return DataConfig(name=name, root=None if root is None else str(root)), None, 0
     raise InvalidValueError(
         f"`against` must name a corruption and its severity such as {next(iter(CORRUPTIONS))}-5, a data set of "
-        f"`adafocal list datasets`, a folder in `root` or a path, got {name!r}."
+        f"`adafocal list datasets`, a folder in `root` or a path, got {name!r}{or_meant(name, _known(severity))}"
     )
+
+
+def _known(severity: str) -> list[str]:
+    return [*DATASETS, *(f"{name}-{severity or 5}" for name in CORRUPTIONS)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from adafocal._settings import or_meant
 from adafocal.data import DataConfig, Split, corrupt
 from adafocal.data.foreign import foreign_split
 from adafocal.data.kinds import as_read
@@ -76,7 +77,9 @@ def predict_named(
     elif part in splits.parts:
         split = splits.parts[part]
     else:
-        raise InvalidValueError(f"`part` must be one of {', '.join(splits.parts)}, got {part!r}.")
+        raise InvalidValueError(
+            f"`part` must be one of {', '.join(splits.parts)}, got {part!r}{or_meant(part, splits.parts)}"
+        )
     if corruption is not None:
         split = _corrupted(split, corruption, severity, seed=classifier.config.seed)
     foreign = not bool((split.labels < splits.n_classes).all())

@@ -14,6 +14,7 @@ from typing import Any
 
 from adafocal._checks import check_choice
 from adafocal._lightning import L, MisconfigurationException
+from adafocal._settings import or_meant
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss
@@ -85,7 +86,10 @@ def make_logger(config: TrainConfig, folder: Path) -> Any:
         return cls(**{**arguments, **config.logger_args})
     except TypeError as error:
         given = config.logger_args
-        raise InvalidValueError(f"`logger_args` must be settings of {cls.__name__}, got {given}: {error}.") from None
+        unknown = next((name for name in given if name not in takes), None)
+        raise InvalidValueError(
+            f"`logger_args` must be settings of {cls.__name__}, got {given}: {error}{or_meant(unknown, takes)}"
+        ) from None
 
 
 def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> list[L.Callback]:

@@ -37,7 +37,7 @@ class RayExecutor:
 
     def outcomes(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Outcome | None]:
         """Call a function on every item; see :class:`~adafocal.workers.executor.Executor`."""
-        ray = require("ray", extra="ray")
+        ray = require("ray")
         waiting = deque(range(len(items)))
         running: dict[object, int] = {}
         with self._connected(ray):
