@@ -25,17 +25,20 @@ class CommandParser(ArgumentParser):
 
     def parse_args(self, args: Sequence[str], **options: Any) -> Namespace:  # type: ignore[override]
         """Parse flags of either spelling; where a name is misspelt, the error asks for the one that may be meant."""
-        try:
-            return super().parse_args(underscored(args), **options)
-        except argparse.ArgumentError as error:
-            raise argparse.ArgumentError(None, f"{error}{_asked(str(error), self)}") from error
+        return self._parse(underscored(args), **options)
 
     def parse_given(self, args: Sequence[str]) -> dict[str, object]:
         """Parse what is given, without defaults; ``--print_config`` is for who knows them all."""
         end = list(args).index("--") if "--" in args else len(args)
         asked = [one for one in underscored(args[:end]) if not one.startswith("--print_config")]
-        given: dict[str, object] = super().parse_args([*asked, *args[end:]], defaults=False).as_dict()
+        given: dict[str, object] = self._parse([*asked, *args[end:]], defaults=False).as_dict()
         return given
+
+    def _parse(self, args: Sequence[str], **options: Any) -> Namespace:
+        try:
+            return super().parse_args(args, **options)
+        except argparse.ArgumentError as error:
+            raise argparse.ArgumentError(None, f"{error}{_asked(str(error), self)}") from error
 
 
 def underscored(arguments: Sequence[str]) -> list[str]:
