@@ -41,6 +41,7 @@ class DatasetSpec:
         prepare: Applied to each text.
         load: Builds the splits by itself, for sets that are not files.
         kind: What its samples are, a key of ``adafocal.data.used.USED``; None looks at them.
+        own: Whether it is somebody's own: its given parts are kept, and its images turned upright.
     """
 
     name: str
@@ -62,6 +63,7 @@ class DatasetSpec:
     prepare: Callable[[str], str] | None = None
     load: Callable[..., DataSplits] | None = None
     kind: str | None = None
+    own: bool = False
 
 
 SPECS = (
@@ -225,7 +227,7 @@ SPECS = (
 )
 DATASETS = {spec.name: spec for spec in SPECS}
 OTHER = DatasetSpec(  # any set that is not in the catalogue
-    name="other", title="Other", source="yours", test_parts=("test", "validation", "valid", "val")
+    name="other", title="Other", source="yours", test_parts=("test", "validation"), own=True
 )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders of images: one per class, or one per part with one per class in it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from adafocal._text import listed
@@ -10,6 +10,7 @@ from adafocal.errors import InvalidValueError
 
 # What systems and programs leave among somebody's files; names that begin with a point are hidden.
 SYSTEM_FOLDERS = {"__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+LISTING = "val_annotations.txt"
 PARTS = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "dev": "validation", "scaling": "scaling", "test": "test", "testing": "test",
@@ -50,12 +51,13 @@ def class_folders(path: Path) -> dict[str, list[Path]]:
     """Find the folders of the classes by part: CLASS/*.png is one part ``all``, PART/CLASS/*.png several.
 
     Returns:
-        Folders by part, by the part's folder name; no part where there are no folders with images.
+        Folders by part, by the part's folder name, or Tiny-ImageNet's list of images and classes; no part where there
+        are no folders with images.
 
     Raises:
         ValueError: If some folders are named as parts are and others are not.
     """
-    folders = [folder for folder in subfolders(path) if holds_images(folder)]
+    folders = [folder for folder in subfolders(path) if (folder / LISTING).exists() or holds_images(folder)]
     if not folders:
         return {}
     named = [folder for folder in folders if part_named(folder.name) and not holds_images(folder, deep=False)]
@@ -66,23 +68,8 @@ def class_folders(path: Path) -> dict[str, list[Path]]:
             f"Folders of `data.path` must all be parts or all be classes, got {listed(f.name for f in named)} beside "
             f"{listed(others)}: move the others elsewhere, or name parts {listed(PARTS)}."
         )
-    return {folder.name: subfolders(folder) for folder in named}
-
-
-def check_parts_once(names: Sequence[str]) -> Mapping[str, str]:
-    """Bring names of parts to ours, by name as it is.
-
-    Raises:
-        ValueError: If two mean the same part.
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        part = part_named(name) or name
-        if part in found.values():
-            first = next(other for other, meant in found.items() if meant == part)
-            raise InvalidValueError(f"Parts must be there once, got {first} and {name} for {part}: keep one.")
-        found[name] = part
-    return found
+    lists = {folder: folder / LISTING for folder in named if (folder / LISTING).exists()}
+    return {folder.name: [lists[folder]] if folder in lists else subfolders(folder) for folder in named}
 
 
 def _images(folder: Path, *, deep: bool) -> Iterator[Path]:

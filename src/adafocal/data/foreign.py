@@ -1,54 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other data, in the form that a trained model takes: for shift and out-of-distribution tests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from adafocal._settings import or_meant
+from adafocal._text import listed
 from adafocal.data.config import DataConfig
-from adafocal.data.sources import Source
+from adafocal.data.features import Features
+from adafocal.data.folders import part_named
+from adafocal.data.load import kind_of_source, read_sources
+from adafocal.data.sources import UNLABELLED, WHOLE, Source
 from adafocal.data.splits import DataSplits, Split
 from adafocal.data.stored import StoredImages, decode_images
 from adafocal.data.texts import encode_subwords, encode_words
 from adafocal.errors import InvalidValueError
 
+COLUMNS = ("input_column", "label_column")
 
-def foreign_split(sources: dict[str, Source], part: str, *, like: DataSplits, config: DataConfig) -> Split:
+
+def foreign_source(data: DataConfig, part: str, *, like: DataSplits, config: DataConfig) -> Source:
+    """Read one part of another data set, by the columns that the training data have.
+
+    Args:
+        data: The other data.
+        part: The part to take; a data set with a single part gives that one.
+        like: The parts that the model was trained on.
+        config: Settings of the training data, whose columns are those of the other data unless it says others.
+
+    Raises:
+        FileNotFoundError: If the data are not where the settings say.
+        ValueError: If there is no such part, or the data cannot be read.
+    """
+    if like.features is not None:
+        names = tuple(column.name for column in like.features.columns)
+        data = replace(data, feature_columns=data.feature_columns or names, label_column=_label(data, config))
+    else:
+        named = {name: getattr(data, name) or getattr(config, name) for name in COLUMNS}
+        try:
+            return _part(read_sources(replace(data, **named)), part)
+        except InvalidValueError:
+            if named == {name: getattr(data, name) for name in COLUMNS}:
+                raise
+    return _part(read_sources(data), part)
+
+
+def foreign_split(source: Source, *, like: DataSplits, config: DataConfig) -> Split:
     """Bring one part of another data set into the form of a trained model's inputs.
 
     Images are scaled to the size and converted to the channels of the training part; texts are split into the words of
-    its vocabulary, and cut to its length.
+    its vocabulary, and cut to its length; numbers and categories are encoded by its columns. Classes are those of the
+    same name.
 
     Args:
-        sources: Parts of the other data set, by name.
-        part: The part to take; a data set with a single part gives that one.
+        source: The part.
         like: The parts that the model was trained on.
         config: Settings of the training data: its tokenizer.
 
     Returns:
-        All samples of the part, in their order, with their own labels.
+        All samples of the part, in their order. Labels are classes of the model where all of its classes are; else they
+        are as they stand there, and one is at least the number of the model's classes.
 
     Raises:
-        ValueError: If there is no such part, it holds images where the model takes texts, or the other way round, or
-            the model takes volumes.
+        ValueError: If it holds images where the model takes texts, or the like, or the model takes volumes.
     """
     if like.dense:
         raise InvalidValueError("The data must be volumes, as the model was trained on, got other data.")
-    if part not in sources and len(sources) > 1:
-        raise InvalidValueError(f"`part` must be one of {', '.join(sources)}, got {part!r}{or_meant(part, sources)}")
-    source = sources.get(part, next(iter(sources.values())))
     rows = torch.arange(len(source))
-    takes_texts = like.train.inputs.shape[1:].numel() > 0 and len(like.train.inputs.shape) == 2
-    if isinstance(source.inputs[0], str) != takes_texts:
-        kinds = ("texts", "images") if takes_texts else ("images", "texts")
-        raise InvalidValueError(f"The data must be {kinds[0]}, as the model was trained on, got {kinds[1]}.")
-    inputs = _texts(source, like, config) if takes_texts else _images(source, rows, like)
-    return Split(inputs, torch.from_numpy(np.asarray(source.labels, dtype=np.int64)), rows)
+    takes, held = _taken(like), kind_of_source(source)
+    if held != takes:
+        raise InvalidValueError(f"The data must be {takes}, as the model was trained on, got {held}.")
+    if like.features is not None and isinstance(source.inputs, Features):
+        inputs = like.features(source.inputs)
+    else:
+        inputs = _texts(source, like, config) if takes == "texts" else _images(source, rows, like)
+    return Split(inputs, torch.from_numpy(labels_like(source, like.class_names)), rows)
+
+
+def labels_like(source: Source, class_names: Sequence[str]) -> np.ndarray:
+    """Number the classes of other data as a model does, by name.
+
+    Args:
+        source: The other data.
+        class_names: Names of the model's C classes.
+
+    Returns:
+        Class indices, int64, shape (N,); C where the model has no such class, -1 where there is no label. Indices
+        without names, where the model's classes have names that are no numbers, stay as they are.
+
+    Example:
+        >>> labels_like(Source(["x", "y"], np.array([0, 1]), ("bees", "wasps")), ("ants", "bees"))
+        array([1, 2])
+    """
+    place: Mapping[str, int] = {name: number for number, name in enumerate(class_names)}
+    names = source.class_names
+    if not names:
+        if not all(WHOLE.fullmatch(name) for name in class_names):
+            return source.labels
+        names = tuple(str(number) for number in range(1 + max(0, int(source.labels.max(initial=0)))))
+    number = np.array([place.get(name, len(class_names)) for name in names] or [0], dtype=np.int64)
+    return np.where(source.labels == UNLABELLED, place.get("-1", UNLABELLED), number[source.labels])
+
+
+def _part(sources: Mapping[str, Source], part: str) -> Source:
+    meant = {part_named(name) or name: source for name, source in sources.items()}
+    found = sources.get(part, meant.get(part_named(part) or part))
+    if found is None and len(sources) > 1:
+        raise InvalidValueError(f"`part` must be one of {listed(sources)}, got {part!r}{or_meant(part, sources)}")
+    return next(iter(sources.values())) if found is None else found
+
+
+def _label(data: DataConfig, config: DataConfig) -> str | None:
+    return data.label_column or config.label_column
+
+
+def _taken(like: DataSplits) -> str:
+    if like.features is not None:
+        return "numbers"
+    return "texts" if len(like.train.inputs.shape) == 2 else "images"
 
 
 def _texts(source: Source, like: DataSplits, config: DataConfig) -> Tensor:
@@ -61,12 +135,12 @@ def _texts(source: Source, like: DataSplits, config: DataConfig) -> Tensor:
 
 def _images(source: Source, rows: Tensor, like: DataSplits) -> Tensor:
     channels, height, width = like.train.inputs.shape[1:]
-    first: Any = source.inputs[0]
+    first = source.inputs[0]
     fits = isinstance(first, np.ndarray) and first.shape[:2] == (height, width)
     if not isinstance(first, (bytes, Path, np.ndarray)):
         raise InvalidValueError(f"The data must be images or texts, got {type(first).__name__}.")
     size = None if fits else (height, width)
-    images = decode_images(StoredImages(source.inputs, rows, channels=channels, size=size))
+    images = decode_images(StoredImages(source.inputs, rows, channels=channels, size=size, upright=True))
     if like.normalised_by is None:
         return images
     mean, deviation = like.normalised_by

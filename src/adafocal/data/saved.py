@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets that ``datasets`` wrote to a disk by ``save_to_disk``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-import numpy as np
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from adafocal._checks import require
 from adafocal._text import printable
 from adafocal.errors import InvalidValueError
+
+Arrow: TypeAlias = Any  # its tables and columns have no types
 
 
 @runtime_checkable
@@ -29,8 +29,8 @@ class SavedTable(Protocol):
     def select_columns(self, column_names: list[str]) -> "SavedTable":
         """Leave out all other columns."""
 
-    def with_format(self, name: str) -> "Mapping[str, Sequence[object]]":
-        """Give columns as arrays."""
+    def with_format(self, name: str) -> Arrow:
+        """Give rows as another library's."""
 
 
 def is_saved(path: Path) -> bool:
@@ -110,6 +110,6 @@ def load_hub(place: str, **where: object) -> dict[str, SavedTable]:
     return {part: undecoded(table) for part, table in found.items()}
 
 
-def column_of(table: SavedTable, column: str) -> np.ndarray:
-    """Read a column of numbers or words whole."""
-    return np.asarray(table.with_format("numpy")[column][:])
+def arrow_of(table: SavedTable, columns: list[str]) -> Arrow:
+    """Read some columns whole, as a table of Arrow."""
+    return table.select_columns(columns).with_format("arrow")[:]

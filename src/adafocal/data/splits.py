@@ -13,6 +13,7 @@ from torch import Tensor
 from adafocal._checks import check_integer, require
 from adafocal._files import atomic_path
 from adafocal.data.config import share_of
+from adafocal.data.features import FeatureEncoding
 from adafocal.data.stored import StoredImages
 from adafocal.errors import InvalidValueError
 
@@ -76,6 +77,9 @@ class DataSplits:
         augment: Changes inputs and dense labels of a training batch together; None where nothing is to be changed.
         case_names: Name of each row of the source, where rows are volumes of named cases.
         normalised_by: Mean and deviation, where pixels span [0, 1], that the inputs are normalised by already.
+        features: How a table's columns became the inputs, where they are numbers and categories.
+        how: How the parts were found, in words; empty where that is the data set's own matter.
+        notes: What was left out or changed on the way, a sentence each without its full stop.
     """
 
     train: Split
@@ -88,6 +92,9 @@ class DataSplits:
     augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
     case_names: tuple[str, ...] | None = None
     normalised_by: tuple[float, float] | None = None
+    features: FeatureEncoding | None = None
+    how: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def dense(self) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables as they are, whatever they hold: every column in batches of Arrow, text as it is written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,13 @@ from adafocal.tables.source import Source
 ROWS = 1 << 16
 
 
-def raw_batches(source: Source, *, rows: int = ROWS) -> Iterator[Any]:
+def raw_batches(source: Source, *, rows: int = ROWS, columns: Sequence[str] | None = None) -> Iterator[Any]:
     """Read every column in batches of about so many rows; of a format with types as such, else as text.
+
+    Args:
+        source: The table.
+        rows: Of a batch, where the format has batches of any size.
+        columns: The only ones that are wanted, where a format can leave out others unread; None for all.
 
     Raises:
         ValueError: If the file is damaged or no such table.
@@ -35,7 +40,8 @@ def raw_batches(source: Source, *, rows: int = ROWS) -> Iterator[Any]:
             yield pa.RecordBatch.from_arrays(columns, names=arrays.names)
     elif source.format == ".parquet":
         with open_parquet(source) as table, arrow_faults("Parquet"):
-            yield from table.iter_batches(batch_size=rows)
+            names = None if columns is None else [name for name in columns if name in table.schema_arrow.names]
+            yield from table.iter_batches(batch_size=rows, columns=names)
     else:
         with open_feather(source) as (_, batches), arrow_faults("Feather"):
             yield from batches

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from adafocal._settings import or_meant
 from adafocal.data import DataConfig, Split, corrupt
-from adafocal.data.foreign import foreign_split
+from adafocal.data.foreign import foreign_source, foreign_split
 from adafocal.data.kinds import as_read
-from adafocal.data.load import read_sources
 from adafocal.data.sources import UNLABELLED
 from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
@@ -69,11 +68,11 @@ def predict_named(
     classifier = folder if isinstance(folder, Classifier) else load_classifier(folder)
     splits, names = classifier.splits, None
     if data is not None:
-        sources = read_sources(data)
-        split = foreign_split(sources, part, like=splits, config=classifier.config.data)
-        inputs = sources.get(part, next(iter(sources.values()))).inputs
-        if data.path is not None and all(isinstance(one, Path) for one in inputs):
-            names = [one.relative_to(data.path).as_posix() for one in inputs]
+        source = foreign_source(data, part, like=splits, config=classifier.config.data)
+        split = foreign_split(source, like=splits, config=classifier.config.data)
+        if data.path is not None and all(isinstance(one, Path) for one in source.inputs):
+            folder = Path(data.path) if Path(data.path).is_dir() else Path(data.path).parent
+            names = [one.relative_to(folder).as_posix() for one in source.inputs]
     elif part in splits.parts:
         split = splits.parts[part]
     else:
