@@ -166,7 +166,11 @@ def _read_files(files: Sequence[File], roles: Roles) -> Source:
 
 
 def _of_rows(rows: Rows, inputs: Sequence[Any], roles: Roles, names: tuple[str, ...], n: int) -> Source:
-    notes = () if not roles.unused else (f"Columns that are not read: {listed(name or "(without a name)" for name in roles.unused)}",)
+    notes = (
+        ()
+        if not roles.unused
+        else (f"Columns that are not read: {listed(name or '(without a name)' for name in roles.unused)}",)
+    )
     if rows.labels is None:
         columns = (*roles.wanted, *roles.unused)
         return Source(inputs, np.full(n, UNLABELLED), (), rows.groups, rows.splits, columns, notes)
