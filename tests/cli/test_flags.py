@@ -156,6 +156,31 @@ IGNORED = {
 }
 
 
+ALONE = {
+    "format": ["report", "run", "--format", "pdf"],
+    "column": ["report", "run", "--column", "double"],
+    "severity": ["predict", "run", "-o", "p.npz", "--severity", "3"],
+    "root": ["predict", "run", "-o", "p.npz", "--root", "."],
+    "k": ["ood", "--run", "run", "--against", "contrast-3", "--scores", "msp", "--k", "50"],
+    "window": ["evaluate", "p.csv", "--window", "1w"],
+    "time_unit": ["evaluate", "p.csv", "--time-unit", "s"],
+    "tolerance": ["evaluate", "p.csv", "--tolerance", "0"],
+    "fail_on_alarm": ["evaluate", "p.csv", "--fail-on-alarm"],
+    "strict": ["evaluate", "p.csv", "--strict"],
+    "ray_address": ["evaluate", "p.csv", "--ray-address", "auto"],
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_flag_without_what_it_belongs_to_is_refused_by_name(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(ALONE[name]) == 2
+    said = capsys.readouterr().err
+    assert f"`{name}` must " in said
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", IGNORED)
 def test_a_flag_that_nothing_would_read_is_refused_by_name(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

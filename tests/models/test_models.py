@@ -175,6 +175,12 @@ def test_word_vectors_come_from_the_file_and_stay_fixed(tmp_path):
     assert model.embedding.weight.tolist() == [[0] * 3, [0] * 3, [-1, 0, 0.5], [1, 2, 3], [0] * 3]
     assert not model.embedding.weight.requires_grad
     assert text_cnn(glove=str(path), train_embedding=True).embedding.weight.requires_grad
+    n = model.embedding.weight.shape[1]
+    assert text_cnn(glove=str(path), embedding_size=n).embedding.weight.shape[1] == n
+    with pytest.raises(
+        ValueError, match=f"`embedding_size` must be null or {n}, as the vectors of `glove` have, got {n + 1}."
+    ):
+        text_cnn(glove=str(path), embedding_size=n + 1)
     assert text_cnn().embedding.weight.requires_grad
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from adafocal.cli.columns import add_bins, add_columns, bins_of, names_of
-from adafocal.cli.parser import CommandParser, check_executor
+from adafocal.cli.parser import CommandParser, check_executor, check_goes_with
 from adafocal.tables.columns import Names
 from adafocal.tables.source import Source
 
@@ -76,10 +76,9 @@ def _monitor(options: Namespace, n_bins: int) -> "Monitor | None":
     from adafocal.evaluation.monitor import Monitor
     from adafocal.tables.times import UNITS
 
+    of_time = ["window", "time_unit", "tolerance", "fail_on_alarm"]
+    check_goes_with(options, of_time, "--time COLUMN", given=options.time is not None)
     if options.time is None:
-        for name in ("window", "time_unit", "tolerance", "fail_on_alarm"):
-            if options[name] is not None and options[name] is not False:
-                raise InvalidValueError(f"`{name}` must go with `--time COLUMN`, got it alone.")
         return None
     if options.executor != "local":
         raise InvalidValueError(f"`time` must go with `--executor local`, got {options.executor!r}.")

@@ -20,11 +20,13 @@ from adafocal._reading import load_predictions
 from adafocal._text import printable
 from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.console import PlainConsole, say
-from adafocal.cli.parser import CommandParser
+from adafocal.cli.parser import CommandParser, check_goes_with
 from adafocal.errors import InvalidValueError
 from adafocal.measures import OF_DETECTION
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
 from adafocal.results.folder import RunFolder
+
+DEFAULT_K = 50  # neighbour of the knn score
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +45,7 @@ def main(arguments: list[str]) -> int:
         {name: load_predictions(path, names) for name, path in _names(options.ood).items()},
         train=train,
         scores=options.scores,
-        k=options.k,
+        k=neighbour(options),
         level=options.level,
         n_resamples=options.n_resamples,
     )
@@ -65,13 +67,19 @@ def _check_together(options: Namespace) -> None:
     of_files = ("id", "ood", "train", "json", "html", "logits", "probs", "label", "normalize")
     theirs, others = ("run", of_files) if options.run is not None else ("id` and `--ood", of_runs)
     for name in others:
-        if options[name] not in (None, False):
+        if options[name] is not None and options[name] is not False:
             where = ": each run keeps its numbers in its folder `ood`" if name in ("json", "html") else ""
             raise InvalidValueError(f"`--{name}` must not be given with `--{theirs}`, got {options[name]!r}{where}.")
     if options.run is None and (options.id is None or options.ood is None):
         raise InvalidValueError("`--run`, or both of `--id` and `--ood`, must be given.")
     if options.run is not None and (options.pair is None) == (options.against is None):
         raise InvalidValueError("`--run` needs one of `--pair` and `--against`.")
+
+
+def neighbour(options: Namespace) -> int:
+    """Read ``--k``, which goes with the score that counts neighbours."""
+    check_goes_with(options, ["k"], "--scores knn", given=options.scores is None or "knn" in options.scores)
+    return DEFAULT_K if options.k is None else int(options.k)
 
 
 def compare_runs(options: Namespace) -> int:
@@ -82,7 +90,8 @@ def compare_runs(options: Namespace) -> int:
     if options.pair is not None:
         check_choice("pair", options.pair, tuple(OOD_PAIRS))
     against = OOD_PAIRS[options.pair].against if options.pair else options.against
-    settings = {name: getattr(options, name) for name in ("root", "scores", "k", "level", "n_resamples")}
+    settings = {name: getattr(options, name) for name in ("root", "scores", "level", "n_resamples")}
+    settings["k"] = neighbour(options)
     console, values = PlainConsole(), []
     for run in options.run:  # all of them, before the first is worked on
         if not RunFolder(Path(run)).finished:
@@ -172,7 +181,7 @@ def _parser() -> CommandParser:
     parser.add_argument("--root", type=str, default=None, help="With --run: folder that holds data sets by name.")
     known = ", ".join([*SCORES, *FEATURE_SCORES])
     parser.add_argument("--scores", type=str, nargs="+", default=None, help=f"Among {known} (default: all possible).")
-    parser.add_argument("--k", type=int, default=50, help="Neighbour of the knn score.")
+    parser.add_argument("--k", type=int, default=None, help="Neighbour of the knn score (default 50).")
     parser.add_argument("--level", type=float, default=0.95, help="Coverage of the intervals.")
     parser.add_argument("--n_resamples", type=int, default=1000, help="Bootstrap resamples.")
     parser.add_argument("--json", type=str, default=None, help="Write the numbers, as fractions, to this file.")

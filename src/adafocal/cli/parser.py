@@ -92,3 +92,10 @@ def check_executor(options: Namespace) -> None:
         raise InvalidValueError(
             f"`ray_address` must be given with `--executor ray`, got {options.ray_address!r} with {options.executor}."
         )
+
+
+def check_goes_with(options: Namespace, names: Sequence[str], partner: str, *, given: bool) -> None:
+    """Raise if one of the options is given without what it belongs to, which would leave it aside."""
+    for name in names:
+        if not given and options[name] is not None and options[name] is not False:
+            raise InvalidValueError(f"`{name}` must go with `{partner}`, got it alone.")

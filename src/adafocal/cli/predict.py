@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from adafocal.cli.console import say
-from adafocal.cli.parser import CommandParser
+from adafocal.cli.parser import CommandParser, check_goes_with
 
 
 def main(arguments: list[str]) -> int:
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("run_dir", type=str, help="Folder of a finished run.")
     parser.add_argument("--output", "-o", type=str, required=True, help="Predictions to write: .parquet, .npz or .csv.")
-    parser.add_argument("--part", type=str, default="test", help="Part of the data.")
+    parser.add_argument("--part", type=str, default=None, help="Part of the data (default: test).")
     parser.add_argument("--name", type=str, default=None, help="Other data: a name of `adafocal list datasets`.")
     parser.add_argument("--root", type=str, default=None, help="Other data: the folder that holds data sets by name.")
     parser.add_argument(
@@ -24,9 +24,12 @@ def main(arguments: list[str]) -> int:
         help="Other data: their folder or file; images need no classes.",
     )
     parser.add_argument("--corruption", type=str, default=None, help="Corrupt the images, such as gaussian_noise.")
-    parser.add_argument("--severity", type=int, default=3, help="Strength of the corruption, 1 to 5.")
+    parser.add_argument("--severity", type=int, default=None, help="Strength of the corruption, 1 to 5 (default 3).")
     parser.add_argument("--features", type=bool, default=False, help="Keep the penultimate layer, for adafocal ood.")
     options = parser.parse_args(arguments)
+    other = options.name or options.path
+    check_goes_with(options, ["severity"], "--corruption", given=options.corruption is not None)
+    check_goes_with(options, ["root"], "--name", given=options.name is not None)
 
     from adafocal._files import check_output
     from adafocal.data import DataConfig
@@ -36,14 +39,13 @@ def main(arguments: list[str]) -> int:
 
     known_suffix(options.output, writes=True)
     check_output("output", options.output, reads=own_files(Path(options.run_dir)))
-    other = options.name or options.path
     data = DataConfig(name=options.name or "other", root=options.root, path=options.path) if other else None
     predictions, names = predict_named(
         options.run_dir,
-        part=options.part,
+        part=options.part or "test",
         data=data,
         corruption=options.corruption,
-        severity=options.severity,
+        severity=3 if options.severity is None else options.severity,
         features=options.features,
     )
     predictions.save(options.output, **({} if names is None else {"file": names}))

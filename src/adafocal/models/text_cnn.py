@@ -22,7 +22,7 @@ class TextCNN(nn.Module):
         vocabulary: The words of the ids, padding and unknown first.
         width: Filters of each convolution and units of the layer before the logits.
         kernel_size: Words that a filter sees; also the window of the pooling between convolutions.
-        embedding_size: Length of a word vector; ignored with ``glove``, which has its own.
+        embedding_size: Length of a word vector; None is 100, or that of the vectors in ``glove``.
         dropout: Share of units dropped before the logits.
         glove: File of word vectors, one word and its numbers per line (GloVe's text format); words that it does not
             hold start at zero.
@@ -44,14 +44,15 @@ class TextCNN(nn.Module):
         vocabulary: Sequence[str],
         width: int = 128,
         kernel_size: int = 5,
-        embedding_size: int = 100,
+        embedding_size: int | None = None,
         dropout: float = 0.3,
         glove: str | None = None,
         train_embedding: bool | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("width", width), ("kernel_size", kernel_size), ("embedding_size", embedding_size)):
+        for name, value in (("width", width), ("kernel_size", kernel_size)):
             check_integer(name, value, minimum=1)
+        check_integer("embedding_size", embedding_size, minimum=1, optional=True)
         check_number("dropout", dropout, low=0.0, high=1.0, open_high=True)
         shortest = 5 * (kernel_size - 1) + 1  # three convolutions and two poolings take so many places each
         if sequence_length(input_shape) < shortest:
@@ -59,7 +60,11 @@ class TextCNN(nn.Module):
                 f"`data.length` must be at least {shortest} tokens for text_cnn, got {input_shape[0]}."
             )
         vectors = None if glove is None else word_vectors(glove, vocabulary)
-        size = embedding_size if vectors is None else vectors.shape[1]
+        size = (embedding_size or 100) if vectors is None else vectors.shape[1]
+        if vectors is not None and embedding_size not in (None, size):
+            raise InvalidValueError(
+                f"`embedding_size` must be null or {size}, as the vectors of `glove` have, got {embedding_size}."
+            )
         self.embedding = nn.Embedding(len(vocabulary), size, padding_idx=0, _weight=vectors)
         if vectors is None:
             # As small as GloVe's: with torch's N(0, 1) the filters learn random vectors by heart and do not move them.
