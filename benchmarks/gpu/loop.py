@@ -211,7 +211,7 @@ class Trainer:
     def logits(self, inputs: Tensor) -> Tensor:
         self.model.eval()
         with self._narrow():
-            return torch.cat([self.model(self.task.plain(part)).float() for part in inputs.split(1000)])
+            return torch.cat([self.model(self.task.plain(part)).float() for part in inputs.split(500)])
 
     def finish(self, measure: Measure = measured, *, keep: Sequence[str] = KEPT) -> None:
         """Measure the epochs that were kept on the test part, and keep their logits in half precision."""

@@ -127,6 +127,20 @@ def work(options: argparse.Namespace, waiting: Sequence[Job], taken: Any, deadli
             traceback.print_exc()
             if not job.loss:
                 job.cache(options).with_suffix(".failed").touch()
+        if not usable():
+            return
+
+
+def usable() -> bool:
+    """Give back what the last run held; a device that a fault has broken for this process fails here too."""
+    try:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+    except RuntimeError:
+        print("the device is lost to this process, which ends", flush=True)
+        return False
+    return True
 
 
 def following(waiting: Sequence[Job], taken: Any) -> Iterator[Job]:

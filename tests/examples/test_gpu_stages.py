@@ -297,6 +297,26 @@ def test_a_paired_run_that_does_not_fit_is_not_begun_and_is_missed(more, stages,
     assert runs.took(tmp_path / "gpu-work-paired" / "mnist", default=0.0) >= 1.5
 
 
+def test_a_run_that_fails_is_told_and_the_next_goes_on_unless_the_device_is_lost(more, stages, tmp_path, monkeypatch):
+    evidence, runs = stages("evidence"), stages("paired")
+    arguments = ["--one-by-one", "--tasks", "digits", "--losses", "cross_entropy", "flsd53"]
+    train = runs.train
+
+    def failing(options, job, deadline):
+        if job.loss == "cross_entropy":
+            raise RuntimeError("CUDA error")
+        train(options, job, deadline)
+
+    monkeypatch.setattr(runs, "train", failing)
+    monkeypatch.setattr(runs, "usable", lambda: True)
+    assert evidence.main(paired(more, tmp_path / "out", *arguments)) == 1
+    assert {row["loss"] for row in table(tmp_path / "out" / "paired.csv")} == {"flsd53"}
+
+    monkeypatch.setattr(runs, "usable", lambda: False)
+    assert evidence.main(paired(more, tmp_path / "lost" / "out", *arguments)) == 1
+    assert not list((tmp_path / "lost").rglob("*.rows.json"))  # left to processes whose device works
+
+
 def test_first_seeds_of_all_tasks_go_first_and_their_splits_before_them(stages):
     runs = stages("paired")
     jobs = [runs.Job("mnist", 4, "adafocal"), runs.Job("mnist", 2, "adafocal"), runs.Job("encoder", 4)]
