@@ -4,6 +4,7 @@
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -106,3 +107,17 @@ def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert status == 0
     return folder
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Write a module into the working directory, which is not on Python's path, and give its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [place for place in sys.path if place not in ("", str(tmp_path))])
+
+    def write(text: str) -> str:
+        name = f"own_{abs(hash((str(tmp_path), text)))}"
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        return name
+
+    return write

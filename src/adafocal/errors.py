@@ -11,6 +11,7 @@ remedy. Each is also the built-in error of its kind, so ``except ValueError`` wo
         MissingFileError    FileNotFoundError     a file that was named is not there
       LostProcessError      ConnectionError       another process of the same work is gone
       MissingPackageError   ModuleNotFoundError   an extra is not installed
+      OwnCodeError          RuntimeError          code of the caller's own has raised something
 
 Any other error is a fault of ours: the command prints it as such, and shows the traceback with ``--debug``.
 """
@@ -25,7 +26,10 @@ __all__ = [
     "LostProcessError",
     "MissingFileError",
     "MissingPackageError",
+    "OwnCodeError",
 ]
+# What running out of memory says where it is no MemoryError.
+OUT_OF_MEMORY = ("not enough memory", "annot allocate memory", "can't allocate memory", "out of memory", "new thread")
 
 
 class AdafocalError(Exception):
@@ -57,3 +61,14 @@ class LostProcessError(AdafocalError, ConnectionError):
 
 class MissingPackageError(AdafocalError, ModuleNotFoundError):
     """A package of an extra is not installed; the text is the command that installs it."""
+
+
+class OwnCodeError(AdafocalError, RuntimeError):
+    """Code of the caller's own, named by ``package.module:name``, has raised something; the text says where."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory did not suffice."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, (RuntimeError, ImportError)) and any(sign in str(error) for sign in OUT_OF_MEMORY)
+    )

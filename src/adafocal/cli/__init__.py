@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import adafocal
 from adafocal._settings import or_meant, to_install
 from adafocal._text import printable, shown
-from adafocal.errors import AdafocalError
+from adafocal.errors import AdafocalError, is_out_of_memory
 
 COMMANDS = {
     "train": "train one classifier and write its run folder",
@@ -36,7 +36,6 @@ ALONE = ("pandas", "polars")  # of which either suffices, as the error says
 USAGE = "usage: adafocal [-h] [--version] [--debug] COMMAND ..."
 DEBUG = "--debug"
 LONGEST = 4000  # characters of a sentence
-OUT_OF_MEMORY = ("not enough memory", "annot allocate memory", "can't allocate memory", "out of memory", "new thread")
 # What to do after an interrupt, where it is more than to begin anew.
 GOES_ON = {
     "train": "the same command goes on from the last checkpoint",
@@ -119,9 +118,7 @@ def _sentence(error: Exception, command: str) -> str | None:
         return str(error)
     if isinstance(error, argparse.ArgumentError):
         return " ".join(str(error).split())
-    if isinstance(error, MemoryError) or (
-        isinstance(error, (RuntimeError, ImportError)) and any(sign in str(error) for sign in OUT_OF_MEMORY)
-    ):
+    if is_out_of_memory(error):
         return "the memory of this process did not suffice: give it more, or less to work on."
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f": {str(error.filename)!r}"

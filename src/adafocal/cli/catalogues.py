@@ -5,6 +5,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from adafocal._own import Offer, offers
+from adafocal._text import printable
 from adafocal.cli.parser import CommandParser
 
 # Where each catalogue is, and the lines on an entry below its name.
@@ -20,12 +22,24 @@ CATALOGUES: dict[str, tuple[str, str, Callable[[Any], list[str]]]] = {
     "ood_pairs": ("adafocal.recipes.ood", "OOD_PAIRS", lambda it: [f"{it.title}: {', '.join(it.against)}", it.source]),
 }
 
+OFFERED = {"losses": "loss", "models": "model", "datasets": "data.name"}  # what packages may add to
+
 
 def main(arguments: list[str]) -> int:
     """Print a catalogue; see ``adafocal list --help``."""
     parser = CommandParser("list", "List what there is to choose from.")
     parser.add_argument("catalogue", choices=tuple(CATALOGUES), help="What to list.")
-    module, name, lines = CATALOGUES[parser.parse_args(arguments).catalogue]
-    entries = getattr(import_module(module), name).values()
-    print("\n\n".join("\n  ".join([entry.name, *lines(entry)]) for entry in entries))
+    catalogue = parser.parse_args(arguments).catalogue
+    module, name, lines = CATALOGUES[catalogue]
+    entries = getattr(import_module(module), name)
+    shown = [[entry.name, *lines(entry)] for entry in entries.values()]
+    if catalogue in OFFERED:
+        shown += [_offered(one) for one in offers(OFFERED[catalogue], entries)]
+    print("\n\n".join("\n  ".join(entry) for entry in shown))
     return 0
+
+
+def _offered(offer: Offer) -> list[str]:
+    """What an installed package offers, which nothing here imports."""
+    state = f"cannot be used: {offer.refused}" if offer.refused else offer.value
+    return [printable(offer.name), printable(f"of the package {offer.package}: {state}")]

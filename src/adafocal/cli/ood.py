@@ -20,6 +20,7 @@ from adafocal._reading import load_predictions
 from adafocal._text import printable
 from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.console import PlainConsole, say
+from adafocal.cli.own import FLAGS, add_own, own_of
 from adafocal.cli.parser import CommandParser, check_goes_with
 from adafocal.errors import InvalidValueError
 from adafocal.measures import OF_DETECTION
@@ -63,7 +64,7 @@ def main(arguments: list[str]) -> int:
 
 def _check_together(options: Namespace) -> None:
     """Raise unless the options are those of files or those of runs: nothing that is given is left aside."""
-    of_runs = ("pair", "against", "root")
+    of_runs = ("pair", "against", "root", *FLAGS)
     of_files = ("id", "ood", "train", "json", "html", "logits", "probs", "label", "normalize")
     theirs, others = ("run", of_files) if options.run is not None else ("id` and `--ood", of_runs)
     for name in others:
@@ -99,8 +100,9 @@ def compare_runs(options: Namespace) -> int:
         if options.pair is not None:
             check_trained_on(run, OOD_PAIRS[options.pair].trained_on)
         check_output("run", _record_of(run, options))
+    own = own_of(options, options.run)
     for run in options.run:
-        rows = compare_run(run, against, **settings)
+        rows = compare_run(run, against, own=own, **settings)
         console.print(f"\n{run}")
         show(rows, options.level, console)
         write_record(_record_of(run, options), rows, options, run=str(run))
@@ -184,6 +186,7 @@ def _parser() -> CommandParser:
     parser.add_argument("--k", type=int, default=None, help="Neighbour of the knn score (default 50).")
     parser.add_argument("--level", type=float, default=0.95, help="Coverage of the intervals.")
     parser.add_argument("--n_resamples", type=int, default=1000, help="Bootstrap resamples.")
+    add_own(parser)
     parser.add_argument("--json", type=str, default=None, help="Write the numbers, as fractions, to this file.")
     parser.add_argument("--html", type=str, default=None, help="Write a page with ROC curves and histograms.")
     return parser

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace
 
+from adafocal._text import shown
 from adafocal.cli.parser import CommandParser, underscored
 from adafocal.data import DataConfig
 from adafocal.data.kinds import as_read, kind_of
@@ -133,6 +134,11 @@ def _settings_of_file(path: str | None) -> dict[str, Any]:
         raise InvalidValueError(f"`config` must be a YAML file, got {path!r}: {str(error).splitlines()[0]}.") from error
     if not isinstance(settings, dict):
         raise InvalidValueError(f"`config` must hold settings by name, got {path!r} with {type(settings).__name__}.")
+    if isinstance(settings.get("data"), str):
+        raise InvalidValueError(
+            f"`data` must hold settings by name in a file, such as {{name: {settings['data']}}}, got "
+            f"{shown(settings['data'])} in {path!r}."
+        )
     return settings
 
 

@@ -25,14 +25,18 @@ class CommandParser(ArgumentParser):
 
     def parse_args(self, args: Sequence[str], **options: Any) -> Namespace:  # type: ignore[override]
         """Parse flags of either spelling; where a name is misspelt, the error asks for the one that may be meant."""
-        return self._parse(underscored(args), **options)
+        return self._parse(self._as_declared(args), **options)
 
     def parse_given(self, args: Sequence[str]) -> dict[str, object]:
         """Parse what is given, without defaults; ``--print_config`` is for who knows them all."""
         end = list(args).index("--") if "--" in args else len(args)
-        asked = [one for one in underscored(args[:end]) if not one.startswith("--print_config")]
+        asked = [one for one in self._as_declared(args[:end]) if not one.startswith("--print_config")]
         given: dict[str, object] = self._parse([*asked, *args[end:]], defaults=False).as_dict()
         return given
+
+    def _as_declared(self, args: Sequence[str]) -> list[str]:
+        given = underscored(args)
+        return data_named(given) if "--data.name" in self._option_string_actions else given
 
     def _parse(self, args: Sequence[str], **options: Any) -> Namespace:
         try:
@@ -46,6 +50,25 @@ def underscored(arguments: Sequence[str]) -> list[str]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     inner = re.compile(r"(?<=^--)[^-=][^=]*")
     return [*(inner.sub(lambda name: name[0].replace("-", "_"), given) for given in arguments[:end]), *arguments[end:]]
+
+
+def data_named(arguments: Sequence[str]) -> list[str]:
+    """Write ``--data.name NAME`` for ``--data NAME``; settings in braces, or a file of them, stay what they are."""
+    named: list[str] = []
+    after = ""
+    for given in arguments:
+        flag, sign, value = given.partition("=")
+        if flag == "--data" and sign and _is_name(value):
+            given = f"--data.name={value}"
+        elif after == "--data" and _is_name(given):
+            named[-1] = "--data.name"
+        named.append(given)
+        after = "--" if "--" in (given, after) else given
+    return named
+
+
+def _is_name(value: str) -> bool:
+    return not value.startswith(("{", "-")) and not value.endswith((".yaml", ".yml", ".json"))
 
 
 UNKNOWN = re.compile(r"unrecognized arguments: (--[^\s=]+)", re.IGNORECASE)

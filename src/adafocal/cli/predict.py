@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from adafocal.cli.console import say
+from adafocal.cli.own import add_own, own_of
 from adafocal.cli.parser import CommandParser, check_goes_with
 
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--corruption", type=str, default=None, help="Corrupt the images, such as gaussian_noise.")
     parser.add_argument("--severity", type=int, default=None, help="Strength of the corruption, 1 to 5 (default 3).")
     parser.add_argument("--features", type=bool, default=False, help="Keep the penultimate layer, for adafocal ood.")
+    add_own(parser)
     options = parser.parse_args(arguments)
     other = options.name or options.path
     check_goes_with(options, ["severity"], "--corruption", given=options.corruption is not None)
@@ -35,13 +37,14 @@ def main(arguments: list[str]) -> int:
     from adafocal.data import DataConfig
     from adafocal.results.folder import own_files
     from adafocal.tables.source import known_suffix
-    from adafocal.training.predict import predict_named
+    from adafocal.training.predict import load_classifier, predict_named
 
     known_suffix(options.output, writes=True)
     check_output("output", options.output, reads=own_files(Path(options.run_dir)))
+    own = own_of(options, [options.run_dir])
     data = DataConfig(name=options.name or "other", root=options.root, path=options.path) if other else None
     predictions, names = predict_named(
-        options.run_dir,
+        load_classifier(options.run_dir, own=own),
         part=options.part or "test",
         data=data,
         corruption=options.corruption,

@@ -15,6 +15,7 @@ corruptions.py               noise, blur and the like, at five severities
 volumes.py                   volumes and masks at one size, split by case
 volume_files.py              Decathlon tasks, NIfTI folders and npz files
 digits.py                    scikit-learn's handwritten digits, made hard by noise
+own.py, given.py             data that a function of the user's own gives
 catalogue.py                 DATASETS: every data set by name
 load.py                      load_splits: read, split, decode or tokenise
 ===========================  ==========================================================

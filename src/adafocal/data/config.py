@@ -14,7 +14,8 @@ class DataConfig:
     """What to train on.
 
     Args:
-        name: A data set of `adafocal list datasets`, or owner/name of any other on the hub; with path, any name.
+        name: A data set of `adafocal list datasets`, or owner/name of any other on the hub, or
+            package.module:function of your own; with path, any name.
         args: Settings of an own function that makes the data, such as `--data.args.n 100`.
         root: Folder that holds data sets by name; null reads the catalogue's sets from the hub.
         path: Folder or file of this data set, wherever it lies: one folder of images per class, a table of texts, of

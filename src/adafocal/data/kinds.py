@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What kind of data settings name, told without reading them."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from adafocal.data.catalogue import DatasetSpec, get_dataset
 from adafocal.data.config import DataConfig
 from adafocal.data.layout import Layout, find_layout
+from adafocal.data.own import is_made
 from adafocal.data.roles import find_roles
 from adafocal.data.saved import open_hub
 from adafocal.data.used import check_used, only_used
 from adafocal.errors import InvalidValueError, MissingFileError
-
-OWN_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:function, where the hub has owner/name:part
 
 
 def kind_of(config: DataConfig) -> str:
@@ -34,7 +32,7 @@ def kind_of(config: DataConfig) -> str:
         >>> kind_of(DataConfig(name="20newsgroups"))
         'texts'
     """
-    if OWN_CODE.fullmatch(config.name):
+    if is_made(config):
         return "own"
     spec = get_dataset(config)
     if spec.kind is not None:

@@ -15,6 +15,7 @@ from adafocal.data.features import Features
 from adafocal.data.folders import part_named
 from adafocal.data.inputs import feature_splits, image_splits, text_splits
 from adafocal.data.kinds import layout_of
+from adafocal.data.own import is_made, make_data
 from adafocal.data.parts import draw_parts, in_parts
 from adafocal.data.sources import Source, read_hub, read_layout
 from adafocal.data.splits import DataSplits
@@ -38,9 +39,12 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
         FileNotFoundError: If the data are not where the settings say.
         ValueError: If the name is unknown, a setting is not used by such data, the sizes do not fit them, or they are
             no images, texts, numbers or volumes.
+        RuntimeError: If own code that makes the data raises something.
     """
-    spec = get_dataset(config)
     seed = seed if config.split_seed is None else config.split_seed
+    if is_made(config):
+        return _made_splits(config, seed=seed)
+    spec = get_dataset(config)
     if spec.load is not None:
         if spec.kind is not None:
             check_used(config, spec.kind)
@@ -69,6 +73,18 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
     unused = () if layout is None else layout.left_out
     notes = [*unused, *read, *([f"Parts that are not used: {listed(left_out)}"] if left_out else []), *made.notes]
     return replace(made, how=drawn.how, notes=tuple(dict.fromkeys([*notes, *notes_on(counts, names)])))
+
+
+def _made_splits(config: DataConfig, *, seed: int) -> DataSplits:
+    """Take the data that a function of the user's own makes: images and texts as if they had been read from files."""
+    check_used(config, "own")
+    made = make_data(config, seed=seed)
+    if isinstance(made, DataSplits):
+        return made
+    kind = kind_of_source(made.parts["train"][0])
+    check_used(config, f"own_{kind}")
+    make = {"texts": text_splits, "images": image_splits}[kind]
+    return replace(make(OTHER, config, made.parts, made.names, seed=seed), how=made.how)
 
 
 def kind_of_source(source: Source) -> str:

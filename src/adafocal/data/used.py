@@ -13,17 +13,31 @@ SIZES = frozenset({"train_size", "validation_size", "scaling_size", "test_size"}
 ALWAYS = frozenset({"name", "split_seed"}) | SIZES
 PLACE = frozenset({"root", "path"})
 ROWS = frozenset({"label_column", "split_column", "group_column"})  # of tables alone
+OF_IMAGES = frozenset({"image_size", "augment", "noise"})
+OF_TEXTS = frozenset({"length", "vocabulary_size", "tokenizer"})
+MADE = ALWAYS | {"args"}
 COLUMNS = ROWS | {"input_column", "feature_columns"}
 # The settings that are read, by kind of data; what a set's own layout takes away is in `unread`.
 USED: Mapping[str, frozenset[str]] = {
     "digits": ALWAYS | {"noise"},
-    "images": ALWAYS | PLACE | ROWS | {"input_column", "image_size", "augment", "noise"},
-    "texts": ALWAYS | PLACE | ROWS | {"input_column", "length", "vocabulary_size", "tokenizer"},
+    "images": ALWAYS | PLACE | ROWS | OF_IMAGES | {"input_column"},
+    "texts": ALWAYS | PLACE | ROWS | OF_TEXTS | {"input_column"},
     "numbers": ALWAYS | PLACE | ROWS | {"feature_columns"},
     "volumes": ALWAYS | PLACE | {"volume_size", "augment"},
-    "own": ALWAYS | {"args"},
+    "own": MADE | OF_IMAGES | OF_TEXTS,  # what it gives is known once it was called
+    "own_images": MADE | OF_IMAGES,
+    "own_texts": MADE | OF_TEXTS,
+    "own_arrays": MADE,
+    "own_splits": MADE - SIZES,
 }
-CALLED = {"digits": "digits, which come with scikit-learn", "own": "data that a function makes"}
+CALLED = {
+    "digits": "digits, which come with scikit-learn",
+    "own": "data that a function makes",
+    "own_images": "images that a function makes",
+    "own_texts": "texts that a function makes",
+    "own_arrays": "arrays that a function makes",
+    "own_splits": "DataSplits that a function makes",
+}
 REMEDIES = {("digits", "path"): ": name other data by `data.name`"}
 
 

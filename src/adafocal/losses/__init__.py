@@ -6,6 +6,7 @@ is public, and enters its losses into the catalogue. What they share:
 
 ===========================  ==========================================================
 catalogue.py                 LOSSES: every loss by name, with paper and formula
+own.py                       classes and functions of the user's own
 base.py                      the module that losses derive from, with their four options
 cross_entropy.py             cross-entropy per sample, and functions of it
 reduction.py                 from losses of samples to one number

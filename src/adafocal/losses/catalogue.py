@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 from torch import nn
 
+from adafocal._own import is_own
 from adafocal._settings import or_meant
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -89,25 +90,29 @@ add_loss(
 
 
 def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Module:
-    """Build a loss of the catalogue.
+    """Build a loss of the catalogue, of an installed package, or of your own.
 
     Args:
-        name: A key of ``LOSSES``.
-        arguments: Keyword arguments of its class, over the catalogue's defaults.
+        name: A key of ``LOSSES``; what a package offers by an entry point ``adafocal.losses``; or
+            ``package.module:name`` of a class or function, which is imported.
+        arguments: Keyword arguments of its class or function, over the catalogue's defaults.
 
     Returns:
         A new loss module.
 
     Raises:
-        TypeError: If ``arguments`` are not names and values, or one is of the wrong type.
+        TypeError: If ``arguments`` are not names and values, one is of the wrong type, or own code gives no module.
         ValueError: If the name is unknown, or an argument is not one of the class's or out of range.
+        RuntimeError: If own code raises something.
 
     Example:
         >>> make_loss("focal", {"gamma": 1.0}).gamma
         1.0
     """
     if not isinstance(name, str) or name not in LOSSES:
-        raise InvalidValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {shown(name)}{or_meant(name, LOSSES)}")
+        from adafocal.losses.own import own_loss  # reads the catalogue
+
+        return own_loss(name, arguments)
     if arguments is not None and not isinstance(arguments, Mapping):
         raise InvalidTypeError(f"`loss_args` must be names and values, got {shown(arguments)}.")
     spec = LOSSES[name]
@@ -127,25 +132,28 @@ def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:
     """Name a loss in tables and plots, with the numbers that it was trained with.
 
     Args:
-        name: A key of ``LOSSES``; any other name is given back.
+        name: A key of ``LOSSES``, or any other name; own code is not imported for it.
         arguments: Arguments over the catalogue's defaults.
 
     Returns:
-        The catalogue's title, with the numbers in it replaced by those of ``arguments``.
+        The catalogue's title, with the numbers in it replaced by those of ``arguments``; of ``package.module:name`` the
+        last part with all arguments, and any other name itself.
 
     Raises:
         TypeError: If ``name`` is not a string, or ``arguments`` are not names and values.
 
     Example:
-        >>> loss_title("focal"), loss_title("focal", {"gamma": 2.0})
-        ('Focal (γ = 3)', 'Focal (γ = 2)')
+        >>> loss_title("focal"), loss_title("focal", {"gamma": 2.0}), loss_title("mine.losses:Poly", {"epsilon": 2})
+        ('Focal (γ = 3)', 'Focal (γ = 2)', 'Poly (epsilon = 2)')
     """
     if not isinstance(name, str):
         raise InvalidTypeError(f"`name` must be a string, got {shown(name)}.")
     if arguments is not None and not isinstance(arguments, Mapping):
         raise InvalidTypeError(f"`arguments` must be names and values, got {shown(arguments)}.")
     if name not in LOSSES:
-        return name
+        given = ", ".join(f"{argument} = {value}" for argument, value in (arguments or {}).items())
+        own = name.partition(":")[2]
+        return (f"{own} ({given})" if given else own) if is_own(name) else name
     spec = LOSSES[name]
     title = spec.title
     usual = {p.name: p.default for p in inspect.signature(spec.cls).parameters.values()} | dict(spec.defaults)

@@ -11,6 +11,7 @@ text_cnn.py                  the global-pooling network for texts, GloVe vectors
 transformer.py               any sequence classifier of transformers
 timm.py                      any image classifier of timm
 unet3d.py                    MONAI's 3-D U-Net, for volumes
+own.py                       classes and functions of the user's own
 base.py                      the head on the penultimate layer; what is read from a sample's shape
 catalogue.py                 MODELS: every model by name
 ===========================  ==========================================================

@@ -12,6 +12,7 @@ from adafocal._settings import or_meant
 from adafocal.errors import InvalidValueError
 from adafocal.models.densenet import DenseNet
 from adafocal.models.mlp import MLP
+from adafocal.models.own import own_model
 from adafocal.models.resnet import ResNet
 from adafocal.models.small_cnn import SmallCNN
 from adafocal.models.text_cnn import TextCNN
@@ -63,11 +64,12 @@ def make_model(
     n_classes: int,
     vocabulary: Sequence[str] | None = None,
 ) -> nn.Module:
-    """Build a model of the catalogue.
+    """Build a model of the catalogue, of an installed package, or of your own.
 
     Args:
-        name: A key of ``MODELS``.
-        arguments: Settings of its class, over the catalogue's defaults.
+        name: A key of ``MODELS``; what a package offers by an entry point ``adafocal.models``; or
+            ``package.module:name`` of a class or function, which is imported.
+        arguments: Settings of its class or function, over the catalogue's defaults.
         input_shape: Shape of one sample.
         n_classes: Number of classes C.
         vocabulary: Words of the token ids, where the data are texts.
@@ -76,8 +78,10 @@ def make_model(
         A new model.
 
     Raises:
+        TypeError: If an own setting is of another type than its annotation says, or own code gives no module.
         ValueError: If the name is unknown, a setting is not one of the model's, or the model needs words and the
             data have none.
+        RuntimeError: If own code raises something.
 
     Example:
         >>> model = make_model("resnet18", {"width": 8}, input_shape=(3, 32, 32), n_classes=10)
@@ -85,7 +89,9 @@ def make_model(
         torch.Size([2, 10])
     """
     if name not in MODELS:
-        raise InvalidValueError(f"`model` must be one of {', '.join(MODELS)}, got {name!r}{or_meant(name, MODELS)}")
+        return own_model(
+            name, arguments, input_shape=input_shape, n_classes=n_classes, vocabulary=vocabulary, built_in=MODELS
+        )
     spec = MODELS[name]
     parameters = inspect.signature(spec.cls).parameters
     known = [parameter for parameter in parameters if parameter not in GIVEN]

@@ -14,6 +14,7 @@ cases.py                     scores of single cases, best and worst case
 segmentation.py              results of a run that labels every voxel
 folder.py                    the run folder and who writes it
 provenance.py                versions, hardware, git revision
+own.py                       own code: whether it may be imported, and a trial before a run
 results.py                   predictions, temperature and numbers of a finished run
 run.py                       run: fit, predict, write the run folder
 ===========================  ==========================================================

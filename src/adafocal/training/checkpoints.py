@@ -54,13 +54,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return _load(Path(path), map_location)
 
 
-def read_checkpoint(path: Path, module: nn.Module, *, to_go_on: bool = False) -> dict[str, Any]:
+def read_checkpoint(
+    path: Path, module: nn.Module, *, to_go_on: bool = False, without: str | None = None
+) -> dict[str, Any]:
     """Read a checkpoint without running code, and check that it is undamaged and holds the weights of a module.
 
     Args:
         path: The checkpoint.
         module: What it must fit.
         to_go_on: Whether training shall go on from it, for which weights alone do not suffice.
+        without: Beginning of names of weights that are left out; None for none.
 
     Returns:
         The checkpoint, on the CPU.
@@ -75,6 +78,8 @@ def read_checkpoint(path: Path, module: nn.Module, *, to_go_on: bool = False) ->
     if not isinstance(state, Mapping):
         raise _unfit(path, "", "a file without `state_dict`")
     expected = module.state_dict()
+    if without is not None:
+        state = {name: value for name, value in state.items() if not str(name).startswith(without)}
     for name in sorted(expected.keys() ^ state.keys(), key=str):
         raise _unfit(path, "", f"one {'without' if name in expected else 'with'} {name}")
     for name, value in expected.items():
@@ -82,7 +87,7 @@ def read_checkpoint(path: Path, module: nn.Module, *, to_go_on: bool = False) ->
     for name in TO_GO_ON if to_go_on else ():
         if name not in checkpoint:
             raise _unfit(path, " that training can go on from", f"one without `{name}`")
-    return dict(checkpoint)
+    return {**checkpoint, "state_dict": state}
 
 
 def _check_weight(path: Path, name: str, found: object, expected: Tensor) -> None:

@@ -122,6 +122,7 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser and its schedule."""
-        optimizer = make_optimizer(self.config.optimizer, self.model)
+        trained = nn.ModuleList([self.model, self.loss])  # a loss of the user's own may have weights
+        optimizer = make_optimizer(self.config.optimizer, trained)
         schedule = make_schedule(self.config.optimizer, optimizer, epochs=self.config.epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}

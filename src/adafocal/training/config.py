@@ -53,9 +53,9 @@ class TrainConfig:
     """Settings of one run.
 
     Args:
-        loss: A loss of `adafocal list losses`.
+        loss: A loss of `adafocal list losses`, or package.module:Class of your own.
         loss_args: Settings of the loss, such as `--loss_args.rate 0.5`.
-        model: A model of `adafocal list models`.
+        model: A model of `adafocal list models`, or package.module:function of your own.
         model_args: Settings of the model, such as `--model_args.width 128`.
         data: What to train on.
         optimizer: How to step.

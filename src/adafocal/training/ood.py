@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Out-of-distribution detection with a finished run: its test part against other data and corruptions of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from adafocal._settings import or_meant
@@ -20,6 +20,7 @@ def compare_run(
     k: int = 50,
     level: float = 0.95,
     n_resamples: int = 1000,
+    own: Collection[str] = (),
 ) -> list[ComparisonRow]:
     """Measure how well a run's model tells other data from its own test part.
 
@@ -32,22 +33,24 @@ def compare_run(
         k: Neighbour of the ``knn`` score.
         level: Coverage of the intervals.
         n_resamples: Bootstrap resamples.
+        own: Own code of the run that may be imported, see :func:`~adafocal.training.predict.load_classifier`.
 
     Returns:
-        One row per set and score.
+        One row per set and score; a model of your own without ``features`` has scores of its outputs alone.
 
     Raises:
         ValueError: If the run is not finished, or a set is unknown or does not fit the model.
         FileNotFoundError: If a set is not where it should be.
     """
     sets = {name: other_data(name, root) for name in against}
-    classifier = load_classifier(folder)
+    classifier = load_classifier(folder, own=own)
+    features = hasattr(classifier.network, "features")
     others = {
-        name: predict_with(classifier, data=data, corruption=corruption, severity=severity, features=True)
+        name: predict_with(classifier, data=data, corruption=corruption, severity=severity, features=features)
         for name, (data, corruption, severity) in sets.items()
     }
-    test = predict_with(classifier, features=True)
-    train = predict_with(classifier, part="train", features=True)
+    test = predict_with(classifier, features=features)
+    train = predict_with(classifier, part="train", features=True) if features else None
     return compare_scores(test, others, train=train, scores=scores, k=k, level=level, n_resamples=n_resamples)
 
 

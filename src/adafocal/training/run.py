@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+from torch import nn
 
 from adafocal._files import write_text
 from adafocal._lightning import L
@@ -43,6 +44,7 @@ from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
 from adafocal.training.folder import begin_folder, check_folder, first_process, is_left_over, process_rank
 from adafocal.training.history import history_of
+from adafocal.training.own import own_code_told, try_own
 from adafocal.training.results import sample_results
 from adafocal.training.segmentation import dense_results
 from adafocal.training.trainer import make_trainer, quiet_lightning, restart_events
@@ -66,12 +68,13 @@ def run(config: TrainConfig, folder: str | Path, *, overwrite: bool = False, pro
             process works on it, or its checkpoint is damaged or does not fit. The folder is then as it was.
         OSError: If the folder or a checkpoint cannot be written, or another process of the run died; the last
             checkpoint is as it was.
+        RuntimeError: If own code that the settings name raises something; the sentence says where.
     """
     folder = Path(folder)
     if not overwrite and RunFolder(folder).finished and not is_left_over(folder):
         check_folder(config, folder, overwrite=False)
         return RunFolder(folder).summary
-    with working_on(folder, "run_dir", inside=FOLDERS) if first_process() else nullcontext():
+    with own_code_told(config), working_on(folder, "run_dir", inside=FOLDERS) if first_process() else nullcontext():
         return _run(config, folder, overwrite=overwrite, progress=progress)
 
 
@@ -140,10 +143,13 @@ def _deaths_told(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def build(config: TrainConfig) -> Classifier:
-    """Load the data and build model and loss, seeded."""
+def build(config: TrainConfig, *, with_loss: bool = True) -> Classifier:
+    """Load the data and build model and loss, seeded; own code that the settings name is imported, and tried."""
     L.seed_everything(config.seed, verbose=False)
     splits = load_splits(config.data, seed=config.seed)
     shape, n_classes, vocabulary = splits.train.inputs.shape[1:], splits.n_classes, splits.vocabulary
     model = make_model(config.model, config.model_args, input_shape=shape, n_classes=n_classes, vocabulary=vocabulary)
-    return Classifier(config, model, make_loss(config.loss, config.loss_args), splits)
+    loss = make_loss(config.loss, config.loss_args) if with_loss else nn.Identity()
+    classifier = Classifier(config, model, loss, splits)
+    try_own(classifier, with_loss=with_loss)
+    return classifier

@@ -23,6 +23,7 @@ from adafocal.training.checkpoints import AtomicCheckpointIO
 from adafocal.training.classifier import Classifier
 from adafocal.training.config import TrainConfig
 from adafocal.training.history import History
+from adafocal.training.own import own_callbacks
 
 AS_LIGHTNING = (
     "accelerator",
@@ -99,7 +100,16 @@ def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> lis
     best = checkpoint(folder / BEST.parent, BEST.stem, monitor=config.monitor, save_weights_only=True)
     last = checkpoint(folder / LAST.parent, LAST.stem, every_n_epochs=1)
     history = History(folder / HISTORY, n_bins=config.n_bins)
-    return [_SignalOfTheCaller(), *adapting, LossEpochCallback(), history, *stopping, best, last]
+    return [
+        _SignalOfTheCaller(),
+        *adapting,
+        *own_callbacks(classifier.loss),
+        LossEpochCallback(),
+        history,
+        *stopping,
+        best,
+        last,
+    ]
 
 
 def restart_events(trainer: L.Trainer, folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
