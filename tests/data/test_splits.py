@@ -69,7 +69,7 @@ def test_sizes_that_leave_nothing_are_refused(rejects):
 def test_an_unknown_name_is_refused(rejects):
     sentence = (
         f"`data.name` must be one of {', '.join(DATASETS)}, owner/name on the hub, or come with `data.path`, "
-        "got 'imagnet'."
+        "got 'imagnet': did you mean 'imagenet'?"
     )
     with rejects(ValueError, sentence):
         load_splits(DataConfig(name="imagnet"), seed=0)
