@@ -60,7 +60,7 @@ def test_bins_have_one_name_in_every_command(monkeypatch):
 
     # --bins is what `evaluate` called it at first, and still means the same; `compare` takes what `evaluate` takes.
     assert named == {
-        *((command, "--n_bins") for command in ("train", "study", "evaluate", "compare", "scale")),
+        *((command, "--n_bins") for command in ("train", "study", "data", "evaluate", "compare", "scale")),
         ("evaluate", "--bins"),
         ("compare", "--bins"),
     }

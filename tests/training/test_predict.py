@@ -94,7 +94,7 @@ def test_the_command_writes_a_file_that_ood_reads(trained, tmp_path, capsys):
 
 def test_mistakes_end_in_one_sentence(trained, rejects, tmp_path):
     _, folder = trained
-    with rejects(ValueError, "`part` must be one of train, validation, test, got 'tset'."):
+    with rejects(ValueError, "`part` must be one of train, validation, test, got 'tset': did you mean 'test'?"):
         predict_with(folder, part="tset")
     with rejects(ValueError, f"`run_dir` must hold a finished run, got {str(tmp_path)!r}."):
         predict_with(tmp_path)

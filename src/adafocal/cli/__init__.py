@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "train one classifier and write its run folder",
     "predict": "predict with a finished run, on its own, corrupted or other data",
     "study": "train a grid of recipes, settings, losses and seeds, and compare the losses",
+    "data": "show what would be trained on, before anyone trains",
     "report": "make the HTML page of a run or study again, from its files",
     "evaluate": "measure calibration of predictions in Parquet, CSV or npz files",
     "compare": "compare predictions of several models: differences with intervals, and verdicts",
@@ -31,7 +32,9 @@ COMMANDS = {
     "list": "list losses, models, data sets, recipes or pairs",
 }
 MODULES = {"list": "catalogues"}  # a module named list would hide the built-in in this package
-EXTRA = dict.fromkeys(("train", "predict", "study"), "train")  # that a command needs; all others need ``report``
+EXTRA = dict.fromkeys(
+    ("train", "predict", "study", "data"), "train"
+)  # that a command needs; all others need ``report``
 ALONE = ("pandas", "polars")  # of which either suffices, as the error says
 USAGE = "usage: adafocal [-h] [--version] [--debug] COMMAND ..."
 DEBUG = "--debug"

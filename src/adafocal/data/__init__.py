@@ -6,9 +6,14 @@ config.py                    DataConfig: which data set, where it lies, how it i
 used.py, kinds.py            which settings each kind of data reads; what kind settings name
 layout.py, roles.py          what lies at a path, and what the columns of a table are for, by names and a first row
 folders.py, saved.py         folders of images; what `datasets` saved, and the hub
+tabular.py                   tables of texts, numbers or images, in whatever format
+sources.py                   parts as they are stored: inputs, classes, groups
+classes.py                   one numbering of the classes, samples of each to learn from
+parts.py, groups.py          the rows of each part: as they come, by a column, by groups, or drawn
 splits.py                    Split, DataSplits and the seeded, stratified splits
-sources.py                   Parquet, npz, image folders and the hub
-stored.py                    images that stay encoded: decoded at once or batch by batch
+inputs.py                    from rows to what a network takes
+features.py                  numbers scaled and categories one-hot, by the training part
+stored.py, photos.py         images that stay encoded or are decoded at once; what somebody's own are like
 texts.py                     words, vocabulary, token ids
 augment.py                   shift, mirror and normalise whole batches on the device
 corruptions.py               noise, blur and the like, at five severities
@@ -16,8 +21,10 @@ volumes.py                   volumes and masks at one size, split by case
 volume_files.py              Decathlon tasks, NIfTI folders and npz files
 digits.py                    scikit-learn's handwritten digits, made hard by noise
 own.py, given.py             data that a function of the user's own gives
+foreign.py                   other data in the form that a trained model takes
+shown.py, overview.py        samples to look at; what would be trained on, in words and counts
 catalogue.py                 DATASETS: every data set by name
-load.py                      load_splits: read, split, decode or tokenise
+load.py                      load_splits: read, split, decode, tokenise or encode
 ===========================  ==========================================================
 """
 

@@ -12,7 +12,7 @@ from adafocal._text import listed, printable, shown
 from adafocal.errors import InvalidValueError
 from adafocal.tables.piece import Coded, Column
 
-MOST_CATEGORIES = 50  # of a column: more are names or texts, of which few come twice
+MOST_CATEGORIES = 50  # of a column, and half of the rows: more are names or texts, of which few come twice
 REMEDY = "leave the column out by `data.feature_columns`"
 
 
@@ -104,13 +104,14 @@ def fit_encoding(features: Features, rows: np.ndarray) -> FeatureEncoding:
         rows: Those of the training part.
 
     Raises:
-        ValueError: If a column of words has more than 50 of them.
+        ValueError: If a column of words has more than 50 of them, or than half of the rows.
     """
     encoded, many = [], []
+    most = min(MOST_CATEGORIES, max(2, len(rows) // 2))
     for name, held in features.columns.items():
         if isinstance(held, Coded):
             found = sorted({str(held.values[code]) for code in np.unique(held.index[rows])})
-            many += [f"{printable(name)} ({len(found):,})"] if len(found) > MOST_CATEGORIES else []
+            many += [f"{printable(name)} ({len(found):,})"] if len(found) > most else []
             encoded.append(Encoded(name, tuple(found)))
             continue
         values = held[rows].reshape(len(rows), -1)
@@ -118,7 +119,7 @@ def fit_encoding(features: Features, rows: np.ndarray) -> FeatureEncoding:
         encoded.append(Encoded(name, (), tuple(values.mean(axis=0).tolist()), tuple(deviation.tolist())))
     if many:
         raise InvalidValueError(
-            f"Columns of categories must have at most {MOST_CATEGORIES} of them in the training part, got "
+            f"Columns of categories must have at most {most} of them in the training part, got "
             f"{listed(many)}: leave them out by `data.feature_columns`, or name a column of texts by "
             "`data.input_column`."
         )
@@ -130,7 +131,7 @@ def constant_columns(features: Features, rows: np.ndarray) -> list[str]:
     return [
         name
         for name, held in features.columns.items()
-        if not (_varies(held.index[rows, None]) if isinstance(held, Coded) else _varies(held[rows])).any()
+        if not _varies((held.index if isinstance(held, Coded) else held)[rows].reshape(len(rows), -1)).any()
     ]
 
 

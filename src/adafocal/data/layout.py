@@ -14,6 +14,7 @@ from adafocal.data.saved import is_saved, saved_columns
 from adafocal.data.volume_files import holds_volumes
 from adafocal.errors import InvalidValueError, MissingFileError
 from adafocal.tables.npz import open_npz
+from adafocal.tables.numbers import is_number
 from adafocal.tables.raw import raw_batches
 from adafocal.tables.read import named
 from adafocal.tables.source import FORMATS, PACKED, REMEDIES, known_suffix
@@ -111,8 +112,10 @@ def first_row(table: Table) -> tuple[list[str], dict[str, object]]:
         batch = next(iter(raw_batches(table, rows=1)), None)
         if batch is None or not batch.num_rows:
             raise InvalidValueError("a table must have rows, got none")
-        rows = batch.slice(0, 1).to_pylist()
-        return list(batch.schema.names), rows[0]
+        names = list(batch.schema.names)
+        if table.format in (".csv", ".tsv") and all(map(is_number, names)):
+            raise InvalidValueError(f"the first line must name the columns, got {listed(names)}")
+        return names, batch.slice(0, 1).to_pylist()[0]
 
 
 def _of_tables(path: Path, tables: Mapping[str, Sequence[Table]], config: DataConfig) -> Layout:

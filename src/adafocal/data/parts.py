@@ -75,7 +75,8 @@ def _given(config: DataConfig, held: Mapping[str, Rows], *, seed: int) -> Drawn:
     parts = {
         name: _some(held[name], getattr(config, f"{name}_size"), seed=seed) for name in ("train", "test", "validation")
     }
-    how = "as the data come"
+    cut = any(getattr(config, f"{name}_size") for name in ("train", "validation", "scaling", "test"))
+    how = "as the data come, some of them drawn" if cut else "as the data come"
     if "scaling" in held:
         parts["scaling"] = _some(held["scaling"], config.scaling_size or None, seed=seed)
     elif config.scaling_size:
@@ -84,7 +85,7 @@ def _given(config: DataConfig, held: Mapping[str, Rows], *, seed: int) -> Drawn:
         size = share_of(config.scaling_size, n)
         left = size_within("validation_size", config.validation_size, n - size, of=n)
         parts |= _draw(rows, {"validation": left, "scaling": size}, seed=seed)
-        how += f", scaling drawn from validation{_by(rows)}"
+        how = f"as the data come, scaling drawn from validation{_by(rows)}"
     return Drawn(parts, how)
 
 

@@ -27,6 +27,7 @@ from adafocal.data.tabular import Rows, read_rows, rows_of
 from adafocal.errors import InvalidValueError
 from adafocal.tables.labels import class_indices
 from adafocal.tables.npz import open_npz
+from adafocal.tables.numbers import is_number
 from adafocal.tables.piece import FormatError
 from adafocal.tables.read import named
 from adafocal.tables.source import Source as File
@@ -263,9 +264,12 @@ def classes_of(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, 
     if labels.dtype.kind in "OUS":
         found, places = np.unique(np.char.strip(labels.astype(str)), return_inverse=True)
         whole = [WHOLE.fullmatch(name) for name in found.tolist()]
-        if not all(whole):
+        if all(whole):
+            labels = np.array([int(match[1]) for match in whole if match], dtype=np.int64)[places]
+        elif all(map(is_number, found.tolist())) and any("." in name for name in found.tolist()):
+            labels = found.astype(np.float64)[places]
+        else:
             return places.astype(np.int64), tuple(found.tolist())
-        labels = np.array([int(match[1]) for match in whole if match], dtype=np.int64)[places]
     if labels.dtype.kind == "f" and (labels == np.round(labels)).all():
         labels = class_indices(labels)
     if labels.dtype.kind == "f":
@@ -280,7 +284,7 @@ def classes_of(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, 
         raise InvalidValueError(
             f"Labels must be class indices below {MOST_CLASSES:,}, or names, as identifiers are; got {most}."
         )
-    return labels.astype(np.int64), names
+    return labels.astype(np.int64), names or (("False", "True") if labels.dtype.kind == "b" else ())
 
 
 def joined(inputs: Sequence[Sequence[Any]]) -> Sequence[Any]:

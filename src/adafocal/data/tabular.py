@@ -159,7 +159,7 @@ def _feature(array: Arrow, name: str) -> Column:
     if types.is_string(kind) or types.is_large_string(kind):
         coded = words(compute.utf8_trim_whitespace(array), name)
         assert isinstance(coded, Coded)
-        return _of_text(coded)
+        return _finite(_of_text(coded), name)
     try:
         if array.null_count and not types.is_nested(kind):
             array = compute.fill_null(array.cast(pa.float64()), float("nan"))
@@ -170,7 +170,11 @@ def _feature(array: Arrow, name: str) -> Column:
         raise InvalidValueError(
             f"`{printable(name)}` must hold numbers or categories, got type {kind}: {REMEDY}."
         ) from error
-    if np.isinf(values).any():
+    return _finite(values, name)
+
+
+def _finite(values: Column, name: str) -> Column:
+    if isinstance(values, np.ndarray) and np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values).reshape(len(values), -1).any(axis=1))[0])
         raise InvalidValueError(f"`{printable(name)}` must hold finite numbers, got infinity in row {row}: {REMEDY}.")
     return values

@@ -10,29 +10,21 @@
 data can be shown.
 """
 
-import base64
-import io
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from adafocal._checks import check_integer, require
+from adafocal._checks import check_integer
 from adafocal._files import write_text
+from adafocal.data.features import FeatureEncoding
+from adafocal.data.shown import shown_samples
 from adafocal.data.splits import Split
-from adafocal.data.stored import StoredImages
-from adafocal.data.texts import PADDING, UNKNOWN
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 
 N_EXAMPLES = 24
-IMAGE_SIDE = 64  # pixels of the longer side: a colour PNG stays near 10 kB
-TEXT_LENGTH = 280  # characters
 
 
 def worst_examples(
@@ -41,6 +33,7 @@ def worst_examples(
     *,
     vocabulary: Sequence[str] | None = None,
     tokenizer: str | None = None,
+    features: FeatureEncoding | None = None,
     n: int = N_EXAMPLES,
 ) -> list[dict[str, object]]:
     """Find the wrong predictions of largest confidence, with what they were made from.
@@ -50,13 +43,12 @@ def worst_examples(
         predictions: Predictions of this part.
         vocabulary: Words of the token ids, where the inputs are texts split into words.
         tokenizer: Name of the ``transformers`` tokenizer, where the inputs are its ids.
+        features: How columns became the inputs, where they are numbers and categories.
         n: At most so many.
 
     Returns:
         Mappings with ``row``, ``label``, ``predicted`` and ``confidence``, the surest first; of equal confidences the
-        earlier sample. Images of one or three channels come as ``image``, a base64 PNG of at most 64 pixels a side,
-        floating-point ones stretched to their own range; tokens come as ``text`` of at most 280 characters, lower case
-        and with … for words outside the vocabulary. Other inputs have neither.
+        earlier sample. ``image`` or ``text`` are those of :func:`adafocal.data.shown.shown_samples`.
 
     Raises:
         ValueError: If the numbers of samples differ, or ``n`` is below 1.
@@ -67,7 +59,7 @@ def worst_examples(
     wrong = (~predictions.correct).nonzero()[:, 0]
     confidence = predictions.confidence
     rows = wrong[torch.argsort(confidence[wrong], descending=True, stable=True)[:n]]
-    shown = _shown(split.inputs, rows, vocabulary, tokenizer)
+    shown = shown_samples(split.inputs, rows, vocabulary=vocabulary, tokenizer=tokenizer, features=features)
     return [
         {
             "row": int(split.index[row]),
@@ -85,42 +77,3 @@ def write_examples(path: str | Path, predictions: Predictions, examples: Sequenc
     mistakes = predictions.n - int(predictions.correct.sum())
     record = {"part": "test", "n": predictions.n, "mistakes": mistakes, "examples": examples}
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-
-
-def _shown(
-    inputs: Tensor | StoredImages, rows: Tensor, vocabulary: Sequence[str] | None, tokenizer: str | None
-) -> list[dict[str, str]]:
-    if len(rows) == 0:
-        return []
-    if len(inputs.shape) == 4 and inputs.shape[1] in (1, 3):
-        return [{"image": _png(inputs[row[None]][0])} for row in rows]
-    texts: list[str] = []
-    if isinstance(inputs, Tensor) and inputs.ndim == 2:
-        ids = inputs[rows.to(inputs.device)].cpu()
-        if vocabulary is not None:
-            texts = [_words(row, vocabulary) for row in ids.tolist()]
-        elif tokenizer is not None:
-            decoder = require("transformers").AutoTokenizer.from_pretrained(tokenizer)
-            texts = [decoder.decode(row, skip_special_tokens=True) for row in ids.tolist()]
-    shown = [{"text": textwrap.shorten(text, TEXT_LENGTH, placeholder=" …")} for text in texts]
-    return shown or [{} for _ in rows]
-
-
-def _png(image: Tensor) -> str:
-    """Encode one image, shape (1 or 3, H, W), uint8 or floating point."""
-    pixels = image.cpu()
-    if pixels.dtype != torch.uint8:
-        wide = pixels.double().nan_to_num()
-        low, high = wide.amin(), wide.amax()
-        pixels = ((wide - low) / (high - low).clamp_min(1e-12) * 255).round().to(torch.uint8)
-    array = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
-    picture = require("PIL.Image").fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    picture.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
-    file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def _words(ids: Sequence[int], vocabulary: Sequence[str]) -> str:
-    known = ["…" if number == UNKNOWN else vocabulary[number] for number in ids if number != PADDING]
-    return " ".join("…" if word == "…" else " ".join(run) for word, run in groupby(known))

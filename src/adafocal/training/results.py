@@ -28,7 +28,13 @@ def sample_results(
         for name, predictions in parts.items():
             predictions.save(folder / f"{name}.parquet")
         tokenizer = classifier.config.data.tokenizer
-        worst = worst_examples(splits.test, parts["test"], vocabulary=splits.vocabulary, tokenizer=tokenizer)
+        worst = worst_examples(
+            splits.test,
+            parts["test"],
+            vocabulary=splits.vocabulary,
+            tokenizer=tokenizer,
+            features=splits.features,
+        )
         write_examples(folder / EXAMPLES, parts["test"], worst)
     temperature = fit_temperature(parts.get("scaling", parts["validation"]))
     parts["test_scaled"] = temperature.apply(parts["test"])
