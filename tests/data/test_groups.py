@@ -118,5 +118,5 @@ def test_few_rows_leave_a_sample_for_every_part_or_are_refused(tmp_path, rejects
     path = write_table(tmp_path / "d.csv", spoken(6))
 
     assert [len(part) for part in load(path).parts.values()] == [4, 1, 1]
-    with rejects(ValueError, "The other parts must leave samples for the train part, got 0: give smaller sizes."):
+    with rejects(ValueError, "`data.train_size` must be at most 0, what the other parts leave, got None."):
         load(write_table(tmp_path / "e.csv", spoken(2)))

@@ -131,11 +131,6 @@ def size_within(name: str, asked: int | float | None, free: int, *, of: int) -> 
         ValueError: If more is asked for, or nothing is left.
     """
     wanted = None if asked is None else share_of(asked, of)
-    if free < 1 and asked is None:
-        part = name.removesuffix("_size")
-        raise InvalidValueError(
-            f"The other parts must leave samples for the {part} part, got {free}: give smaller sizes."
-        )
     if free < 1 or (wanted or 1) > free:
         raise InvalidValueError(
             f"`data.{name}` must be at most {max(free, 0)}, what the other parts leave, got {asked}."
