@@ -110,3 +110,11 @@ def test_it_loads_no_training_engine(tmp_path):
         "assert not found, found"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "digits", "imagenet", "os:system"])
+def test_a_folder_that_is_called_like_other_data_or_code_is_ones_own(name, tmp_path, capsys):
+    out = show(capsys, "show", photos(tmp_path / name))
+
+    assert line(out, "parts") == "train 28, validation 4, test 8; drawn from all rows, seed 0"
+    assert line(out, "to be trained") == f"{'os_system' if ':' in name else f'own {name}'}, Small CNN"

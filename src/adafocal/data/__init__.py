@@ -8,7 +8,7 @@ layout.py, roles.py          what lies at a path, and what the columns of a tabl
 folders.py, saved.py         folders of images; what `datasets` saved, and the hub
 tabular.py                   tables of texts, numbers or images, in whatever format
 sources.py                   parts as they are stored: inputs, classes, groups
-classes.py                   one numbering of the classes, samples of each to learn from
+labels.py, classes.py        from labels as they are stored to one numbering, with samples of each class to learn from
 parts.py, groups.py          the rows of each part: as they come, by a column, by groups, or drawn
 splits.py                    Split, DataSplits and the seeded, stratified splits
 inputs.py                    from rows to what a network takes

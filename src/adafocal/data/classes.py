@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from adafocal._text import listed, shown
-from adafocal.data.sources import UNLABELLED, Source
+from adafocal.data.labels import UNLABELLED
+from adafocal.data.sources import Source
 from adafocal.errors import InvalidValueError
 
 UNKNOWN = "Labels must be names or class indices >= 0, got none in any part: "

@@ -14,8 +14,9 @@ from adafocal._text import listed
 from adafocal.data.config import DataConfig
 from adafocal.data.features import Features
 from adafocal.data.folders import part_named
+from adafocal.data.labels import UNLABELLED, WHOLE
 from adafocal.data.load import kind_of_source, read_sources
-from adafocal.data.sources import UNLABELLED, WHOLE, Source
+from adafocal.data.sources import Source
 from adafocal.data.splits import DataSplits, Split
 from adafocal.data.stored import StoredImages, decode_images
 from adafocal.data.texts import encode_subwords, encode_words

@@ -108,7 +108,8 @@ def first_row(table: Table) -> tuple[list[str], dict[str, object]]:
         if table.format == ".npz":
             with table.seekable() as file, open_npz(file) as arrays:
                 held = {name: arrays[name] for name in arrays.names}
-            return list(held), {name: array[0] for name, array in held.items() if array.ndim and len(array)}
+            held = {name: array for name, array in held.items() if array.ndim}
+            return list(held), {name: array[0] for name, array in held.items() if len(array)}
         batch = next(iter(raw_batches(table, rows=1)), None)
         if batch is None or not batch.num_rows:
             raise InvalidValueError("a table must have rows, got none")

@@ -132,7 +132,7 @@ def _features(
             )
         return config.feature_columns
     left = tuple(name for name in header if name not in taken and name not in INDEX_COLUMNS)
-    if not any(_is_numeric(first.get(name)) for name in left):
+    if not any(first.get(name) is None or _is_numeric(first.get(name)) for name in left):
         raise InvalidValueError(
             f"`data.input_column` must be set, got columns {listed(header)}: name the one of texts or images, or "
             "columns of numbers or categories by `data.feature_columns`."
@@ -148,7 +148,7 @@ def _features(
 
 def _is_numeric(value: object) -> bool:
     if isinstance(value, list):
-        return bool(value) and all(_is_numeric(one) for one in value)
+        return bool(value) and all(one is None or _is_numeric(one) for one in value)
     if isinstance(value, str):
         return is_number(value) or COMMA.fullmatch(value) is not None
     if isinstance(value, np.ndarray):

@@ -7,7 +7,6 @@ saved.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +19,16 @@ from adafocal._text import listed, shown
 from adafocal.data.config import DataConfig
 from adafocal.data.features import Features
 from adafocal.data.folders import holds_images, images_in
+from adafocal.data.labels import UNLABELLED, classes_of
 from adafocal.data.layout import Layout, find_layout
 from adafocal.data.roles import Roles, find_roles
 from adafocal.data.saved import Arrow, SavedTable, arrow_of, load_hub, open_hub, open_saved
 from adafocal.data.tabular import Rows, read_rows, rows_of
 from adafocal.errors import InvalidValueError
-from adafocal.tables.labels import class_indices
 from adafocal.tables.npz import open_npz
-from adafocal.tables.numbers import is_number
 from adafocal.tables.piece import FormatError
 from adafocal.tables.read import named
 from adafocal.tables.source import Source as File
-
-UNLABELLED = -1
-MOST_CLASSES = 1_000_000  # larger numbers are identifiers: a network would need an output for each number below them
-WHOLE = re.compile(r"(-?(?:0|[1-9]\d{0,17}))(?:\.0+)?", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,12 +195,23 @@ def _read_npz(files: Sequence[File], roles: Roles) -> Source:
             if values.ndim > 1 and (values.dtype != np.uint8 or values.ndim not in (3, 4) or 0 in values.shape[1:]):
                 rule = "hold texts, or uint8 images of shape (N, H, W) or (N, H, W, channels)"
                 raise InvalidValueError(f"`{roles.inputs}` must {rule}, got {values.dtype} of shape {values.shape}.")
+            if values.ndim == 4:
+                held[str(roles.inputs)] = _channels_last(values, str(roles.inputs))
             parts.append(held)
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     inputs = list(whole[str(roles.inputs)])
     groups, splits = (None if name is None else whole[name].astype(str) for name in (roles.group, roles.split))
     labels = None if roles.label is None else whole[roles.label]
     return _of_rows(Rows(inputs, labels, groups, splits), inputs, roles, (), len(inputs))
+
+
+def _channels_last(values: np.ndarray, name: str) -> np.ndarray:
+    """Bring the channels of images, which some keep before height and width, to the end."""
+    if values.shape[3] not in (1, 3) and values.shape[1] in (1, 3):
+        values = values.transpose(0, 2, 3, 1)
+    if values.shape[3] not in (1, 3):
+        raise InvalidValueError(f"`{name}` must hold images of 1 or 3 channels, got shape {values.shape}.")
+    return values
 
 
 def check_rows(name: str, values: np.ndarray, label: str, labels: np.ndarray) -> None:
@@ -242,49 +247,6 @@ def _read_listed(part: Path, listing: Path) -> Source:
             raise InvalidValueError(f"lines must hold an image and its class, got {shown(short)}.")
         images = [below(part / "images", row[0], what="Images") for row in rows]
     return Source(images, *classes_of(np.array([row[1] for row in rows]), ()))
-
-
-def classes_of(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Turn labels as they are stored into class indices, int64, and names, none where they are indices.
-
-    Args:
-        labels: Names, whole numbers, or true and false, shape (N,).
-        names: What is known of the names of indices.
-
-    Raises:
-        ValueError: If they are neither.
-
-    Example:
-        >>> classes_of(np.array(["b", "a"]), ())
-        (array([1, 0]), ('a', 'b'))
-    """
-    if labels.dtype.kind == "O" and not all(isinstance(label, str) for label in labels):
-        other = next(label for label in labels if not isinstance(label, str))
-        raise InvalidValueError(f"Labels must be names or class indices, got {shown(other)}.")
-    if labels.dtype.kind in "OUS":
-        found, places = np.unique(np.char.strip(labels.astype(str)), return_inverse=True)
-        whole = [WHOLE.fullmatch(name) for name in found.tolist()]
-        if all(whole):
-            labels = np.array([int(match[1]) for match in whole if match], dtype=np.int64)[places]
-        elif all(map(is_number, found.tolist())) and any("." in name for name in found.tolist()):
-            labels = found.astype(np.float64)[places]
-        else:
-            return places.astype(np.int64), tuple(found.tolist())
-    if labels.dtype.kind == "f" and (labels == np.round(labels)).all():
-        labels = class_indices(labels)
-    if labels.dtype.kind == "f":
-        broken = labels[labels != np.round(labels)][0]
-        raise InvalidValueError(
-            f"Labels must be names or class indices, got {broken:g}: put numbers that are measured into classes first."
-        )
-    if labels.dtype.kind not in "iub" or (len(labels) and labels.min() < -1):
-        got = f"dtype {labels.dtype}" if labels.dtype.kind not in "iub" else str(labels.min())
-        raise InvalidValueError(f"Labels must be names or class indices, got {got}.")
-    if len(labels) and (most := int(labels.max())) >= max(MOST_CLASSES, len(names)):
-        raise InvalidValueError(
-            f"Labels must be class indices below {MOST_CLASSES:,}, or names, as identifiers are; got {most}."
-        )
-    return labels.astype(np.int64), names or (("False", "True") if labels.dtype.kind == "b" else ())
 
 
 def joined(inputs: Sequence[Sequence[Any]]) -> Sequence[Any]:

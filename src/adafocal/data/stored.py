@@ -2,6 +2,7 @@
 """Images that stay encoded: decoded at once for small sets, batch by batch in threads for large ones."""
 
 import os
+import re
 import struct
 import zlib
 from collections import deque
@@ -22,6 +23,7 @@ from adafocal._text import printable
 from adafocal.errors import InvalidValueError
 
 Crop: TypeAlias = Literal["none", "center", "random"]
+MEMORY = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")
 TURNED = range(2, 9)  # values of EXIF's orientation that turn or mirror
 
 
@@ -165,7 +167,8 @@ def said_of(item: object, number: int | None) -> Iterator[None]:
     except (*kinds, _pillow().DecompressionBombError) as error:
         what = "the first" if number is None else f"image {number}"
         place = f" ({item})" if isinstance(item, Path) and str(item) not in str(error) else ""
-        why = printable(f"{str(error).rstrip('.')}{place}", longest=300)
+        said = MEMORY.sub("", str(error)).rstrip(".")
+        why = printable(f"{said}{place}", longest=300)
         raise InvalidValueError(f"Images must be readable, got {what} with {why}.") from error
 
 

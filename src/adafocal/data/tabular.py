@@ -154,6 +154,8 @@ def _feature(array: Arrow, name: str) -> Column:
         return _feature(array.cast(kind.value_type), name)
     if types.is_boolean(kind):
         array = array.cast(pa.int8())
+    elif types.is_nested(kind) and getattr(kind, "value_type", None) == pa.bool_():
+        array = array.cast(pa.list_(pa.int8()))
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
     if types.is_string(kind) or types.is_large_string(kind):

@@ -80,7 +80,7 @@ class Recipe:
         """
         name, path = given.get("data.name"), given.get("data.path")
         if name is None and self.neutral and path is not None:
-            name = Path(str(path)).resolve().stem
+            name = named_by(Path(str(path)).resolve())
         if name is None or name == self.config.data.name:
             return self
         kept = {setting: getattr(self.config.data, setting) for setting in OF_THE_NETWORK}
@@ -129,6 +129,17 @@ class Recipe:
         if config.epochs == (before.epochs or self.config.epochs):
             changed = replace(changed, epochs=own.epochs or self.config.epochs)
         return changed
+
+
+def named_by(path: Path) -> str:
+    """Name data by their path, by no name that means other data: none of the catalogue's, and none of own code.
+
+    Example:
+        >>> named_by(Path("sets/wine.csv")), named_by(Path("sets/cifar10")), named_by(Path("sets/os:system"))
+        ('wine', 'own cifar10', 'os_system')
+    """
+    name = (path.name if path.is_dir() else path.name.partition(".")[0]).replace(":", "_").replace("/", "_") or "data"
+    return f"own {name}" if name in DATASETS else name
 
 
 def short_form(

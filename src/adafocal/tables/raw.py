@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from adafocal._checks import require
+from adafocal._text import listed
+from adafocal.errors import InvalidValueError
 from adafocal.tables.arrow import arrow_faults
 from adafocal.tables.csv_arrow import text_batches
 from adafocal.tables.feather import open_feather
@@ -36,12 +38,17 @@ def raw_batches(source: Source, *, rows: int = ROWS, columns: Sequence[str] | No
         yield from json_batches(source)
     elif source.format == ".npz":
         with source.seekable() as file, open_npz(file) as arrays:
-            columns = [as_arrow(arrays[name]) for name in arrays.names]
-            yield pa.RecordBatch.from_arrays(columns, names=arrays.names)
+            names = [name for name in arrays.names if columns is None or name in columns]
+            held = {name: arrays[name] for name in names}
+            lengths = {name: len(array) if array.ndim else None for name, array in held.items()}
+            if len(set(lengths.values())) > 1 or None in lengths.values():
+                said = listed(f"{name} of {'no rows' if n is None else n}" for name, n in lengths.items())
+                raise InvalidValueError(f"arrays must have a row per sample, got {said}")
+            yield pa.RecordBatch.from_arrays([as_arrow(array) for array in held.values()], names=names)
     elif source.format == ".parquet":
         with open_parquet(source) as table, arrow_faults("Parquet"):
-            names = None if columns is None else [name for name in columns if name in table.schema_arrow.names]
-            yield from table.iter_batches(batch_size=rows, columns=names)
+            wanted = None if columns is None else [name for name in columns if name in table.schema_arrow.names]
+            yield from table.iter_batches(batch_size=rows, columns=wanted)
     else:
         with open_feather(source) as (_, batches), arrow_faults("Feather"):
             yield from batches

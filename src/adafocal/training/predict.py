@@ -12,7 +12,7 @@ from adafocal._settings import or_meant
 from adafocal.data import DataConfig, Split, corrupt
 from adafocal.data.foreign import foreign_source, foreign_split
 from adafocal.data.kinds import as_read
-from adafocal.data.sources import UNLABELLED
+from adafocal.data.labels import UNLABELLED
 from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
 from adafocal.losses import LOSSES
