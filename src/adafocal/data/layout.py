@@ -9,7 +9,7 @@ from typing import Literal
 from adafocal._text import listed
 from adafocal.data.config import DataConfig
 from adafocal.data.folders import class_folders, holds_images, is_ours, part_named
-from adafocal.data.roles import Roles, find_roles
+from adafocal.data.roles import INPUT_COLUMNS, LABEL_COLUMNS, Roles, find_roles
 from adafocal.data.saved import is_saved, saved_columns
 from adafocal.data.volume_files import holds_volumes
 from adafocal.errors import InvalidValueError, MissingFileError
@@ -108,8 +108,8 @@ def first_row(table: Table) -> tuple[list[str], dict[str, object]]:
         if table.format == ".npz":
             with table.seekable() as file, open_npz(file) as arrays:
                 held = {name: arrays[name] for name in arrays.names}
-            held = {name: array for name, array in held.items() if array.ndim}
-            return list(held), {name: array[0] for name, array in held.items() if len(array)}
+            names = [name for name, array in held.items() if array.ndim or name in (*INPUT_COLUMNS, *LABEL_COLUMNS)]
+            return names, {name: array[0] for name, array in held.items() if array.ndim and len(array)}
         batch = next(iter(raw_batches(table, rows=1)), None)
         if batch is None or not batch.num_rows:
             raise InvalidValueError("a table must have rows, got none")
