@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from adafocal._dtypes import keeping_dtype
-from adafocal._ranks import sum_over_ranks
+from adafocal._ranks import Group, sum_over_ranks
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 S = TypeVar("S", bound="Sums")
@@ -36,13 +36,13 @@ class Sums:
         """The same sums with what only ``other`` keeps, such as squares of weights; most kinds keep the same always."""
         return self
 
-    def over_ranks(self: S) -> S:
+    def over_ranks(self: S, group: Group = None) -> S:
         """Add the sums of all processes of a distributed run; every process must call this."""
 
         def added(field: "Field[Any]", part: Any) -> Any:
             if field.metadata or part is None:
                 return part
-            return part.over_ranks() if isinstance(part, Sums) else sum_over_ranks(part)
+            return part.over_ranks(group) if isinstance(part, Sums) else sum_over_ranks(part, group)
 
         return self._changed(added)
 

@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 
 from adafocal._checks import check_number
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 
 __all__ = ["EasedLoss"]
@@ -42,8 +42,10 @@ class EasedLoss(ClassificationLoss):
         Nobody, 2026, https://example.org/eased.
     """
 
-    def __init__(self, *, strength: float = 1.0, **options: Unpack[LossOptions]) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, weight: Tensor | None = None, *, strength: float = 1.0, **options: Unpack[OtherOptions]
+    ) -> None:
+        super().__init__(weight, **options)
         check_number("strength", strength, low=0.0)
         self.strength = strength
 

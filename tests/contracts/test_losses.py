@@ -118,11 +118,14 @@ def test_catalogue_says_whether_a_loss_is_of_images_alone(name):
 
 @pytest.mark.parametrize("name", OURS)
 def test_constructor_shows_the_shared_options_and_takes_no_other(name):
-    shared = list(inspect.signature(ClassificationLoss).parameters.values())
+    weight, *shared = inspect.signature(ClassificationLoss).parameters.values()
     cls = LOSSES[name].cls
 
-    assert list(inspect.signature(cls).parameters.values())[-4:] == shared
-    assert list(inspect.signature(cls.__init__).parameters.values())[-4:] == shared
+    for parameters in (
+        list(inspect.signature(cls).parameters.values()),
+        list(inspect.signature(cls.__init__).parameters.values())[1:],
+    ):
+        assert [parameters[0], *parameters[-3:]] == [weight, *shared]
     with pytest.raises(TypeError, match="unexpected keyword argument 'weigth'"):
         cls(weigth=torch.ones(4))
 
@@ -153,9 +156,24 @@ def test_class_is_public_and_documented_in_full(name):
     assert getattr(adafocal.losses, cls.__name__) is cls
     for section in ("Args:", "Raises:", "Example:", "Reference:", "https://"):
         assert section in cls.__doc__, section
-    for option in inspect.signature(cls).parameters.values():
+    weight, *settings = inspect.signature(cls).parameters.values()
+    assert (weight.name, weight.kind) == ("weight", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    for option in settings:
         assert option.kind is inspect.Parameter.KEYWORD_ONLY
+    for option in (weight, *settings):
         assert f"{option.name}:" in cls.__doc__
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_weights_come_first_as_in_cross_entropy(name, rejects):
+    cls, weight = LOSSES[name].cls, torch.tensor([0.5, 1.0, 2.0, 3.0])
+
+    assert torch.equal(cls(weight).weight, weight)
+    if issubclass(cls, ClassificationLoss):
+        with rejects(TypeError, "`weight` must be a floating-point tensor, got 2.0: other settings are given by name."):
+            cls(2.0)
+        with pytest.raises(TypeError, match="positional argument"):
+            cls(weight, 2.0)
 
 
 @every_loss

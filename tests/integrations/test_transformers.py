@@ -129,13 +129,22 @@ def test_a_checkpoint_of_another_rule_is_refused(rejects, tmp_path):
 
 def test_evaluation_outside_of_training_and_before_its_first_step_leaves_the_gammas_alone(tmp_path):
     callback = AdaFocalTrainerCallback(AdaFocalLoss(n_bins=4))
-    run = tiny.trainer("sequences", callback, tmp_path, eval_on_start=True, eval_strategy="no", num_train_epochs=1)
+    seen = []
+
+    class Watch(transformers.TrainerCallback):
+        def on_step_end(self, *_, **__):
+            seen.append(callback.criterion.gamma.clone())
+
+    run = tiny.trainer("sequences", callback, tmp_path, eval_on_start=True, num_train_epochs=1, callbacks=[Watch()])
     run.evaluate()
     run.train()
+    trained = callback.criterion.gamma.clone()
     run.evaluate()
     run.predict(run.eval_dataset)
 
-    assert callback.criterion.gamma.eq(1.0).all()
+    assert len(seen) == 4
+    assert all(gamma.eq(1.0).all() for gamma in seen)
+    assert torch.equal(callback.criterion.gamma, trained)
 
 
 def test_the_metrics_of_an_evaluation_tell_calibration_and_gammas_and_choose_the_best_model(tmp_path):

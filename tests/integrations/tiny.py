@@ -61,6 +61,7 @@ def arguments(folder, **options):
         "use_cpu": True, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "logging_strategy": "no",
         "optim": "sgd", "learning_rate": 0.5, "lr_scheduler_type": "constant", "max_grad_norm": 0.0,
         "per_device_train_batch_size": 8, "per_device_eval_batch_size": 4, "num_train_epochs": 2, "seed": 0,
+        "eval_strategy": "steps", "eval_steps": 10**6,
     }  # fmt: skip
     return transformers.TrainingArguments(output_dir=str(folder), **{**standard, **options})
 

@@ -11,6 +11,7 @@ from adafocal._checks import check_integer
 from adafocal._lightning import L
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.summary import adapted_values
+from adafocal.integrations.validates import check_batches, check_validates
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.flsd import ScheduledFocalLoss
 from adafocal.losses.selective_au import SelectiveAULoss
@@ -42,8 +43,9 @@ class AdaFocalCallback(L.Callback):
         TypeError: If ``loader`` or ``update_every_n_steps`` is not an integer; during validation, if the step's output
             lacks ``logits`` or ``labels``.
         ValueError: If either is out of range; when fitting starts, if there is no such loss, several and ``loss`` is
-            None, or a trainer with a schedule of its own next to ``update_every_n_steps``; when validation starts, if
-            there are several loaders and ``loader`` is None.
+            None, a trainer with a schedule of its own next to ``update_every_n_steps``, or one that never validates (no
+            loader, no batch, ``limit_val_batches=0``, a schedule beyond the last epoch or step); when validation
+            starts, if there are several loaders and ``loader`` is None.
 
     Example:
         >>> callback = AdaFocalCallback(outputs=lambda step_output, batch: (step_output, batch["label"]))
@@ -73,6 +75,10 @@ class AdaFocalCallback(L.Callback):
         if stage == "fit" and self.update_every_n_steps is not None:
             _validate_every(trainer, self.update_every_n_steps)
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuse a fit in which no validation batch would come."""
+        check_batches(trainer)
+
     def state_dict(self) -> dict[str, object]:
         """State of a loss that the module does not hold."""
         return {"loss": self.loss.state_dict()} if isinstance(self.loss, AdaFocalLoss) else {}
@@ -83,7 +89,8 @@ class AdaFocalCallback(L.Callback):
             self.loss.load_state_dict(state_dict["loss"])
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Bring a loss that the module does not hold to the module's device."""
+        """Refuse a fit without validation, and bring a loss that the module does not hold to the module's device."""
+        check_validates(trainer)
         self._find(pl_module).to(pl_module.device)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

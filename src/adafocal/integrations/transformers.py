@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """AdaFocal in the Trainer of the transformers library: sequences, tokens and causal language models."""
 
+import sys
 import warnings
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 import torch
@@ -14,12 +16,14 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.accelerate import without_repeats
 from adafocal.integrations.shift import shifts_labels
 from adafocal.integrations.summary import adapted_values
+from adafocal.integrations.validates import check_evaluates
 from adafocal.losses.adafocal import AdaFocalLoss
 
 require("transformers")
 
 from transformers import TrainerCallback  # noqa: E402
 
+CALLERS = 8  # frames between a Trainer and its loss, at most: decorators are among them
 STATE_NAME = "adafocal"  # unlike the class's name, which the Trainer would take for a callback that it must rebuild
 
 
@@ -47,9 +51,10 @@ class AdaFocalTrainerCallback(TrainerCallback):
 
     Raises:
         TypeError: If ``criterion`` is not an AdaFocalLoss; in training, if the model's output has no logits.
-        ValueError: If the loss reduces otherwise; in training, if batches have no ``labels``, or tokens have labels and
-            neither ``shift_labels`` nor the model's own loss says which token predicts which; after evaluation, if
-            there are several evaluation sets and ``eval_dataset`` is None.
+        ValueError: If the loss reduces otherwise; when training starts, if the Trainer never evaluates, lacks the
+            callback whose ``compute_loss_func`` it has, or computes another loss; in training, if batches have no
+            ``labels``, or tokens have labels and neither ``shift_labels`` nor the model's own loss says which token
+            predicts which; after evaluation, if there are several evaluation sets and ``eval_dataset`` is None.
 
     Example:
         >>> callback = AdaFocalTrainerCallback(AdaFocalLoss(streaming=True))
@@ -67,6 +72,8 @@ class AdaFocalTrainerCallback(TrainerCallback):
         self.shift_labels = shift_labels
         self.eval_dataset = eval_dataset
         self._training = False
+        self._begun = False  # the Trainer knows this callback
+        self._computed = False  # and computes its loss by it
         self._adapted: dict[str, float] = {}  # what the evaluation that is just logged has led to
 
     def compute_loss_func(
@@ -80,6 +87,9 @@ class AdaFocalTrainerCallback(TrainerCallback):
             num_items_in_batch: Labels that count in all batches of the step, on all processes; None takes the mean
                 over this batch. With class weights the sum is weighted and the number is not.
         """
+        self._computed = True
+        if not self._begun:
+            self._check_known()
         logits, labels = self._aligned(_logits(outputs), labels)
         if self.criterion.gamma.device != logits.device:
             self.criterion.to(logits.device)
@@ -98,7 +108,8 @@ class AdaFocalTrainerCallback(TrainerCallback):
 
     def on_train_begin(self, args: object, state: Any, control: object, **kwargs: object) -> None:
         """Take up the gammas of the checkpoint that training continues from."""
-        self._training = False
+        check_evaluates(args, state)
+        self._training, self._begun, self._computed = False, True, False
         self._ask(kwargs.get("model"))  # again where it was not ready when the Trainer was made
         self.criterion.reset()
         saved = (state.stateful_callbacks or {}).get(STATE_NAME)
@@ -122,6 +133,16 @@ class AdaFocalTrainerCallback(TrainerCallback):
     def on_step_begin(self, args: object, state: object, control: object, **kwargs: object) -> None:
         """From the first step on, evaluations are observed."""
         self._training = True
+
+    def on_pre_optimizer_step(self, args: object, state: object, control: object, **kwargs: object) -> None:
+        """Refuse to take a first step by another loss than this one."""
+        if not self._computed:
+            raise InvalidValueError(
+                "`compute_loss_func` of the Trainer must be that of the callback, "
+                "`compute_loss_func=callback.compute_loss_func`, got a loss of its own: its gammas would never matter."
+            )
+
+    on_substep_end = on_step_end = on_pre_optimizer_step  # whichever comes first
 
     def on_log(self, args: object, state: Any, control: object, **kwargs: Any) -> None:
         """Move the gammas once an evaluation is logged.
@@ -149,6 +170,18 @@ class AdaFocalTrainerCallback(TrainerCallback):
     def on_train_end(self, args: object, state: object, control: object, **kwargs: object) -> None:
         """From here on, evaluation leaves the loss alone."""
         self._training = False
+
+    def _check_known(self) -> None:
+        """Refuse a Trainer, which is among the callers, that has this loss and not this callback."""
+        frame: FrameType | None = sys._getframe(1)
+        for _ in range(CALLERS):
+            handler = getattr(frame.f_locals.get("self"), "callback_handler", None) if frame is not None else None
+            if handler is not None and self not in handler.callbacks:
+                raise InvalidValueError(
+                    "`callbacks` of the Trainer must hold the callback whose `compute_loss_func` it uses, "
+                    "`callbacks=[callback]`, got none: its gammas would never move."
+                )
+            frame = None if frame is None else frame.f_back
 
     def _ask(self, model: object) -> None:
         if self.shift_labels is None and isinstance(model, nn.Module):

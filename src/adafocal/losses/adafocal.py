@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """AdaFocal: a focal loss whose gammas follow the calibration of the model on validation data."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
@@ -16,16 +14,17 @@ from adafocal._checks import (
     check_same_shape,
     check_tensor,
 )
-from adafocal._dtypes import at_least_float32, keeping_dtype
-from adafocal._ranks import from_first_rank
+from adafocal._dtypes import at_least_float32
+from adafocal._ranks import Group, check_group, check_same, from_first_rank
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.edges import equal_width_edges, find_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.forecast import Forecast
+from adafocal.losses.loop import SHARED, LoopWatch, Watched
 from adafocal.losses.modulate import at_least_zero, modulate
 from adafocal.losses.reduction import look_up, weight_of_labels
 from adafocal.losses.update_rule import check_pooled_rate, check_rule, moved_gammas, pooled_gap_of
@@ -37,7 +36,7 @@ BASES = ("focal", "dual")
 PREDICTIVE = "predictive"
 
 
-class AdaFocalLoss(ClassificationLoss):
+class AdaFocalLoss(Watched, ClassificationLoss):
     """Focal loss with one gamma per confidence bin, adapted after each validation pass.
 
     Train with it in place of ``nn.CrossEntropyLoss``. In each validation pass hand every batch to :meth:`observe`, then
@@ -98,6 +97,7 @@ class AdaFocalLoss(ClassificationLoss):
 
     def __init__(
         self,
+        weight: Tensor | None = None,
         *,
         n_bins: int = 15,
         rate: float = 1.0,
@@ -109,9 +109,9 @@ class AdaFocalLoss(ClassificationLoss):
         base: str = "focal",
         streaming: bool = False,
         ignore_predicted: int | None = None,
-        **options: Unpack[LossOptions],
+        **options: Unpack[OtherOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(weight, **options)
         check_rule(rate=rate, switch_point=switch_point, gamma_min=gamma_min, gamma_max=gamma_max)
         check_pooled_rate(pooled_rate, names=(PREDICTIVE,))
         self.n_bins = check_integer("n_bins", n_bins, minimum=1)
@@ -129,9 +129,11 @@ class AdaFocalLoss(ClassificationLoss):
         if pooled_rate == PREDICTIVE:
             self.register_buffer("forecast", Forecast().numbers())
         self._observed = ValidationStatistics.empty()
+        self._watch = LoopWatch()
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
+        self._watch.stepped(logits, self.training)
         if self.base == "dual":
             return self.modulated(dual_modulation(logits, labels, self.gamma_of), logits, labels)
         return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
@@ -163,6 +165,7 @@ class AdaFocalLoss(ClassificationLoss):
                 "`from_cross_entropy` needs `base` 'focal' and `label_smoothing` 0, "
                 f"got {self.base!r} and {self.label_smoothing}."
             )
+        self._watch.stepped(ce, self.training)
         counted = at_least_float32(ce).masked_fill(labels == self.ignore_index, 0.0)
         losses = modulate(at_least_zero(counted), self.gamma_of)
         if self.weight is not None:
@@ -215,22 +218,31 @@ class AdaFocalLoss(ClassificationLoss):
                 f"`confidence` must be in [0, 1], got {float(confidence[position])} in sample {position}."
             )
         batch = (confidence.to(self.edges), correct.to(self.edges.device))
+        self._watch.observed()
         self._observed = self._observed.merge(ValidationStatistics.of_batch(*batch, streaming=self.streaming))
 
     @torch.no_grad()
-    def adapt(self) -> BinStats:
+    def adapt(self, process_group: Group = None) -> BinStats:
         """Update ``gamma`` and ``edges`` from what was observed since the last call, and forget it.
 
         In a distributed run every rank must call this; ranks may have observed different numbers of samples, also none.
         All ranks end with bit-identical buffers.
 
+        Args:
+            process_group: The ranks whose validation data belong together, this one among them; None is all.
+
         Returns:
-            The statistics of the validation pass in its own equal-mass bins, over all ranks.
+            The statistics of the validation pass in its own equal-mass bins, over all ranks of the group.
 
         Raises:
-            ValueError: If nothing was observed on any rank; ``gamma`` and ``edges`` keep their values.
+            TypeError: If ``process_group`` is no group.
+            ValueError: If nothing was observed on any rank, or, on every rank, if the ranks differ in a setting or in
+                what they have learned; ``gamma`` and ``edges`` keep their values.
         """
-        stats = self._observed.compute(self.n_bins, streaming=self.streaming, like=self.edges)
+        check_group(process_group)
+        held = {name: getattr(self, name) for name in SHARED} | {k: v.tolist() for k, v in self.learned.items()}
+        check_same(held, process_group, like=self.edges)
+        stats = self._observed.compute(self.n_bins, streaming=self.streaming, like=self.edges, group=process_group)
         if stats is None and self.ignore_predicted is not None:
             return BinStats.empty(self.edges.clone())
         if stats is None:
@@ -238,13 +250,14 @@ class AdaFocalLoss(ClassificationLoss):
                 "`adapt` needs at least one observed validation sample, got 0: call `observe` first."
             )
         rule = {name: getattr(self, name) for name in ("rate", "switch_point", "gamma_min", "gamma_max")}
-        extra = self._pooled_step(stats)
-        self.gamma.copy_(from_first_rank(moved_gammas(self.gamma, stats.gap, extra=extra, **rule)))
-        self.edges.copy_(from_first_rank(stats.edges))
+        extra = self._pooled_step(stats, process_group)
+        self.gamma.copy_(from_first_rank(moved_gammas(self.gamma, stats.gap, extra=extra, **rule), process_group))
+        self.edges.copy_(from_first_rank(stats.edges, process_group))
         self.reset()
+        self._watch.moved()
         return stats
 
-    def _pooled_step(self, stats: BinStats) -> float:
+    def _pooled_step(self, stats: BinStats, group: Group) -> float:
         """Compute by how much the pooled gap moves every bin beyond what ``rate`` does."""
         if self.pooled_rate is None:
             return 0.0
@@ -252,7 +265,7 @@ class AdaFocalLoss(ClassificationLoss):
         if not isinstance(self.pooled_rate, str):
             return (self.pooled_rate - self.rate) * pooled
         after = Forecast.of(self.forecast).after(pooled).numbers(like=self.forecast)
-        self.forecast.copy_(from_first_rank(after))
+        self.forecast.copy_(from_first_rank(after, group))
         return float(self.forecast[2]) - self.rate * pooled
 
     @property
@@ -263,11 +276,6 @@ class AdaFocalLoss(ClassificationLoss):
     def reset(self) -> None:
         """Forget what was observed since the last :meth:`adapt`; ``gamma`` and ``edges`` stay."""
         self._observed = ValidationStatistics.empty()
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AdaFocalLoss":
-        # `.half()` and the like would round what was learned.
-        super()._apply(keeping_dtype(fn), recurse)  # type: ignore[no-untyped-call]
-        return self
 
 
 add_loss(

@@ -9,7 +9,7 @@ from adafocal._checks import check_choice, check_floating, check_number, check_s
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.confidence import SCORES, confidence_score
 from adafocal.losses.cross_entropy import output_dtype
@@ -106,14 +106,15 @@ class AURCLoss(ClassificationLoss):
 
     def __init__(
         self,
+        weight: Tensor | None = None,
         *,
         mixing: float = 0.3,
         rank_weights: str = "soft",
         temperature: float = 0.02,
         score: str = "neg_entropy",
-        **options: Unpack[LossOptions],
+        **options: Unpack[OtherOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(weight, **options)
         self.mixing = check_number("mixing", mixing, low=0.0, high=1.0)
         self.rank_weights = check_choice("rank_weights", rank_weights, RANK_WEIGHTS)
         self.temperature = check_number("temperature", temperature, low=0.0, open_low=True)

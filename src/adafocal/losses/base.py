@@ -41,25 +41,34 @@ class SampleOptions(TypedDict, total=False):
     label_smoothing: float
 
 
-class LossOptions(SampleOptions, total=False):
+class OtherOptions(TypedDict, total=False):
+    """What the constructor of a loss takes besides ``weight`` and its own settings, for type checkers."""
+
+    ignore_index: int
+    reduction: str
+    label_smoothing: float
+
+
+class LossOptions(OtherOptions, total=False):
     """What the constructor of a loss takes besides its own settings, for type checkers."""
 
-    reduction: str
+    weight: Tensor | None
 
 
 class ClassificationLoss(nn.Module):
     """A loss that takes what ``nn.CrossEntropyLoss`` takes, and reduces as it does.
 
-    A subclass gives ``per_sample(logits, labels)``, which returns weighted losses of the shape of the labels. One with
-    settings of its own ends its constructor's arguments with ``**options: Unpack[LossOptions]`` and hands them on.
+    ``weight`` comes first, as there; all else is given by name. A subclass gives ``per_sample(logits, labels)``, which
+    returns weighted losses of the shape of the labels. One with settings of its own takes ``weight`` first, ends its
+    constructor's arguments with ``**options: Unpack[OtherOptions]``, and hands both on.
     """
 
     weight: Tensor | None
 
     def __init__(
         self,
-        *,
         weight: Tensor | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
@@ -134,5 +143,7 @@ def _spelled_out(function: Callable[..., Any], *without: str) -> inspect.Signatu
     parameters = list(signature.parameters.values())
     if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
         named = {*signature.parameters, *without}
-        parameters[-1:] = [option for option in shared if option.name not in named]
+        parameters[-1:] = [
+            option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in shared if option.name not in named
+        ]
     return signature.replace(parameters=parameters)

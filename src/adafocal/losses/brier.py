@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, LossOptions, per_sample_loss
+from adafocal.losses.base import ClassificationLoss, OtherOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import checked_labels, output_dtype, wide_cross_entropy
 from adafocal.losses.reduction import sample_weights
@@ -148,8 +148,10 @@ class BrierWeightedLoss(ClassificationLoss):
     Differs from the paper: the authors' code sums over the batch, and its own defaults are the 1-norm and exponent 0.
     """
 
-    def __init__(self, *, gamma: float = 2.0, norm: float = 2.0, **options: Unpack[LossOptions]) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, weight: Tensor | None = None, *, gamma: float = 2.0, norm: float = 2.0, **options: Unpack[OtherOptions]
+    ) -> None:
+        super().__init__(weight, **options)
         self.gamma = check_number("gamma", gamma, low=0.0)
         self.norm = check_number("norm", norm, low=1.0)
 

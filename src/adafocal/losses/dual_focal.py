@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_class_axis, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, LossOptions, SampleOptions, per_sample_loss
+from adafocal.losses.base import ClassificationLoss, OtherOptions, SampleOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, modulated_cross_entropy
 from adafocal.losses.modulate import SMALLEST_BASE, Gamma, gamma_at, power
@@ -109,8 +109,8 @@ class DualFocalLoss(ClassificationLoss):
     targets, which they do not treat, are taken class by class.
     """
 
-    def __init__(self, *, gamma: float = 5.0, **options: Unpack[LossOptions]) -> None:
-        super().__init__(**options)
+    def __init__(self, weight: Tensor | None = None, *, gamma: float = 5.0, **options: Unpack[OtherOptions]) -> None:
+        super().__init__(weight, **options)
         self.gamma = check_number("gamma", gamma, low=0.0)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:

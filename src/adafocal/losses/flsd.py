@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_integer, check_number, check_sequence
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.modulate import modulate
 
@@ -54,12 +54,13 @@ class FLSDLoss(ClassificationLoss):
 
     def __init__(
         self,
+        weight: Tensor | None = None,
         *,
         thresholds: Sequence[float] = (0.2,),
         gammas: Sequence[float] = (5.0, 3.0),
-        **options: Unpack[LossOptions],
+        **options: Unpack[OtherOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(weight, **options)
         self.thresholds = _numbers("thresholds", thresholds)
         self.gammas = _numbers("gammas", gammas)
         for threshold in self.thresholds:
@@ -119,12 +120,13 @@ class ScheduledFocalLoss(ClassificationLoss):
 
     def __init__(
         self,
+        weight: Tensor | None = None,
         *,
         gammas: Sequence[float] = (5.0, 3.0, 1.0),
         milestones: Sequence[int] = (100, 250),
-        **options: Unpack[LossOptions],
+        **options: Unpack[OtherOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(weight, **options)
         self.gammas = _numbers("gammas", gammas)
         self.milestones = _numbers("milestones", milestones)
         for milestone in self.milestones:

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_class_axis, check_number, traced
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import ClassificationLoss, LossOptions, SampleOptions, per_sample_loss
+from adafocal.losses.base import ClassificationLoss, OtherOptions, SampleOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.losses.modulate import check_gamma, modulate
@@ -99,8 +99,10 @@ class FocalLoss(ClassificationLoss):
         https://arxiv.org/abs/1708.02002, equation 4.
     """
 
-    def __init__(self, *, gamma: float | Sequence[float] = 2.0, **options: Unpack[LossOptions]) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, weight: Tensor | None = None, *, gamma: float | Sequence[float] = 2.0, **options: Unpack[OtherOptions]
+    ) -> None:
+        super().__init__(weight, **options)
         for value in gamma if isinstance(gamma, Sequence) and gamma and not isinstance(gamma, str) else (gamma,):
             check_number("gamma", value)
         self.gamma = tuple(gamma) if isinstance(gamma, Sequence) else gamma
@@ -149,8 +151,8 @@ class InverseFocalLoss(ClassificationLoss):
         https://arxiv.org/abs/2505.23463; the default is the gamma of their CIFAR-10 ResNet-50 runs.
     """
 
-    def __init__(self, *, gamma: float = 2.0, **options: Unpack[LossOptions]) -> None:
-        super().__init__(**options)
+    def __init__(self, weight: Tensor | None = None, *, gamma: float = 2.0, **options: Unpack[OtherOptions]) -> None:
+        super().__init__(weight, **options)
         self.gamma = check_number("gamma", gamma, low=0.0)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:

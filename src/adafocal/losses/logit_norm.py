@@ -2,12 +2,13 @@
 """Logit normalisation: cross-entropy of logits with their length taken out."""
 
 import torch
+from torch import Tensor
 from typing_extensions import Unpack
 
 from adafocal._checks import check_labels_match, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.targets import class_axis
@@ -47,8 +48,10 @@ class LogitNormLoss(ClassificationLoss):
     Differs from the paper: the small constant that keeps the length from 0 is 1e-3 where the authors' code adds 1e-7.
     """
 
-    def __init__(self, *, temperature: float = 0.04, **options: Unpack[LossOptions]) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, weight: Tensor | None = None, *, temperature: float = 0.04, **options: Unpack[OtherOptions]
+    ) -> None:
+        super().__init__(weight, **options)
         self.temperature = check_number("temperature", temperature, low=0.0, open_low=True)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:

@@ -3,12 +3,13 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from typing_extensions import Unpack
 
 from adafocal._checks import check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.targets import class_axis
@@ -46,8 +47,15 @@ class MarginSmoothingLoss(ClassificationLoss):
     Differs from the paper: the penalty is the mean over classes, as in the authors' code, where the paper writes a sum.
     """
 
-    def __init__(self, *, margin: float = 10.0, penalty_weight: float = 0.1, **options: Unpack[LossOptions]) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        margin: float = 10.0,
+        penalty_weight: float = 0.1,
+        **options: Unpack[OtherOptions],
+    ) -> None:
+        super().__init__(weight, **options)
         self.margin = check_number("margin", margin, low=0.0)
         self.penalty_weight = check_number("penalty_weight", penalty_weight, low=0.0)
 

@@ -10,7 +10,7 @@ from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, output_dtype
 from adafocal.losses.options import check_ignore_index
@@ -139,9 +139,15 @@ class MMCELoss(ClassificationLoss):
     """
 
     def __init__(
-        self, *, penalty_weight: float = 2.0, weighted: bool = False, width: float = 0.4, **options: Unpack[LossOptions]
+        self,
+        weight: Tensor | None = None,
+        *,
+        penalty_weight: float = 2.0,
+        weighted: bool = False,
+        width: float = 0.4,
+        **options: Unpack[OtherOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(weight, **options)
         self.penalty_weight = check_number("penalty_weight", penalty_weight, low=0.0)
         self.weighted = check_flag("weighted", weighted)
         self.width = check_number("width", width, low=NARROWEST)

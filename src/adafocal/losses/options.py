@@ -27,6 +27,10 @@ def check_options(
 
 
 def _check_class_weights(weight: Tensor) -> None:
+    if isinstance(weight, (bool, int, float, str)):
+        raise InvalidTypeError(
+            f"`weight` must be a floating-point tensor, got {shown(weight)}: other settings are given by name."
+        )
     check_floating("weight", weight)
     if weight.ndim != 1:
         raise InvalidValueError(f"`weight` must have shape (C,), one per class, got {tuple(weight.shape)}.")

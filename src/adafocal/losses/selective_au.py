@@ -8,7 +8,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_choice, check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.edges import equal_width_edges, find_bins
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.confidence import TO_UNIT, confidence_score
 from adafocal.losses.cross_entropy import output_dtype
@@ -81,14 +81,15 @@ class SelectiveAULoss(ClassificationLoss):
 
     def __init__(
         self,
+        weight: Tensor | None = None,
         *,
         quantile: float = 0.5,
         smoothing: float = 0.05,
         n_bins: int = 64,
         score: str = "neg_entropy",
-        **options: Unpack[LossOptions],
+        **options: Unpack[OtherOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(weight, **options)
         self.quantile = check_number("quantile", quantile, low=0.0, high=1.0)
         self.smoothing = check_number("smoothing", smoothing, low=0.0, open_low=True)
         self.n_bins = check_integer("n_bins", n_bins, minimum=1)

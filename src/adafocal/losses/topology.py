@@ -11,7 +11,7 @@ from adafocal._checks import check_choice, check_floating, check_integer, check_
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import ClassificationLoss, LossOptions
+from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.modulate import modulate
 from adafocal.losses.targets import soft_target
@@ -169,6 +169,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
 
     def __init__(
         self,
+        weight: Tensor | None = None,
         *,
         gamma: float = 2.0,
         topology_weight: float = 0.01,
@@ -179,9 +180,9 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         epsilon: float = 0.01,
         max_points: int = 256,
         workers: int | None = None,
-        **options: Unpack[LossOptions],
+        **options: Unpack[OtherOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(weight, **options)
         self.gamma = check_number("gamma", gamma)
         self.topology_weight = check_number("topology_weight", topology_weight, low=0.0)
         self.foreground = foreground

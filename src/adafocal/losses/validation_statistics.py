@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_label_values, check_labels_match
-from adafocal._ranks import over_ranks
+from adafocal._ranks import Group, over_ranks
 from adafocal._shapes import Confidence, Correct, Labels, Logits
 from adafocal.calibration.bins import BinStats, bin_stats
 from adafocal.calibration.cells import joined_equal_mass
@@ -47,15 +47,15 @@ class ValidationStatistics:
             cells = self.cells.to(second.cells.count.device).merge(second.cells)
         return ValidationStatistics(self.samples + second.samples, cells)
 
-    def compute(self, n_bins: int, *, streaming: bool, like: Tensor) -> BinStats | None:
-        """Sum in equal-mass bins over all ranks, with the dtype and device of ``like``; None of nothing."""
+    def compute(self, n_bins: int, *, streaming: bool, like: Tensor, group: Group = None) -> BinStats | None:
+        """Sum in equal-mass bins over the ranks of the group, of the dtype and device of ``like``; None of nothing."""
         nothing = like.new_empty(0)
         if streaming:
             cells = grid_stats(nothing, nothing) if self.cells is None else self.cells.to(like.device)
-            cells = cells.over_ranks()
+            cells = cells.over_ranks(group)
             return joined_equal_mass(cells, n_bins) if cells.count.any() else None
-        confidence = over_ranks(torch.cat([nothing, *(part.to(like) for part, _ in self.samples)]))
-        correct = over_ranks(torch.cat([nothing.bool(), *(part.to(like.device) for _, part in self.samples)]))
+        confidence = over_ranks(torch.cat([nothing, *(part.to(like) for part, _ in self.samples)]), group)
+        correct = over_ranks(torch.cat([nothing.bool(), *(part.to(like.device) for _, part in self.samples)]), group)
         if confidence.numel() == 0:
             return None
         return bin_stats(confidence, correct, equal_mass_edges(confidence, n_bins))
