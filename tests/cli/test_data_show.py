@@ -118,3 +118,52 @@ def test_a_folder_that_is_called_like_other_data_or_code_is_ones_own(name, tmp_p
 
     assert line(out, "parts") == "train 28, validation 4, test 8; drawn from all rows, seed 0"
     assert line(out, "to be trained") == f"{'os_system' if ':' in name else f'own {name}'}, Small CNN"
+
+
+def test_what_was_left_out_is_said_by_the_run_and_on_its_page(tmp_path, capsys):
+    folder = photos(tmp_path / "insects")
+    (folder / "wasps").mkdir()
+    line_of = ["train", "--data.path", str(folder), "--epochs", "1", "--progress", "false"]
+    assert main([*line_of, "--run_dir", str(tmp_path / "run")]) == 0
+
+    note = "Folders without images, which are no classes: wasps"
+    assert line(capsys.readouterr().out, "note on the data") == note
+    assert f"{note}." in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert '"ants"' in (tmp_path / "run" / "summary.json").read_text(encoding="utf-8")
+
+
+def test_a_run_on_numbers_shows_its_mistakes_as_rows_and_predicts_other_tables(tmp_path, capsys):
+    columns = measured(200)
+    columns["label"] = [label if row % 5 else "left" for row, label in enumerate(columns["label"])]
+    path = write_table(tmp_path / "d.csv", columns)
+    assert (
+        main(
+            [
+                "train",
+                "--data.path",
+                str(path),
+                "--epochs",
+                "2",
+                "--progress",
+                "false",
+                "--run_dir",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 0
+    )
+    assert '"text": "width ' in (tmp_path / "run" / "examples.json").read_text(encoding="utf-8")
+
+    turned = {name: columns[name][:10] for name in ("colour", "label", "height", "width")} | {"more": [1] * 10}
+    other = write_table(tmp_path / "other.parquet", turned)
+    for out, source in (
+        ("a", write_table(tmp_path / "first.csv", {k: v[:10] for k, v in columns.items()})),
+        ("b", other),
+    ):
+        assert main(["predict", str(tmp_path / "run"), "--path", str(source), "-o", str(tmp_path / f"{out}.csv")]) == 0
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    del turned["height"]
+    capsys.readouterr()
+    gone = write_table(tmp_path / "gone.csv", turned)
+    assert main(["predict", str(tmp_path / "run"), "--path", str(gone), "-o", str(tmp_path / "c.csv")]) == 2
+    assert "`data.feature_columns` must name columns of the data, got height for columns" in capsys.readouterr().err

@@ -33,6 +33,8 @@ def main(arguments: list[str]) -> int:
     summary = run(config, folder, overwrite=options.overwrite, progress=options.progress)
     if not first_process():
         return 0
+    for note in summary.notes:
+        say(f"{'note on the data':<16} {note}")
     parts = {"validation": "validation", "test": "test", f"test, T = {summary.temperature:.2f}": "test_scaled"}
     for title, part in parts.items():
         values = {name: number_at(summary.everything, f"{part}.{name}") for name in SHOWN}

@@ -158,7 +158,8 @@ def _data(run: RunFolder) -> str:
     skipped = ("name", "root", "path")
     changed = [f"{k} {shown(v)}" for k, v in held.items() if k not in skipped and v != neutral.get(k)]
     settings = f"data settings {', '.join(changed)}; all others neutral" if changed else "neutral data settings"
-    return f"Trained on {short(run.settings.data.name)} with {settings}."
+    notes = "".join(f" {short(note, 300)}." for note in run.summary.notes)
+    return f"Trained on {short(run.settings.data.name)} with {settings}.{notes}"
 
 
 def _of_run(loss: LossContents) -> dict[str, object]:

@@ -91,6 +91,7 @@ class Summary(_ByKey):
     test: Annotated[Mapping[str, object], _needed("test")]
     test_scaled: Annotated[Mapping[str, object], _needed("test_scaled")]
     segmentation: Annotated[Mapping[str, object], _needed("segmentation")] | None = None
+    notes: tuple[str, ...] = ()
     everything: Whole
 
     def value(self, measure: Measure) -> float:

@@ -106,6 +106,7 @@ def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) 
         "seed": config.seed,
         "class_names": list(classifier.splits.class_names),
         "sizes": {name: len(split) for name, split in classifier.splits.parts.items()},
+        **({"notes": list(classifier.splits.notes)} if classifier.splits.notes else {}),
         **results,
     }
     text = json.dumps(found, indent=2) + "\n"
