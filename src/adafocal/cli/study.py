@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from jsonargparse import Namespace
 from rich.console import Console
 
+from adafocal._files import safe_name
 from adafocal._locks import working_on
 from adafocal._settings import or_meant
 from adafocal._text import shown
@@ -19,6 +20,7 @@ from adafocal.errors import InvalidValueError
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Comparison
 from adafocal.results.folder import TABLES, StudyFolder
+from adafocal.study.losses import StudyLoss, read_loss
 from adafocal.study.plan import Experiment, Run, Study, grid_points
 from adafocal.training.config import NESTED, TrainConfig, dotted, plain
 from adafocal.workers.executor import Executor
@@ -65,12 +67,24 @@ def _check_used(asked: Asked) -> None:
     unread = {"seed": "give --seeds"} if "seed" in asked.asked else {}
     if options.recipes and "recipe" in asked.asked:
         unread["recipe"] = "give it among --recipes"
-    if "loss" in asked.asked and options.loss not in options.losses:
-        unread["loss"] = f"it must be among --losses, {', '.join(options.losses)}"
+    losses = _losses(options)
+    if "loss" in asked.asked and options.loss not in {one.loss for one in losses.values()}:
+        unread["loss"] = f"it must be among --losses, {', '.join(losses)}"
     if options.compare:
         unread |= {name: "--compare trains nothing" for name in asked.asked - OF_COMPARING}
     for name, remedy in sorted(unread.items()):
         raise InvalidValueError(f"`{name}` must be left out here, got {shown(_option(options, name))}: {remedy}.")
+
+
+def _losses(options: Namespace) -> dict[str, StudyLoss]:
+    """The losses by their names in the study."""
+    read = [read_loss(value) for value in options.losses]
+    losses = {one.name: one for one in read}
+    if not read or len(losses) < len(read):
+        raise InvalidValueError(
+            f"`losses` must hold at least one value and none twice, got {[one.name for one in read]}."
+        )
+    return losses
 
 
 def _option(options: Namespace, name: str) -> object:
@@ -120,7 +134,14 @@ def _show(folder: StudyFolder, comparison: Comparison, console: Console) -> None
 def _parser() -> CommandParser:
     parser = train_parser("study", DESCRIPTION)
     parser.add_argument("--recipes", nargs="+", type=str, default=None, help="Several recipes, in place of --recipe.")
-    parser.add_argument("--losses", nargs="+", type=str, default=LOSSES, help="Losses of `adafocal list losses`.")
+    parser.add_argument(
+        "--losses",
+        nargs="+",
+        type=str | dict[str, Any],
+        default=LOSSES,
+        help="Losses of `adafocal list losses` or package.module:Class of your own, with arguments as in "
+        "'focal(gamma=1)'; in a file also {loss: focal, loss_args: {gamma: 1}, name: mine}.",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="Seeds; runs of a seed are paired.")
     parser.add_argument(
         "--grid", type=dict[str, Any], default={}, help="Values of any setting, such as --grid.data.noise '[0.1,0.3]'."
@@ -140,27 +161,31 @@ def _planned(parser: CommandParser, arguments: list[str], options: Namespace) ->
     points = grid_points(options.grid)
     # One loss alone is the one that --loss_args mean.
     named, loss = early_options(arguments)
-    if loss is None and len(options.losses) == 1:
-        loss = options.losses[0]
+    losses = _losses(options)
+    if loss is None and len(losses) == 1:
+        loss = next(iter(losses.values())).loss
     planned = []
     for recipe in options.recipes or [named]:
         _check_names(points[0], get_recipe(recipe or DEFAULT_RECIPE).config)
         for point in points:
             flags = [f"--{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in point.items()]
             asked = parse(parser, [*arguments, *flags], early=(recipe, loss))
-            _check_loss_args(asked, options.losses)
+            _check_loss_args(asked, [one.loss for one in losses.values()])
             planned.append((Experiment(asked.recipe.name, asked.config, point), asked))
     return planned
 
 
 def _study(planned: Sequence[Planned], options: Namespace) -> Study:
     names = dict.fromkeys(asked.name for _, asked in planned)
+    losses = _losses(options)
+    baseline = options.baseline or next(iter(losses))
     return Study(
         experiments=tuple(experiment for experiment, _ in planned),
-        losses=tuple(options.losses),
+        losses=tuple(losses),
         seeds=tuple(options.seeds),
-        baseline=options.baseline or options.losses[0],
-        folder=Path(options.study_dir or Path("runs") / f"study-{_short('-'.join(names))}"),
+        baseline=baseline if baseline in losses else read_loss(baseline).name,
+        folder=Path(options.study_dir or Path("runs") / f"study-{_short(safe_name('-'.join(names)))}"),
+        named={name: one for name, one in losses.items() if one.title},
     )
 
 

@@ -116,16 +116,22 @@ def make_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Modul
     if arguments is not None and not isinstance(arguments, Mapping):
         raise InvalidTypeError(f"`loss_args` must be names and values, got {shown(arguments)}.")
     spec = LOSSES[name]
+    check_loss_args(name, arguments or {})
     arguments = {**spec.defaults, **(arguments or {})}
+    if spec.cls is nn.CrossEntropyLoss:  # torch looks at its options in the first step only
+        check_options(**arguments)
+    return spec.cls(**arguments)
+
+
+def check_loss_args(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise if a loss of the catalogue does not take arguments of these names."""
+    spec = LOSSES[name]
     known = [parameter for parameter in inspect.signature(spec.cls).parameters if parameter not in LEGACY_ARGUMENTS]
     for argument in arguments:
         if argument not in known:
             raise InvalidValueError(
                 f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}{or_meant(argument, known)}"
             )
-    if spec.cls is nn.CrossEntropyLoss:  # torch looks at its options in the first step only
-        check_options(**arguments)
-    return spec.cls(**arguments)
 
 
 def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:

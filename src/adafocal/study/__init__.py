@@ -9,6 +9,8 @@ statistics.py                mean, spread, and paired differences with a verdict
 ranks.py                     average ranks across experiments, critical difference
 results.py                   results.csv and comparison.json
 compare.py                   finished studies and runs against one another
+losses.py                    what the names of its losses stand for, with arguments
+latex.py                     text that LaTeX compiles
 tables.py                    the papers' tables as CSV, LaTeX and Markdown
 terminal.py                  plan and comparison as a terminal shows them
 ===========================  ==========================================================

@@ -46,7 +46,7 @@ def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: C
             seconds, reason = _seconds_and_reason(run, outcome)
             shown.ended(run, reason, seconds)
             if reason:
-                failures.append(FailedRun(run.experiment, run.config.loss, run.config.seed, reason))
+                failures.append(FailedRun(run.experiment, run.loss, run.config.seed, reason))
     return failures
 
 

@@ -25,17 +25,33 @@ def findings(values: Mapping[str, Mapping[str, Mapping[int, float]]], titles: Ma
 
 
 def _finding(name: str, of_losses: Mapping[str, Mapping[int, float]], titles: Mapping[str, str]) -> str:
-    known = {
-        loss: {seed: value for seed, value in of_seeds.items() if not isnan(value)}
-        for loss, of_seeds in of_losses.items()
-    }
-    means = {loss: mean(of_seeds.values()) for loss, of_seeds in known.items() if of_seeds}
+    known = over_shared_seeds(of_losses)
+    means = {loss: mean(of_seeds.values()) for loss, of_seeds in known.items()}
     if len(means) < 2:
         return ""
     best, second, *_ = sorted(means, key=lambda loss: means[loss])
     measure = MEASURES[name]
     first, then = (f"{titles[loss]} with {measure.alone(means[loss])}" for loss in (best, second))
     return f"Lowest test {measure.label}: {first}, then {then}; {_apart(known, best, titles)}."
+
+
+def over_shared_seeds(of_losses: Mapping[str, Mapping[int, float]]) -> dict[str, dict[int, float]]:
+    """Keep the seeds that all losses with any number share, so that no loss is better for its luck with seeds.
+
+    Args:
+        of_losses: Values of a metric by loss and seed.
+
+    Returns:
+        The same without NaN and without the other seeds; empty where no seed is shared.
+
+    Example:
+        >>> over_shared_seeds({"a": {0: 0.1, 1: 0.2}, "b": {1: 0.3}, "c": {}})
+        {'a': {1: 0.2}, 'b': {1: 0.3}}
+    """
+    known = {loss: {seed for seed, value in held.items() if not isnan(value)} for loss, held in of_losses.items()}
+    with_any = {loss: seeds for loss, seeds in known.items() if seeds}
+    shared = set.intersection(*with_any.values()) if with_any else set()
+    return {loss: {seed: of_losses[loss][seed] for seed in sorted(shared)} for loss in with_any if shared}
 
 
 def _apart(known: Mapping[str, Mapping[int, float]], best: str, titles: Mapping[str, str]) -> str:

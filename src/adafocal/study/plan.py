@@ -15,10 +15,10 @@ from adafocal._checks import check_choice
 from adafocal._files import safe_name, write_text
 from adafocal._records import read_record
 from adafocal.errors import InvalidValueError
-from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
 from adafocal.results.comparison import Plan
 from adafocal.results.folder import FOLDERS, PLAN, PROVENANCE, TABLES, RunFolder, is_beginning
+from adafocal.study.losses import StudyLoss, check_apart, read_loss
 from adafocal.training.config import TrainConfig, dotted, plain
 from adafocal.training.folder import computes_the_same
 from adafocal.training.provenance import provenance
@@ -56,9 +56,11 @@ class Experiment:
         varied = [f"{key} {_text(value)}" for key, value in self.varied.items()]
         return ", ".join([get_recipe(self.recipe).title_of(self.config, varied=self.varied), *varied])
 
-    def run_config(self, loss: str, seed: int) -> TrainConfig:
+    def run_config(self, loss: str | StudyLoss, seed: int) -> TrainConfig:
         """Settings of one run."""
-        return replace(get_recipe(self.recipe).with_loss(self.config, loss), seed=seed)
+        one = loss if isinstance(loss, StudyLoss) else read_loss(loss)
+        config = get_recipe(self.recipe).with_loss(self.config, one.loss)
+        return replace(config, loss_args={**config.loss_args, **one.loss_args}, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ class Run:
         experiment: Name of its experiment.
         config: Its settings.
         folder: Its run folder.
+        loss: Name of its loss in the study.
     """
 
     experiment: str
     config: TrainConfig
     folder: Path
+    loss: str
 
     @property
     def name(self) -> str:
@@ -102,14 +106,17 @@ class Study:
 
     Attributes:
         experiments: What the losses are compared on.
-        losses: Names of the losses.
+        losses: The losses by name, with arguments as in ``focal(gamma=1)`` where these are not the experiment's.
         seeds: Seeds; the runs of one seed share data split, initialisation and order of samples.
         baseline: The loss that the others are compared with.
         folder: The study folder.
+        named: Losses that have a name of their own, by that name.
 
     Raises:
+        TypeError: If an argument of an own loss is of the wrong type.
         ValueError: If a loss is unknown or anything is named twice, the baseline is not among the losses, or a run
             wants several devices.
+        RuntimeError: If an own loss cannot be imported.
     """
 
     experiments: tuple[Experiment, ...]
@@ -117,15 +124,17 @@ class Study:
     seeds: tuple[int, ...]
     baseline: str
     folder: Path
+    named: Mapping[str, StudyLoss] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what is no grid."""
         for loss in self.losses:
-            check_choice("losses", loss, tuple(LOSSES))
+            self.entry(loss).check()
         names = [experiment.name.casefold() for experiment in self.experiments]
         for name, values in (("experiments", names), ("losses", self.losses), ("seeds", self.seeds)):
             if not values or len(set(values)) < len(values):
                 raise InvalidValueError(f"`{name}` must hold at least one value and none twice, got {list(values)}.")
+        check_apart(map(self.entry, self.losses))
         check_choice("baseline", self.baseline, self.losses)
         for config in (experiment.config for experiment in self.experiments):
             if config.devices != 1 or config.num_nodes != 1:
@@ -138,15 +147,27 @@ class Study:
     def runs(self) -> list[Run]:
         """All runs, seed by seed, so that a study that is cut short still compares the losses."""
         return [
-            Run(experiment.name, experiment.run_config(loss, seed), self.run_folder(experiment.name, loss, seed))
+            Run(
+                experiment.name,
+                experiment.run_config(self.entry(loss), seed),
+                self.run_folder(experiment.name, loss, seed),
+                loss,
+            )
             for seed in self.seeds
             for experiment in self.experiments
             for loss in self.losses
         ]
 
+    def entry(self, loss: str) -> StudyLoss:
+        """What the name of a loss stands for."""
+        return self.named[loss] if loss in self.named else read_loss(loss)
+
     def run_folder(self, experiment: str, loss: str, seed: int) -> Path:
         """Place of a run's folder, whether or not it is there."""
-        return self.folder / "runs" / experiment / f"{loss}-s{seed}"
+        one = self.entry(loss)
+        parts = [one.title or one.loss]
+        parts += [] if one.title else [f"{key}={_quoted(value)}" for key, value in one.loss_args.items()]
+        return self.folder / "runs" / experiment / f"{safe_name('--'.join(parts))}-s{seed}"
 
     def places(self) -> list[str]:
         """List the folders in the study folder that hold files, whether or not they are there."""
@@ -183,6 +204,9 @@ class Study:
             for experiment in self.experiments
         }
         grid = {"losses": list(self.losses), "seeds": list(self.seeds), "baseline": self.baseline}
+        if self.named:
+            names = {name: {"loss": one.loss, "loss_args": dict(one.loss_args)} for name, one in self.named.items()}
+            grid["named"] = json.loads(json.dumps(names))
         write_text(self.folder / PROVENANCE, json.dumps(provenance(), indent=2) + "\n")
         write_text(self.folder / PLAN, yaml.safe_dump({**grid, "experiments": experiments}, sort_keys=False))
 

@@ -4,18 +4,20 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isnan
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mean
 
 from adafocal._files import write_rows, write_text
 from adafocal._records import to_plain
+from adafocal._text import listed
 from adafocal.errors import InvalidValueError
 from adafocal.losses.catalogue import loss_title
 from adafocal.measures import COMPARED, OF_RUNS
 from adafocal.results.comparison import ComparedExperiment, ComparedLoss, ComparedRun, Comparison, FailedRun, RankTable
 from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
-from adafocal.study.finding import SAID, findings
+from adafocal.study.finding import SAID, findings, over_shared_seeds
+from adafocal.study.losses import StudyLoss, told_apart
 from adafocal.study.plan import Study
 from adafocal.study.ranks import average_ranks
 from adafocal.study.statistics import paired_differences, spread
@@ -73,7 +75,7 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
     """
     folder = folder or StudyFolder(study.folder)
     results = [
-        read_result(run, experiment=experiment.name)
+        _called(loss, study.entry(loss), read_result(run, experiment=experiment.name))
         for experiment in study.experiments
         for loss in study.losses
         for seed in study.seeds
@@ -89,6 +91,8 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
         {
             "experiment": result.experiment,
             "recipe": experiments[result.experiment].recipe,
+            "data": result.run.settings.data.name,
+            "model": result.run.settings.model,
             **{key: experiments[result.experiment].varied.get(key, "") for key in varied},
             "loss": result.loss,
             "seed": result.seed,
@@ -97,9 +101,43 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
         for result in results
     ]
     said = {name: Said(entry.title, dict(entry.varied)) for name, entry in experiments.items()}
-    comparison = compare(results, baseline=study.baseline, said=said, folder=study.folder, failures=failures)
+    comparison = compare(
+        results,
+        baseline=study.baseline,
+        said=said,
+        folder=study.folder,
+        failures=failures,
+        notes=_notes_on_seeds(study, results),
+    )
     write_comparison(study.folder, comparison, rows)
     return comparison
+
+
+def _notes_on_seeds(study: Study, results: Sequence[Result]) -> list[str]:
+    """Say which losses lack runs, because numbers over other seeds are not to be compared."""
+    notes, done = [], {(one.experiment, one.loss): list[int]() for one in results}
+    for one in results:
+        done[one.experiment, one.loss].append(one.seed)
+    for name in (experiment.name for experiment in study.experiments):
+        others = [loss for loss in study.losses if (name, loss) in done]
+        if (name, study.baseline) not in done:
+            said = f": another may be chosen by --baseline, {', '.join(others)}" if others else ""
+            notes.append(
+                f"Nothing is compared on {name}, where the baseline {study.baseline} has no finished run{said}."
+            )
+        for loss in others:
+            seeds = done[name, loss]
+            if len(seeds) < len(study.seeds):
+                notes.append(
+                    f"{loss} on {name} has finished {len(seeds)} of {len(study.seeds)} seeds, {listed(seeds)}: its row "
+                    "is over these, and it is compared over the seeds that both have."
+                )
+    return notes
+
+
+def _called(name: str, entry: StudyLoss, result: Result) -> Result:
+    """Call a run's loss as the study does."""
+    return replace(result, loss=name, title=entry.title_with(result.run.settings.loss_args))
 
 
 def write_comparison(folder: Path, comparison: Comparison, rows: Sequence[Mapping[str, object]]) -> None:
@@ -128,6 +166,9 @@ def compare(
         notes: What could not be compared.
     """
     by_experiment: dict[str, list[Result]] = {}
+    titles = {result.loss: result.title for result in results}
+    apart = {loss: title for loss, title in told_apart(titles).items() if title != titles[loss]}
+    results = [replace(one, title=apart.get(one.loss, one.title)) for one in results]
     for result in results:
         by_experiment.setdefault(result.experiment, []).append(result)
     experiments = tuple(
@@ -143,7 +184,7 @@ def compare(
         )
         for name, part in by_experiment.items()
     )
-    ranks = {metric: found for metric in COMPARED if (found := _ranks(experiments, metric)) is not None}
+    ranks = {metric: found for metric in COMPARED if (found := _ranks(by_experiment, metric)) is not None}
     return Comparison(baseline, experiments, tuple(failures), ranks or None, tuple(notes))
 
 
@@ -161,17 +202,13 @@ def _by_seed(results: Sequence[Result], metric: str) -> dict[str, dict[int, floa
     return values
 
 
-def _ranks(experiments: Sequence[ComparedExperiment], metric: str) -> RankTable | None:
-    """Rank the losses by their means over the seeds."""
+def _ranks(by_experiment: Mapping[str, Sequence[Result]], metric: str) -> RankTable | None:
+    """Rank the losses by their means over the seeds that all of them share."""
     means = {
-        experiment.name: {
-            entry.loss: entry.metrics[metric].mean
-            for entry in experiment.losses
-            if metric in entry.metrics and not isnan(entry.metrics[metric].mean)
-        }
-        for experiment in experiments
+        name: {loss: mean(held.values()) for loss, held in over_shared_seeds(_by_seed(part, metric)).items()}
+        for name, part in by_experiment.items()
     }
-    titles = {entry.loss: entry.title for experiment in experiments for entry in experiment.losses}
+    titles = {one.loss: one.title for part in by_experiment.values() for one in part}
     return average_ranks(means, titles=titles)
 
 

@@ -7,7 +7,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
@@ -18,17 +18,11 @@ from adafocal._text import printable
 from adafocal.data import DATASETS
 from adafocal.measures import COMPARED, OF_RUNS, UNDEFINED
 from adafocal.models import MODELS
-from adafocal.results.comparison import Comparison
+from adafocal.results.comparison import Comparison, Spread
+from adafocal.study.latex import latex
 
-Values: TypeAlias = dict[str, float]  # by metric
-
-
-# Backslash first: the others bring new ones.
-LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", "→": r"$\to$",
-    "±": r"$\pm$", "γ": r"$\gamma$", "−": r"$-$",
-}  # fmt: skip
+Values: TypeAlias = Mapping[str, Spread]  # by metric
+NOTHING = Spread(nan, nan)
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Layout:
 
     Attributes:
         caption: What the table shows, in words.
-        metrics: Metrics of a cell, in order; the best of those that are compared is bold.
+        metrics: Metrics of a cell, in order; the best of those that are compared is bold, with its spread over seeds.
         joined: Puts the texts of the metrics together.
     """
 
@@ -72,19 +66,48 @@ class Table:
     losses: list[str]
     rows: list[tuple[list[str], list[Values | None]]]
 
-    def cells(self, row: Sequence[Values | None], *, bold: Callable[[str], str]) -> list[str]:
-        """Write out a row's losses, the best in bold; equal texts are equally good."""
+    @property
+    def spread(self) -> bool:
+        """Whether some numbers are means over several seeds."""
+        return any(one.n > 1 for _, row in self.rows for values in row if values for one in values.values())
+
+    @property
+    def caption(self) -> str:
+        """What the table shows, in words."""
+        how = "mean ± standard deviation over seeds" if self.spread else "means over seeds"
+        return f"{self.layout.caption}; {how}"
+
+    def cells(self, row: Sequence[Values | None], *, bold: Callable[[str], str], spread: bool = True) -> list[str]:
+        """Write out a row's losses, the best in bold; equal texts are equally good.
+
+        Args:
+            row: Values of each loss.
+            bold: Makes a text bold.
+            spread: Whether standard deviations over seeds are written, where there are several.
+        """
         texts = {
-            metric: [None if values is None else OF_RUNS[metric].text(values[metric]) for values in row]
+            metric: [None if values is None else OF_RUNS[metric].text(values[metric].mean) for values in row]
             for metric in self.layout.metrics
         }
-        for metric, shown in texts.items():
+        for metric in filter(COMPARED.__contains__, self.layout.metrics):
+            shown = texts[metric]
             held = [text for text in shown if text not in (None, UNDEFINED)]
-            if metric in COMPARED and len(held) > 1:
-                best = min(held, key=float)
-                texts[metric] = [bold(text) if text == best else text for text in shown]
+            best = min(held, key=float) if len(held) > 1 else None
+            texts[metric] = [
+                None if text is None or values is None
+                else (bold(text) if text == best else text) + (_deviation(metric, values[metric]) if spread else "")
+                for text, values in zip(shown, row, strict=True)
+            ]  # fmt: skip
         columns = zip(*texts.values(), strict=True)
-        return ["" if parts[0] is None else self.layout.joined(*parts) for parts in columns]
+        return ["" if parts[0] is None else self._joined([str(part) for part in parts]) for parts in columns]
+
+    def _joined(self, parts: Sequence[str]) -> str:
+        """One number alone where the others are not defined, as of predictions that are scaled already."""
+        return parts[0] if all(part == UNDEFINED for part in parts[1:]) else self.layout.joined(*parts)
+
+
+def _deviation(metric: str, value: Spread) -> str:
+    return f" ± {OF_RUNS[metric].text(value.std)}" if value.n > 1 and not isnan(value.std) else ""
 
 
 def make_table(comparison: Comparison, layout: Layout) -> Table:
@@ -111,11 +134,12 @@ def make_table(comparison: Comparison, layout: Layout) -> Table:
         names.append("setting")
         settings = [", ".join(f"{name} {value}" for name, value in e.varied.items()) or e.name for e in experiments]
         labels = [[*label, _line(setting)] for label, setting in zip(labels, settings, strict=True)]
-    rows = []
+    rows: list[tuple[list[str], list[Values | None]]] = []
     for label, experiment in zip(labels, experiments, strict=True):
-        means = {entry.loss: {name: one.mean for name, one in entry.metrics.items()} for entry in experiment.losses}
-        held = [
-            {name: means[loss].get(name, nan) for name in layout.metrics} if loss in means else None for loss in titles
+        known = {entry.loss: entry.metrics for entry in experiment.losses}
+        held: list[Values | None] = [
+            {name: known[loss].get(name, NOTHING) for name in layout.metrics} if loss in known else None
+            for loss in titles
         ]
         rows.append((label, held))
     return Table(layout, names, list(titles.values()), rows)
@@ -130,33 +154,37 @@ def write_tables(folder: Path, comparison: Comparison) -> None:
 
 
 def as_csv(table: Table) -> str:
-    """Plain numbers, in the units of the caption: one column per loss and metric."""
+    """Plain numbers, in the units of the caption: a column per loss and metric, after them standard deviations."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     metrics = [(loss, metric) for loss in table.losses for metric in table.layout.metrics]
-    writer.writerow([*table.labels, *(f"{loss}: {OF_RUNS[metric].heading}" for loss, metric in metrics)])
+    names = [f"{loss}: {OF_RUNS[metric].heading}" for loss, metric in metrics]
+    deviations = [f"{name}, standard deviation" for name in names] if table.spread else []
+    writer.writerow([*table.labels, *names, *deviations])
     for labels, row in table.rows:
-        numbers = [
-            "" if values is None or isnan(values[metric]) else repr(OF_RUNS[metric].scale * values[metric])
-            for values in row
-            for metric in table.layout.metrics
-        ]
+        held = [(metric, values[metric] if values else NOTHING) for values in row for metric in table.layout.metrics]
+        numbers = [_number(metric, value.mean) for metric, value in held]
+        numbers += [_number(metric, value.std) for metric, value in held] if table.spread else []
         writer.writerow([*labels, *numbers])
     return file.getvalue()
+
+
+def _number(metric: str, value: float) -> str:
+    return "" if isnan(value) else repr(OF_RUNS[metric].scale * value)
 
 
 def as_latex(table: Table) -> str:
     """A ``tabular`` that needs no package."""
     columns = "l" * len(table.labels) + "r" * len(table.losses)
     lines = [
-        f"% {table.layout.caption.replace('→', '->')}; means over seeds.",
+        f"% {table.caption.replace('→', '->').replace('±', '+-')}.",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\hline",
     ]
     rows = [[*map(latex, [*table.labels, *table.losses])]]
     for labels, row in table.rows:
         cells = table.cells(row, bold=r"\textbf{{{}}}".format)
-        rows.append([*map(latex, labels), *(cell.replace("→", r"$\to$") for cell in cells)])
+        rows.append([*map(latex, labels), *(cell.replace("→", r"$\to$").replace("±", r"$\pm$") for cell in cells)])
     head, *body = [" & ".join(cells) + r" \\" for cells in rows]
     return "\n".join([*lines, head, r"\hline", *body, r"\hline", r"\end{tabular}"]) + "\n"
 
@@ -167,12 +195,7 @@ def as_markdown(table: Table) -> str:
     rule = ["---"] * len(table.labels) + ["---:"] * len(table.losses)
     rows = [[*map(markdown, labels), *table.cells(row, bold="**{}**".format)] for labels, row in table.rows]
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
-    return f"{table.layout.caption}; means over seeds.\n\n" + "\n".join(lines) + "\n"
-
-
-def latex(text: str) -> str:
-    """Escape what has a meaning in LaTeX."""
-    return "".join(LATEX.get(character, character) for character in text)
+    return f"{table.caption}.\n\n" + "\n".join(lines) + "\n"
 
 
 def markdown(text: str) -> str:

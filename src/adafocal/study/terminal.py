@@ -108,7 +108,7 @@ def _paper_table(comparison: Comparison, layout: Layout) -> Table:
     content = make_table(comparison, layout)
     table = _table(f"{layout.caption}, means over seeds", content.labels, content.losses)
     for labels, row in content.rows:
-        cells = content.cells(row, bold="[bold]{}[/bold]".format)
+        cells = content.cells(row, bold="[bold]{}[/bold]".format, spread=False)
         table.add_row(*map(_plain, labels), *map(Text.from_markup, cells))
     return table
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from adafocal._lightning import L
 from adafocal._ranks import join_over_ranks, over_ranks
 from adafocal.data import Split
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.training.batches import TensorBatches
 from adafocal.training.classifier import Classifier
@@ -91,7 +92,16 @@ def predict_samples(
         order = torch.cat([torch.arange(len(split))[rank::ranks] for rank in range(ranks)])
         logits = torch.empty_like(gathered).index_copy_(0, order.to(gathered.device), gathered)
     penultimate = torch.cat(kept) if features else None
+    _check_converged(logits)
     return Predictions(logits=logits.cpu(), labels=split.labels.cpu(), features=penultimate)
+
+
+def _check_converged(logits: Tensor) -> None:
+    if bool((logits.isnan() | logits.isposinf()).any()):
+        raise InvalidValueError(
+            "The training must end with finite numbers, got logits that are NaN or infinite: it diverged. Lower "
+            "`optimizer.lr`, bound the gradient by `optimizer.clip_norm`, or look at the loss for what gives NaN."
+        )
 
 
 def predict_voxels(
@@ -126,4 +136,5 @@ def predict_voxels(
     infer(classifier, split, keep, trainer=trainer, checkpoint=checkpoint, features=features)
     cases = join_over_ranks(kept)
     rows, labels, *penultimate = (torch.cat(parts) for parts in zip(*cases.values(), strict=True))
+    _check_converged(rows)
     return Predictions(logits=rows, labels=labels, features=penultimate[0] if features else None)
