@@ -14,7 +14,7 @@ files.py                     fitted scalings as JSON
 from adafocal.scaling.affine import AffineScaling, fit_dirichlet, fit_matrix, fit_vector
 from adafocal.scaling.binary import BinaryScaling, fit_histogram, fit_isotonic
 from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, load_scaling
-from adafocal.scaling.temperature import Temperature, fit_temperature
+from adafocal.scaling.temperature import Temperature, fit_temperature, scaled_nll
 
 __all__ = [
     "ARGMAX_PRESERVING",
@@ -29,4 +29,5 @@ __all__ = [
     "fit_temperature",
     "fit_vector",
     "load_scaling",
+    "scaled_nll",
 ]

@@ -64,7 +64,8 @@ class TrainConfig:
         seed: Seed of initialisation, order of samples and, unless data.split_seed is set, the split.
         n_bins: Bins of the calibration errors that are logged.
         ema: Decay per step of a moving average of the weights, which is then what is measured and kept; null for none.
-        monitor: Validation metric, lower is better, that `early_stopping` and the best checkpoint go by.
+        monitor: Validation metric, lower is better, that `early_stopping` and the best checkpoint go by;
+            val_nll_scaled is the likelihood after a temperature fitted to the same rows: refine, then calibrate.
         early_stopping: Epochs without a better `monitor` after which training ends; null never ends early.
         select: Weights that predictions are made with: of the last epoch, or of the one with the best `monitor`.
         precision: Lightning's precision; AdaFocal's state stays in float32 in all of them.
@@ -90,7 +91,7 @@ class TrainConfig:
     seed: int = 0
     n_bins: int = 15
     ema: float | None = None
-    monitor: Literal["val_nll", "val_error", "val_ece"] = "val_nll"
+    monitor: Literal["val_nll", "val_nll_scaled", "val_error", "val_ece"] = "val_nll"
     early_stopping: int | None = None
     select: Literal["last", "best"] = "last"
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"] = "32-true"
