@@ -660,6 +660,6 @@ def test_unknown_loss_is_refused_with_the_known_ones(rejects):
 
 
 def test_unknown_argument_is_refused_with_the_known_ones(rejects):
-    known = "gamma, weight, ignore_index, reduction, label_smoothing"
+    known = "weight, gamma, ignore_index, reduction, label_smoothing"
     with rejects(ValueError, f"`loss_args` of focal must be among {known}, got 'alpha'."):
         make_loss("focal", {"alpha": 1.0})

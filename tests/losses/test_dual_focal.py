@@ -90,7 +90,10 @@ def test_adafocal_on_the_dual_base_adapts_by_confidence_as_ever():
     ("build", "sentence"),
     [
         (lambda: DualFocalLoss(gamma=-1.0), "`gamma` must be a finite number >= 0, got -1.0."),
-        (lambda: AdaFocalLoss(base="double"), "`base` must be one of 'focal', 'dual', got 'double'."),
+        (
+            lambda: AdaFocalLoss(base="double"),
+            "`base` must be one of 'focal', 'dual', got 'double': did you mean 'dual'?",
+        ),
     ],
 )
 def test_bad_setting_is_refused(rejects, build, sentence):

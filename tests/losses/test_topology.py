@@ -271,7 +271,7 @@ def test_bad_input_gets_one_sentence(rejects):
         TopologyAwareFocalLoss(dims=(2,))(*batch())
     with rejects(ValueError, "`topology_weight` must be a finite number >= 0, got -1.0."):
         TopologyAwareFocalLoss(topology_weight=-1.0)
-    with rejects(ValueError, "`construction` must be one of 'V', 'T', got 'v'."):
+    with rejects(ValueError, "`construction` must be one of 'V', 'T', got 'v': did you mean 'V'?"):
         TopologyAwareFocalLoss(construction="v")
     with rejects(ValueError, "`workers` must be an integer >= 1, got 0."):
         TopologyAwareFocalLoss(workers=0)
