@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model with data for the loop, a settings file, and predictions for the commands."""
+"""A model with data for the loop, a settings file, and predictions for the commands: twice as sure as they should be."""
 
 from pathlib import Path
 
@@ -21,5 +21,6 @@ train_batches, validation_batches = batches(), batches()
 
 Path("mine.yaml").write_text("loss: focal\nloss_args:\n  gamma: 1.5\n", encoding="utf-8")
 for name in ("predictions", "validation", "test", "elsewhere"):
-    logits = 3 * torch.randn(200, 3, generator=generator)
-    Predictions(logits=logits, labels=torch.randint(3, (200,), generator=generator)).save(f"{name}.parquet")
+    logits = 3 * torch.randn(1000, 4, generator=generator)
+    labels = torch.multinomial(logits.softmax(1), 1, generator=generator).squeeze(1)
+    Predictions(logits=2 * logits, labels=labels).save(f"{name}.parquet")
