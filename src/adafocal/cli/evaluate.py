@@ -156,8 +156,7 @@ def _parser() -> CommandParser:
     for side, example in (("above", "ece=0.05"), ("below", "accuracy=0.9")):
         parser.add_argument(
             f"--fail_{side}",
-            type=str,
-            action="append",
+            action="append",  # of strings; older jsonargparse takes no type besides
             default=None,
             metavar="MEASURE=LIMIT",
             help=f"Exit with 3 if a measure is {side} a limit, such as {example}, in all rows or a group of --by: if "
