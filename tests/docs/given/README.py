@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model with data for the loop, a settings file, and predictions for the commands: twice as sure as they should be."""
+"""A model with data for the loop, a settings file, photos, and predictions: twice as sure as they should be."""
 
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from adafocal import Predictions
 
@@ -24,3 +25,8 @@ for name in ("predictions", "validation", "test", "elsewhere"):
     logits = 3 * torch.randn(1000, 4, generator=generator)
     labels = torch.multinomial(logits.softmax(1), 1, generator=generator).squeeze(1)
     Predictions(logits=2 * logits, labels=labels).save(f"{name}.parquet")
+
+for name in "ab":
+    (Path("photos") / name).mkdir(parents=True)
+    for number in range(20):
+        Image.new("L", (28, 28), 5 * number).save(Path("photos") / name / f"{number:03}.png")
