@@ -253,3 +253,15 @@ def test_noise_is_added_once_and_kept(parquet):
     difference = noisy.train.inputs - clean.train.inputs.float() / 255
     assert float(difference.std()) == pytest.approx(0.5, rel=0.05)
     assert torch.equal(load_splits(config, seed=0).test.inputs, noisy.test.inputs)
+
+
+def test_other_data_under_the_name_of_a_known_set_are_noted(tmp_path):
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.new("L", (8, 8), 9 * number).save(tmp_path / name / f"{number}.png")
+    known = load_splits(DataConfig(name="mnist", path=str(tmp_path), validation_size=6), seed=0)
+    mine = load_splits(DataConfig(name="mine", path=str(tmp_path), validation_size=6), seed=0)
+
+    assert "MNIST has 10 classes, these data have 3: name other data by data.name" in known.notes
+    assert not any("name other data" in note for note in mine.notes)

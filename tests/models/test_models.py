@@ -126,7 +126,9 @@ def test_settings_out_of_range_are_refused(rejects):
         make_model("wide_resnet", {"depth": 28}, input_shape=(3, 8, 8), n_classes=2)
     with rejects(ValueError, f"`model` must be one of {', '.join(MODELS)}, got 'vgg'."):
         make_model("vgg", input_shape=(3, 8, 8), n_classes=2)
-    with rejects(ValueError, "`model_args` of wide_resnet must be among depth, widen, got 'width'."):
+    with rejects(
+        ValueError, "`model_args` of wide_resnet must be among depth, widen, got 'width': did you mean 'widen'?"
+    ):
         make_model("wide_resnet", {"width": 3}, input_shape=(3, 8, 8), n_classes=2)
 
 
@@ -246,3 +248,10 @@ def test_without_timm_the_message_says_how_to_get_it(monkeypatch, rejects):
     monkeypatch.setitem(sys.modules, "timm", None)
     with rejects(ModuleNotFoundError, "timm is not installed: run `pip install 'adafocal[timm]'`."):
         make_model("timm", input_shape=(3, 8, 8), n_classes=4)
+
+
+@pytest.mark.parametrize("name", ["mlp", "transformer"])
+def test_words_go_to_networks_that_read_them(name, rejects):
+    said = f"`model` must suit the data, got {name}, which reads no words, for texts: give text_cnn, or transformer "
+    with rejects(ValueError, f"{said}with `data.tokenizer`."):
+        make_model(name, input_shape=(30,), n_classes=3, vocabulary=WORDS)

@@ -25,6 +25,7 @@ class DatasetSpec:
         source: Where it comes from.
         hub: Name on the Hugging Face hub, with the configuration after a colon; None for sets that ship with a library.
         folder: Name of its folder below ``data.root``; None is its own name.
+        classes: How many there are; None where that is not known.
         scheme: Where the parts come from: ``official`` keeps the test part and takes validation from training,
             ``halved`` keeps training and takes validation and test from the official test part, ``pooled`` splits all
             samples anew.
@@ -49,6 +50,7 @@ class DatasetSpec:
     source: str
     hub: str | None = None
     folder: str | None = None
+    classes: int | None = None
     scheme: Literal["official", "halved", "pooled"] = "official"
     test_parts: tuple[str, ...] = ("test",)
     validation: float = 0.1
@@ -80,6 +82,7 @@ SPECS = (
         kind="images",
         title="CIFAR-10",
         source="Krizhevsky 2009, 45,000 / 5,000 / 10,000 images of 32 x 32 pixels, 10 classes",
+        classes=10,
         hub="uoft-cs/cifar10",
         validation=5000,
         mean=(0.4914, 0.4822, 0.4465),
@@ -92,6 +95,7 @@ SPECS = (
         kind="images",
         title="CIFAR-100",
         source="Krizhevsky 2009, 45,000 / 5,000 / 10,000 images of 32 x 32 pixels, 100 classes",
+        classes=100,
         hub="uoft-cs/cifar100",
         validation=5000,
         mean=(0.4914, 0.4822, 0.4465),
@@ -104,6 +108,7 @@ SPECS = (
         kind="images",
         title="SVHN",
         source="Netzer et al. 2011, street-view house numbers, 73,257 + 26,032 images of 32 x 32 pixels, 10 classes",
+        classes=10,
         hub="ufldl-stanford/svhn:cropped_digits",
         validation=5000,
         pad=4,
@@ -113,6 +118,7 @@ SPECS = (
         kind="images",
         title="Tiny-ImageNet",
         source="CS231n 2015, 90,000 / 10,000 / 10,000 64 x 64 images, 200 classes; test is the official validation",
+        classes=200,
         hub="zh-plus/tiny-imagenet",
         test_parts=("valid", "val", "validation"),
         validation=10_000,
@@ -127,6 +133,7 @@ SPECS = (
         title="ImageNet",
         source="Russakovsky et al. 2015, ILSVRC-2012: 1,281,167 / 25,000 / 25,000 images, 1000 classes; the official "
         "validation part is halved",
+        classes=1000,
         hub="ILSVRC/imagenet-1k",
         scheme="halved",
         test_parts=("validation", "val"),
@@ -142,6 +149,7 @@ SPECS = (
         kind="images",
         title="MNIST",
         source="LeCun et al. 1998, 55,000 / 5,000 / 10,000 images of 28 x 28 pixels, 10 classes",
+        classes=10,
         hub="ylecun/mnist",
         validation=5000,
     ),
@@ -150,6 +158,7 @@ SPECS = (
         kind="images",
         title="Fashion-MNIST",
         source="Xiao et al. 2017, 55,000 / 5,000 / 10,000 images of 28 x 28 pixels, 10 classes",
+        classes=10,
         hub="zalando-datasets/fashion_mnist",
         validation=5000,
         flip=True,
@@ -160,6 +169,7 @@ SPECS = (
         title="20 Newsgroups",
         source="Lang 1995, 18,846 posts pooled and split 14,229 / 848 / 3,769, in the proportions 15,098 / 900 / 3,999 "
         "that the papers have of the 19,997-post collection",
+        classes=20,
         hub="SetFit/20_newsgroups",
         scheme="pooled",
         validation=900 / 19_997,
@@ -172,6 +182,7 @@ SPECS = (
         kind="texts",
         title="20 Newsgroups, by date",
         source="Lang 1995, 11,314 earlier posts (900 of them for validation) and 7,532 later ones for test, 20 classes",
+        classes=20,
         hub="SetFit/20_newsgroups",
         folder="20newsgroups",
         validation=900,
@@ -183,6 +194,7 @@ SPECS = (
         kind="texts",
         title="SST-2",
         source="Socher et al. 2013, 67,349 phrases and 872 sentences for test, 2 classes; hidden labels are not used",
+        classes=2,
         hub="stanfordnlp/sst2",
         test_parts=("validation",),
         validation=2000,
@@ -193,6 +205,7 @@ SPECS = (
         kind="texts",
         title="AG News",
         source="Zhang et al. 2015, 120,000 + 7,600 news titles and descriptions, 4 classes",
+        classes=4,
         hub="fancyzhx/ag_news",
         validation=5000,
         length=128,

@@ -72,6 +72,10 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
     read = [note for source in sources.values() for note in source.notes]
     unused = () if layout is None else layout.left_out
     notes = [*unused, *read, *([f"Parts that are not used: {listed(left_out)}"] if left_out else []), *made.notes]
+    if spec.classes not in (None, len(names)):
+        notes.append(
+            f"{spec.title} has {spec.classes} classes, these data have {len(names)}: name other data by data.name"
+        )
     return replace(made, how=drawn.how, notes=tuple(dict.fromkeys([*notes, *notes_on(counts, names)])))
 
 

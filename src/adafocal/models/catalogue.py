@@ -101,6 +101,11 @@ def make_model(
                 f"`model_args` of {name} must be among {', '.join(known)}, got {argument!r}{or_meant(argument, known)}"
             )
     settings = {**spec.defaults, **(arguments or {})}
+    if vocabulary is not None and "vocabulary" not in parameters:
+        raise InvalidValueError(
+            f"`model` must suit the data, got {name}, which reads no words, for texts: give text_cnn, or transformer "
+            "with `data.tokenizer`."
+        )
     if "vocabulary" in parameters:
         if vocabulary is None:
             raise InvalidValueError(
