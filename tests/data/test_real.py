@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real data sets, where there are any: sizes of the papers, real classes, and a network that learns them."""
 
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from adafocal import Predictions
+from adafocal.cli import main
 from adafocal.data import DATASETS, DataConfig, load_splits
 
 pytestmark = pytest.mark.data
@@ -66,3 +71,49 @@ def test_newsgroups_are_split_in_the_papers_proportions_and_by_date(data_root):
     assert pooled.class_names[0] == dated.class_names[0] == "alt.atheism"
     assert len(pooled.vocabulary) == 20_002
     assert float((pooled.test.inputs == 1).sum() / (pooled.test.inputs > 0).sum()) < 0.1  # unknown words
+
+
+def letters_in_folders(data_root, folder, n=100, classes=10):
+    """Lay real handwritten letters out as somebody has photos: a folder per class, a PNG per image."""
+    with np.load(data_root / "emnist_letters" / "test.npz", allow_pickle=False) as arrays:
+        images, labels = arrays["image"], arrays["label"]
+    for place in range(classes):
+        (folder / "abcdefghijklmnopqrstuvwxyz"[place]).mkdir(parents=True)
+        for row in np.flatnonzero(labels == place)[:n].tolist():
+            Image.fromarray(images[row]).save(folder / "abcdefghijklmnopqrstuvwxyz"[place] / f"{row:04}.png")
+    return folder
+
+
+def test_letters_in_folders_are_the_letters(data_root, tmp_path):
+    folder = letters_in_folders(data_root, tmp_path / "letters")
+    parts = load_splits(DataConfig(name="letters", path=str(folder)), seed=0)
+    with np.load(data_root / "emnist_letters" / "test.npz", allow_pickle=False) as arrays:
+        images, labels = arrays["image"], arrays["label"]
+    first = np.concatenate([np.flatnonzero(labels == place)[:100] for place in range(10)])
+
+    assert sizes(parts) == {"train": 700, "validation": 100, "test": 200}
+    assert disjoint(*parts.parts.values())
+    assert parts.class_names == tuple("abcdefghij")
+    assert parts.notes == ()
+    for part in parts.parts.values():
+        rows = first[part.index.numpy()]
+        assert np.array_equal(part.inputs[:, 0].numpy(), images[rows])
+        assert part.labels.tolist() == labels[rows].tolist()
+        assert part.labels.bincount().max() == part.labels.bincount().min()
+
+
+@pytest.mark.slow
+def test_a_network_learns_letters_in_folders_from_the_command_and_knows_them_again(data_root, tmp_path):
+    folder = letters_in_folders(data_root, tmp_path / "letters")
+    run = tmp_path / "run"
+    assert main(["train", "--data.path", str(folder), "--progress", "false", "--run_dir", str(run)]) == 0
+    test = Predictions.load(run / "test.parquet")
+    assert float(test.correct.double().mean()) > 0.6  # 0.1 is a guess
+
+    other = tmp_path / "other"  # without the first class, the others keep their numbers
+    shutil.copytree(folder, other, ignore=lambda place, names: ["a"] if place == str(folder) else [])
+    assert main(["predict", str(run), "--path", str(other), "-o", str(tmp_path / "out.parquet")]) == 0
+    again = Predictions.load(tmp_path / "out.parquet")
+    assert again.n == 900
+    assert again.labels.unique().tolist() == list(range(1, 10))
+    assert float(again.correct.double().mean()) > 0.6
