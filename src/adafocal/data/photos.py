@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +13,6 @@ from adafocal._text import listed
 from adafocal.data.stored import TURNED, is_grey, opened, said_of
 from adafocal.errors import InvalidValueError
 
-Stored: TypeAlias = bytes | Path | np.ndarray
 ORIENTATION = 0x0112  # of EXIF
 
 
@@ -41,7 +38,7 @@ class _Head:
     fault: str | None = None
 
 
-def look_at(inputs: Sequence[Sequence[Stored]], size: tuple[int, int] | None) -> Photos | None:
+def look_at(inputs: Sequence[Sequence[object]], size: tuple[int, int] | None) -> Photos | None:
     """Read the heads of all images.
 
     Args:
@@ -70,7 +67,7 @@ def look_at(inputs: Sequence[Sequence[Stored]], size: tuple[int, int] | None) ->
     return Photos(channels, _notes(heads, channels))
 
 
-def _head(image: Stored, number: int) -> _Head:
+def _head(image: object, number: int) -> _Head:
     if isinstance(image, np.ndarray):
         return _Head(is_grey(image), (image.shape[0], image.shape[1]), "array")
     try:

@@ -45,7 +45,7 @@ class Source:
         notes: What was left out, a sentence each.
     """
 
-    inputs: Sequence[Any]
+    inputs: Sequence[object]
     labels: np.ndarray
     class_names: tuple[str, ...] = ()
     groups: np.ndarray | None = None
@@ -115,7 +115,7 @@ def read_hub(name: str, config: DataConfig) -> dict[str, Source]:
     return read_tables(open_hub(name), config)
 
 
-class HubColumn(Sequence[Any]):
+class HubColumn(Sequence[object]):
     """A column of a ``datasets`` table, mapped from disk; images come as the bytes or the path that are stored."""
 
     def __init__(self, table: SavedTable, column: str) -> None:
@@ -160,7 +160,7 @@ def _read_files(files: Sequence[File], roles: Roles) -> Source:
     return _of_rows(rows, rows.inputs, roles, rows.class_names, len(rows.inputs))
 
 
-def _of_rows(rows: Rows, inputs: Sequence[Any], roles: Roles, names: tuple[str, ...], n: int) -> Source:
+def _of_rows(rows: Rows, inputs: Sequence[object], roles: Roles, names: tuple[str, ...], n: int) -> Source:
     notes = (
         ()
         if not roles.unused
@@ -249,7 +249,7 @@ def _read_listed(part: Path, listing: Path) -> Source:
     return Source(images, *classes_of(np.array([row[1] for row in rows]), ()))
 
 
-def joined(inputs: Sequence[Sequence[Any]]) -> Sequence[Any]:
+def joined(inputs: Sequence[Sequence[object]]) -> Sequence[object]:
     """Join the inputs of parts."""
     if any(isinstance(one, Features) for one in inputs):
         raise InvalidValueError("Parts of tables of features must be kept apart, got several to pool.")

@@ -44,7 +44,7 @@ class StoredImages:
             bits cut to 8; as ever, those of published sets are not.
     """
 
-    items: Sequence[Any]
+    items: Sequence[object]
     rows: Tensor
     channels: int
     size: tuple[int, int] | None = None

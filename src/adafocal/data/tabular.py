@@ -4,7 +4,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ class Rows:
         class_names: Names that the table keeps of its class indices.
     """
 
-    inputs: Sequence[Any]
+    inputs: Sequence[object]
     labels: np.ndarray | None
     groups: np.ndarray | None = None
     splits: np.ndarray | None = None

@@ -82,9 +82,9 @@ def predict_named(
     if data is not None:
         source = foreign_source(data, part, like=splits, config=classifier.config.data)
         split = foreign_split(source, like=splits, config=classifier.config.data)
-        if data.path is not None and all(isinstance(one, Path) for one in source.inputs):
+        if data.path is not None and isinstance(source.inputs[0], Path):
             folder = Path(data.path) if Path(data.path).is_dir() else Path(data.path).parent
-            names = [one.relative_to(folder).as_posix() for one in source.inputs]
+            names = [one.relative_to(folder).as_posix() for one in source.inputs if isinstance(one, Path)]
     elif part in splits.parts:
         split = splits.parts[part]
     else:
