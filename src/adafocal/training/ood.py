@@ -75,4 +75,4 @@ def other_data(name: str, root: str | Path | None) -> tuple[DataConfig | None, s
 
 
 def _known(severity: str) -> list[str]:
-    return [*DATASETS, *(f"{name}-{severity or 5}" for name in CORRUPTIONS)]
+    return [*DATASETS, *(f"{name}-{severity if severity.isdecimal() else 5}" for name in CORRUPTIONS)]
