@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write what copies a catalogue or measured results: tables of pages and recipes, and the fields of a summary.
+"""Write what copies a catalogue or measured results: tables of pages, helps, and the fields of a summary.
 
 python scripts/generated.py           # writes them
 python scripts/generated.py --check   # says which are out of date; exits with 1 if any is
 """
 
 import argparse
+import contextlib
 import csv
+import importlib
 import inspect
+import io
+import json
+import os
 import re
 import sys
 import textwrap
@@ -19,6 +24,9 @@ from statistics import mean, stdev
 import torch
 
 from adafocal.calibration.catalogue import CATALOGUE
+from adafocal.cli import COMMANDS, MODULES
+from adafocal.cli.catalogues import CATALOGUES, entries
+from adafocal.cli.printed import PRINTED, WITHIN
 from adafocal.losses import LOSSES
 from adafocal.measures import MEASURES
 from adafocal.models import MODELS
@@ -73,7 +81,30 @@ def generated() -> dict[Path, str]:
         head, end, code = path.read_text("utf-8").partition('\n"""\n\n')
         head = head.split(f"\n{MEASURED}")[0].rstrip("\n")
         found[path] = f"{head}\n\n{measured(results, what)}{end}{code}"
-    return found | {SUMMARY: summary(SUMMARY.read_text("utf-8"))}
+    return found | {SUMMARY: summary(SUMMARY.read_text("utf-8")), PRINTED: printed()}
+
+
+def printed() -> str:
+    """Give the helps of the commands, as wide as where there is no terminal, and the catalogues, as JSON."""
+    lines = {words: help_lines(words) for words in (*COMMANDS, *WITHIN)}
+    listed = {catalogue: entries(catalogue) for catalogue in CATALOGUES}
+    return json.dumps({"help": lines, "catalogues": listed}, indent=1, ensure_ascii=False) + "\n"
+
+
+def help_lines(words: str) -> list[str]:
+    """Ask the parser of a command for its help."""
+    command, *rest = words.split()
+    module = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}")
+    text, columns = io.StringIO(), os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "80"
+    try:
+        with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+            module.main([*rest, "--help"])
+    finally:
+        os.environ.pop("COLUMNS")
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
+    return text.getvalue().rstrip("\n").split("\n")
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

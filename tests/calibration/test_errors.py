@@ -177,7 +177,9 @@ def test_bad_arguments_are_rejected(rejects):
     confidence, correct = torch.tensor([0.5]), torch.tensor([True])
     with rejects(ValueError, "`norm` must be one of 'l1', 'l2', 'max', got 'l3'."):
         expected_calibration_error(confidence, correct, norm="l3")
-    with rejects(ValueError, "`binning` must be one of 'equal_width', 'equal_mass', got 'equal': did you mean 'equal_mass'?"):
+    with rejects(
+        ValueError, "`binning` must be one of 'equal_width', 'equal_mass', got 'equal': did you mean 'equal_mass'?"
+    ):
         expected_calibration_error(confidence, correct, binning="equal")
     with rejects(ValueError, "`confidence` must hold at least one sample, got 0."):
         expected_calibration_error(torch.zeros(0), torch.zeros(0))

@@ -90,7 +90,9 @@ def test_a_grid_that_is_none_is_refused(rejects, tmp_path):
         study(tmp_path, seeds=(0, 0))
     with rejects(ValueError, "`experiments` must hold at least one value and none twice, got ['digits', 'digits']."):
         study(tmp_path, experiments=(Experiment("digits", SHORT), Experiment("digits", SHORT)))
-    with rejects(ValueError, "`baseline` must be one of 'cross_entropy', 'adafocal', got 'focal': did you mean 'adafocal'?"):
+    with rejects(
+        ValueError, "`baseline` must be one of 'cross_entropy', 'adafocal', got 'focal': did you mean 'adafocal'?"
+    ):
         study(tmp_path, baseline="focal")
     with rejects(
         ValueError,

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 import adafocal
 from adafocal._settings import or_meant, to_install
 from adafocal._text import printable, shown
+from adafocal.cli.printed import help_of
 from adafocal.errors import AdafocalError, is_out_of_memory
 
 COMMANDS = {
@@ -72,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong = f"`COMMAND` must be one of {known}, got {shown(command)}{or_meant(command, COMMANDS)}"
         print(f"{USAGE}\nadafocal: {wrong}", file=sys.stderr)
         return 2
+    if (text := help_of([command, *rest])) is not None:
+        print(text)
+        raise SystemExit(0)
     try:
         with _terminable():
             status: int = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}").main(rest)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal list``: what there is to choose from."""
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from adafocal._own import Offer, offers
 from adafocal._text import printable
 from adafocal.cli.parser import CommandParser
+from adafocal.cli.printed import printed
 
 # Where each catalogue is, and the lines on an entry below its name.
 CATALOGUES: dict[str, tuple[str, str, Callable[[Any], list[str]]]] = {
@@ -30,13 +32,18 @@ def main(arguments: list[str]) -> int:
     parser = CommandParser("list", "List what there is to choose from.")
     parser.add_argument("catalogue", choices=tuple(CATALOGUES), help="What to list.")
     catalogue = parser.parse_args(arguments).catalogue
-    module, name, lines = CATALOGUES[catalogue]
-    entries = getattr(import_module(module), name)
-    shown = [[entry.name, *lines(entry)] for entry in entries.values()]
+    loaded = CATALOGUES[catalogue][0] in sys.modules
+    shown = entries(catalogue) if loaded else list(printed()["catalogues"][catalogue])
     if catalogue in OFFERED:
-        shown += [_offered(one) for one in offers(OFFERED[catalogue], entries)]
+        shown += [_offered(one) for one in offers(OFFERED[catalogue], [name for name, *_ in shown])]
     print("\n\n".join("\n  ".join(entry) for entry in shown))
     return 0
+
+
+def entries(catalogue: str) -> list[list[str]]:
+    """Give what is printed of each entry of a catalogue, from the catalogue itself: its name, and lines."""
+    module, name, lines = CATALOGUES[catalogue]
+    return [[entry.name, *lines(entry)] for entry in getattr(import_module(module), name).values()]
 
 
 def _offered(offer: Offer) -> list[str]:
