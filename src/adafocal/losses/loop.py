@@ -33,12 +33,9 @@ class LoopWatch:
 
     def stepped(self, values: Tensor, training: bool) -> None:
         """Count a forward pass that a gradient will flow back through; a compiled one cannot count."""
-        if (
-            self.quiet
-            or not training
-            or traced()
-            or not (torch.is_grad_enabled() and getattr(values, "requires_grad", False))
-        ):
+        if traced():  # first: what a trace reads of this object would be compiled anew when it changes
+            return
+        if self.quiet or not (training and torch.is_grad_enabled() and getattr(values, "requires_grad", False)):
             return
         self.steps += 1
         if self.steps >= STEPS and self.passes == 0:
