@@ -19,7 +19,7 @@ from adafocal.report.examples import worst_of
 from adafocal.report.html import render_page
 from adafocal.report.ood_page import detection_sections, study_sections
 from adafocal.report.segmentation_figures import case_panels
-from adafocal.results.comparison import ComparedExperiment
+from adafocal.results.comparison import Comparison
 from adafocal.results.contents import Contents, Experiment, LossContents, read_contents
 from adafocal.results.folder import PAGE, RunFolder
 from adafocal.results.outcome import SMALL_MULTIPLES, Outcome
@@ -64,7 +64,7 @@ def render(contents: Contents) -> str:
             "title": contents.title,
             "lead": _lead(contents),
             "experiments": [
-                _experiment(experiment, place, n_losses, len(contents.experiments))
+                _experiment(experiment, place, n_losses, contents)
                 for place, experiment in enumerate(contents.experiments)
             ],
             "ranks": panels.rank_panels(comparison.rank_tables) if comparison else [],
@@ -123,7 +123,8 @@ def _verdicts(run: RunFolder) -> list[tuple[str, str]]:
     return said
 
 
-def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments: int) -> dict[str, object]:
+def _experiment(experiment: Experiment, place: int, n_losses: int, contents: Contents) -> dict[str, object]:
+    n_experiments = len(contents.experiments)
     mark = "" if n_experiments == 1 else f"-{place}"
     losses, outcomes = experiment.losses, [(loss.title, loss.outcome) for loss in experiment.losses]
     names, n_classes = losses[0].runs[0].class_names, {run.outcome.n_classes for run in experiment.runs}
@@ -145,7 +146,7 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, n_experiments
             for section, of_section in FIGURES.items()
         },
         "examples": worst_of(losses) if n_experiments == 1 else [],
-        **(_of_study(experiment.comparison, losses, outcomes, mark) if experiment.comparison else _of_run(losses[0])),
+        **(_of_study(contents.comparison, experiment, outcomes, mark) if contents.comparison else _of_run(losses[0])),
     }
 
 
@@ -178,9 +179,11 @@ def _of_run(loss: LossContents) -> dict[str, object]:
 
 
 def _of_study(
-    compared: ComparedExperiment, losses: list[LossContents], outcomes: list[tuple[str, Outcome]], mark: str
+    comparison: Comparison, experiment: Experiment, outcomes: list[tuple[str, Outcome]], mark: str
 ) -> dict[str, object]:
     """Lay out what an experiment of a study shows in its own way."""
+    compared, losses = experiment.comparison, experiment.losses
+    assert compared is not None
     runs = losses[0].runs
     alike = len({outcome.n_classes for _, outcome in outcomes}) == 1
     classes = (
@@ -188,7 +191,7 @@ def _of_study(
     )
     return {
         "results": tables.study_results(compared, f"results{mark}"),
-        "differences": tables.differences(compared, f"differences{mark}"),
+        "differences": tables.differences(compared, f"differences{mark}", baseline=comparison.baseline),
         "class_table": classes,
         "ood": study_sections(losses, name=f"ood{mark}"),
     }

@@ -103,17 +103,17 @@ def run_results(title: str, summary: Summary) -> Table:
 
 def study_results(experiment: ComparedExperiment, name: str) -> Table:
     """Lay out an experiment's results, a row per loss."""
-    held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in experiment.losses)}
+    held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in experiment.rows)}
     rows = []
-    for index, entry in enumerate(experiment.losses):
+    for index, entry in enumerate(experiment.rows):
         cells = [_cell(entry.metrics[key].mean, one, entry.metrics[key].std) for key, one in held.items()]
-        rows.append(Row(entry.title, cells, index))
+        rows.append(Row(entry.title, cells, index if index < len(experiment.losses) else None))
     return Table(name, "Results", f"Mean ± standard deviation over seeds; {BEST}", _headings(held), rows)
 
 
-def differences(experiment: ComparedExperiment, name: str) -> Table | None:
-    """Lay out the differences to the baseline; None where nothing was compared."""
-    compared = [entry for entry in experiment.losses if entry.versus_baseline]
+def differences(experiment: ComparedExperiment, name: str, *, baseline: str) -> Table | None:
+    """Lay out the differences to the baseline, a loss; None where nothing was compared."""
+    compared = [entry for entry in experiment.rows if entry.versus_baseline]
     if not compared:
         return None
     held = {key: one for key, one in DIFFERENCES.items() if all(key in entry.versus_baseline for entry in compared)}
@@ -121,9 +121,9 @@ def differences(experiment: ComparedExperiment, name: str) -> Table | None:
         Row(entry.title, [_difference_cell(entry.versus_baseline[key], one) for key, one in held.items()])
         for entry in compared
     ]
-    baseline = next((entry.title for entry in experiment.losses if not entry.versus_baseline), "the baseline")
+    title = next((entry.title for entry in experiment.losses if entry.loss == baseline), "the baseline")
     caption = (
-        f"Difference to {baseline}, paired over seeds, with its 95 % interval. Verdicts at the 5 % level, corrected "
+        f"Difference to {title}, paired over seeds, with its 95 % interval. Verdicts at the 5 % level, corrected "
         "for the number of losses."
     )
     return Table(name, "Differences", caption, _headings(held), rows)

@@ -76,7 +76,11 @@ class ComparedLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedExperiment:
-    """Losses on one data set and model; ``settings`` are those that all runs share, ``finding`` says who is best."""
+    """Losses on one data set and model.
+
+    ``settings`` are those that all runs share, ``finding`` says who is best, ``scaled`` are losses after their best
+    scaling, which have the runs of the loss.
+    """
 
     name: str
     title: str
@@ -86,6 +90,12 @@ class ComparedExperiment:
     settings: Mapping[str, object]
     finding: str = ""
     losses: Some[ComparedLoss]
+    scaled: tuple[ComparedLoss, ...] = ()
+
+    @property
+    def rows(self) -> tuple[ComparedLoss, ...]:
+        """What tables show: the losses, and losses after their best scaling."""
+        return (*self.losses, *self.scaled)
 
 
 @dataclass(frozen=True)
@@ -152,8 +162,9 @@ class Comparison:
 
     @property
     def titles(self) -> dict[str, str]:
-        """The losses of all experiments as tables name them."""
-        return {entry.loss: entry.title for experiment in self.experiments for entry in experiment.losses}
+        """The losses of all experiments as tables name them, and after them those that are scaled."""
+        losses = {entry.loss: entry.title for experiment in self.experiments for entry in experiment.losses}
+        return losses | {entry.loss: entry.title for experiment in self.experiments for entry in experiment.scaled}
 
     def _repr_html_(self) -> str:
         baseline = self.titles.get(self.baseline, self.baseline)
@@ -166,7 +177,7 @@ class Comparison:
 
 def _shown(experiment: ComparedExperiment) -> str:
     """Lay out the measures that all losses have, with verdicts."""
-    losses = experiment.losses
+    losses = experiment.rows
     held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in losses)}
     rows = [[entry.title, *(_cell(entry, key, one) for key, one in held.items())] for entry in losses]
     return table_html(experiment.title, ["", *(one.on_page for one in held.values())], rows)

@@ -22,11 +22,12 @@ from adafocal.ood.records import read_detections
 from adafocal.predictions import Predictions
 from adafocal.results.comparison import read_comparison
 from adafocal.results.outcome import Outcome, outcome_of
-from adafocal.results.run import Mistakes, Provenance, Settings, Summary
+from adafocal.results.run import BestScaling, Mistakes, Provenance, Settings, Summary
 from adafocal.scaling import Temperature
 
 SETTINGS, PROVENANCE, SUMMARY, HISTORY = "config.yaml", "provenance.json", "summary.json", "metrics.csv"
 ROWS, EXAMPLES, CASES, CASE_TABLE, PAGE = "splits.npz", "examples.json", "cases.npz", "cases.csv", "report.html"
+SCALED = "best_scaling.json"
 LAST, BEST = Path("checkpoints/last.ckpt"), Path("checkpoints/best.ckpt")
 STUDYS_LOG = "log.txt"
 EVENTS = "events.out.tfevents.*"  # TensorBoard's
@@ -46,6 +47,7 @@ WRITTEN = (
     EXAMPLES,
     CASE_TABLE,
     CASES,
+    SCALED,
     PAGE,
     DETECTIONS,
 )
@@ -80,6 +82,7 @@ class RunFolder(_Folder):
         summary: The results.
         history: One mapping per epoch, column to number.
         mistakes: The most confident mistakes; None where there is no such file.
+        best_scaling: What the best scaling makes of the test part; None where nobody has asked.
         detections: What was measured on out-of-distribution data, by file name.
     """
 
@@ -91,6 +94,9 @@ class RunFolder(_Folder):
     history = cached_property(lambda self: read_columns(self / HISTORY))
     mistakes = cached_property(
         lambda self: read_record(self / EXAMPLES, Mistakes) if (self / EXAMPLES).exists() else None
+    )
+    best_scaling = cached_property(
+        lambda self: read_record(self / SCALED, BestScaling) if (self / SCALED).exists() else None
     )
     detections = cached_property(
         lambda self: {file.stem: read_detections(file) for file in sorted(self.path.glob(DETECTIONS))}
@@ -140,6 +146,11 @@ class RunFolder(_Folder):
         if self.keeps:
             self._kept[part] = held
         return held
+
+    @property
+    def part_for_scaling(self) -> str:
+        """Name of the part that scalings are fitted to: the second validation part, or else the first."""
+        return "scaling" if (self / "scaling.parquet").exists() else "validation"
 
     @cached_property
     def outcome(self) -> Outcome:

@@ -13,10 +13,11 @@ from adafocal.measures import OF_MASKS, OF_RUNS, Measure
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The data of a run: their name, and the share of labels that are noise."""
+    """The data of a run: their name, the noise on them, and arguments of a function that makes them."""
 
     name: str
     noise: float = 0.0
+    args: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,27 @@ class Summary(_ByKey):
     def value(self, measure: Measure) -> float:
         """Look up a measure; NaN where it is not defined."""
         return number_at(self.everything, measure.place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestScaling:
+    """``best_scaling.json``: what the best scaling, chosen and fitted without test labels, makes of the test part.
+
+    Attributes:
+        method: Its name; empty where none is better than none.
+        part: The part that it was chosen on and fitted to.
+        rows: Number of rows of that part.
+        test: Results on the test part, of the names that a run has.
+    """
+
+    method: str
+    part: str
+    rows: int
+    test: Annotated[Mapping[str, object], _needed("test")]
+
+    def value(self, measure: Measure) -> float:
+        """Look up a measure; NaN where it is not defined."""
+        return number_at({"test": self.test}, measure.place)
 
 
 @dataclass(frozen=True)

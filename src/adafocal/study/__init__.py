@@ -10,6 +10,7 @@ ranks.py                     average ranks across experiments, critical differen
 results.py                   results.csv and comparison.json
 compare.py                   finished studies and runs against one another
 losses.py                    what the names of its losses stand for, with arguments
+best_scaling.py              the best scaling after training, as a rival of the losses
 latex.py                     text that LaTeX compiles
 tables.py                    the papers' tables as CSV, LaTeX and Markdown
 terminal.py                  plan and comparison as a terminal shows them

@@ -14,6 +14,7 @@ from adafocal._settings import or_meant
 from adafocal.errors import InvalidValueError
 from adafocal.results.comparison import Comparison
 from adafocal.results.folder import COMPARISON, PLAN, PROVENANCE, StudyFolder, study_folder
+from adafocal.study.best_scaling import SUFFIX, scaled_run
 from adafocal.study.plan import check_own
 from adafocal.study.results import Result, Said, compare, read_result, write_comparison
 from adafocal.training.provenance import provenance
@@ -21,11 +22,15 @@ from adafocal.training.provenance import provenance
 
 @dataclass(frozen=True)
 class _Compared:
-    """One of the folders that are compared: its baseline, what is said of its experiments, and its finished runs."""
+    """One of the folders that are compared.
+
+    Its baseline, what is said of its experiments, its finished runs, and those that it shows after their best scaling.
+    """
 
     baseline: str
     said: Mapping[str, Said]
     results: Sequence[Result]
+    scaled: Sequence[Result] = ()
 
 
 def compare_folders(
@@ -60,19 +65,24 @@ def compare_folders(
         )
     check_own(study.path, COMPARISON, Comparison, "hold a comparison")
     read = [_read(place, study) for place in places]
-    results = [
-        replace(result, loss=f"{label}/{result.loss}", title=f"{result.title} ({label})")
-        for label, part in zip(_labels(places), read, strict=True)
-        for result in part.results
-    ]
+    labels = _labels(places)
+    results = [_labelled(one, label) for label, part in zip(labels, read, strict=True) for one in part.results]
+    scaled = [_labelled(one, label) for label, part in zip(labels, read, strict=True) for one in part.scaled]
     reference = _baseline(results, baseline or read[0].baseline)
     results, said = _matched(results, read)
+    scaled, _ = _matched(scaled, read)
     kept, notes = _comparable(results, reference)
-    comparison = compare(kept, baseline=reference, said=said, folder=study.path, notes=notes)
+    there = {(one.experiment, one.loss + SUFFIX) for one in kept}
+    scaled = [one for one in scaled if (one.experiment, one.loss) in there]
+    comparison = compare(kept, baseline=reference, said=said, folder=study.path, notes=notes, scaled=scaled)
     rows = [{"experiment": one.experiment, "loss": one.loss, "seed": one.seed, **one.metrics} for one in kept]
     write_text(study / PROVENANCE, json.dumps(provenance(), indent=2) + "\n")
     write_comparison(study.path, comparison, rows)
     return comparison
+
+
+def _labelled(result: Result, label: str) -> Result:
+    return replace(result, loss=f"{label}/{result.loss}", title=f"{result.title} ({label})")
 
 
 def _read(folder: Path, study: StudyFolder) -> _Compared:
@@ -95,8 +105,15 @@ def _read(folder: Path, study: StudyFolder) -> _Compared:
         for entry in experiment.losses
         for run in entry.runs
     ]
+    scaled = [
+        replace(read_result(of, experiment=experiment.name), loss=entry.loss, title=entry.title, metrics=after.metrics)
+        for experiment in held.experiments
+        for entry in experiment.scaled
+        for run in entry.runs
+        if (after := scaled_run(of := study.run(other / run.folder), keeps=False)) is not None
+    ]
     said = {entry.name: Said(entry.title, entry.varied) for entry in held.experiments}
-    return _Compared(held.baseline, said, results)
+    return _Compared(held.baseline, said, results, scaled)
 
 
 def _labels(places: Sequence[Path]) -> list[str]:
@@ -149,6 +166,7 @@ def _other_task(result: Result, reference: Result) -> str | None:
     first, second = result.run.settings, reference.run.settings
     pairs = {
         "data sets": (first.data.name, second.data.name),
+        "arguments of the data": (first.data.args, second.data.args),
         "noises": (first.data.noise, second.data.noise),
         "numbers of bins": (first.n_bins, second.n_bins),
     }

@@ -88,6 +88,10 @@ def _train(run: Run) -> tuple[float, str | None]:
             from adafocal.training.run import run as train
 
             train(run.config, run.folder, progress=False)
+            if run.scaled:
+                from adafocal.study.best_scaling import scaled_run
+
+                scaled_run(run.results, keeps=True)
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
             said = str(error) if isinstance(error, AdafocalError) else f"{type(error).__name__}: {error}"

@@ -72,12 +72,14 @@ class Run:
         config: Its settings.
         folder: Its run folder.
         loss: Name of its loss in the study.
+        scaled: Whether the best scaling after it is wanted too.
     """
 
     experiment: str
     config: TrainConfig
     folder: Path
     loss: str
+    scaled: bool = False
 
     @property
     def name(self) -> str:
@@ -152,11 +154,17 @@ class Study:
                 experiment.run_config(self.entry(loss), seed),
                 self.run_folder(experiment.name, loss, seed),
                 loss,
+                scaled=loss == self.scaled,
             )
             for seed in self.seeds
             for experiment in self.experiments
             for loss in self.losses
         ]
+
+    @property
+    def scaled(self) -> str:
+        """The loss that is shown after its best scaling as well: plain cross-entropy, or else the baseline."""
+        return "cross_entropy" if "cross_entropy" in self.losses else self.baseline
 
     def entry(self, loss: str) -> StudyLoss:
         """What the name of a loss stands for."""

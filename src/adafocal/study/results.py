@@ -11,11 +11,13 @@ from statistics import mean
 from adafocal._files import write_rows, write_text
 from adafocal._records import to_plain
 from adafocal._text import listed
-from adafocal.errors import InvalidValueError
+from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.losses.catalogue import loss_title
 from adafocal.measures import COMPARED, OF_RUNS
 from adafocal.results.comparison import ComparedExperiment, ComparedLoss, ComparedRun, Comparison, FailedRun, RankTable
 from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
+from adafocal.study.best_scaling import SUFFIX, scaled_run, scaled_title
+from adafocal.study.best_scaling import UNDEFINED as NOT_SCALED_TWICE
 from adafocal.study.finding import SAID, findings, over_shared_seeds
 from adafocal.study.losses import StudyLoss, told_apart
 from adafocal.study.plan import Study
@@ -85,6 +87,7 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
         raise InvalidValueError(
             f"`study_dir` must hold at least one finished run, got {str(study.folder)!r} with none."
         )
+    after, notes = _after_scaling(study, results)
     experiments = {experiment.name: experiment for experiment in study.experiments}
     varied = dict.fromkeys(key for experiment in study.experiments for key in experiment.varied)
     rows = [
@@ -97,6 +100,7 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
             "loss": result.loss,
             "seed": result.seed,
             **result.metrics,
+            **_in_row(after.get((result.experiment, result.loss, result.seed))),
         }
         for result in results
     ]
@@ -107,10 +111,48 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
         said=said,
         folder=study.folder,
         failures=failures,
-        notes=_notes_on_seeds(study, results),
+        notes=[*_notes_on_seeds(study, results), *notes],
+        scaled=[found for found, _ in after.values()],
     )
     write_comparison(study.folder, comparison, rows)
     return comparison
+
+
+def _after_scaling(
+    study: Study, results: Sequence[Result]
+) -> tuple[dict[tuple[str, str, int], tuple[Result, str]], list[str]]:
+    """Runs of one loss after their best scaling, with its method, by experiment, loss and seed; and why none is."""
+    found: dict[tuple[str, str, int], tuple[Result, str]] = {}
+    notes = []
+    for name in dict.fromkeys(one.experiment for one in results):
+        there = [one for one in results if one.experiment == name]
+        loss = next((loss for loss in (study.scaled, study.baseline) if any(one.loss == loss for one in there)), None)
+        for one in there:
+            if one.loss != loss:
+                continue
+            try:
+                scaled = scaled_run(one.run, keeps=True)
+            except AdafocalError as error:
+                notes.append(f"{one.title} on {name}, seed {one.seed}, is not shown after its best scaling: {error}")
+                continue
+            if scaled is not None:
+                key = (one.experiment, one.loss, one.seed)
+                found[key] = (replace(one, loss=one.loss + SUFFIX, metrics=scaled.metrics), scaled.method)
+    methods: dict[str, list[str]] = {}
+    for one, method in found.values():
+        methods.setdefault(one.loss, []).append(method)
+    titled = {
+        key: (replace(one, title=scaled_title(one.title, methods[one.loss])), method)
+        for key, (one, method) in found.items()
+    }
+    return titled, notes
+
+
+def _in_row(found: tuple[Result, str] | None) -> dict[str, object]:
+    """Columns of ``results.csv`` for a run after its best scaling; empty for the other losses."""
+    metrics = {} if found is None else found[0].metrics
+    row: dict[str, object] = {"best_scaling": "" if found is None else found[1] or "none"}
+    return row | {f"{name}_best_scaled": metrics.get(name, "") for name in ("error", "ece", "nll")}
 
 
 def _notes_on_seeds(study: Study, results: Sequence[Result]) -> list[str]:
@@ -154,6 +196,7 @@ def compare(
     folder: Path,
     failures: Sequence[FailedRun] = (),
     notes: Sequence[str] = (),
+    scaled: Sequence[Result] = (),
 ) -> Comparison:
     """Compare the losses of each experiment: spread over seeds, paired differences, ranks across experiments.
 
@@ -164,13 +207,16 @@ def compare(
         folder: Where the comparison will lie; run folders are given relative to it.
         failures: Runs that failed.
         notes: What could not be compared.
+        scaled: Runs after their best scaling, as further losses.
     """
     by_experiment: dict[str, list[Result]] = {}
     titles = {result.loss: result.title for result in results}
     apart = {loss: title for loss, title in told_apart(titles).items() if title != titles[loss]}
     results = [replace(one, title=apart.get(one.loss, one.title)) for one in results]
-    for result in results:
+    for result in (*results, *scaled):
         by_experiment.setdefault(result.experiment, []).append(result)
+    extra = {one.loss for one in scaled}
+    rows = {name: _compare_losses(part, baseline, folder) for name, part in by_experiment.items()}
     experiments = tuple(
         ComparedExperiment(
             name=name,
@@ -180,7 +226,8 @@ def compare(
             model=part[0].run.settings.model,
             settings=_shared([result.run.settings.everything for result in part]),
             finding=_finding(part),
-            losses=_compare_losses(part, baseline, folder),
+            losses=tuple(one for one in rows[name] if one.loss not in extra),
+            scaled=tuple(one for one in rows[name] if one.loss in extra),
         )
         for name, part in by_experiment.items()
     )
@@ -198,7 +245,8 @@ def _by_seed(results: Sequence[Result], metric: str) -> dict[str, dict[int, floa
     """A metric by loss and seed."""
     values: dict[str, dict[int, float]] = {}
     for one in results:
-        values.setdefault(one.loss, {})[one.seed] = one.metrics[metric]
+        if not (metric in NOT_SCALED_TWICE and one.loss.endswith(SUFFIX)):
+            values.setdefault(one.loss, {})[one.seed] = one.metrics[metric]
     return values
 
 

@@ -2,6 +2,7 @@
 """Mean and spread over seeds, and paired differences that are larger than chance."""
 
 from collections.abc import Sequence
+from math import isnan, nan
 from statistics import mean, stdev
 from warnings import catch_warnings, simplefilter
 
@@ -13,7 +14,10 @@ LEVEL = 0.95  # of intervals; 1 - LEVEL is the size of tests, which tables and p
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Summarise a metric over seeds."""
+    """Summarise a metric over the seeds at which it is defined."""
+    values = [value for value in values if not isnan(value)]
+    if not values:
+        return Spread(nan, nan)
     low, high, _ = _t_test(values)
     std = stdev(values) if len(values) > 1 else float("nan")
     return Spread(mean(values), std, len(values), low, high)

@@ -136,7 +136,7 @@ def make_table(comparison: Comparison, layout: Layout) -> Table:
         labels = [[*label, _line(setting)] for label, setting in zip(labels, settings, strict=True)]
     rows: list[tuple[list[str], list[Values | None]]] = []
     for label, experiment in zip(labels, experiments, strict=True):
-        known = {entry.loss: entry.metrics for entry in experiment.losses}
+        known = {entry.loss: entry.metrics for entry in experiment.rows}
         held: list[Values | None] = [
             {name: known[loss].get(name, NOTHING) for name in layout.metrics} if loss in known else None
             for loss in titles

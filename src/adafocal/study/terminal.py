@@ -61,11 +61,11 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _print_experiment(experiment: ComparedExperiment, baseline: str, console: Console) -> None:
-    losses = experiment.losses
+    losses = experiment.rows
     if experiment.finding:
         console.print(experiment.finding, markup=False, highlight=False)
     console.print(_spreads(losses, "Test results: mean ± standard deviation over seeds", TRAINED))
-    console.print(_spreads(losses, "After temperature scaling, T fitted on validation", SCALED))
+    console.print(_spreads(experiment.losses, "After temperature scaling, T fitted on validation", SCALED))
     title = next((entry.title for entry in losses if entry.loss == baseline), None)
     if not any(entry.versus_baseline for entry in losses):
         return
@@ -123,7 +123,7 @@ def _verdicts(comparison: Comparison, name: str) -> Table:
         [titles[loss] for loss in others],
     )
     for experiment in comparison.experiments:
-        held = {entry.loss: entry.versus_baseline.get(name) for entry in experiment.losses}
+        held = {entry.loss: entry.versus_baseline.get(name) for entry in experiment.rows}
         table.add_row(_plain(experiment.name), *(_difference(held.get(loss), measure) for loss in others))
     return table
 

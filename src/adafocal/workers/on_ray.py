@@ -2,6 +2,7 @@
 """Work on a Ray cluster, or on a local Ray: one task per item."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ class RayExecutor:
                 while waiting or running:
                     while waiting and (self.workers is None or len(running) < self.workers):
                         index = waiting.popleft()
-                        running[task.remote(function, items[index], self.cores, os.getcwd())] = index
+                        running[task.remote(function, items[index], self.cores, os.getcwd(), sys.path)] = index
                     ready, _ = ray.wait(list(running), timeout=TICK)
                     yield None
                     for reference in ready:
@@ -91,9 +92,10 @@ def _outcome(ray: ModuleType, reference: object, index: int) -> Outcome:
         return Outcome(index, error=RuntimeError(f"Ray: {' '.join(str(error).split())}"))
 
 
-def _call(function: Callable[[Item], object], item: Item, cores: int, folder: str) -> object:
+def _call(function: Callable[[Item], object], item: Item, cores: int, folder: str, places: Sequence[str]) -> object:
     import torch
 
     os.chdir(folder)  # so that relative paths mean what they mean to the caller
+    sys.path += [place for place in places if place not in sys.path]  # and own code is found where it was
     torch.set_num_threads(cores)
     return function(item)
