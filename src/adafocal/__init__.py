@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adafocal.outcomes import Outcomes as Outcomes
     from adafocal.predictions import Predictions as Predictions
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PARTS = ("calibration", "losses", "ood", "plot", "scaling", "selective")
 _HOME = {
