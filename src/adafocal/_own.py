@@ -103,7 +103,7 @@ def find(what: str, name: object, built_in: Collection[str]) -> Callable[..., An
         )
     if offer.refused:
         raise InvalidValueError(f"`{what}` cannot be {shown(name)} of the package {offer.package}: {offer.refused}.")
-    return _imported(what, offer.value, f"{offer.value}, which the package {offer.package} offers as {offer.name},")
+    return _imported(what, offer.value, f"{offer.value} ({offer.name} of the package {offer.package})")
 
 
 def module_of(what: str, name: str, built_in: Collection[str] = ()) -> str:
