@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 import torch
 
+from adafocal.workers import local
 from adafocal.workers.executor import WorkerDiedError
 from adafocal.workers.local import LocalExecutor
 
@@ -25,6 +26,10 @@ def work(item):
         if len(value.read_text()) < 2 or value.name == "always":
             os.kill(os.getpid(), signal.SIGKILL)
         return value.name
+    if kind == "variable":
+        return os.environ.get(value)
+    if kind == "parent":
+        return os.getppid()
     if kind == "threads":
         return torch.get_num_threads()
     return value**2
@@ -41,12 +46,15 @@ def wait(path):
     time.sleep(600)
 
 if __name__ == "__main__":
-    list(LocalExecutor(1).outcomes(wait, [sys.argv[1]]))
+    list(LocalExecutor(1, imports=tuple(sys.argv[2:])).outcomes(wait, [sys.argv[1]]))
 """
 
 
-@pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+IMPORTS = [(), ("torch",)]  # each worker for itself; once for all
+
+
+@pytest.fixture(scope="module", params=IMPORTS, ids=str)
+def outcomes(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("deaths")
     (folder / "once").write_text("")
     (folder / "always").write_text("")
@@ -58,7 +66,9 @@ def outcomes(tmp_path_factory):
         ("lock", 1),
         ("square", 4),
     ]
-    found = [outcome for outcome in LocalExecutor(2).outcomes(work, items) if outcome is not None]
+    found = [
+        outcome for outcome in LocalExecutor(2, imports=request.param).outcomes(work, items) if outcome is not None
+    ]
     return folder, {outcome.index: outcome for outcome in found}
 
 
@@ -92,18 +102,42 @@ def test_no_items_are_no_work():
 
 
 @pytest.mark.parametrize(("bound", "threads"), [("1", 1), ("many", os.cpu_count()), ("", os.cpu_count())])
-def test_a_worker_takes_no_more_threads_than_the_environment_allows(monkeypatch, bound, threads):
+@pytest.mark.parametrize("imports", IMPORTS, ids=str)
+def test_a_worker_takes_no_more_threads_than_the_environment_allows(monkeypatch, bound, threads, imports):
     monkeypatch.setenv("OMP_NUM_THREADS", bound)
 
-    [outcome] = [outcome for outcome in LocalExecutor(1).outcomes(work, [("threads", None)]) if outcome is not None]
+    executor = LocalExecutor(1, imports=imports)
+    [outcome] = [outcome for outcome in executor.outcomes(work, [("threads", None)]) if outcome is not None]
 
     assert outcome.value == threads
 
 
+@pytest.mark.parametrize("imports", IMPORTS, ids=str)
+def test_a_worker_has_the_variables_of_now(monkeypatch, imports):
+    found = []
+    for value in ("first", "second"):
+        monkeypatch.setenv("OF_NOW", value)
+        found += [
+            one.value for one in LocalExecutor(1, imports=imports).outcomes(work, [("variable", "OF_NOW")]) if one
+        ]
+
+    assert found == ["first", "second"]
+
+
+@pytest.mark.skipif(local.METHOD == "spawn", reason="this system cannot fork in safety")
+def test_what_workers_need_is_imported_once_and_before_they_are_told_a_device_never(monkeypatch):
+    once = LocalExecutor(2, imports=("torch",)).outcomes(work, [("parent", None), ("parent", None)])
+    each = LocalExecutor(2, n_devices=2, imports=("torch",)).outcomes(work, [("parent", None)])
+
+    assert {one.value == os.getpid() for one in once if one} == {False}
+    assert [one.value for one in each if one] == [os.getpid()]
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_a_parent_that_is_killed(tmp_path, how):
+@pytest.mark.parametrize("imports", IMPORTS, ids=str)
+def test_workers_end_with_a_parent_that_is_killed(tmp_path, how, imports):
     (tmp_path / "waiting.py").write_text(WAITING)
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "waiting.py"), str(tmp_path / "pid")])
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "waiting.py"), str(tmp_path / "pid"), *imports])
     _until((tmp_path / "pid").exists)
     worker = int((tmp_path / "pid").read_text())
 
@@ -129,19 +163,22 @@ def _alive(process):
 
 
 ENDING = """
-import atexit, time
+import atexit, sys, time
 from adafocal.workers.local import LocalExecutor
 
 def work(item):
     atexit.register(time.sleep, 0.5)
 
 if __name__ == "__main__":
-    print(len([outcome for outcome in LocalExecutor(2).outcomes(work, [1, 2]) if outcome]))
+    imports = tuple(sys.argv[1:])
+    print(len([outcome for outcome in LocalExecutor(2, imports=imports).outcomes(work, [1, 2]) if outcome]))
 """
 
 
-def test_workers_that_are_told_to_end_while_they_end_say_nothing(tmp_path):
+@pytest.mark.parametrize("imports", IMPORTS, ids=str)
+def test_workers_that_are_told_to_end_while_they_end_say_nothing(tmp_path, imports):
     (tmp_path / "ending.py").write_text(ENDING)
-    ended = subprocess.run([sys.executable, tmp_path / "ending.py"], capture_output=True, text=True, check=True)
+    line = [sys.executable, tmp_path / "ending.py", *imports]
+    ended = subprocess.run(line, capture_output=True, text=True, check=True)
 
     assert (ended.stdout, ended.stderr) == ("2\n", "")

@@ -205,6 +205,7 @@ def test_workers_share_the_cores_and_the_accelerators(tmp_path, monkeypatch):
     on_cpu = study(tmp_path).runs
     on_any = study(tmp_path, config=replace(SHORT, accelerator="auto")).runs
 
-    assert local_executor(on_cpu) == LocalExecutor(16, None, 0)
-    assert local_executor(on_any) == LocalExecutor(4, None, 4)
-    assert local_executor(on_any, 8, 2) == LocalExecutor(8, 2, 4)
+    engine = ("adafocal.training.run",)
+    assert local_executor(on_cpu) == LocalExecutor(16, None, 0, engine)
+    assert local_executor(on_any) == LocalExecutor(4, None, 4, engine)
+    assert local_executor(on_any, 8, 2) == LocalExecutor(8, 2, 4, engine)

@@ -19,6 +19,8 @@ from adafocal.study.plan import Run
 from adafocal.workers.executor import Executor, Outcome
 from adafocal.workers.local import LocalExecutor
 
+ENGINE = "adafocal.training.run"  # what each run imports
+
 
 def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: Console) -> list[FailedRun]:
     """Run all unfinished runs; one that fails does not stop the others.
@@ -60,7 +62,7 @@ def local_executor(runs: Sequence[Run], workers: int | None = None, cores: int |
     import torch
 
     n_devices = torch.cuda.device_count() if wants_accelerator(runs) else 0
-    return LocalExecutor(workers or n_devices or os.cpu_count() or 1, cores, n_devices)
+    return LocalExecutor(workers or n_devices or os.cpu_count() or 1, cores, n_devices, imports=(ENGINE,))
 
 
 def wants_accelerator(runs: Sequence[Run]) -> bool:

@@ -4,17 +4,21 @@
 import os
 import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context, parent_process, set_forkserver_preload
 from threading import Thread
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from adafocal.workers.executor import ATTEMPTS, TICK, Item, Outcome, WorkerDiedError
 
 Pipe: TypeAlias = "connection.Connection[object, tuple[Callable[[object], object], object]]"
+# On Linux one process imports what workers need and is forked for each, before it has threads or a device of its own;
+# a fork of this process would share its threads' locks.
+METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 GRACE = 5.0  # seconds that a worker has to clean up when it is told to end
 
 
@@ -26,18 +30,24 @@ class LocalExecutor:
         workers: Number of processes.
         cores: Threads of each process; None shares the cores, at most OMP_NUM_THREADS each.
         n_devices: Accelerators to hand out, one per process in turn; 0 leaves them alone.
+        imports: Modules that the work needs, imported once for all processes where that is possible.
     """
 
     workers: int
     cores: int | None = None
     n_devices: int = 0
+    imports: tuple[str, ...] = ()
 
     def outcomes(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Outcome | None]:
         """Call a function on every item; see :class:`Executor`."""
         waiting = deque((index, 1) for index in range(len(items)))
         n_workers = min(self.workers, len(items))
         threads = self.cores or _share_of_cores(n_workers)
-        workers = [_Worker(threads, place % self.n_devices if self.n_devices else None) for place in range(n_workers)]
+        # A process that is told its device must be the first to look at devices, and import for itself.
+        method = METHOD if self.imports and not self.n_devices else "spawn"
+        set_forkserver_preload(list(self.imports))
+        devices = [place % self.n_devices if self.n_devices else None for place in range(n_workers)]
+        workers = [_Worker(threads, device, method) for device in devices]
         try:
             while waiting or any(worker.task for worker in workers):
                 for worker in workers:
@@ -70,16 +80,17 @@ def _share_of_cores(n_workers: int) -> int:
 class _Worker:
     """A process, which begins anew when it dies, and the item it works on."""
 
-    def __init__(self, threads: int, device: int | None) -> None:
+    def __init__(self, threads: int, device: int | None, method: str) -> None:
         self.settings = (threads, device)
+        self.method = method
         self.task: tuple[int, int] | None = None  # index and attempt
         self._start()
 
     def _start(self) -> None:
-        # Forked processes would share the parent's threads' locks.
-        context = get_context("spawn")
+        context: Any = get_context(self.method)
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, *self.settings))
+        # A process that is forked from one of earlier has the variables of then.
+        self.process = context.Process(target=_serve, args=(theirs, *self.settings, dict(os.environ)))
         self.process.start()
         theirs.close()
 
@@ -108,8 +119,10 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Pipe, threads: int, device: int | None) -> None:
+def _serve(pipe: Pipe, threads: int, device: int | None, variables: dict[str, str]) -> None:
     """Work on what the pipe brings until it is closed."""
+    os.environ.clear()
+    os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
     signal.signal(signal.SIGTERM, _exit)
     Thread(target=_end_with_parent, daemon=True).start()
