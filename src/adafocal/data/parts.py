@@ -21,7 +21,7 @@ from adafocal.errors import InvalidValueError
 Rows = tuple[Source, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawn:
     """The rows of each part.
 

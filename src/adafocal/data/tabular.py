@@ -26,7 +26,7 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 FILL = "fill them in, or leave these rows out"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """What was read of a table.
 
