@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process, set_forkserver_preload
 from threading import Thread
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from adafocal.workers.executor import ATTEMPTS, TICK, Item, Outcome, WorkerDiedError
 
@@ -87,7 +87,7 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        context: Any = get_context(self.method)
+        context = get_context("forkserver") if self.method == "forkserver" else get_context("spawn")
         self.pipe, theirs = context.Pipe()
         # A process that is forked from one of earlier has the variables of then.
         self.process = context.Process(target=_serve, args=(theirs, *self.settings, dict(os.environ)))
