@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import runpy
 import sys
 import textwrap
 from collections import defaultdict
@@ -37,6 +38,7 @@ ROOT = Path(__file__).parents[1]
 IMAGES = {"input_shape": (3, 32, 32), "n_classes": 10}
 MEASURED = "Measured here, test part, "  # begins the part of a recipe's docstring that is generated, up to its end
 SUMMARY = ROOT / "src" / "adafocal" / "calibration" / "summary.py"
+PAIRED = ROOT / "docs" / "results_paired.md"
 SIZES = (
     "        n_bins: Number of bins of every binned error but the sweep's.\n",
     "    n_bins: int\n",
@@ -81,7 +83,11 @@ def generated() -> dict[Path, str]:
         head, end, code = path.read_text("utf-8").partition('\n"""\n\n')
         head = head.split(f"\n{MEASURED}")[0].rstrip("\n")
         found[path] = f"{head}\n\n{measured(results, what)}{end}{code}"
-    return found | {SUMMARY: summary(SUMMARY.read_text("utf-8")), PRINTED: printed()}
+    return found | {
+        SUMMARY: summary(SUMMARY.read_text("utf-8")),
+        PRINTED: printed(),
+        PAIRED: paired(PAIRED.read_text("utf-8")),
+    }
 
 
 def printed() -> str:
@@ -105,6 +111,13 @@ def help_lines(words: str) -> list[str]:
         if columns is not None:
             os.environ["COLUMNS"] = columns
     return text.getvalue().rstrip("\n").split("\n")
+
+
+def paired(page: str) -> str:
+    """Give the page of paired runs with its tables."""
+    script = runpy.run_path(str(ROOT / "benchmarks" / "gpu" / "paired_tables.py"))
+    runs = script["read"](sorted((ROOT / "docs" / "results").glob("paired_*.csv")))
+    return str(script["filled"](page, script["tables"](runs)))
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

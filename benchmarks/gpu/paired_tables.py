@@ -6,8 +6,8 @@ python benchmarks/gpu/paired_tables.py docs/results/paired*.csv --page PAGE.md  
 python benchmarks/gpu/paired_tables.py docs/results/paired*.csv --page PAGE.md --check
 
 In a page a table stands between ``<!-- generated: paired NAME -->`` and ``<!-- end -->``. Differences have 95 % t
-intervals over seeds; they are bold where Holm's correction over the tasks leaves them below 5 %. Of several files that
-hold a run the last one counts.
+intervals over seeds; they are bold, and values have arrows, where Holm's correction over the tasks leaves p below
+5 %. Of several files that hold a run the last one counts.
 """
 
 import argparse
@@ -20,20 +20,20 @@ from math import floor, log10
 from pathlib import Path
 from statistics import mean
 
-from adafocal.results.comparison import Difference
+from adafocal.results.comparison import Difference, RankTable
 from adafocal.study.ranks import average_ranks
 from adafocal.study.statistics import paired_differences, spread
 
 TITLES = {
-    "20newsgroups-bydate": "20 Newsgroups by date",
-    "20newsgroups-pooled": "20 Newsgroups pooled",
-    "encoder": "20 Newsgroups, encoder, rate 5e-5",
-    "encoder-2e-4": "20 Newsgroups, encoder, rate 2e-4",
+    "20newsgroups-bydate": "20NG by date",
+    "20newsgroups-pooled": "20NG pooled",
+    "encoder": "encoder, 5e-5",
+    "encoder-2e-4": "encoder, 2e-4",
     "cifar10": "CIFAR-10",
     "mnist": "MNIST",
     "digits": "digits",
     "digits-weak-decay": "digits, weak decay",
-    "digits-100-validation": "digits, 100 for validation",
+    "digits-100-validation": "digits, 100 rows",
 }
 LOSSES = {
     "cross_entropy": "`cross_entropy`",
@@ -44,6 +44,15 @@ LOSSES = {
     "adafocal_two_speed": "two-speed",
     "adafocal_predictive": "predictive",
 }
+SHORT = {
+    "cross_entropy": "CE",
+    "flsd53": "FLSD-53",
+    "dual_focal": "dual",
+    "adafocal": "paper's",
+    "adafocal_rate5": "rate\u00a05",
+    "adafocal_two_speed": "two-speed",
+    "adafocal_predictive": "predictive",
+}  # where each loss has a column
 BASE, PAPER, NEW = "cross_entropy", "adafocal", ("adafocal_rate5", "adafocal_two_speed", "adafocal_predictive")
 EPOCHS = ("last", "refined")
 NATS = ("nll", "scaled_nll", "best_nll", "temperature")  # all else is in percent
@@ -121,14 +130,23 @@ def tables(runs: Runs) -> dict[str, str]:
         found[f"{task}, after a temperature"] = levels(runs, task, AFTER)
         found[f"{task}, after the best scaling"] = levels(runs, task, AFTER_BEST, scalings=True)
     trained, after = ("error", "nll", "ece", "brier", "aurc"), AFTER_BEST
+    both = ("error", "nll", "ece", "best_nll")
     for kept in EPOCHS:
+        found[f"{kept}, ECE"] = overview(runs, kept, "ece", (PAPER, "ece"), scaled="best_ece")
+        found[f"{kept}, error"] = overview(runs, kept, "error", (BASE, "error"))
+        found[f"{kept}, NLL"] = overview(runs, kept, "nll", (BASE, "best_nll"), scaled="best_nll")
+        found[f"{kept}, NLL after the best scaling"] = overview(runs, kept, "best_nll", (BASE, "best_nll"))
+        found[f"{kept}, predictive minus the paper's rule"] = differences(runs, kept, (PAPER, both), both, NEW[-1:])
         found[f"{kept}, minus the paper's rule"] = differences(runs, kept, (PAPER, trained), trained)
         found[f"{kept}, minus cross-entropy"] = differences(runs, kept, (BASE, trained), trained)
         found[f"{kept}, as trained minus cross-entropy scaled"] = differences(runs, kept, (BASE, after), trained)
         found[f"{kept}, scaled minus cross-entropy scaled"] = differences(runs, kept, (BASE, after), after)
-        found[f"{kept}, goals"] = goals(runs, kept)
+        found[f"{kept}, scaled minus the paper's rule scaled"] = differences(runs, kept, (PAPER, after), after, NEW)
+        found[f"{kept}, goals"] = goals(runs, kept, (PAPER, *NEW))
+        found[f"{kept}, goals of two"] = goals(runs, kept, (PAPER, NEW[-1]))
         for measure in ("ece", "nll", "best_nll", "best_ece"):
             found[f"{kept}, ranks by {measure}"] = ranks(runs, kept, measure)
+        found[f"{kept}, ranks"] = all_ranks(runs, kept, ("ece", "nll", "error", "best_ece", "best_nll"))
     return found
 
 
@@ -144,7 +162,25 @@ def counted(runs: Runs) -> str:
         of_task = [runs.get((task, loss, "last"), {}) for loss in losses]
         epochs = sorted({row["epochs"] for seeds in of_task for row in seeds.values()})
         rows.append([TITLES[task], ", ".join(epochs), *(str(len(seeds)) for seeds in of_task)])
-    return table(["task", "epochs", *(LOSSES[loss] for loss in losses)], rows)
+    return table(["task", "epochs", *(SHORT[loss] for loss in losses)], rows)
+
+
+def overview(runs: Runs, kept: str, measure: str, base: tuple[str, str], *, scaled: str = "") -> str:
+    """Give means of a measure by task and loss, with an arrow where they differ from the base's by more than chance.
+
+    Cross-entropy after the best scaling comes last, where ``scaled`` names the measure that it has then.
+    """
+    columns = [(loss, measure) for loss in present(runs, 1, LOSSES)] + [(BASE, scaled)] * bool(scaled)
+    cells: dict[str, list[str]] = {task: [] for task in present(runs, 0, TITLES)}
+    for loss, name in columns:
+        against = {} if (loss, name) == base else compared(runs, kept, (loss, name), base)
+        for task, row in cells.items():
+            values = [float(run[name]) for run in runs.get((task, loss, kept), {}).values()]
+            verdict = against[task].verdict if task in against else ""
+            shown = level([mean(values)], name) if values else ""
+            row.append(shown + {"better": "\u00a0↓", "worse": "\u00a0↑"}.get(verdict, ""))
+    heads = [SHORT[loss] for loss in present(runs, 1, LOSSES)] + [f"{SHORT[BASE]} scaled"] * bool(scaled)
+    return table(["task", *heads], [[TITLES[task], *row] for task, row in cells.items()])
 
 
 def levels(runs: Runs, task: str, measures: Sequence[str], *, scalings: bool = False) -> str:
@@ -170,20 +206,31 @@ def most_used(names: Iterable[str]) -> str:
     return ", ".join(f"{name} {n}" for name, n in counts.most_common())
 
 
-def differences(runs: Runs, kept: str, base: tuple[str, Sequence[str]], measures: Sequence[str]) -> str:
+def differences(
+    runs: Runs,
+    kept: str,
+    base: tuple[str, Sequence[str]],
+    measures: Sequence[str],
+    losses: Iterable[str] = LOSSES,
+) -> str:
     """Give each loss minus a base, which may be measured otherwise, paired over seeds."""
     rows: dict[tuple[str, str], list[str]] = {}
-    for loss in present(runs, 1, LOSSES):
+    for loss in present(runs, 1, losses):
         for name, of_base in zip(measures, base[1], strict=True):
             if (loss, name) != (base[0], of_base):
                 for task, found in compared(runs, kept, (loss, name), (base[0], of_base)).items():
                     rows.setdefault((task, loss), []).append(change(found, name))
     ordered = sorted(rows, key=lambda key: (list(TITLES).index(key[0]), list(LOSSES).index(key[1])))
+    one = len({loss for _, loss in ordered}) == 1
     shown = [
-        [TITLES[task] if place == 0 or ordered[place - 1][0] != task else "", LOSSES[loss], *rows[task, loss]]
+        [
+            TITLES[task] if place == 0 or ordered[place - 1][0] != task else "",
+            *[LOSSES[loss]] * (not one),
+            *rows[task, loss],
+        ]
         for place, (task, loss) in enumerate(ordered)
     ]
-    return table(["task", "loss", *(HEADINGS[name] for name in measures)], shown)
+    return table(["task", *["loss"] * (not one), *(HEADINGS[name] for name in measures)], shown)
 
 
 def compared(runs: Runs, kept: str, one: tuple[str, str], base: tuple[str, str]) -> dict[str, Difference]:
@@ -198,11 +245,11 @@ def compared(runs: Runs, kept: str, one: tuple[str, str], base: tuple[str, str])
     return paired_differences(gaps, baseline="")
 
 
-def goals(runs: Runs, kept: str) -> str:
+def goals(runs: Runs, kept: str, losses: Sequence[str]) -> str:
     """Say where the other rules keep what they are to keep, on average over seeds; bold where they do not."""
     rows = []
     for task in present(runs, 0, TITLES):
-        for loss in (name for name in (PAPER, *NEW) if (task, name, kept) in runs):
+        for loss in (name for name in losses if (task, name, kept) in runs):
             ece, papers = means(runs, (task, loss, kept), PAPER, "ece")
             nll, best = means(runs, (task, loss, kept), BASE, "best_nll")
             error, least = means(runs, (task, loss, kept), BASE, "error")
@@ -230,7 +277,24 @@ def mark(text: str, kept: bool) -> str:
     return text if kept else f"**{text}**"
 
 
-def ranks(runs: Runs, kept: str, measure: str) -> str:
+def all_ranks(runs: Runs, kept: str, measures: Iterable[str]) -> str:
+    """Give average ranks by several measures, and whether Friedman's test tells the losses apart."""
+    rows, apart = [], 0.0
+    for measure in measures:
+        found = ranked(runs, kept, measure)
+        if found is not None:
+            by_loss = {one.loss: f"{one.rank:.1f}" for one in found.losses}
+            rows.append(
+                [HEADINGS[measure], *(by_loss[loss] for loss in LOSSES if loss in by_loss), f"{found.p_value:.1g}"]
+            )
+            apart = found.critical_difference
+    if not rows:
+        return "Too few tasks or losses to be ranked.\n"
+    heading = ["measure", *(SHORT[loss] for loss in present(runs, 1, LOSSES)), "Friedman p"]
+    return table(heading, rows) + f"\nCritical difference of two ranks: {apart:.1f}.\n"
+
+
+def ranked(runs: Runs, kept: str, measure: str) -> RankTable | None:
     """Rank the losses in each task by their mean, and average."""
     values = {
         TITLES[task]: {
@@ -240,7 +304,12 @@ def ranks(runs: Runs, kept: str, measure: str) -> str:
         }
         for task in present(runs, 0, TITLES)
     }
-    found = average_ranks(values, titles=LOSSES)
+    return average_ranks(values, titles=LOSSES)
+
+
+def ranks(runs: Runs, kept: str, measure: str) -> str:
+    """Give average ranks by a measure, the best loss first."""
+    found = ranked(runs, kept, measure)
     if found is None:
         return "Too few tasks or losses to be ranked.\n"
     heading = [one.title for one in found.losses]
@@ -272,7 +341,7 @@ def places(value: float) -> int:
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Give a table in Markdown; numbers are flush right."""
-    ruler = ["---" if name in ("task", "loss", "epoch", "scaling") else "--:" for name in heading]
+    ruler = ["---" if name in ("task", "loss", "epoch", "scaling", "measure") else "--:" for name in heading]
     return "".join("| " + " | ".join(line) + " |\n" for line in (heading, ruler, *rows))
 
 

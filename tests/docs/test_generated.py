@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_generated_part_is_up_to_date(generated):
     files = generated.generated()
 
-    assert len(files) == 8
+    assert len(files) == 9
     stale = [path.name for path, text in files.items() if path.read_text("utf-8") != text]
     assert stale == [], "run `python scripts/generated.py`"
 
@@ -20,6 +20,14 @@ def test_a_loss_that_a_page_lacks_is_noticed(generated, monkeypatch):
 
     page = ROOT / "docs" / "losses.md"
     assert generated.generated()[page] != page.read_text("utf-8")
+
+
+def test_a_number_of_paired_runs_that_the_page_has_otherwise_is_noticed(generated):
+    text = generated.PAIRED.read_text("utf-8")
+    begin = text.index("<!-- generated: paired last, ECE -->")
+    row = next(line for line in text[begin:].splitlines() if line.startswith("| MNIST |"))
+
+    assert generated.paired(text.replace(row, row.replace("|", "| 9", 2))) == text
 
 
 def test_the_numbers_of_a_recipe_are_those_of_its_runs(generated):

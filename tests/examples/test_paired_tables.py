@@ -119,6 +119,39 @@ def test_goals_that_are_missed_are_bold(script, files):
     assert row[2].startswith("**+2.")
 
 
+def test_arrows_of_an_overview_are_the_corrected_verdicts(script, files):
+    runs = script.read(files)
+    found = script.tables(runs)
+
+    verdict = script.compared(runs, "last", ("adafocal_two_speed", "ece"), ("adafocal", "ece"))["mnist"].verdict
+    assert verdict == "better"
+    row = next(line for line in found["last, ECE"].splitlines() if line.startswith("| MNIST |"))
+    shown = [cell.strip() for cell in row.strip("|").split("|")][1:]
+    assert [cell[-1] for cell in shown[:1] + shown[2:3]] == ["↓", "↓"]
+    assert shown[1] == f"{100 * mean(value(script, 'adafocal', seed, 'ece', 2) for seed in range(4)):.1f}"  # the base
+    scaled = mean(value(script, "cross_entropy", seed, "best_ece", 13) for seed in range(4))
+    assert shown[3] == f"{100 * scaled:.1f}\u00a0↓"
+    nats = next(line for line in found["last, NLL"].splitlines() if line.startswith("| MNIST |"))
+    assert "| 1.25\u00a0↑ |" in nats  # the paper's rule as trained, against cross-entropy scaled
+
+
+def test_a_comparison_of_one_loss_has_no_column_for_it(script, files):
+    runs = script.read(files)
+    one = script.differences(runs, "last", ("adafocal", ["ece"]), ["ece"], ["adafocal_two_speed"])
+    many = script.differences(runs, "last", ("adafocal", ["ece"]), ["ece"])
+
+    assert one.splitlines()[0] == "| task | ECE |"
+    assert one.splitlines()[2].split("|")[2].strip() == cells(many, "CIFAR-10", "two-speed")[0]
+
+
+def test_average_ranks_stand_in_one_table(script, files):
+    rows = script.tables(script.read(files))["last, ranks"].splitlines()
+
+    assert rows[0] == "| measure | CE | paper's | two-speed | Friedman p |"
+    assert rows[2].startswith("| ECE | 1.0 | 3.0 | 2.0 | 0.05 |")
+    assert rows[-1].startswith("Critical difference of two ranks: ")
+
+
 def test_a_page_is_filled_and_a_stale_one_is_told(script, files, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("Before\n\n<!-- generated: paired runs -->\nold\n<!-- end -->\nafter\n")

@@ -53,7 +53,7 @@ class AdaFocalLoss(Watched, ClassificationLoss):
             samples, >= 0: the log of a bin's gamma moves by ``pooled_rate pooled + rate (gap - pooled)``. None is
             ``rate``, the paper's rule. ``predictive`` chooses the pooled step itself, by a forecast of the pooled gap
             that it fits on the way (recursive least squares of drift and sensitivity): the step to the zero that it
-            predicts, at most 1.
+            predicts, at most 1; for trainings of about 20 epochs (docs/losses.md says when to take which).
         gamma_init: Gamma of every bin at the start, in [gamma_min, gamma_max].
         gamma_min: Lower bound of gamma; negative values are inverse focal.
         gamma_max: Upper bound of gamma.
