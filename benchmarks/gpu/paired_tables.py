@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of the stage ``paired``: what each loss reaches, and what it differs by, paired over seeds.
 
-python benchmarks/gpu/paired_tables.py docs/results/paired*.csv                       # prints them
-python benchmarks/gpu/paired_tables.py docs/results/paired*.csv --page PAGE.md        # writes them into a page
-python benchmarks/gpu/paired_tables.py docs/results/paired*.csv --page PAGE.md --check
+python benchmarks/gpu/paired_tables.py                                  # prints those of docs/results/paired_*.csv
+python benchmarks/gpu/paired_tables.py MINE.csv --page PAGE.md          # writes them into a page
+python benchmarks/gpu/paired_tables.py MINE.csv --page PAGE.md --check
 
 In a page a table stands between ``<!-- generated: paired NAME -->`` and ``<!-- end -->``. Differences have 95 % t
 intervals over seeds; they are bold, and values have arrows, where Holm's correction over the tasks leaves p below
@@ -24,6 +24,7 @@ from adafocal.results.comparison import Difference, RankTable
 from adafocal.study.ranks import average_ranks
 from adafocal.study.statistics import paired_differences, spread
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 TITLES = {
     "20newsgroups-bydate": "20NG by date",
     "20newsgroups-pooled": "20NG pooled",
@@ -83,7 +84,7 @@ Runs = Mapping[Key, Mapping[int, Mapping[str, str]]]  # then by seed
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("files", nargs="*", type=Path, default=sorted(RESULTS.glob("paired_*.csv")))
     parser.add_argument("--page", type=Path)
     parser.add_argument("--check", action="store_true", help="write nothing; the status is 1 if the page is stale")
     options = parser.parse_args(arguments)

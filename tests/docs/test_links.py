@@ -48,6 +48,12 @@ def test_every_path_that_the_page_names_exists(page):
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_line_of_the_page_is_a_comment_by_mistake(page):
+    """The site leaves out a line that begins with a percent sign, as one does that broke after a number."""
+    assert [line for line in page.read_text(encoding="utf-8").splitlines() if line.lstrip().startswith("%")] == []
+
+
 def test_a_broken_link_is_noticed(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# One two\n[a](page.md) [b](page.md#one-two) [c](missing.md) [d](#three)\n")
