@@ -3,6 +3,8 @@
 
 import codecs
 import io
+import time
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from adafocal.tables.piece import FormatError
 from adafocal.tables.source import Source
 
 BLOCK = 1 << 20  # bytes that are read at a time
+PAUSE, LONGEST_WAIT = 0.002, 500  # seconds, and how many of them
 
 
 def csv_batches(source: Source, dialect: Dialect, columns: Columns, wanted: list[str]) -> Iterator[Any]:
@@ -40,35 +43,55 @@ def text_batches(source: Source) -> Iterator[Any]:
 
 def _typed(source: Source, dialect: Dialect, types: dict[int, Any]) -> Iterator[Any]:
     """Read columns by their places, each of its type."""
-    pa, reader = require("pyarrow"), require("pyarrow.csv")
-    numbered = [f"c{index}" for index in range(len(dialect.header))]
     with source.opened() as raw:
         text = Utf8(raw, dialect.encoding)
         text.read(dialect.start)
-        with arrow_faults("CSV"):
-            try:
-                stream = reader.open_csv(
-                    Marked(text),
-                    reader.ReadOptions(column_names=numbered, use_threads=False, block_size=BLOCK),
-                    reader.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
-                    reader.ConvertOptions(
-                        column_types={numbered[place]: kind for place, kind in types.items()},
-                        include_columns=[numbered[place] for place in types],
-                        null_values=[""],
-                        decimal_point=dialect.decimal,
-                    ),
-                )
-            except pa.ArrowInvalid as error:
-                if "Empty CSV" in str(error):
-                    return
-                raise
-        while True:
+        files = [Marked(text)]  # which Arrow alone shall hold, and no frame of a traceback
+        held = weakref.ref(files[0])
+        stream = None
+        try:
             with arrow_faults("CSV"):
-                batch = next(stream, None)
-            if batch is None:
-                return
-            if batch.num_rows:
-                yield batch
+                stream = _opened(files, dialect, types)
+            while stream is not None:
+                with arrow_faults("CSV"):
+                    batch = next(stream, None)
+                if batch is None:
+                    return
+                if batch.num_rows:
+                    yield batch
+        finally:
+            del stream
+            _wait_until_gone(held)
+
+
+def _opened(files: list["Marked"], dialect: Dialect, types: dict[int, Any]) -> Any:
+    """Begin to read; None where there are no rows."""
+    pa, reader = require("pyarrow"), require("pyarrow.csv")
+    numbered = [f"c{index}" for index in range(len(dialect.header))]
+    try:
+        return reader.open_csv(
+            files.pop(),
+            reader.ReadOptions(column_names=numbered, use_threads=False, block_size=BLOCK),
+            reader.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
+            reader.ConvertOptions(
+                column_types={numbered[place]: kind for place, kind in types.items()},
+                include_columns=[numbered[place] for place in types],
+                null_values=[""],
+                decimal_point=dialect.decimal,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            return None
+        raise
+
+
+def _wait_until_gone(held: weakref.ref[Any]) -> None:
+    """Wait for Arrow's threads to let go of a file: one that is left with it when Python ends aborts the process."""
+    for _ in range(LONGEST_WAIT):
+        if held() is None:
+            return
+        time.sleep(PAUSE)
 
 
 class Utf8(io.RawIOBase):
