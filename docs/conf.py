@@ -19,7 +19,15 @@ myst_heading_anchors = 4
 nitpicky = True
 # The `n` of a shape in a signature is taken for a reference, and two records have an attribute of that name.
 suppress_warnings = ["ref.python"]
-nitpick_ignore = [("py:class", "adafocal.results.outcome.Outcome")]  # what pages draw, of no use to others
+nitpick_ignore = [  # what rooms hand each other, of no use to others
+    ("py:class", f"adafocal.{name}")
+    for name in (
+        "results.outcome.Outcome",
+        "data.features.FeatureEncoding",
+        "data.given.GivenPart",
+        "study.losses.StudyLoss",
+    )
+]
 nitpick_ignore_regex = [("py:.*", r"(?!adafocal\b).*")]  # names of other libraries are not linked, ours must resolve
 
 autodoc_typehints_format = "short"
