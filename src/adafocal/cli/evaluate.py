@@ -208,6 +208,9 @@ def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
 
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = PlainConsole(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    if not console.is_terminal:  # before version 15, Rich ends a bar that it does not show by an empty line
+        yield lambda _: None
+        return
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("rows", total=total)
         yield lambda rows: progress.advance(task, rows)
