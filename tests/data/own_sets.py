@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small data sets of everyday kinds, written in every layout."""
+"""Small data sets of everyday kinds, written in every layout, and how they are read or refused."""
 
 import csv
 import json
@@ -8,7 +8,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
+import pytest
 from PIL import Image
+
+from adafocal.data import DataConfig, load_splits
+
+
+def load(path, **settings):
+    """Read and split what lies at a path."""
+    return load_splits(DataConfig(name="mine", path=str(path), **settings), seed=0)
+
+
+def refused(path, sentence, **settings):
+    """Read what is to be refused, in one sentence."""
+    with pytest.raises(ValueError, match=sentence) as caught:
+        load(path, **settings)
+    assert "\n" not in str(caught.value)
 
 
 def picture(path, value=(0, 0, 0), size=(6, 5), mode="RGB", **options):

@@ -4,13 +4,8 @@
 import numpy as np
 import pytest
 
-from adafocal.data import DataConfig, load_splits
 from adafocal.data.groups import group_parts
-from data.own_sets import measured, spoken, write_table
-
-
-def load(path, **settings):
-    return load_splits(DataConfig(name="mine", path=str(path), **settings), seed=0)
+from data.own_sets import load, measured, spoken, write_table
 
 
 def test_groups_stay_together_and_classes_keep_their_shares():

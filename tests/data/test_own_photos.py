@@ -11,17 +11,7 @@ from PIL import Image
 from adafocal.data import DataConfig, StoredImages, load_splits
 from adafocal.data import inputs as making
 from adafocal.data.foreign import foreign_source, foreign_split
-from data.own_sets import photos, picture
-
-
-def load(path, **settings):
-    return load_splits(DataConfig(name="mine", path=str(path), **settings), seed=0)
-
-
-def refused(path, sentence, **settings):
-    with pytest.raises(ValueError, match=sentence) as caught:
-        load(path, **settings)
-    assert "\n" not in str(caught.value)
+from data.own_sets import load, photos, picture, refused
 
 
 def test_what_programs_leave_there_is_no_data(tmp_path):

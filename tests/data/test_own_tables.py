@@ -5,18 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from adafocal.data import DataConfig, load_splits
-from data.own_sets import FORMATS, measured, spoken, write_table
-
-
-def load(path, **settings):
-    return load_splits(DataConfig(name="mine", path=str(path), **settings), seed=0)
-
-
-def refused(path, sentence, **settings):
-    with pytest.raises(ValueError, match=sentence) as caught:
-        load(path, **settings)
-    assert "\n" not in str(caught.value)
+from data.own_sets import FORMATS, load, measured, refused, spoken, write_table
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -11,16 +11,11 @@ import yaml
 from adafocal.cli import main
 from adafocal.study.finding import findings
 from adafocal.study.losses import StudyLoss, check_apart, read_loss, told_apart
+from own_loss import POLY
 
-OWN = """
-import torch, torch.nn as nn, torch.nn.functional as F
-class Poly(nn.Module):
-    def __init__(self, epsilon: float = 1.0):
-        super().__init__()
-        self.epsilon = epsilon
-    def forward(self, logits, labels):
-        ce = F.cross_entropy(logits, labels, reduction="none")
-        return (ce + self.epsilon * (1 - torch.exp(-ce))).mean()
+OWN = (
+    POLY
+    + """
 class Broken(nn.Module):
     def __init__(self): raise ValueError("never built")
 class NotANumber(nn.Module):
@@ -30,6 +25,7 @@ class Unlucky(nn.Module):
         if torch.initial_seed() == 1000004: raise RuntimeError("seed 1")
         return F.cross_entropy(logits, labels)
 """
+)
 SHORT = ["--seeds", "0", "1", "--epochs", "1", "--logger", "none", "--workers", "1", "--study_dir", "study"]
 
 

@@ -19,17 +19,12 @@ from adafocal.report import write_page
 from adafocal.training.own import OwnLossCallback, check_trusted, own_callbacks
 from adafocal.training.predict import load_classifier, predict_with
 from adafocal.training.run import run
+from own_loss import POLY
 
-LOSSES = """
-import torch, torch.nn as nn, torch.nn.functional as F
+LOSSES = (
+    POLY
+    + """
 from adafocal.losses import AdaFocalLoss
-class Poly(nn.Module):
-    def __init__(self, epsilon: float = 1.0):
-        super().__init__()
-        self.epsilon = epsilon
-    def forward(self, logits, labels):
-        ce = F.cross_entropy(logits, labels, reduction="none")
-        return (ce + self.epsilon * (1 - torch.exp(-ce))).mean()
 def plain(logits, labels, power: float = 1.0):
     return F.cross_entropy(logits, labels) ** power
 def make(power: float = 1.0):
@@ -65,6 +60,7 @@ def alone(): return "no module"
 class One(nn.Module):
     def forward(self, logits): return logits.sum()
 """
+)
 MODELS = """
 import torch.nn as nn
 def net(input_shape, n_classes: int, width: int = 8):
@@ -125,46 +121,39 @@ def test_a_model_is_given_what_it_asks_for_of_the_data(own_module, rejects):
         make_model(f"{name}:alone", **data)
 
 
-@pytest.mark.parametrize(
-    ("loss", "error", "said"),
-    [
-        (
-            "vector",
-            ValueError,
-            "`loss` must give one number for a batch, got a tensor of shape (2,) from {}: take the mean",
-        ),
-        ("number", TypeError, "`loss` must give a tensor with one number, got float from {}."),
-        ("constant", ValueError, "`loss` must have a gradient to the logits, got none from {}."),
-        (
-            "One",
-            RuntimeError,
-            "`loss` {} raised TypeError: One.forward() takes 2 positional arguments but 3 were given",
-        ),
-    ],
-)
-def test_a_loss_of_the_wrong_kind_is_refused_before_there_is_a_folder(own_module, tmp_path, loss, error, said):
-    name = f"{own_module(LOSSES)}:{loss}"
-    with pytest.raises(error, match=re.escape(said.format(name))):
-        run(replace(SHORT, loss=name), tmp_path / "run", progress=False)
-    assert not (tmp_path / "run/config.yaml").exists()
+WRONG_KINDS = [
+    (
+        "loss",
+        "vector",
+        ValueError,
+        "`loss` must give one number for a batch, got a tensor of shape (2,) from {}: take the mean",
+    ),
+    ("loss", "number", TypeError, "`loss` must give a tensor with one number, got float from {}."),
+    ("loss", "constant", ValueError, "`loss` must have a gradient to the logits, got none from {}."),
+    (
+        "loss",
+        "One",
+        RuntimeError,
+        "`loss` {} raised TypeError: One.forward() takes 2 positional arguments but 3 were given",
+    ),
+    (
+        "model",
+        "wrong",
+        ValueError,
+        "`model` must give logits of shape (N, C), here (2, 10) for 10 classes, got (2, 3) from {}.",
+    ),
+    ("model", "frozen", ValueError, "`model` must have parameters to train, got {} without any."),
+    ("model", "Pair", TypeError, "`model` must give a tensor of logits, got tuple from {}."),
+]
 
 
-@pytest.mark.parametrize(
-    ("model", "error", "said"),
-    [
-        (
-            "wrong",
-            ValueError,
-            "`model` must give logits of shape (N, C), here (2, 10) for 10 classes, got (2, 3) from {}.",
-        ),
-        ("frozen", ValueError, "`model` must have parameters to train, got {} without any."),
-        ("Pair", TypeError, "`model` must give a tensor of logits, got tuple from {}."),
-    ],
-)
-def test_a_model_of_the_wrong_kind_is_refused_before_there_is_a_folder(own_module, tmp_path, model, error, said):
-    name = f"{own_module(MODELS)}:{model}"
+@pytest.mark.parametrize(("setting", "own", "error", "said"), WRONG_KINDS)
+def test_own_code_of_the_wrong_kind_is_refused_before_there_is_a_folder(
+    own_module, tmp_path, setting, own, error, said
+):
+    name = f"{own_module(LOSSES if setting == 'loss' else MODELS)}:{own}"
     with pytest.raises(error, match=re.escape(said.format(name))):
-        run(replace(SHORT, model=name), tmp_path / "run", progress=False)
+        run(replace(SHORT, **{setting: name}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run/config.yaml").exists()
 
 

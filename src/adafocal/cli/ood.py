@@ -21,7 +21,7 @@ from adafocal._text import printable
 from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.console import PlainConsole, say
 from adafocal.cli.own import FLAGS, add_own, own_of
-from adafocal.cli.parser import CommandParser, check_goes_with
+from adafocal.cli.parser import CommandParser, check_goes_with, is_given
 from adafocal.errors import InvalidValueError
 from adafocal.measures import OF_DETECTION
 from adafocal.ood import FEATURE_SCORES, SCORES, ComparisonRow, compare_scores, comparison_record
@@ -68,7 +68,7 @@ def _check_together(options: Namespace) -> None:
     of_files = ("id", "ood", "train", "json", "html", "logits", "probs", "label", "normalize")
     theirs, others = ("run", of_files) if options.run is not None else ("id` and `--ood", of_runs)
     for name in others:
-        if options[name] is not None and options[name] is not False:
+        if is_given(options, name):
             where = ": each run keeps its numbers in its folder `ood`" if name in ("json", "html") else ""
             raise InvalidValueError(f"`--{name}` must not be given with `--{theirs}`, got {options[name]!r}{where}.")
     if options.run is None and (options.id is None or options.ood is None):

@@ -10,13 +10,13 @@ import yaml
 from jsonargparse import Namespace
 
 from adafocal._text import shown
-from adafocal.cli.parser import CommandParser, underscored
+from adafocal.cli.parser import CommandParser, parted, underscored
 from adafocal.data import DataConfig
 from adafocal.data.kinds import as_read, kind_of
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import RECIPES, Recipe, get_recipe
 from adafocal.training.config import NESTED, TrainConfig, dotted, from_options, plain
-from adafocal.training.used import check_read, only_read
+from adafocal.training.used import check_read, only_read, unreached
 
 DEFAULT_RECIPE = "digits"
 
@@ -89,17 +89,22 @@ def parse(
     config = from_options(parser, options)
     asked = _asked(arguments, given)
     check_read(config, asked)
-    data = as_read(config.data, given={name.removeprefix("data.") for name in asked if name.startswith("data.")})
+    data = as_read(config.data, given=_of_data(dict.fromkeys(asked)))
     return Asked(options, chosen, only_read(replace(config, data=data)), given, asked)
 
 
 def suited(given: Mapping[str, object]) -> str:
     """Choose the recipe where none is named: the digits', or for other data the neutral one of their kind."""
-    data = {name.removeprefix("data."): value for name, value in given.items() if name.startswith("data.")}
+    data = _of_data(given)
     if data.get("path") is None and data.get("name", DEFAULT_RECIPE) == DEFAULT_RECIPE:
         return DEFAULT_RECIPE
     kind = kind_of(DataConfig(**{"name": "own", **data}))  # type: ignore[arg-type]
     return kind if kind in RECIPES else "numbers"  # a network that takes what a function makes, whatever its shape
+
+
+def _of_data(given: Mapping[str, object]) -> dict[str, object]:
+    """Select the settings of the data, by their names there."""
+    return {name.removeprefix("data."): value for name, value in given.items() if name.startswith("data.")}
 
 
 def _set_defaults(parser: CommandParser, recipe: Recipe, loss: str | None) -> None:
@@ -107,8 +112,7 @@ def _set_defaults(parser: CommandParser, recipe: Recipe, loss: str | None) -> No
 
 
 def _asked(arguments: Sequence[str], given: Mapping[str, object]) -> frozenset[str]:
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    flags = {one[2:].partition("=")[0] for one in underscored(arguments[:end]) if one.startswith("--")}
+    flags = {one[2:].partition("=")[0] for one in parted(underscored(arguments))[0] if one.startswith("--")}
     neutral = dotted(plain(TrainConfig()), within=NESTED)
     changed = {name for name, value in given.items() if name in neutral and value != neutral[name]}
     return frozenset(flags | changed)
@@ -154,7 +158,6 @@ def beginning(asked: Asked, *, title: str) -> dict[str, str]:
     }
     if changed := asked.from_recipe:
         lines["data as in recipe"] = f"{asked.recipe.name}: {', '.join(f'{k} {v}' for k, v in changed.items())}"
-    late = [epoch for epoch in optimizer.milestones if epoch >= config.epochs]
-    if optimizer.schedule == "steps" and late:
+    if late := unreached(config):
         lines["note"] = f"training ends before epoch {', '.join(map(str, late))}, where the learning rate was to fall"
     return lines

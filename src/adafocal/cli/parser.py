@@ -29,9 +29,9 @@ class CommandParser(ArgumentParser):
 
     def parse_given(self, args: Sequence[str]) -> dict[str, object]:
         """Parse what is given, without defaults; ``--print_config`` is for who knows them all."""
-        end = list(args).index("--") if "--" in args else len(args)
-        asked = [one for one in self._as_declared(args[:end]) if not one.startswith("--print_config")]
-        given: dict[str, object] = self._parse([*asked, *args[end:]], defaults=False).as_dict()
+        flags, rest = parted(self._as_declared(args))
+        asked = [one for one in flags if not one.startswith("--print_config")]
+        given: dict[str, object] = self._parse([*asked, *rest], defaults=False).as_dict()
         return given
 
     def _as_declared(self, args: Sequence[str]) -> list[str]:
@@ -45,26 +45,31 @@ class CommandParser(ArgumentParser):
             raise argparse.ArgumentError(None, f"{error}{_asked(str(error), self)}") from error
 
 
+def parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part a line before its ``--``, after which nothing is a flag."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return list(arguments[:end]), list(arguments[end:])
+
+
 def underscored(arguments: Sequence[str]) -> list[str]:
     """Write ``_`` for ``-`` in the names of flags, as they are declared; no value changes."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags, rest = parted(arguments)
     inner = re.compile(r"(?<=^--)[^-=][^=]*")
-    return [*(inner.sub(lambda name: name[0].replace("-", "_"), given) for given in arguments[:end]), *arguments[end:]]
+    return [*(inner.sub(lambda name: name[0].replace("-", "_"), given) for given in flags), *rest]
 
 
 def data_named(arguments: Sequence[str]) -> list[str]:
     """Write ``--data.name NAME`` for ``--data NAME``; settings in braces, or a file of them, stay what they are."""
+    flags, rest = parted(arguments)
     named: list[str] = []
-    after = ""
-    for given in arguments:
+    for given in flags:
         flag, sign, value = given.partition("=")
         if flag == "--data" and sign and _is_name(value):
             given = f"--data.name={value}"
-        elif after == "--data" and _is_name(given):
+        elif named and named[-1] == "--data" and _is_name(given):
             named[-1] = "--data.name"
         named.append(given)
-        after = "--" if "--" in (given, after) else given
-    return named
+    return [*named, *rest]
 
 
 def _is_name(value: str) -> bool:
@@ -120,5 +125,10 @@ def check_executor(options: Namespace) -> None:
 def check_goes_with(options: Namespace, names: Sequence[str], partner: str, *, given: bool) -> None:
     """Raise if one of the options is given without what it belongs to, which would leave it aside."""
     for name in names:
-        if not given and options[name] is not None and options[name] is not False:
+        if not given and is_given(options, name):
             raise InvalidValueError(f"`{name}` must go with `{partner}`, got it alone.")
+
+
+def is_given(options: Namespace, name: str) -> bool:
+    """Tell whether an option is there whose default is null or, of a switch, false; 0 is a value."""
+    return options[name] is not None and options[name] is not False

@@ -34,6 +34,7 @@ OF_COMPARING = {"compare", "baseline", "study_dir", "config"}
 LONGEST = 60  # characters of a folder's name
 LISTED = 8  # experiments that are told of before they begin
 Planned: TypeAlias = tuple[Experiment, Asked]
+Losses: TypeAlias = dict[str, StudyLoss]  # by name in the study
 
 
 def main(arguments: list[str]) -> int:
@@ -43,13 +44,14 @@ def main(arguments: list[str]) -> int:
         arguments = ["--config", *arguments]
     asked = parse(parser, arguments)
     options = asked.options
-    _check_used(asked)
+    losses = _losses(options)
+    _check_used(asked, losses)
 
     console = PlainConsole()
     if options.compare:
         return _compare(options, console)
-    planned = _planned(parser, arguments, options)
-    study = _study(planned, options)
+    planned = _planned(parser, arguments, options, losses)
+    study = _study(planned, options, losses)
     from adafocal.study.terminal import print_plan
 
     executor = _executor(options, study.runs)
@@ -61,22 +63,21 @@ def main(arguments: list[str]) -> int:
     return _run(study, executor, console)
 
 
-def _check_used(asked: Asked) -> None:
+def _check_used(asked: Asked, losses: Losses) -> None:
     """Refuse what a study would not read."""
     options = asked.options
     unread = {"seed": "give --seeds"} if "seed" in asked.asked else {}
     if options.recipes and "recipe" in asked.asked:
         unread["recipe"] = "give it among --recipes"
-    losses = _losses(options)
     if "loss" in asked.asked and options.loss not in {one.loss for one in losses.values()}:
         unread["loss"] = f"it must be among --losses, {', '.join(losses)}"
     if options.compare:
         unread |= {name: "--compare trains nothing" for name in asked.asked - OF_COMPARING}
     for name, remedy in sorted(unread.items()):
-        raise InvalidValueError(f"`{name}` must be left out here, got {shown(_option(options, name))}: {remedy}.")
+        raise InvalidValueError(f"`{name}` must be left out here, got {shown(options.get(name, 'it'))}: {remedy}.")
 
 
-def _losses(options: Namespace) -> dict[str, StudyLoss]:
+def _losses(options: Namespace) -> Losses:
     """The losses by their names in the study."""
     read = [read_loss(value) for value in options.losses]
     losses = {one.name: one for one in read}
@@ -85,13 +86,6 @@ def _losses(options: Namespace) -> dict[str, StudyLoss]:
             f"`losses` must hold at least one value and none twice, got {[one.name for one in read]}."
         )
     return losses
-
-
-def _option(options: Namespace, name: str) -> object:
-    try:
-        return options[name]
-    except KeyError:
-        return "it"
 
 
 def _run(study: Study, executor: Executor, console: Console) -> int:
@@ -157,11 +151,10 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _planned(parser: CommandParser, arguments: list[str], options: Namespace) -> list[Planned]:
+def _planned(parser: CommandParser, arguments: list[str], options: Namespace, losses: Losses) -> list[Planned]:
     points = grid_points(options.grid)
     # One loss alone is the one that --loss_args mean.
     named, loss = early_options(arguments)
-    losses = _losses(options)
     if loss is None and len(losses) == 1:
         loss = next(iter(losses.values())).loss
     planned = []
@@ -175,9 +168,8 @@ def _planned(parser: CommandParser, arguments: list[str], options: Namespace) ->
     return planned
 
 
-def _study(planned: Sequence[Planned], options: Namespace) -> Study:
+def _study(planned: Sequence[Planned], options: Namespace, losses: Losses) -> Study:
     names = dict.fromkeys(asked.name for _, asked in planned)
-    losses = _losses(options)
     baseline = options.baseline or next(iter(losses))
     return Study(
         experiments=tuple(experiment for experiment, _ in planned),

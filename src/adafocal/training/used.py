@@ -3,10 +3,11 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from operator import attrgetter
 
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError
-from adafocal.training.config import OptimizerConfig, TrainConfig
+from adafocal.training.config import TrainConfig
 
 
 def unread(config: TrainConfig) -> dict[str, str]:
@@ -43,13 +44,12 @@ def check_read(config: TrainConfig, asked: Collection[str] | None = None) -> Non
         ValueError: If one of them is not read, or a milestone that was asked for is never reached.
     """
     for name, remedy in unread(config).items():
-        value = _value(config, name)
-        if (value != _value(TrainConfig(), name)) if asked is None else _holds(asked, name):
+        value, default = map(attrgetter(name), (config, TrainConfig()))
+        if (value != default) if asked is None else _holds(asked, name):
             raise InvalidValueError(
                 f"`{name}` must be left out where nothing reads it, got {shown(value)}: it is read with {remedy} only."
             )
-    milestones = config.optimizer.milestones if config.optimizer.schedule == "steps" else ()
-    late = [epoch for epoch in milestones if epoch >= config.epochs]
+    late = unreached(config)
     if late and asked is not None and _holds(asked, "optimizer.milestones"):
         raise InvalidValueError(
             f"`optimizer.milestones` must lie below `epochs`, {config.epochs}, got {shown(late[0])}: the learning rate "
@@ -57,23 +57,18 @@ def check_read(config: TrainConfig, asked: Collection[str] | None = None) -> Non
         )
 
 
+def unreached(config: TrainConfig) -> list[int]:
+    """List the milestones at which the learning rate would fall if training did not end before."""
+    milestones = config.optimizer.milestones if config.optimizer.schedule == "steps" else ()
+    return [epoch for epoch in milestones if epoch >= config.epochs]
+
+
 def only_read(config: TrainConfig) -> TrainConfig:
     """Set to its default what a run does not read, so that settings are equal where runs are."""
-    optimizer, default, names = config.optimizer, OptimizerConfig(), unread(config)
-    optimizer = replace(
-        optimizer,
-        momentum=default.momentum if "optimizer.momentum" in names else optimizer.momentum,
-        milestones=default.milestones if "optimizer.milestones" in names else optimizer.milestones,
-        lr_decay=default.lr_decay if "optimizer.lr_decay" in names else optimizer.lr_decay,
-    )
-    return replace(config, optimizer=optimizer, logger_args={} if "logger_args" in names else config.logger_args)
-
-
-def _value(config: TrainConfig, name: str) -> object:
-    value: object = config
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
+    default, names = TrainConfig(), unread(config)
+    own = {name: attrgetter(name)(default) for name in names if "." not in name}
+    optimizer = {name.partition(".")[2]: attrgetter(name)(default) for name in names if name.startswith("optimizer.")}
+    return replace(config, optimizer=replace(config.optimizer, **optimizer), **own)
 
 
 def _holds(asked: Collection[str], name: str) -> bool:
