@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from unittest import mock
 
 import torch
 
@@ -101,15 +102,10 @@ def help_lines(words: str) -> list[str]:
     """Ask the parser of a command for its help."""
     command, *rest = words.split()
     module = importlib.import_module(f"adafocal.cli.{MODULES.get(command, command)}")
-    text, columns = io.StringIO(), os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "80"
-    try:
-        with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-            module.main([*rest, "--help"])
-    finally:
-        os.environ.pop("COLUMNS")
-        if columns is not None:
-            os.environ["COLUMNS"] = columns
+    text = io.StringIO()
+    wide = mock.patch.dict(os.environ, COLUMNS="80")
+    with wide, contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        module.main([*rest, "--help"])
     return text.getvalue().rstrip("\n").split("\n")
 
 

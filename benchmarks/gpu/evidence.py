@@ -97,6 +97,10 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="torch.compile: about a minute, and then faster")
     parser.add_argument("--one-by-one", action="store_true")
     options = parser.parse_args(arguments)
+    foreign = ("batch_size", "width", "words", "compile") if options.stage == "paired" else ("tasks", "workers")
+    for name in foreign:
+        if getattr(options, name) != parser.get_default(name):
+            parser.error(f"--{name.replace('_', '-')} is not of the stage {options.stage}")
     options.work = options.work or options.out.parent / f"gpu-work-{options.stage}"
     return options
 

@@ -14,7 +14,7 @@ from adafocal import Predictions
 from adafocal.calibration import bin_stats, binned_error, evaluate
 from adafocal.calibration.edges import equal_width_edges
 from adafocal.evaluation.remedy import WORTH
-from adafocal.scaling import fit_dirichlet, fit_matrix, fit_temperature, fit_vector
+from adafocal.scaling import Temperature, fit_dirichlet, fit_matrix, fit_temperature, fit_vector
 from adafocal.selective import aurc
 
 Measure = Callable[..., dict[str, Any]]
@@ -44,10 +44,12 @@ def followed(logits: Tensor, labels: Tensor) -> dict[str, float]:
     }
 
 
-def measured(predictions: Predictions, *, fitted_on: Predictions) -> dict[str, float]:
-    """Measure as trained, and after a temperature that is fitted on other predictions."""
+def measured(
+    predictions: Predictions, *, fitted_on: Predictions, temperature: Temperature | None = None
+) -> dict[str, float]:
+    """Measure as trained, and after a temperature that is fitted on other predictions, or was."""
     found = evaluate(predictions)
-    temperature = fit_temperature(fitted_on)
+    temperature = temperature or fit_temperature(fitted_on)
     scaled = evaluate(temperature.apply(predictions))
     row = {"error": 1 - found.accuracy, "nll": found.nll, "ece": found.ece, "scaled_nll": scaled.nll}
     row |= {"scaled_ece": scaled.ece, "temperature": temperature.temperature, "brier": found.brier}
@@ -64,8 +66,9 @@ def area(predictions: Predictions) -> float:
 
 def thorough(predictions: Predictions, *, fitted_on: Predictions) -> dict[str, Any]:
     """Measure as trained, after a temperature, and after the scaling that is best on other predictions."""
-    row: dict[str, Any] = measured(predictions, fitted_on=fitted_on)
-    row["scaled_aurc"] = area(fit_temperature(fitted_on).apply(predictions))
+    temperature = fit_temperature(fitted_on)
+    row: dict[str, Any] = measured(predictions, fitted_on=fitted_on, temperature=temperature)
+    row["scaled_aurc"] = area(temperature.apply(predictions))
     row["best"] = best_scaling(fitted_on)
     best = SCALINGS[row["best"]](fitted_on).apply(predictions)
     found = evaluate(best)

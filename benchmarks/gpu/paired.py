@@ -170,7 +170,7 @@ def config_of(options: argparse.Namespace, job: Job) -> TrainConfig:
         config = replace(config, model_args={"name": folder})
     if options.images is not None:
         data = replace(data, train_size=options.images, validation_size=options.images, test_size=options.images)
-    return replace(config, data=data, epochs=options.epochs or config.epochs)
+    return replace(config, data=data, epochs=min(options.epochs or config.epochs, config.epochs))
 
 
 def prepare(options: argparse.Namespace, job: Job, deadline: float) -> None:

@@ -82,6 +82,16 @@ def check_choice(name: str, value: Value, choices: Iterable[str], *, rule: str =
     return value
 
 
+def check_names(what: str, title: str, given: Iterable[object], known: Sequence[str]) -> None:
+    """Raise unless all names of settings are known to what is called by a title."""
+    for name in given:
+        if name not in known:
+            names = ", ".join(known) or "nothing"
+            raise InvalidValueError(
+                f"`{what}` of {title} must be among {names}, got {shown(name)}{or_meant(name, known)}"
+            )
+
+
 def or_meant(value: object, choices: Iterable[object]) -> str:
     """End a sentence on a name that is not among the known ones: ask whether the nearest is meant, if any is near.
 

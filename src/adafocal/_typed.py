@@ -11,12 +11,11 @@ from operator import or_
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from adafocal._settings import or_meant, require
+from adafocal._settings import check_names, require
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 PLAIN = (int, float, bool, str, NoneType, list, tuple, dict, set, Any)
-HOLDERS = (list, tuple, dict, set, Sequence, Mapping, Iterable, Collection)
 
 
 def typed_arguments(
@@ -25,7 +24,7 @@ def typed_arguments(
     function: Callable[..., Any],
     given: Mapping[str, object] | None,
     *,
-    ours: Mapping[str, object] | Sequence[str] = (),
+    ours: Collection[str] = (),
 ) -> dict[str, Any]:
     """Check arguments against a signature, and turn each into the type that its annotation names.
 
@@ -57,16 +56,11 @@ def typed_arguments(
     takes = [one for one in parameters.values() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     known = [one.name for one in takes if one.name not in ours]
     anything = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-    for name in given:
-        if name not in known and (not anything or name in ours):
-            names = ", ".join(known) or "nothing"
-            raise InvalidValueError(
-                f"`{what}` of {title} must be among {names}, got {shown(name)}{or_meant(name, known)}"
-            )
+    check_names(what, title, [name for name in given if not anything or name in ours], known)
     needed = [one.name for one in takes if one.name in known and one.default is one.empty and one.name not in given]
     if needed:
         raise InvalidValueError(f"`{what}` of {title} must give {', '.join(needed)}, got {shown(dict(given))}.")
-    hints = _hints(function)
+    hints = _hints(function, parameters)
     return {
         name: _typed(f"{what}.{name}", title, value, hints.get(name), parameters.get(name))
         for name, value in given.items()
@@ -87,13 +81,14 @@ def parameters_of(what: str, title: str, function: Callable[..., Any]) -> Mappin
         ) from error
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def _hints(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
     """Annotations by parameter, as far as they can be resolved."""
     inner: Any = getattr(function, "func", function)  # of a partial
     target = inner.__init__ if inspect.isclass(inner) else inner
-    found = {name: one.annotation for name, one in inspect.signature(function).parameters.items()}
     found = {
-        name: one for name, one in found.items() if one is not inspect.Parameter.empty and not isinstance(one, str)
+        name: one.annotation
+        for name, one in parameters.items()
+        if one.annotation is not one.empty and not isinstance(one.annotation, str)
     }
     try:
         return found | typing.get_type_hints(target, include_extras=True)

@@ -2,6 +2,7 @@
 """A trainer that can never move the gammas is refused at its start, with what to change."""
 
 import re
+from contextlib import nullcontext
 
 import lightning.pytorch as L
 import pytest
@@ -84,6 +85,22 @@ def test_lightning_without_validation_is_refused_before_the_first_step(options, 
 
     assert str(caught.value).startswith(NEVER + sentence)
     assert torch.equal(module.net.weight, before)
+
+
+@pytest.mark.parametrize(("last", "validates"), [(4, False), (5, True)])
+def test_a_fit_that_goes_on_is_refused_where_none_of_its_own_epochs_is_validated(tmp_path, last, validates):
+    """Of every 5 epochs the fifth is validated: a fit from the third on must come so far."""
+    quiet = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    quiet |= {"enable_checkpointing": False}
+    first = L.Trainer(max_epochs=3, callbacks=[AdaFocalCallback()], default_root_dir=tmp_path, **quiet)
+    first.fit(Somebody(), loader(), loader())
+    first.save_checkpoint(tmp_path / "third.ckpt")
+    again = L.Trainer(
+        max_epochs=last, check_val_every_n_epoch=5, callbacks=[AdaFocalCallback()], default_root_dir=tmp_path, **quiet
+    )
+
+    with nullcontext() if validates else pytest.raises(ValueError, match="at most the epochs that are left, 1, got 5"):
+        again.fit(Somebody(), loader(), loader(), ckpt_path=tmp_path / "third.ckpt", weights_only=False)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from adafocal.calibration.stream import sums_in_memory
 from adafocal.calibration.sums import SumsInMemory
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.evaluation.rows import Sampling, counted, rows_of
-from adafocal.evaluation.sample import most_rows
+from adafocal.evaluation.sample import most_rows, spread_rows
 from adafocal.predictions import Predictions
 from adafocal.scaling.catalogue import METHODS
 from adafocal.scaling.scores import as_predictions, like
@@ -177,7 +177,7 @@ def find_remedy(
     """
     record = counted(record)
     n_rows = record.n if n_rows is None else n_rows
-    record = _some_rows(record)
+    record = spread_rows(record, most_rows(record))
     event = positive_class if isinstance(record, Predictions) else None
     sampling, nats = Sampling.of(record), rows_of(record).nll
     before, folds = Trial("", {}, *_numbers(_sums(record, n_bins, event))), _folds(sampling)
@@ -218,14 +218,6 @@ def _choose(before: Trial, tried: Mapping[str, Tried], sampling: Sampling) -> Tr
             worth = WORTH * before.nll if math.isfinite(before.nll) else 0.0
             return trial if trial.gain > max(SURE * trial.gain_error, worth) else None
     return None
-
-
-def _some_rows(record: Record) -> Record:
-    """At most so many of the rows, spread over the table."""
-    most = most_rows(record)
-    if record.n <= most:
-        return record
-    return record[torch.linspace(0, record.n - 1, most).round().long()]
 
 
 def _folds(sampling: Sampling) -> Tensor:

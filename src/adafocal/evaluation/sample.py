@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Some rows of a stream, spread over it: enough to try scalings on, however long it is."""
 
+from typing import TypeVar
+
 import torch
 
 from adafocal._reading import Record
+from adafocal.outcomes import Outcomes
+from adafocal.predictions import Predictions
 
+R = TypeVar("R", bound=Predictions | Outcomes)
 MOST_ROWS, MOST_NUMBERS = 10_000, 2_000_000
 
 
 def most_rows(record: Record) -> int:
     """How many rows of such a record are enough."""
     return max(1, min(MOST_ROWS, MOST_NUMBERS // record.probs.shape[1]))
+
+
+def spread_rows(record: R, most: int) -> R:
+    """At most so many of the rows, spread over the table."""
+    if record.n <= most:
+        return record
+    return record[torch.linspace(0, record.n - 1, most).round().long()]  # type: ignore[return-value]
 
 
 class Sample:

@@ -21,23 +21,24 @@ def check_validates(trainer: Any) -> None:
             f"{NEVER}`fit` must be given a validation loader, or `pl_module` must have `val_dataloader` and "
             "`validation_step`, got none."
         )
-    every, last, first = trainer.check_val_every_n_epoch, trainer.max_epochs, trainer.current_epoch
-    if every is not None and last is not None and first < last and last // every == first // every:
-        raise InvalidValueError(
-            f"{NEVER}`check_val_every_n_epoch` must be at most the epochs that are left, {last - first}, got {every}."
-        )
 
 
 def check_batches(trainer: Any) -> None:
     """Refuse a Lightning trainer that has no validation batch, or validates after its last step; called as it starts.
 
+    By then a fit that goes on from a checkpoint knows its epoch.
+
     Raises:
         ValueError: With what to change.
     """
-    sizes = trainer.num_val_batches if isinstance(trainer.num_val_batches, list) else [trainer.num_val_batches]
-    if trainer.val_dataloaders is not None and sum(sizes) == 0:
+    every, last, passed = trainer.check_val_every_n_epoch, trainer.max_epochs, trainer.current_epoch
+    if every is not None and last is not None and passed < last and last // every == passed // every:
+        raise InvalidValueError(
+            f"{NEVER}`check_val_every_n_epoch` must be at most the epochs that are left, {last - passed}, got {every}."
+        )
+    if trainer.val_dataloaders is not None and sum(trainer.num_val_batches) == 0:
         raise InvalidValueError(f"{NEVER}the validation loader must have at least one batch, got none.")
-    interval, epoch, every = trainer.val_check_batch, trainer.num_training_batches, trainer.check_val_every_n_epoch
+    interval, epoch = trainer.val_check_batch, trainer.num_training_batches
     first = interval + (0 if every is None else (every - 1) * epoch)  # batch after which validation comes first
     if trainer.max_steps >= 0 and first > trainer.max_steps * trainer.accumulate_grad_batches:
         raise InvalidValueError(f"{NEVER}`max_steps` must reach batch {first:g}, got {trainer.max_steps}.")

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 from torch import nn
 
 from adafocal._own import is_own
-from adafocal._settings import or_meant
+from adafocal._settings import check_names
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.options import check_options
@@ -127,11 +127,13 @@ def check_loss_args(name: str, arguments: Mapping[str, Any]) -> None:
     """Raise if a loss of the catalogue does not take arguments of these names."""
     spec = LOSSES[name]
     known = [parameter for parameter in inspect.signature(spec.cls).parameters if parameter not in LEGACY_ARGUMENTS]
-    for argument in arguments:
-        if argument not in known:
-            raise InvalidValueError(
-                f"`loss_args` of {name} must be among {', '.join(known)}, got {argument!r}{or_meant(argument, known)}"
-            )
+    check_names("loss_args", name, arguments, known)
+
+
+def usual_arguments(name: str) -> dict[str, Any]:
+    """Give the arguments that a loss of the catalogue has where none are given."""
+    spec = LOSSES[name]
+    return {one.name: one.default for one in inspect.signature(spec.cls).parameters.values()} | dict(spec.defaults)
 
 
 def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:
@@ -162,7 +164,7 @@ def loss_title(name: str, arguments: Mapping[str, Any] | None = None) -> str:
         return (f"{own} ({given})" if given else own) if is_own(name) else name
     spec = LOSSES[name]
     title = spec.title
-    usual = {p.name: p.default for p in inspect.signature(spec.cls).parameters.values()} | dict(spec.defaults)
+    usual = usual_arguments(name)
     for argument, value in (arguments or {}).items():
         before = usual.get(argument)
         if all(isinstance(number, (int, float)) for number in (before, value)):

@@ -44,9 +44,7 @@ def own_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Module
         ValueError: If there is no such thing, or its signature does not take the arguments.
         RuntimeError: If its own code raises something.
     """
-    function = find("loss", name, LOSSES)
-    first = _batch_parameters(function, name, arguments)
-    typed = typed_arguments("loss_args", name, function, arguments, ours=first)
+    function, first, typed = _checked(name, arguments)
     if first:
         return FunctionLoss(function, typed)
     with telling("loss", name, [function.__module__ or ""]):
@@ -61,9 +59,16 @@ def own_loss(name: str, arguments: Mapping[str, Any] | None = None) -> nn.Module
 
 def check_own_loss(name: str, arguments: Mapping[str, Any] | None = None) -> None:
     """Import a loss of the user's own and check its arguments, without building it; see :func:`own_loss`."""
+    _checked(name, arguments)
+
+
+def _checked(
+    name: str, arguments: Mapping[str, Any] | None
+) -> tuple[Callable[..., Any], tuple[str, ...], dict[str, Any]]:
+    """Import the code; give it, its names for logits and labels if it is the loss itself, and its typed arguments."""
     function = find("loss", name, LOSSES)
     first = _batch_parameters(function, name, arguments)
-    typed_arguments("loss_args", name, function, arguments, ours=first)
+    return function, first, typed_arguments("loss_args", name, function, arguments, ours=first)
 
 
 def _batch_parameters(function: Callable[..., Any], name: str, arguments: Mapping[str, Any] | None) -> tuple[str, ...]:

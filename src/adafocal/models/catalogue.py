@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from adafocal._settings import or_meant
+from adafocal._settings import check_names
 from adafocal.errors import InvalidValueError
 from adafocal.models.densenet import DenseNet
 from adafocal.models.mlp import MLP
@@ -95,11 +95,7 @@ def make_model(
     spec = MODELS[name]
     parameters = inspect.signature(spec.cls).parameters
     known = [parameter for parameter in parameters if parameter not in GIVEN]
-    for argument in arguments or {}:
-        if argument not in known:
-            raise InvalidValueError(
-                f"`model_args` of {name} must be among {', '.join(known)}, got {argument!r}{or_meant(argument, known)}"
-            )
+    check_names("model_args", name, arguments or {}, known)
     settings = {**spec.defaults, **(arguments or {})}
     if vocabulary is not None and "vocabulary" not in parameters:
         raise InvalidValueError(

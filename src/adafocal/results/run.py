@@ -116,9 +116,13 @@ class BestScaling:
     rows: int
     test: Annotated[Mapping[str, object], _needed("test")]
 
-    def value(self, measure: Measure) -> float:
-        """Look up a measure; NaN where it is not defined."""
-        return number_at({"test": self.test}, measure.place)
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Test metrics by name, as of a run; NaN where one is not defined, as nothing is scaled twice."""
+        return {
+            name: number_at({"test": self.test}, measure.place) if measure.place.startswith("test.") else nan
+            for name, measure in OF_RUNS.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -127,12 +127,7 @@ def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins:
         raise InvalidValueError(
             f"`labels` must not be a masked class (logit -inf), got {predictions.labels[row]} in row {row}."
         )
-    weight = predictions.weight
-    margin = _median_margin(scores, weight)
-    if margin == 0.0:
-        return Temperature(1.0)
-    low, high = min(margin / REACH, 1.0), max(margin * REACH, 1.0)
-    return _minimise(scores, predictions.labels, weight, low, high)
+    return _likeliest(scores, predictions.labels, predictions.weight)
 
 
 def scaled_nll(predictions: Predictions) -> float:
@@ -174,14 +169,21 @@ def nll_left(scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None = N
     if scores.isnan().any() or (scores == math.inf).any() or at_label.isinf().any():
         return math.nan
     every = slice(None, None, -(-scores.numel() // CHUNK))
-    margin = _median_margin(scores[every], None if weight is None else weight[every])
-    temperature = 1.0
-    if margin > 0.0:
-        reach = min(margin / REACH, 1.0), max(margin * REACH, 1.0)
-        some = scores[every], labels[every], None if weight is None else weight[every]
-        temperature = _minimise(*some, *reach, tolerance=NEAR).temperature
+    some = scores[every], labels[every], None if weight is None else weight[every]
+    temperature = _likeliest(*some, tolerance=NEAR).temperature
     each = torch.nn.functional.cross_entropy(scores / temperature, labels, reduction="none").double()
     return float(each.mean() if weight is None else (each @ weight.double()) / weight.double().sum())
+
+
+def _likeliest(
+    scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None, *, tolerance: float = 1e-13
+) -> Temperature:
+    """Find the temperature of least negative log-likelihood; 1 where it makes no difference."""
+    margin = _median_margin(scores, weight)
+    if margin == 0.0:
+        return Temperature(1.0)
+    low, high = min(margin / REACH, 1.0), max(margin * REACH, 1.0)
+    return _minimise(scores, labels, weight, low, high, tolerance)
 
 
 def _median_margin(scores: ProbMatrix, weight: SampleWeight | None = None) -> float:
@@ -207,7 +209,7 @@ def _weighted_median(values: Tensor, weight: Tensor) -> float:
 
 
 def _minimise(
-    scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None, low: float, high: float, tolerance: float = 1e-13
+    scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None, low: float, high: float, tolerance: float
 ) -> Temperature:
     """Find the root in x = log(1/T) of the derivative of the mean negative log-likelihood by 1/T, which rises in x."""
     lower, upper = -math.log(high), -math.log(low)

@@ -106,7 +106,13 @@ def _read(folder: Path, study: StudyFolder) -> _Compared:
         for run in entry.runs
     ]
     scaled = [
-        replace(read_result(of, experiment=experiment.name), loss=entry.loss, title=entry.title, metrics=after.metrics)
+        replace(
+            read_result(of, experiment=experiment.name),
+            loss=entry.loss,
+            title=entry.title,
+            metrics=after.metrics,
+            scaled=True,
+        )
         for experiment in held.experiments
         for entry in experiment.scaled
         for run in entry.runs

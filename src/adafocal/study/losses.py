@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The losses of a study: by name, with arguments as in ``focal(gamma=1)``, of the user's own, or under another name."""
 
-import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -9,11 +8,11 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from adafocal._own import is_own, offers
+from adafocal._own import find, is_own, offers
 from adafocal._settings import check_choice
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.losses.catalogue import LOSSES, check_loss_args, loss_title
+from adafocal.losses.catalogue import LOSSES, check_loss_args, loss_title, usual_arguments
 from adafocal.losses.own import check_own_loss
 
 WRITTEN = re.compile(r"(?P<loss>[^()\s]+)\s*\((?P<arguments>.*)\)", re.S)
@@ -57,7 +56,7 @@ class StudyLoss:
         if self.loss_args:
             check_own_loss(self.loss, self.loss_args)
         else:  # the experiment may give what it needs
-            find_own_loss(self.loss)
+            find("loss", self.loss, LOSSES)
 
     def title_with(self, arguments: Mapping[str, object] | None) -> str:
         """Name a run of it in tables, with the arguments that it had; those that the title does not tell come after.
@@ -72,7 +71,7 @@ class StudyLoss:
         title = loss_title(self.loss, held)
         if is_own(self.loss):
             return title
-        usual = _usual(self.loss)
+        usual = usual_arguments(self.loss) if self.loss in LOSSES else {}
         told = [name for name in self.loss_args if loss_title(self.loss, {**held, name: usual.get(name)}) != title]
         rest = [
             f"{name} = {_written(value)}"
@@ -146,20 +145,6 @@ def check_apart(losses: Iterable[StudyLoss]) -> None:
                     f"`losses` must hold none twice, got {shown(other.name)} and {shown(one.name)}, which are the same."
                 )
         seen.append(one)
-
-
-def find_own_loss(name: str) -> None:
-    """Import a loss of the user's own, so that a misspelt one shows before anything runs."""
-    from adafocal._own import find
-
-    find("loss", name, LOSSES)
-
-
-def _usual(loss: str) -> dict[str, object]:
-    if loss not in LOSSES:
-        return {}
-    spec = LOSSES[loss]
-    return {one.name: one.default for one in inspect.signature(spec.cls).parameters.values()} | dict(spec.defaults)
 
 
 def _written(value: object) -> str:

@@ -56,11 +56,10 @@ class Experiment:
         varied = [f"{key} {_text(value)}" for key, value in self.varied.items()]
         return ", ".join([get_recipe(self.recipe).title_of(self.config, varied=self.varied), *varied])
 
-    def run_config(self, loss: str | StudyLoss, seed: int) -> TrainConfig:
+    def run_config(self, loss: StudyLoss, seed: int) -> TrainConfig:
         """Settings of one run."""
-        one = loss if isinstance(loss, StudyLoss) else read_loss(loss)
-        config = get_recipe(self.recipe).with_loss(self.config, one.loss)
-        return replace(config, loss_args={**config.loss_args, **one.loss_args}, seed=seed)
+        config = get_recipe(self.recipe).with_loss(self.config, loss.loss)
+        return replace(config, loss_args={**config.loss_args, **loss.loss_args}, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -173,8 +172,8 @@ class Study:
     def run_folder(self, experiment: str, loss: str, seed: int) -> Path:
         """Place of a run's folder, whether or not it is there."""
         one = self.entry(loss)
-        parts = [one.title or one.loss]
-        parts += [] if one.title else [f"{key}={_quoted(value)}" for key, value in one.loss_args.items()]
+        named = [one.loss, *(f"{key}={_quoted(value)}" for key, value in one.loss_args.items())]
+        parts = [one.title] if one.title else named
         return self.folder / "runs" / experiment / f"{safe_name('--'.join(parts))}-s{seed}"
 
     def places(self) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from statistics import mean
 
@@ -17,7 +18,6 @@ from adafocal.measures import COMPARED, OF_RUNS
 from adafocal.results.comparison import ComparedExperiment, ComparedLoss, ComparedRun, Comparison, FailedRun, RankTable
 from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
 from adafocal.study.best_scaling import SUFFIX, scaled_run, scaled_title
-from adafocal.study.best_scaling import UNDEFINED as NOT_SCALED_TWICE
 from adafocal.study.finding import SAID, findings, over_shared_seeds
 from adafocal.study.losses import StudyLoss, told_apart
 from adafocal.study.plan import Study
@@ -36,6 +36,7 @@ class Result:
         seed: Its seed.
         run: Its folder.
         metrics: Test metrics by name.
+        scaled: Whether they are those after its best scaling.
     """
 
     experiment: str
@@ -44,6 +45,7 @@ class Result:
     seed: int
     run: RunFolder
     metrics: Mapping[str, float]
+    scaled: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _after_scaling(
                 continue
             if scaled is not None:
                 key = (one.experiment, one.loss, one.seed)
-                found[key] = (replace(one, loss=one.loss + SUFFIX, metrics=scaled.metrics), scaled.method)
+                found[key] = (replace(one, loss=one.loss + SUFFIX, metrics=scaled.metrics, scaled=True), scaled.method)
     methods: dict[str, list[str]] = {}
     for one, method in found.values():
         methods.setdefault(one.loss, []).append(method)
@@ -245,7 +247,7 @@ def _by_seed(results: Sequence[Result], metric: str) -> dict[str, dict[int, floa
     """A metric by loss and seed."""
     values: dict[str, dict[int, float]] = {}
     for one in results:
-        if not (metric in NOT_SCALED_TWICE and one.loss.endswith(SUFFIX)):
+        if not (one.scaled and isnan(one.metrics[metric])):  # nothing is scaled twice
             values.setdefault(one.loss, {})[one.seed] = one.metrics[metric]
     return values
 

@@ -52,7 +52,7 @@ def check_trusted(config: TrainConfig, own: Collection[str]) -> None:
 def own_code_told(config: TrainConfig) -> Iterator[None]:
     """Say of an error in the block, if own code has raised it, in which file and line it was."""
     names = (("loss", config.loss, LOSSES), ("model", config.model, MODELS), ("data.name", config.data.name, DATASETS))
-    with telling_where([module_of(what, name, built_in) for what, name, built_in in names]):
+    with telling_where(module_of(what, name, built_in) for what, name, built_in in names):
         yield
 
 
@@ -67,21 +67,18 @@ def try_own(classifier: Classifier, *, with_loss: bool = True) -> None:
         RuntimeError: If own code raises something.
     """
     config, splits = classifier.config, classifier.splits
-    own = own_names(config)
-    own |= {} if config.loss in LOSSES or not with_loss else {"loss": config.loss}
-    own |= {} if config.model in MODELS else {"model": config.model}
-    own |= {"data.name": config.data.name} if is_made(config.data) else {}
-    if not own:
+    own_loss = with_loss and config.loss not in LOSSES
+    if not (own_loss or config.model not in MODELS or is_made(config.data)):
         return
     rows = torch.arange(min(TRIED, len(splits.train)))
     inputs, labels = next(iter(splits.train.batches([rows])))
     with torch.random.fork_rng(devices=[]):
-        logits = _logits(classifier, inputs, labels, own)
-        if with_loss and "loss" in own:
+        logits = _logits(classifier, inputs, labels)
+        if own_loss:
             _check_loss(classifier, logits.detach().requires_grad_(), labels, config.loss)
 
 
-def _logits(classifier: Classifier, inputs: Tensor, labels: Tensor, own: dict[str, str]) -> Tensor:
+def _logits(classifier: Classifier, inputs: Tensor, labels: Tensor) -> Tensor:
     """What the model gives, checked."""
     name, n_classes = classifier.config.model, classifier.splits.n_classes
     if not any(one.requires_grad for one in classifier.model.parameters()):
@@ -90,7 +87,7 @@ def _logits(classifier: Classifier, inputs: Tensor, labels: Tensor, own: dict[st
     classifier.model.eval()
     try:
         with torch.no_grad():
-            logits = _called(classifier, inputs, own)
+            logits = _called(classifier, inputs)
     finally:
         classifier.model.train(training)
     expected = (len(inputs), n_classes, *labels.shape[1:])
@@ -104,10 +101,10 @@ def _logits(classifier: Classifier, inputs: Tensor, labels: Tensor, own: dict[st
     return logits
 
 
-def _called(classifier: Classifier, inputs: Tensor, own: dict[str, str]) -> object:
+def _called(classifier: Classifier, inputs: Tensor) -> object:
     name = classifier.config.model
     inputs = classifier.prepared(inputs, training=False)
-    if "model" in own:
+    if name not in MODELS:
         with telling("model", name, [type(classifier.model).__module__, module_of("model", name, MODELS)]):
             return classifier.model(inputs)
     try:
