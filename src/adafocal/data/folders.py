@@ -32,9 +32,9 @@ def is_ours(entry: Path) -> bool:
     return not entry.name.startswith(".") and entry.name not in SYSTEM_FOLDERS
 
 
-def images_in(folder: Path, *, deep: bool = True) -> list[Path]:
-    """List the images of a folder by name, those of its folders with it if ``deep``."""
-    return sorted(_images(folder, deep=deep))
+def images_in(folder: Path) -> list[Path]:
+    """List the images of a folder and of its folders by name."""
+    return sorted(_images(folder, deep=True))
 
 
 def holds_images(folder: Path, *, deep: bool = True) -> bool:
@@ -60,7 +60,7 @@ def class_folders(path: Path) -> dict[str, list[Path]]:
     folders = [folder for folder in subfolders(path) if (folder / LISTING).exists() or holds_images(folder)]
     if not folders:
         return {}
-    named = [folder for folder in folders if part_named(folder.name) and not holds_images(folder, deep=False)]
+    named = [folder for folder in folders if part_named(folder.name)]
     if not named or any(holds_images(folder, deep=False) for folder in folders):
         return {"all": subfolders(path)}
     if others := [folder.name for folder in folders if folder not in named]:

@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,11 +37,11 @@ def foreign_source(data: DataConfig, part: str, *, like: DataSplits, config: Dat
         FileNotFoundError: If the data are not where the settings say.
         ValueError: If there is no such part, or the data cannot be read.
     """
+    named = {name: getattr(data, name) or getattr(config, name) for name in COLUMNS}
     if like.features is not None:
         names = tuple(column.name for column in like.features.columns)
-        data = replace(data, feature_columns=data.feature_columns or names, label_column=_label(data, config))
+        data = replace(data, feature_columns=data.feature_columns or names, label_column=named["label_column"])
     else:
-        named = {name: getattr(data, name) or getattr(config, name) for name in COLUMNS}
         try:
             return _part(read_sources(replace(data, **named)), part)
         except InvalidValueError:
@@ -73,11 +72,11 @@ def foreign_split(source: Source, *, like: DataSplits, config: DataConfig) -> Sp
     if like.dense:
         raise InvalidValueError("The data must be volumes, as the model was trained on, got other data.")
     rows = torch.arange(len(source))
-    takes, held = _taken(like), kind_of_source(source)
+    takes, held = _taken(like, config), kind_of_source(source)
     if held != takes:
         raise InvalidValueError(f"The data must be {takes}, as the model was trained on, got {held}.")
-    if like.features is not None and isinstance(source.inputs, Features):
-        inputs = like.features(source.inputs)
+    if takes == "numbers":
+        inputs = _numbers(source, like)
     else:
         inputs = _texts(source, like, config) if takes == "texts" else _images(source, rows, like)
     return Split(inputs, torch.from_numpy(labels_like(source, like.class_names)), rows)
@@ -116,14 +115,17 @@ def _part(sources: Mapping[str, Source], part: str) -> Source:
     return next(iter(sources.values())) if found is None else found
 
 
-def _label(data: DataConfig, config: DataConfig) -> str | None:
-    return data.label_column or config.label_column
+def _taken(like: DataSplits, config: DataConfig) -> str:
+    """Tell what a model was trained on: numbers where it is given rows of what are neither words nor subwords."""
+    if like.vocabulary is not None or config.tokenizer is not None:
+        return "texts"
+    return "numbers" if len(like.train.inputs.shape) == 2 else "images"
 
 
-def _taken(like: DataSplits) -> str:
-    if like.features is not None:
-        return "numbers"
-    return "texts" if len(like.train.inputs.shape) == 2 else "images"
+def _numbers(source: Source, like: DataSplits) -> Tensor:
+    if like.features is None or not isinstance(source.inputs, Features):
+        raise InvalidValueError("The data must be given by the same function as those that the model was trained on.")
+    return like.features(source.inputs)
 
 
 def _texts(source: Source, like: DataSplits, config: DataConfig) -> Tensor:
@@ -138,8 +140,6 @@ def _images(source: Source, rows: Tensor, like: DataSplits) -> Tensor:
     channels, height, width = like.train.inputs.shape[1:]
     first = source.inputs[0]
     fits = isinstance(first, np.ndarray) and first.shape[:2] == (height, width)
-    if not isinstance(first, (bytes, Path, np.ndarray)):
-        raise InvalidValueError(f"The data must be images or texts, got {type(first).__name__}.")
     size = None if fits else (height, width)
     images = decode_images(StoredImages(source.inputs, rows, channels=channels, size=size, upright=True))
     if like.normalised_by is None:

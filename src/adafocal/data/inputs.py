@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the rows of each part to what a network takes: decoded images, token ids, encoded features."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -80,11 +81,11 @@ def feature_splits(
     encoding = fit_encoding(features, rows.numpy())
     if constant := constant_columns(features, rows.numpy()):
         notes.append(f"Columns that do not vary in the training part: {listed(constant)}")
-    whole: dict[int, Tensor] = {}
-    for part_source, _ in parts.values():
-        whole.setdefault(id(part_source), encoding(part_source.inputs))  # type: ignore[arg-type]
+    held = {id(one): one.inputs for one, _ in parts.values()}
+    whole = {key: encoding(inputs) for key, inputs in held.items()}  # type: ignore[arg-type]
     encoded = {part: whole[id(one)][places] for part, (one, places) in parts.items()}
-    for name, count in unseen_categories(encoding, features).items():
+    unseen = sum((Counter(unseen_categories(encoding, inputs)) for inputs in held.values()), Counter())  # type: ignore[arg-type]
+    for name, count in unseen.items():
         notes.append(f"Rows of `{name}` with a category that the training part has not, which is zero: {count:,}")
     return DataSplits(**_splits(parts, encoded), class_names=names, features=encoding, notes=tuple(notes))
 

@@ -32,16 +32,21 @@ def kind_of(config: DataConfig) -> str:
         >>> kind_of(DataConfig(name="20newsgroups"))
         'texts'
     """
+    return _told(config)[0]
+
+
+def _told(config: DataConfig) -> tuple[str, Layout | None]:
+    """Tell the kind, with what lies there where that was looked at."""
     if is_made(config):
-        return "own"
+        return "own", None
     spec = get_dataset(config)
     if spec.kind is not None:
-        return spec.kind
+        return spec.kind, None
     layout = layout_of(config)
     if layout is not None:
-        return layout.kind
+        return layout.kind, layout
     table = next(iter(open_hub(spec.hub or config.name).values()))
-    return find_roles(table.column_names, table[0], config).kind
+    return find_roles(table.column_names, table[0], config).kind, None
 
 
 def as_read(config: DataConfig, *, given: Collection[str] = ()) -> DataConfig:
@@ -57,9 +62,10 @@ def as_read(config: DataConfig, *, given: Collection[str] = ()) -> DataConfig:
         FileNotFoundError: If there is nothing at the path.
         ValueError: If the name is unknown, what lies there is nothing that can be read, or a given setting is not read.
     """
-    kind = kind_of(config)
-    layout = layout_of(config) if kind == "images" else None
-    table = layout is None or layout.roles is not None
+    kind, layout = _told(config)
+    if kind == "images" and layout is None:
+        layout = layout_of(config)
+    table = layout is None or layout.in_table
     check_used(config, kind, table=table, given=given)
     return only_used(config, kind, table=table)
 

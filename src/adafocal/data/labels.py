@@ -41,13 +41,14 @@ def classes_of(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, 
             labels = found.astype(np.float64)[places]
         else:
             return places.astype(np.int64), tuple(found.tolist())
-    if labels.dtype.kind == "f" and (labels == np.round(labels)).all():
-        labels = class_indices(labels)
     if labels.dtype.kind == "f":
-        broken = labels[labels != np.round(labels)][0]
-        raise InvalidValueError(
-            f"Labels must be names or class indices, got {broken:g}: put numbers that are measured into classes first."
-        )
+        broken = labels[labels != np.round(labels)]
+        if len(broken):
+            raise InvalidValueError(
+                f"Labels must be names or class indices, got {broken[0]:g}: put numbers that are measured into classes "
+                "first."
+            )
+        labels = class_indices(labels)
     if labels.dtype.kind not in "iub" or (len(labels) and labels.min() < -1):
         got = f"dtype {labels.dtype}" if labels.dtype.kind not in "iub" else str(labels.min())
         raise InvalidValueError(f"Labels must be names or class indices, got {got}.")

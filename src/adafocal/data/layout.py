@@ -44,6 +44,11 @@ class Layout:
     left_out: tuple[str, ...] = ()
 
     @property
+    def in_table(self) -> bool:
+        """Whether the samples are no files in folders of classes, which have settings of their own."""
+        return self.roles is not None or self.form == "volumes"
+
+    @property
     def kind(self) -> str:
         """What the samples are: ``images``, ``texts``, ``numbers`` or ``volumes``."""
         if self.roles is not None:
@@ -86,7 +91,7 @@ def find_layout(path: str | Path, config: DataConfig) -> Layout:
         return _of_tables(path, tables, config)
     if folders and not loose:
         return Layout("folders", path, folders=folders)
-    if loose or holds_images(path):  # to predict: nothing tells their classes
+    if loose:  # to predict: nothing tells their classes
         return Layout("images", path)
     raise InvalidValueError(f"`data.path` must hold {KINDS}, got {str(path)!r}.")
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from adafocal._text import listed
-from adafocal.data.catalogue import OTHER, get_dataset
+from adafocal.data.catalogue import OTHER, DatasetSpec, get_dataset
 from adafocal.data.classes import aligned, check_classes, class_names, count_classes, notes_on
 from adafocal.data.config import DataConfig
 from adafocal.data.features import Features
 from adafocal.data.folders import part_named
 from adafocal.data.inputs import feature_splits, image_splits, text_splits
 from adafocal.data.kinds import layout_of
+from adafocal.data.layout import Layout
 from adafocal.data.own import is_made, make_data
 from adafocal.data.parts import draw_parts, in_parts
 from adafocal.data.sources import Source, read_hub, read_layout
@@ -51,10 +52,10 @@ def load_splits(config: DataConfig, *, seed: int) -> DataSplits:
         return spec.load(config, seed=seed)
     layout = layout_of(config)
     if layout is not None:
-        check_used(config, layout.kind, table=layout.roles is not None)
+        check_used(config, layout.kind, table=layout.in_table)
         if layout.form == "volumes":
             return volume_splits(config, seed=seed)
-    sources, left_out = aligned(canonical(read_sources(config)), config.label_column)
+    sources, left_out = aligned(canonical(_read(spec, layout, config)), config.label_column)
     kind = kind_of_source(next(iter(sources.values())))
     if layout is None:
         check_used(config, kind)
@@ -123,8 +124,10 @@ def read_sources(config: DataConfig) -> dict[str, Source]:
         FileNotFoundError: If the data are not where the settings say.
         ValueError: If the name is unknown or the data set is made, not read.
     """
-    spec = get_dataset(config)
-    layout = layout_of(config)
+    return _read(get_dataset(config), layout_of(config), config)
+
+
+def _read(spec: DatasetSpec, layout: Layout | None, config: DataConfig) -> dict[str, Source]:
     if layout is None:
         return read_hub(spec.hub or config.name, config)
     return read_layout(layout, config, large=spec.large)

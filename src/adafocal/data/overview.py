@@ -43,7 +43,6 @@ class Overview:
         facts: In words, by what they are about: where the data lie, what a sample is, how they were split.
         classes: Names of the C classes.
         counts: Samples of each class by part, or voxels of volumes.
-        sizes: Samples by part.
         unit: What is counted.
         notes: What was left out or changed, a sentence each without its full stop.
     """
@@ -51,7 +50,6 @@ class Overview:
     facts: Mapping[str, str]
     classes: tuple[str, ...]
     counts: Mapping[str, tuple[int, ...]]
-    sizes: Mapping[str, int]
     unit: str
     notes: tuple[str, ...]
 
@@ -80,7 +78,6 @@ def overview_of(splits: DataSplits, config: DataConfig, kind: str, *, seed: int,
         {name: text for name, text in facts.items() if text},
         splits.class_names,
         counts,
-        {name: len(part) for name, part in splits.parts.items()},
         unit,
         splits.notes,
     )

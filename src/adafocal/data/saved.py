@@ -12,7 +12,7 @@ from adafocal.errors import InvalidValueError
 Arrow: TypeAlias = Any  # its tables and columns have no types
 
 
-@runtime_checkable
+@runtime_checkable  # for those who check types at run time
 class SavedTable(Protocol):
     """What is used of a table of ``datasets``."""
 

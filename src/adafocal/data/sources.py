@@ -6,9 +6,8 @@ format of ``adafocal.tables``, one or one per part (``train-00000-of-00002.parqu
 saved.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from adafocal.data.labels import UNLABELLED, classes_of
 from adafocal.data.layout import Layout, find_layout
 from adafocal.data.roles import Roles, find_roles
 from adafocal.data.saved import Arrow, SavedTable, arrow_of, load_hub, open_hub, open_saved
-from adafocal.data.tabular import Rows, read_rows, rows_of
+from adafocal.data.tabular import Rows, check_there, read_rows, rows_of
 from adafocal.errors import InvalidValueError
 from adafocal.tables.npz import open_npz
 from adafocal.tables.piece import FormatError
@@ -87,8 +86,12 @@ def read_layout(layout: Layout, config: DataConfig, *, large: bool = False) -> d
     Raises:
         ValueError: If a file is damaged, a value is missing, or labels are none.
     """
-    if layout.form == "folders":
-        return {part: source for part, folders in layout.folders.items() if (source := _read_folders(folders, layout))}
+    if layout.form == "volumes":
+        rule = "must hold images, texts or numbers"
+        raise InvalidValueError(f"`data.path` {rule}, got volumes in {str(layout.path)!r}.")
+    folders = layout.folders.items() if layout.form == "folders" else ()
+    if found := {part: source for part, held in folders if (source := _read_folders(held, layout))}:
+        return found
     if layout.form == "saved":
         return read_tables(open_saved(layout.path), config)
     if layout.roles is None:
@@ -138,12 +141,12 @@ def read_tables(found: Mapping[str, SavedTable], config: DataConfig) -> dict[str
     for part, table in found.items():
         roles = find_roles(table.column_names, table[0] if len(table) else {}, config)
         names = () if roles.label is None else getattr(table.features[roles.label], "names", None) or ()
-        lazy = roles.inputs is not None
-        wanted = [name for name in roles.wanted if name != roles.inputs]
-        held = arrow_of(table, wanted)
-        rows = _beside(held, roles, part) if lazy else rows_of(held, roles, None, f"part {part}")
-        inputs = HubColumn(table, str(roles.inputs)) if lazy else rows.inputs
-        parts[part] = _of_rows(rows, inputs, roles, tuple(names), len(table))
+        held = arrow_of(table, [name for name in roles.wanted if name != roles.inputs])
+        if roles.inputs is None:
+            rows = rows_of(held, roles, None, f"part {part}")
+        else:
+            rows = replace(_beside(held, roles, part), inputs=HubColumn(table, roles.inputs))
+        parts[part] = _of_rows(replace(rows, class_names=tuple(names)), roles)
     return parts
 
 
@@ -156,11 +159,10 @@ def _beside(held: Arrow, roles: Roles, part: str) -> Rows:
 def _read_files(files: Sequence[File], roles: Roles) -> Source:
     if files[0].format == ".npz" and roles.kind == "images":
         return _read_npz(files, roles)
-    rows = read_rows(files, roles, _class_names)
-    return _of_rows(rows, rows.inputs, roles, rows.class_names, len(rows.inputs))
+    return _of_rows(read_rows(files, roles), roles)
 
 
-def _of_rows(rows: Rows, inputs: Sequence[object], roles: Roles, names: tuple[str, ...], n: int) -> Source:
+def _of_rows(rows: Rows, roles: Roles) -> Source:
     notes = (
         ()
         if not roles.unused
@@ -168,18 +170,10 @@ def _of_rows(rows: Rows, inputs: Sequence[object], roles: Roles, names: tuple[st
     )
     if rows.labels is None:
         columns = (*roles.wanted, *roles.unused)
-        return Source(inputs, np.full(n, UNLABELLED), (), rows.groups, rows.splits, columns, notes)
-    labels, names = classes_of(rows.labels, names)
-    return Source(inputs, labels, names, rows.groups, rows.splits, notes=notes)
-
-
-def _class_names(table: Arrow, label: str) -> tuple[str, ...]:
-    """Read the names that `datasets` keeps of the classes; none where it keeps them otherwise."""
-    try:
-        names = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ()
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+        unlabelled = np.full(len(rows.inputs), UNLABELLED)
+        return Source(rows.inputs, unlabelled, (), rows.groups, rows.splits, columns, notes)
+    labels, names = classes_of(rows.labels, rows.class_names)
+    return Source(rows.inputs, labels, names, rows.groups, rows.splits, notes=notes)
 
 
 def _read_npz(files: Sequence[File], roles: Roles) -> Source:
@@ -188,10 +182,11 @@ def _read_npz(files: Sequence[File], roles: Roles) -> Source:
     for file in files:
         with named(file, "data.path"):
             with file.seekable() as opened, open_npz(opened) as arrays:
+                check_there(roles, arrays.names)
                 held = {name: arrays[name] for name in roles.wanted if name in arrays}
             values = held[str(roles.inputs)]
-            if roles.label is not None:
-                check_rows(str(roles.inputs), values, roles.label, held[roles.label])
+            for name in held.keys() - {roles.inputs}:
+                check_rows(str(roles.inputs), values, name, held[name])
             if values.ndim > 1 and (values.dtype != np.uint8 or values.ndim not in (3, 4) or 0 in values.shape[1:]):
                 rule = "hold texts, or uint8 images of shape (N, H, W) or (N, H, W, channels)"
                 raise InvalidValueError(f"`{roles.inputs}` must {rule}, got {values.dtype} of shape {values.shape}.")
@@ -201,8 +196,8 @@ def _read_npz(files: Sequence[File], roles: Roles) -> Source:
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     inputs = list(whole[str(roles.inputs)])
     groups, splits = (None if name is None else whole[name].astype(str) for name in (roles.group, roles.split))
-    labels = None if roles.label is None else whole[roles.label]
-    return _of_rows(Rows(inputs, labels, groups, splits), inputs, roles, (), len(inputs))
+    labels = whole.get(str(roles.label))
+    return _of_rows(Rows(inputs, labels, groups, splits), roles)
 
 
 def _channels_last(values: np.ndarray, name: str) -> np.ndarray:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of texts, of numbers or of images, in whatever format: from Arrow's columns to inputs, labels and groups."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,21 +46,20 @@ class Rows:
     class_names: tuple[str, ...] = ()
 
 
-def read_rows(files: Sequence[File], roles: Roles, names_of: Callable[[Arrow, str], tuple[str, ...]]) -> Rows:
+def read_rows(files: Sequence[File], roles: Roles) -> Rows:
     """Read the files of one part.
 
     Args:
         files: In the order of their rows.
         roles: What their columns are for.
-        names_of: Finds the names that a table keeps of the classes of its label column.
 
     Raises:
         ValueError: If a file is damaged, lacks a column, or a value is missing or of another kind than the others.
     """
     tables = [read_columns(file, roles) for file in files]
     for file, table in zip(files, tables, strict=True):
-        for name in (name for name in roles.wanted if name in table.column_names and name not in roles.features):
-            kinds = [str(other[name].type) for other in (tables[0], table)]
+        for name in dict.fromkeys([*tables[0].column_names, *table.column_names]):
+            kinds = [str(one[name].type) if name in one.column_names else "no column" for one in (tables[0], table)]
             if kinds[0] != kinds[1]:
                 raise InvalidValueError(
                     f"`{printable(name)}` must have one type, got {' and '.join(kinds)} in {shown(str(file))}."
@@ -69,8 +69,16 @@ def read_rows(files: Sequence[File], roles: Roles, names_of: Callable[[Arrow, st
     folder = Path(files[0].place).parent
     place = shown(str(files[0])) if len(files) == 1 else f"{len(files)} files"
     rows = rows_of(joined, roles, folder, place)
-    known = () if roles.label is None else names_of(tables[0], roles.label)
-    return Rows(rows.inputs, rows.labels, rows.groups, rows.splits, known)
+    return rows if roles.label is None else replace(rows, class_names=_class_names(tables[0], roles.label))
+
+
+def _class_names(table: Arrow, label: str) -> tuple[str, ...]:
+    """Read the names that `datasets` keeps of the classes; none where it keeps them otherwise."""
+    try:
+        names = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def read_columns(file: File, roles: Roles) -> Arrow:
@@ -86,13 +94,18 @@ def read_columns(file: File, roles: Roles) -> Arrow:
             raise InvalidValueError("a table must have rows, got none")
         table = pa.Table.from_batches(batches)
         wanted = [name for name in roles.wanted if name in table.column_names]
-        missing = [name for name in roles.wanted if name not in table.column_names and name != roles.label]
-        if missing:
-            raise InvalidValueError(f"columns must include {listed(missing)}, got {listed(table.column_names)}")
+        check_there(roles, table.column_names)
         table = table.select(wanted)
         with arrow_faults("text"):  # that texts are UTF-8 is not seen before they are used
             table.validate(full=True)
     return table
+
+
+def check_there(roles: Roles, names: Sequence[str]) -> None:
+    """Raise unless all wanted columns are there; that of labels may be missing."""
+    missing = [name for name in roles.wanted if name not in names and name != roles.label]
+    if missing:
+        raise InvalidValueError(f"columns must include {listed(missing)}, got {listed(names)}")
 
 
 def rows_of(table: Arrow, roles: Roles, folder: Path | None, place: str) -> Rows:
