@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layouts and files that lack something: read as far as they say what they are, or refused in one sentence."""
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from adafocal.data import DataConfig
 from adafocal.data import features as encoders
 from adafocal.data.foreign import foreign_source, foreign_split
 from adafocal.data.load import read_sources
+from adafocal.data.sources import HubColumn
 from adafocal.data.splits import DataSplits, Split
 from data.own_sets import load, measured, photos, picture, refused, write_table
 
@@ -97,3 +99,20 @@ def test_a_model_of_rows_from_a_function_is_given_neither_texts_nor_tables(tmp_p
 
     with pytest.raises(ValueError, match="given by the same function as those that the model was trained on"):
         foreign_split(source, like=like, config=config)
+
+
+def test_an_array_of_file_names_names_images_and_is_no_text(tmp_path):
+    photos(tmp_path)
+    names = np.array([f"{folder}/{number:02}.png" for folder in ("ants", "bees") for number in range(20)])
+    np.savez(tmp_path / "d.npz", image=names, label=np.repeat([0, 1], 20))
+
+    assert load(tmp_path / "d.npz").train.inputs.shape[1:] == (3, 5, 6)
+
+
+def test_an_image_of_the_hub_without_its_bytes_is_no_text():
+    stored = [{"bytes": b"png", "path": None}, {"bytes": None, "path": "/elsewhere/a.png"}]
+    column = HubColumn(datasets.Dataset.from_dict({"image": stored}), "image")
+
+    assert column[0] == b"png"
+    with pytest.raises(ValueError, match=r"`image` must hold images, got .* without their bytes"):
+        column[1]

@@ -22,7 +22,7 @@ from adafocal.data.labels import UNLABELLED, classes_of
 from adafocal.data.layout import Layout, find_layout
 from adafocal.data.roles import Roles, find_roles
 from adafocal.data.saved import Arrow, SavedTable, arrow_of, load_hub, open_hub, open_saved
-from adafocal.data.tabular import Rows, check_there, read_rows, rows_of
+from adafocal.data.tabular import Rows, check_there, image_of, read_rows, rows_of
 from adafocal.errors import InvalidValueError
 from adafocal.tables.npz import open_npz
 from adafocal.tables.piece import FormatError
@@ -119,7 +119,7 @@ def read_hub(name: str, config: DataConfig) -> dict[str, Source]:
 
 
 class HubColumn(Sequence[object]):
-    """A column of a ``datasets`` table, mapped from disk; images come as the bytes or the path that are stored."""
+    """A column of a ``datasets`` table, mapped from disk; images come as the bytes that are stored."""
 
     def __init__(self, table: SavedTable, column: str) -> None:
         self.table = table.select_columns([column])
@@ -130,9 +130,7 @@ class HubColumn(Sequence[object]):
 
     def __getitem__(self, row: Any) -> Any:
         value = self.table[int(row)][self.column]
-        if isinstance(value, dict):  # an image of the hub
-            return value["bytes"] if value.get("bytes") is not None else value["path"]
-        return value
+        return image_of(value, self.column, None) if isinstance(value, dict) else value  # an image of the hub
 
 
 def read_tables(found: Mapping[str, SavedTable], config: DataConfig) -> dict[str, Source]:
@@ -195,6 +193,9 @@ def _read_npz(files: Sequence[File], roles: Roles) -> Source:
             parts.append(held)
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     inputs = list(whole[str(roles.inputs)])
+    if whole[str(roles.inputs)].dtype.kind == "U":
+        folder = Path(files[0].place).parent
+        inputs = [image_of(str(one), str(roles.inputs), folder) for one in inputs]
     groups, splits = (None if name is None else whole[name].astype(str) for name in (roles.group, roles.split))
     labels = whole.get(str(roles.label))
     return _of_rows(Rows(inputs, labels, groups, splits), roles)

@@ -130,7 +130,7 @@ def rows_of(table: Arrow, roles: Roles, folder: Path | None, place: str) -> Rows
     name = str(roles.inputs)
     values = _values(table[name], name, place).tolist()
     if roles.kind == "images":
-        values = [_image(value, name, folder) for value in values]
+        values = [image_of(value, name, folder) for value in values]
     elif other := next((value for value in values if not isinstance(value, str)), None):
         raise InvalidValueError(f"`data.input_column` must hold images or texts, got {type(other).__name__}.")
     return Rows(values, labels, groups, splits)
@@ -234,7 +234,7 @@ def _values(array: Arrow, name: str, place: str) -> np.ndarray:
     return values
 
 
-def _image(value: object, name: str, folder: Path | None) -> object:
+def image_of(value: object, name: str, folder: Path | None) -> object:
     """Take what a table holds itself, or the file that it names in its own folder."""
     if isinstance(value, Mapping):
         if not isinstance(value.get("bytes"), bytes):  # a path in it leads to files of somebody else

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Generator, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 
 from rich.console import Console
 
@@ -93,7 +93,8 @@ def _train(run: Run) -> tuple[float, str | None]:
             if run.scaled:
                 from adafocal.study.best_scaling import scaled_run
 
-                scaled_run(run.results, keeps=True)
+                with suppress(AdafocalError):  # the run is finished; its comparison says what is missing
+                    scaled_run(run.results, keeps=True)
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
             said = str(error) if isinstance(error, AdafocalError) else f"{type(error).__name__}: {error}"
