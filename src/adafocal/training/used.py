@@ -16,6 +16,7 @@ def unread(config: TrainConfig) -> dict[str, str]:
     Settings of loss, model and data are checked where those are made.
 
     Example:
+        >>> from adafocal.training.config import OptimizerConfig
         >>> unread(TrainConfig(optimizer=OptimizerConfig(name="adam")))
         {'optimizer.momentum': '`optimizer.name` sgd'}
     """
