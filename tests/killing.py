@@ -158,7 +158,7 @@ def content(path):
         return events(path.read_bytes())
     data = path.read_bytes()
     if path.name == "provenance.json" or path.suffix == ".html":
-        data = re.sub(rb"\d{4}-\d\d-\d\dT[\d:+]+", b"", data)
+        data = re.sub(rb"\d{4}-\d\d-\d\d[T ]\d\d:[\d:+]+", b"", data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -206,6 +207,21 @@ def test_a_file_of_all_settings_is_no_list_of_what_was_asked_for(tmp_path, capsy
 
     assert main(["study", "plan.yaml", "--dry-run"]) == 0
     assert "9 runs in runs/study-20newsgroups-text_cnn" in capsys.readouterr().out
+
+
+def test_settings_that_a_run_wrote_train_it_again_however_short_it_was(tmp_path, capsys, monkeypatch):
+    """Its milestones, the recipe's, are past its end."""
+    monkeypatch.chdir(tmp_path)
+    line = ["train", "--recipe", "digits", "--epochs", "1", "--progress", "false", "--run_dir"]
+    assert main([*line, "first"]) == 0
+    capsys.readouterr()
+
+    assert main(["train", "--config", "first/config.yaml", "--progress", "false", "--run_dir", "second"]) == 0
+    assert "training ends before epoch 50, 75" in capsys.readouterr().out
+    first, second = (Path(folder, "config.yaml").read_text("utf-8") for folder in ("first", "second"))
+    assert first == second
+    assert main([*line, "third", "--optimizer.milestones", "[1]"]) == 2
+    assert "`optimizer.milestones` must lie below `epochs`, 1, got 1" in capsys.readouterr().err
 
 
 def photos(folder, *, n=20):

@@ -16,7 +16,7 @@ from adafocal.data.kinds import as_read, kind_of
 from adafocal.errors import InvalidValueError
 from adafocal.recipes import RECIPES, Recipe, get_recipe
 from adafocal.training.config import NESTED, TrainConfig, dotted, from_options, plain
-from adafocal.training.used import check_read, only_read, unreached
+from adafocal.training.used import check_reached, check_read, only_read, unreached
 
 DEFAULT_RECIPE = "digits"
 
@@ -30,8 +30,8 @@ class Asked:
         recipe: Where the settings come from that were not given.
         config: The settings of a run.
         given: The settings that were given, on the line or in a file, by dotted name.
-        asked: Names of those that are meant: flags on the line, and what a file changes. A file of ``--print_config``
-            holds every setting, most at their defaults.
+        asked: Names of those that are meant: flags on the line, and what a file changes from both the neutral
+            settings and the recipe's. A file of ``--print_config`` holds every setting, few of them meant.
     """
 
     options: Namespace
@@ -87,8 +87,11 @@ def parse(
     _set_defaults(parser, chosen.on(given), loss)
     options = parser.parse_args(arguments)
     config = from_options(parser, options)
-    asked = _asked(arguments, given)
+    flags = {one[2:].partition("=")[0] for one in parted(underscored(arguments))[0] if one.startswith("--")}
+    asked = _changed(given, chosen.on(given).settings(loss)) | flags
     check_read(config, asked)
+    if "optimizer.milestones" in flags:  # those of a file, as of a recipe, were meant for the epochs there
+        check_reached(config)
     data = as_read(config.data, given=_of_data(dict.fromkeys(asked)))
     return Asked(options, chosen, only_read(replace(config, data=data)), given, asked)
 
@@ -111,11 +114,10 @@ def _set_defaults(parser: CommandParser, recipe: Recipe, loss: str | None) -> No
     parser.set_defaults({**dotted(plain(recipe.settings(loss)), within=NESTED), "recipe": recipe.name})
 
 
-def _asked(arguments: Sequence[str], given: Mapping[str, object]) -> frozenset[str]:
-    flags = {one[2:].partition("=")[0] for one in parted(underscored(arguments))[0] if one.startswith("--")}
-    neutral = dotted(plain(TrainConfig()), within=NESTED)
-    changed = {name for name, value in given.items() if name in neutral and value != neutral[name]}
-    return frozenset(flags | changed)
+def _changed(given: Mapping[str, object], of_recipe: TrainConfig) -> frozenset[str]:
+    neutral, theirs = (dotted(plain(one), within=NESTED) for one in (TrainConfig(), of_recipe))
+    held = {name: value for name, value in given.items() if name in neutral}
+    return frozenset(name for name, value in held.items() if value not in (neutral[name], theirs[name]))
 
 
 def early_options(arguments: Sequence[str]) -> tuple[str | None, str | None]:

@@ -42,7 +42,7 @@ def check_read(config: TrainConfig, asked: Collection[str] | None = None) -> Non
             setting that is not at its default.
 
     Raises:
-        ValueError: If one of them is not read, or a milestone that was asked for is never reached.
+        ValueError: If one of them is not read.
     """
     for name, remedy in unread(config).items():
         value, default = map(attrgetter(name), (config, TrainConfig()))
@@ -50,8 +50,15 @@ def check_read(config: TrainConfig, asked: Collection[str] | None = None) -> Non
             raise InvalidValueError(
                 f"`{name}` must be left out where nothing reads it, got {shown(value)}: it is read with {remedy} only."
             )
-    late = unreached(config)
-    if late and asked is not None and _holds(asked, "optimizer.milestones"):
+
+
+def check_reached(config: TrainConfig) -> None:
+    """Raise if training ends before a milestone.
+
+    Raises:
+        ValueError: If a milestone is not below the number of epochs.
+    """
+    if late := unreached(config):
         raise InvalidValueError(
             f"`optimizer.milestones` must lie below `epochs`, {config.epochs}, got {shown(late[0])}: the learning rate "
             "would not fall there."
