@@ -185,7 +185,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, suffix, monkeypatch):
     old = random_predictions()
     old.save(path)
 
-    def half_written(arrays, into):
+    def half_written(arrays, into, classes):
         into.write_bytes(b"half a file")
         raise OSError("disk full")
 

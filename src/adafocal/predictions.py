@@ -82,9 +82,8 @@ class Predictions:
             )
         for name, other in (("labels", self._labels), ("features", self.features)):
             if other is not None and len(other) != self.n:
-                raise InvalidValueError(
-                    f"`{name}` must have one row per row of `{self.kind}`, {self.n}, got {len(other)}."
-                )
+                rule = f"`{name}` must have one row per row of `{self.kind}`, {self.n}"
+                raise InvalidValueError(f"{rule}, got {len(other)}.")
         self.weight = checked_weight(weight, self.n, of=self.kind)
         self.cluster = checked_cluster(cluster, self.n, of=self.kind)
         if self._labels is not None:
@@ -165,25 +164,24 @@ class Predictions:
 
     def __getitem__(self, rows: Tensor) -> "Predictions":
         """The predictions of some rows, by a mask of shape (N,) or indices."""
-        held = {"labels": self._labels, "features": self.features, "weight": self.weight, "cluster": self.cluster}
-        parts = {name: None if one is None else one[rows] for name, one in held.items()}
+        parts = {name: None if one is None else one[rows] for name, one in self._beside.items()}
         return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes)
 
     def with_values(self, **values: Tensor) -> "Predictions":
-        """The same rows with other values: ``logits=`` or ``probs=``, shape (N, C)."""
-        held = {"labels": self._labels, "features": self.features, "weight": self.weight, "cluster": self.cluster}
-        return Predictions(**values, **held, classes=self.classes)
+        """The same rows with other ``logits=`` or ``probs=``, shape (N, C)."""
+        return Predictions(**values, **self._beside, classes=self.classes)
+
+    @property
+    def _beside(self) -> dict[str, Any]:
+        return {"labels": self._labels, "features": self.features, "weight": self.weight, "cluster": self.cluster}
 
     @classmethod
     def concatenate(cls, parts: Sequence["Predictions"]) -> "Predictions":
         """Join predictions of one kind and of the same classes, row after row."""
-        first = parts[0]
-        held = {
-            name: None if getattr(first, name) is None else torch.cat([getattr(part, name) for part in parts])
-            for name in ("_labels", "features", "weight", "cluster")
-        }
-        values = torch.cat([part._values for part in parts])
-        return cls(**{first.kind: values}, labels=held.pop("_labels"), classes=first.classes, **held)
+        first, values = parts[0], torch.cat([part._values for part in parts])
+        beside = first._beside.items()
+        held = {name: None if one is None else torch.cat([of._beside[name] for of in parts]) for name, one in beside}
+        return cls(**{first.kind: values}, **held, classes=first.classes)
 
     def __repr__(self) -> str:
         features = "" if self.features is None else f", features={self.features.shape[1]}"
@@ -196,7 +194,8 @@ class Predictions:
         """Write to a ``.parquet``, ``.npz`` or ``.csv`` file, in one step: a reader never sees half of it.
 
         Parquet and npz keep dtypes, but for bfloat16, which becomes float32. CSV is read back as float32 and keeps its
-        values exactly. Half-precision probabilities that become float32 are divided by their sum.
+        values exactly. Half-precision probabilities that become float32 are divided by their sum. Names of classes are
+        kept, in CSV as ``logit_cat …`` where no name is a number or blank; labels are indices.
 
         Args:
             path: Where to write; missing folders are made.
@@ -212,7 +211,7 @@ class Predictions:
             if values.shape != (self.n,):
                 raise InvalidValueError(f"`{name}` must have one value per row, {self.n}, got shape {values.shape}.")
         with atomic_path(path) as temporary:
-            write_table({**more, **_arrays(self, suffix)}, temporary)
+            write_table({**more, **_arrays(self, suffix)}, temporary, self.classes or ())
 
     @classmethod
     def load(
@@ -229,10 +228,11 @@ class Predictions:
     ) -> "Predictions":
         """Read what :meth:`save` wrote, or a table from elsewhere; see the guide to tables.
 
-        Unless named, the predictions are columns ``logit_0 …``, ``prob_0 …`` or ``prob_cat, prob_dog …``, or one
-        column ``logits`` or ``probs``: of lists, or of the one logit or probability of two classes. Labels are
-        ``label`` or ``labels``, without which the record has none; features are ``features`` or ``feature_0 …``.
-        Rows of probabilities printed with few digits are divided by their sum. Messages count rows from 0.
+        Unless named, the predictions are columns ``logit_0 …``, ``prob_0 …``, ``prob_cat, prob_dog …`` or, where there
+        is nothing else, ``logit_cat, logit_dog …``, or one column ``logits`` or ``probs``: of lists, or of the one
+        logit or probability of two classes. Labels are ``label`` or ``labels``, without which the record has none;
+        features are ``features`` or ``feature_0 …``. Rows of probabilities printed with few digits are divided by
+        their sum. Messages count rows from 0.
 
         Args:
             path: A file ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl``, ``.npz``, ``.feather`` or ``.arrow``, the text

@@ -137,8 +137,17 @@ def test_classes_of_another_order_are_put_in_order_and_others_are_refused():
     found = compare({"a": first, "b": second})
     assert found.sentence == "b and a hold the same rows: no difference."
     assert "The classes of b are put in the order of a." in found.notes
-    with pytest.raises(ValueError, match=r"must have the same classes, got cat, dog, owl in 'a' and numbers in 'b'"):
-        compare({"a": first, "b": model()})
+    with pytest.raises(
+        ValueError, match=r"must have the same classes, got cat, dog, owl in 'a' and cat, dog, ox in 'b'"
+    ):
+        compare({"a": first, "b": model(classes=("cat", "dog", "ox"))})
+
+
+def test_classes_without_names_are_taken_in_order_and_that_is_said():
+    found = compare({"a": model(classes=("cat", "dog", "owl")), "b": model()})
+
+    assert found.sentence == "b and a hold the same rows: no difference."
+    assert "The classes of b have no names: they are taken for those of a." in found.notes
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

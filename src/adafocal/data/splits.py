@@ -107,6 +107,12 @@ class DataSplits:
         return len(self.class_names)
 
     @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the classes where they say more than their numbers, for records of predictions."""
+        numbers = tuple(map(str, range(self.n_classes)))
+        return None if self.class_names == numbers or len(set(self.class_names)) < self.n_classes else self.class_names
+
+    @property
     def parts(self) -> dict[str, Split]:
         """The parts by name."""
         parts = {"train": self.train, "validation": self.validation, "scaling": self.scaling, "test": self.test}

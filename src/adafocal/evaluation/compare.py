@@ -172,22 +172,28 @@ def _of_one_kind(predictions: Mapping[str, Record]) -> tuple[dict[str, Record], 
         records[name] = record
         if isinstance(record, Predictions) and isinstance(first, Predictions):
             record.labels  # noqa: B018 (raises where there are none)
-            records[name], moved = _in_order(record, first, name, first_name)
-            if moved:
-                notes.append(f"The classes of {printable(name)} are put in the order of {printable(first_name)}.")
+            records[name], note = _in_order(record, first, name, first_name)
+            notes += [note] if note else []
     return records, notes
 
 
-def _in_order(record: Predictions, first: Predictions, name: str, first_name: str) -> tuple[Predictions, bool]:
+def _in_order(record: Predictions, first: Predictions, name: str, first_name: str) -> tuple[Predictions, str]:
+    """Put the classes in the order of the first record's, and say so; numbers are taken to be in that order."""
     if record.n_classes != first.n_classes:
         raise InvalidValueError(
             f"`predictions` must have the same classes, got {first.n_classes} in {shown(first_name)} and "
             f"{record.n_classes} in {shown(name)}."
         )
     if record.classes == first.classes:
-        return record, False
-    said = ["numbers" if one.classes is None else listed(one.classes) for one in (first, record)]
-    if record.classes is None or first.classes is None or set(record.classes) != set(first.classes):
+        return record, ""
+    if record.classes is None or first.classes is None:
+        numbers, named = (name, first_name) if record.classes is None else (first_name, name)
+        return (
+            record,
+            f"The classes of {printable(numbers)} have no names: they are taken for those of {printable(named)}.",
+        )
+    said = [listed(one.classes) for one in (first, record) if one.classes is not None]
+    if set(record.classes) != set(first.classes):
         raise InvalidValueError(
             f"`predictions` must have the same classes, got {said[0]} in {shown(first_name)} and {said[1]} in "
             f"{shown(name)}."
@@ -198,7 +204,7 @@ def _in_order(record: Predictions, first: Predictions, name: str, first_name: st
     values = record.probs if record.logits is None else record.logits
     parts = {part: getattr(record, part) for part in ("features", "weight", "cluster")}
     moved = Predictions(**{record.kind: values[:, order]}, labels=place[record.labels], classes=first.classes, **parts)
-    return moved, True
+    return moved, f"The classes of {printable(name)} are put in the order of {printable(first_name)}."
 
 
 def _same(first: Record, second: Record, base: Side, side: Side) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from adafocal._checks import shown_row
 from adafocal._text import printable, shown
 from adafocal.errors import InvalidValueError
+from adafocal.tables.class_names import check_width
 from adafocal.tables.columns import OUTCOMES, Columns, Names
 from adafocal.tables.labels import as_coded, class_indices, cluster_codes, events
 from adafocal.tables.numbers import ALLOWED, UNNORMALIZED, Digits, divided_by_sum, floats, is_number, matrix
@@ -78,6 +79,7 @@ def _piece(
     given = None if columns.label is None else table[columns.label]
     labels: np.ndarray | None = None
     single = columns.kind != OUTCOMES and values.ndim == 1
+    check_width(columns, values)
     if names.positive is not None and not single and not names.of_event:
         raise InvalidValueError(
             f"`positive_class` must go with a single column of probabilities or logits, got {names.positive!r} for "

@@ -141,7 +141,7 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
         label, features, classes = _there(counts, names.correct or "correct"), (), ()
     else:
         features = _find(counts, "features", "feature") if names.features else ()
-        label, classes = _label(counts, names), _classes(values, names.logits or names.probs or kind)
+        label, classes = _label(counts, names), _classes(values, kind, names.logits or names.probs)
     columns = Columns(kind, values, label, features, classes, weight, cluster, by, time)
     for name in columns.wanted:
         if counts[name] > 1:
@@ -176,6 +176,9 @@ def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
     found = {kind: columns for kind, columns in found.items() if columns}
     if not found and len(kinds) > 1 and {"confidence", "correct"} <= counts.keys():
         return OUTCOMES, ("confidence",)
+    if not found and names.logits is None and "logits" in kinds:
+        # Nothing tells whether `logit_scale` is a class, so that anything else goes first.
+        found = {"logits": named} if len(named := _named(counts, "logit_")) > 1 else {}
     if not found:
         _missing(counts, RULE if len(kinds) > 1 else f"`{printable(asked[kinds[0]])}`", asked[kinds[0]])
     if len(found) > 1:
@@ -219,23 +222,38 @@ def _find(counts: Counter[str], name: str, singular: str, *, given: bool = False
             return wanted
     if not given and singular in counts:
         return (singular,)
-    # Nothing tells whether `logit_scale` is a class; rows of probabilities that are none do not sum to 1.
+    # Rows of probabilities that are none do not sum to 1; of logits nothing tells, so that these go last.
     by_name = prefixes if given or singular == "prob" else ()
-    for prefix in by_name:
-        named = tuple(column for column in counts if column.startswith(prefix) and column != prefix)
-        if len(named) > 1:
-            return named
-    return ()
+    return next((named for prefix in by_name if len(named := _named(counts, prefix)) > 1), ())
 
 
-def _classes(values: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Name the classes by the columns, less what all their names begin with up to a `_`; numbers are no names."""
+def _named(counts: Counter[str], prefix: str) -> tuple[str, ...]:
+    return tuple(column for column in counts if column.startswith(prefix) and column != prefix)
+
+
+def _classes(values: tuple[str, ...], kind: str, given: str | None) -> tuple[str, ...]:
+    """Name the classes by the columns, less the prefix by which they were found; numbers are no names."""
     if len(values) == 1:
         return ()
-    first, last = min(values), max(values)
-    shared = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
-    start = first.rfind("_", 0, shared) + 1
-    classes = tuple(value[start:] for value in values)
+    if given is not None and "," in given:
+        classes = without_shared_words(values)
+    else:
+        prefixes = (f"{given or kind}_", f"{SINGULAR[kind]}_")
+        prefix = next(prefix for prefix in prefixes if all(value.startswith(prefix) for value in values))
+        classes = tuple(value.removeprefix(prefix) for value in values)
     if classes == tuple(str(index) for index in range(len(values))):
         return ()
-    return classes if (all(classes) and "," not in name) or ("," in name and all(classes)) else values
+    return classes
+
+
+def without_shared_words(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what all names begin with up to a `_`, unless nothing is left of one.
+
+    Example:
+        >>> without_shared_words(("p_cat", "p_car"))
+        ('cat', 'car')
+    """
+    first, last = min(names), max(names)
+    shared = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
+    start = first.rfind("_", 0, shared) + 1
+    return tuple(name[start:] for name in names) if all(name[start:] for name in names) else names

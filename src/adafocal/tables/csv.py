@@ -2,7 +2,7 @@
 """Text tables by Arrow's reader; where it stumbles or is not installed, row by row."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from adafocal._text import listed
 from adafocal.errors import InvalidValueError, MissingPackageError
 from adafocal.tables.arrow import from_batch, of_text
 from adafocal.tables.assemble import make_piece, of_folders
-from adafocal.tables.columns import SINGULAR, Columns, Names, find_columns
+from adafocal.tables.class_names import list_columns
+from adafocal.tables.columns import Columns, Names, find_columns
 from adafocal.tables.csv_arrow import csv_batches, in_size
 from adafocal.tables.csv_rows import rows_one_by_one
 from adafocal.tables.dialect import SAMPLE, Dialect, find_dialect, with_decimal_sign
@@ -80,14 +81,17 @@ def _rows(source: Source, dialect: Dialect, columns: Columns, size: int) -> Iter
         raise stumbled
 
 
-def write_csv(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write one column per class and feature; each number in as many digits as tell it from others of its dtype."""
+def write_csv(arrays: dict[str, np.ndarray], path: Path, classes: Sequence[str] = ()) -> None:
+    """Write one column per class and feature; each number in as many digits as tell it from others of its dtype.
+
+    Columns are named by the classes where they can be read back by these names.
+    """
     header: list[str] = []
     for name, values in arrays.items():
         if values.ndim == 1:
             header.append("label" if name == "labels" else name)
         else:
-            header += [f"{SINGULAR[name]}_{index}" for index in range(values.shape[1])]
+            header += list_columns(name, values.shape[1], () if name == "features" else classes)
     text = [values.reshape(len(values), -1).astype(str) for values in arrays.values()]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

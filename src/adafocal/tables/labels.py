@@ -12,6 +12,7 @@ import numpy.typing as npt
 from adafocal._settings import or_meant
 from adafocal._text import listed, printable, shown
 from adafocal.errors import InvalidValueError
+from adafocal.tables.columns import without_shared_words
 from adafocal.tables.numbers import check_plain, is_number
 from adafocal.tables.piece import Coded, Column, RowError
 
@@ -37,7 +38,9 @@ def class_indices(column: Column, name: str = "label", classes: tuple[str, ...] 
         RowError: If a label is no class.
     """
     if isinstance(column, Coded):
-        place = {text: index for index, text in enumerate(classes)}
+        # Of `prob_class_cat` and `prob_class_dog` labels may be `class_cat` or `cat`.
+        short = without_shared_words(classes) if len(classes) > 1 else ()
+        place = {text: index for names in (short, classes) for index, text in enumerate(names)}
         return _by_value(
             column, name, lambda text: _class(text, place, n_classes), _rule(classes), partial(_remedy, classes)
         )

@@ -5,7 +5,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from adafocal._text import shown
 from adafocal.errors import InvalidValueError
 from adafocal.tables.assemble import check_lengths, make_piece, of_folders
+from adafocal.tables.class_names import CLASSES, named_by, names_of
 from adafocal.tables.columns import Names, find_columns
 from adafocal.tables.piece import Column, FormatError, Piece, reason
 from adafocal.tables.source import HEAD, Source, check_begins
@@ -117,6 +118,8 @@ def read_npz(place: Source | Path, names: Names, numbers: int) -> Iterator[Piece
         with open_npz(file) as arrays:
             keys = source.keys_beside(arrays.names)
             columns = find_columns([*arrays.names, *keys], names)
+            if CLASSES in arrays:
+                columns = named_by(columns, names_of(arrays[CLASSES]))
             table: dict[str, Column] = {name: arrays[name] for name in columns.wanted if name not in keys}
     check_lengths(table, columns.label)
     n = len(next(iter(table.values())))
@@ -127,8 +130,10 @@ def read_npz(place: Source | Path, names: Names, numbers: int) -> Iterator[Piece
         yield whole.part(slice(start, start + size))
 
 
-def write_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
+def write_npz(arrays: dict[str, np.ndarray], path: Path, classes: Sequence[str] = ()) -> None:
     """Write arrays by name; `numpy.savez` takes no array whose name is one of its arguments, such as `file`."""
+    if classes and CLASSES not in arrays:
+        arrays = {**arrays, CLASSES: np.array(classes, dtype=np.str_)}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

@@ -11,6 +11,7 @@ import numpy as np
 from adafocal._checks import require
 from adafocal.tables.arrow import arrow_faults, from_batch, holds_lists, no_rows
 from adafocal.tables.assemble import make_piece, of_folders
+from adafocal.tables.class_names import named_by, names_in, with_names
 from adafocal.tables.columns import Names, find_columns
 from adafocal.tables.numbers import Digits
 from adafocal.tables.piece import Piece, RowError
@@ -82,6 +83,8 @@ def pieces_of(
     """
     keys = source.keys_beside(schema.names)
     columns = find_columns([*schema.names, *keys], names)
+    if columns.values[0] in schema.names:
+        columns = named_by(columns, names_in(schema.field(columns.values[0]).metadata))
     wanted = [name for name in columns.wanted if name not in keys]
     digits = Digits()
 
@@ -130,16 +133,18 @@ def _opened(source: Source) -> Iterator[Any]:
         yield file
 
 
-def write_parquet(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write matrices as columns of lists of one length."""
+def write_parquet(arrays: dict[str, np.ndarray], path: Path, classes: Sequence[str] = ()) -> None:
+    """Write matrices as columns of lists of one length; that of logits or probabilities keeps the names of classes."""
     pa, pq = require("pyarrow"), require("pyarrow.parquet")
-    columns = {}
+    columns, fields = [], []
     for name, array in arrays.items():
         if array.ndim == 1:
-            columns["label" if name == "labels" else name] = pa.array(array)
+            columns.append(pa.array(array))
         else:
-            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1])
-    pq.write_table(pa.table(columns), path, write_page_checksum=True)
+            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1]))
+        field = pa.field("label" if name == "labels" else name, columns[-1].type)
+        fields.append(with_names(field, classes) if name in ("logits", "probs") else field)
+    pq.write_table(pa.table(columns, schema=pa.schema(fields)), path, write_page_checksum=True)
 
 
 def _batches(table: Any, wanted: list[str], numbers: int, row_groups: Sequence[int] | None) -> Iterator[Any]:

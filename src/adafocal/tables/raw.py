@@ -20,13 +20,16 @@ from adafocal.tables.source import Source
 ROWS = 1 << 16
 
 
-def raw_batches(source: Source, *, rows: int = ROWS, columns: Sequence[str] | None = None) -> Iterator[Any]:
+def raw_batches(
+    source: Source, *, rows: int = ROWS, columns: Sequence[str] | None = None, aside: Sequence[str] = ()
+) -> Iterator[Any]:
     """Read every column in batches of about so many rows; of a format with types as such, else as text.
 
     Args:
         source: The table.
         rows: Of a batch, where the format has batches of any size.
         columns: The only ones that are wanted, where a format can leave out others unread; None for all.
+        aside: Arrays of an npz file that do not speak of rows.
 
     Raises:
         ValueError: If the file is damaged or no such table.
@@ -38,7 +41,8 @@ def raw_batches(source: Source, *, rows: int = ROWS, columns: Sequence[str] | No
         yield from json_batches(source)
     elif source.format == ".npz":
         with source.seekable() as file, open_npz(file) as arrays:
-            names = [name for name in arrays.names if columns is None or name in columns]
+            wanted = set(arrays.names if columns is None else columns).difference(aside)
+            names = [name for name in arrays.names if name in wanted]
             held = {name: arrays[name] for name in names}
             lengths = {name: len(array) if array.ndim else None for name, array in held.items()}
             if len(set(lengths.values())) > 1 or None in lengths.values():
@@ -47,8 +51,8 @@ def raw_batches(source: Source, *, rows: int = ROWS, columns: Sequence[str] | No
             yield pa.RecordBatch.from_arrays([as_arrow(array) for array in held.values()], names=names)
     elif source.format == ".parquet":
         with open_parquet(source) as table, arrow_faults("Parquet"):
-            wanted = None if columns is None else [name for name in columns if name in table.schema_arrow.names]
-            yield from table.iter_batches(batch_size=rows, columns=wanted)
+            there = None if columns is None else [name for name in columns if name in table.schema_arrow.names]
+            yield from table.iter_batches(batch_size=rows, columns=there)
     else:
         with open_feather(source) as (_, batches), arrow_faults("Feather"):
             yield from batches

@@ -30,9 +30,12 @@ READERS: dict[str, Callable[..., Iterator[Piece]]] = {
 WRITERS = dict(zip(WRITTEN, (write_parquet, write_npz, write_csv), strict=True))
 
 
-def write_table(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write arrays named ``logits`` or ``probs``, ``labels``, ``features`` to a file of a known suffix."""
-    WRITERS[known_suffix(path, writes=True)](arrays, path)
+def write_table(arrays: dict[str, np.ndarray], path: Path, classes: Sequence[str] = ()) -> None:
+    """Write arrays named ``logits`` or ``probs``, ``labels``, ``features`` to a file of a known suffix.
+
+    The names of classes, if there are any, are kept: beside the rows in Parquet and npz, as names of columns in CSV.
+    """
+    WRITERS[known_suffix(path, writes=True)](arrays, path, classes)
 
 
 def read_table(

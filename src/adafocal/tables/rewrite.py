@@ -16,6 +16,7 @@ from adafocal._files import atomic_path
 from adafocal._text import printable
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.arrow import numbers
+from adafocal.tables.class_names import CLASSES, list_columns, names_in, with_names
 from adafocal.tables.columns import OUTCOMES, SINGULAR, Columns, Names
 from adafocal.tables.npz import write_npz
 from adafocal.tables.piece import Piece, RowError
@@ -42,17 +43,21 @@ def rewrite(source: Source, names: Names, path: str | Path, change: Callable[[Pi
     Raises:
         ValueError: If the table is damaged, or rows are no predictions.
     """
-    rows = 0
-    with atomic_path(path) as temporary, _writer(temporary, known_suffix(path, writes=True)) as write:
-        rest = _Rest(raw_batches(source))
-        with named(source, "FILE"):
-            for piece in read_table(source, names, NUMBERS):
-                if not piece.n:
-                    continue
-                kind, values = change(piece)
-                write(_replaced(rest.take(piece.n), piece, kind, values))
-                rows += piece.n
+    rows, rest = 0, None
+    suffix = known_suffix(path, writes=True)
+    with atomic_path(path) as temporary, _writer(temporary, suffix) as write, named(source, "FILE"):
+        for piece in read_table(source, names, NUMBERS):
+            if not piece.n:
+                continue
+            rest = rest or _Rest(raw_batches(source, aside=(CLASSES,) if _kept_beside(piece.columns) else ()))
+            kind, values = change(piece)
+            write(_replaced(rest.take(piece.n), piece, kind, values))
+            rows += piece.n
     return rows
+
+
+def _kept_beside(columns: Columns) -> bool:
+    return len(columns.values) == 1 and bool(columns.classes)
 
 
 class _Rest:
@@ -82,7 +87,9 @@ def _replaced(table: Any, piece: Piece, kind: str, values: np.ndarray) -> Any:
     columns = [as_arrow(np.ascontiguousarray(values))] if lists or values.ndim == 1 else [pa.array(c) for c in values.T]
     places = [table.column_names.index(name) for name in old]
     for place, name, column in zip(places, names, columns, strict=True):
-        table = table.set_column(place, name, pa.chunked_array([column]))
+        field = pa.field(name, column.type)
+        field = with_names(field, piece.columns.classes) if lists else field
+        table = table.set_column(place, field, pa.chunked_array([column]))
     return table
 
 
@@ -104,7 +111,8 @@ def _writer(path: Path, suffix: str) -> Iterator[Callable[[Any], None]]:
         parts: list[Any] = []
         yield parts.append
         whole = require("pyarrow").concat_tables(parts)
-        write_npz({name: _numpy(whole[name], name) for name in whole.column_names}, path)
+        classes = next((names for field in whole.schema if (names := names_in(field.metadata))), ())
+        write_npz({name: _numpy(whole[name], name) for name in whole.column_names}, path, classes)
     elif suffix == ".csv":
         with path.open("wb") as file:
             yield partial(_write_csv, file)
@@ -146,8 +154,9 @@ def _flat(table: Any) -> Any:
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_nested(kind):
-            stem = SINGULAR.get(name, name)
-            columns |= {f"{stem}_{place}": pa.array(part) for place, part in enumerate(_lists(column, name, "CSV").T)}
+            held = _lists(column, name, "CSV").T
+            headings = list_columns(name, len(held), names_in(table.schema.field(name).metadata))
+            columns |= dict(zip(headings, map(pa.array, held), strict=True))
         elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
             raise _unwritable(name, "CSV", kind)
         else:

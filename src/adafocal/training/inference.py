@@ -93,7 +93,8 @@ def predict_samples(
         logits = torch.empty_like(gathered).index_copy_(0, order.to(gathered.device), gathered)
     penultimate = torch.cat(kept) if features else None
     _check_converged(logits)
-    return Predictions(logits=logits.cpu(), labels=split.labels.cpu(), features=penultimate)
+    classes = classifier.splits.names
+    return Predictions(logits=logits.cpu(), labels=split.labels.cpu(), features=penultimate, classes=classes)
 
 
 def _check_converged(logits: Tensor) -> None:
@@ -137,4 +138,9 @@ def predict_voxels(
     cases = join_over_ranks(kept)
     rows, labels, *penultimate = (torch.cat(parts) for parts in zip(*cases.values(), strict=True))
     _check_converged(rows)
-    return Predictions(logits=rows, labels=labels, features=penultimate[0] if features else None)
+    return Predictions(
+        logits=rows,
+        labels=labels,
+        features=penultimate[0] if features else None,
+        classes=classifier.splits.names,
+    )

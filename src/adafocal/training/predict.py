@@ -99,7 +99,9 @@ def predict_named(
         split = replace(split, labels=split.labels.masked_fill(split.labels != IGNORED, 0))
     with own_code_told(classifier.config):
         found = (predict_voxels if splits.dense else predict_samples)(classifier, split, features=features)
-    return (Predictions(logits=found.logits, features=found.features) if unlabelled else found), names
+    if unlabelled:
+        found = Predictions(logits=found.logits, features=found.features, classes=found.classes)
+    return found, names
 
 
 predict_part = predict_with  # of a classifier that is loaded already
