@@ -20,10 +20,10 @@ import adafocal
 from adafocal import Outcomes
 from adafocal.calibration import expected_calibration_error
 from adafocal.calibration.errors import ECE_DEBIASED
+from adafocal.calibration.rows import Sampling, rows_of
 from adafocal.evaluation.compare import corrected, difference
 from adafocal.evaluation.comparison import BETTER, WORSE
 from adafocal.evaluation.differences import LEVEL, Side, contrast, ends_of
-from adafocal.evaluation.rows import Sampling, rows_of
 from adafocal.measures import OF_COMPARISON
 
 TRUTH = 20, 200_000

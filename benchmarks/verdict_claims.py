@@ -19,7 +19,7 @@ from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.judge import STATED_GAP, judge
 from adafocal.calibration.stream import sums_in_memory
 from adafocal.calibration.verdict import Verdict
-from adafocal.evaluation.remedy import find_remedy
+from adafocal.scaling.remedy import find_remedy
 
 SETTINGS: dict[str, Callable[[int, torch.Generator], Tensor]] = {
     "even over 0 to 1": lambda n, source: torch.rand(n, generator=source),

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from adafocal import Predictions
 from adafocal.calibration import bin_stats, binned_error, evaluate
 from adafocal.calibration.edges import equal_width_edges
-from adafocal.evaluation.remedy import WORTH
 from adafocal.scaling import Temperature, fit_dirichlet, fit_matrix, fit_temperature, fit_vector
+from adafocal.scaling.remedy import WORTH
 from adafocal.selective import aurc
 
 Measure = Callable[..., dict[str, Any]]

@@ -11,6 +11,9 @@ from types import ModuleType
 MOVED = {
     "adafocal._columns": "adafocal.tables.columns",
     "adafocal._scan": "adafocal.tables.scan",
+    "adafocal.evaluation.remedy": "adafocal.scaling.remedy",
+    "adafocal.evaluation.rows": "adafocal.calibration.rows",
+    "adafocal.evaluation.sample": "adafocal.scaling.sample",
     "adafocal.losses.observed": "adafocal.losses.validation_statistics",
     "adafocal.losses.persistence": "adafocal.topology.persistence",
     "adafocal.losses.terms": "adafocal.losses.base",

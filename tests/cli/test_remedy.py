@@ -11,9 +11,10 @@ import torch
 from adafocal import Outcomes, Predictions
 from adafocal.cli import main
 from adafocal.evaluation.measure import measure
-from adafocal.evaluation.remedy import CANDIDATES, FOLDS, find_remedy
-from adafocal.evaluation.sample import MOST_ROWS, Sample
 from adafocal.scaling import METHODS, fit_temperature
+from adafocal.scaling.crossfit import FOLDS
+from adafocal.scaling.remedy import CANDIDATES, find_remedy
+from adafocal.scaling.sample import MOST_ROWS, Sample
 from adafocal.tables.columns import Names
 from adafocal.tables.scan import find_files, scan
 

@@ -8,8 +8,8 @@ import torch
 
 from adafocal import Outcomes
 from adafocal.calibration import evaluate
+from adafocal.calibration.rows import Rows, Sampling, rows_of
 from adafocal.evaluation.differences import Contrast, Side, ends_of, p_value, room
-from adafocal.evaluation.rows import Rows, Sampling, rows_of
 from adafocal.measures import OF_COMPARISON
 from adafocal.selective import aurc
 

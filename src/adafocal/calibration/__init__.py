@@ -17,6 +17,7 @@ scores.py                    NLL, Brier score and its parts, over-confidence
 intervals.py                 intervals that cover at their level
 consistency.py               test of "is this model calibrated?"
 catalogue.py, measure.py     every measure by name, and what it computes and promises
+rows.py                      what each row tells, and how rows were drawn
 sums.py                      what measures are computed from, in memory and for streams
 summary.py                   CalibrationSummary: every number at once
 verdict.py, judge.py         is it calibrated? the answer in words, and what decides it

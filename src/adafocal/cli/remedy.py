@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from adafocal import __version__
 from adafocal.cli.columns import column_options
 from adafocal.evaluation.measure import Measured
-from adafocal.evaluation.remedy import Remedy, find_remedy
+from adafocal.scaling.remedy import Remedy, find_remedy
 
 
 class Advice(NamedTuple):

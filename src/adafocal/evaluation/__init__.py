@@ -5,12 +5,11 @@
 measure.py                   the calibration of all rows and of each group
 tasks.py                     the same as independent tasks
 event.py                     what is calibrated
-remedy.py, sample.py         what every scaling would do, out of fold, and which to apply
 as_json.py                   what was measured, as plain values
 compare.py                   several models compared: differences with intervals, and verdicts
 comparison.py                Comparison: what was found, and its first sentence
 matching.py                  which rows of several tables are the same
-rows.py, differences.py      what each row tells, and how far a difference scatters
+differences.py               how far a difference scatters
 whole.py                     tables that are read whole
 gate.py                      limits that fail a build
 monitor.py, windows.py       calibration over time, with an alarm

@@ -5,7 +5,7 @@ import torch
 
 from adafocal.calibration import BinStats, simultaneous_band
 from adafocal.evaluation.measure import ALL, Measured
-from adafocal.evaluation.remedy import Remedy
+from adafocal.scaling.remedy import Remedy
 
 
 def to_json(measured: dict[str, Measured], remedy: Remedy | None = None) -> dict[str, object]:

@@ -13,6 +13,7 @@ from adafocal._reading import Record
 from adafocal._settings import or_meant
 from adafocal._text import listed, printable, shown
 from adafocal.calibration import smooth_reliability_from_bins
+from adafocal.calibration.rows import Sampling, counted, rows_of
 from adafocal.calibration.stream import summary_of, sums_in_memory
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.evaluation.comparison import (
@@ -29,7 +30,6 @@ from adafocal.evaluation.comparison import (
 from adafocal.evaluation.differences import LEVEL, Side, contrast, ends_of, p_value
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.matching import NONE, match
-from adafocal.evaluation.rows import Sampling, counted, rows_of
 from adafocal.measures import OF_COMPARISON
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions

@@ -19,7 +19,7 @@ from adafocal.calibration.clusters import ClusterSums
 from adafocal.calibration.edges import find_bins, mass_edges
 from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.calibration.reliability import score_interval
-from adafocal.evaluation.rows import Rows, Sampling
+from adafocal.calibration.rows import Rows, Sampling
 from adafocal.selective.areas import weighted_aurc
 from adafocal.selective.curves import LossGroups, group_losses
 

@@ -27,7 +27,7 @@ from adafocal.calibration.judge import corrected
 from adafocal.calibration.stream import NO_WEIGHT, summary_of, sums_in_memory
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event, find_event
-from adafocal.evaluation.sample import Sample
+from adafocal.scaling.sample import Sample
 from adafocal.tables.piece import Piece
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.

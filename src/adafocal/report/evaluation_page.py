@@ -10,7 +10,6 @@ from adafocal._text import capital, short, told_apart
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
-from adafocal.evaluation.remedy import Remedy, titled
 from adafocal.evaluation.windows import Monitored
 from adafocal.outcomes import Outcomes
 from adafocal.report.figures import draw_risk_coverage
@@ -32,6 +31,7 @@ from adafocal.report.terminal import (
     remedy_title,
 )
 from adafocal.results.outcome import SMALL_MULTIPLES, outcome_of
+from adafocal.scaling.remedy import Remedy, titled
 from adafocal.selective import aurc, risk_coverage_curve
 from adafocal.tables.source import Source
 

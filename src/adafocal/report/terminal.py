@@ -13,8 +13,9 @@ from adafocal.calibration import BinStats, CalibrationSummary
 from adafocal.calibration.measure import QUESTIONS, PredictionMeasure
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
-from adafocal.evaluation.remedy import FOLDS, Remedy
 from adafocal.measures import MEASURES, OF_GROUPS, OF_PREDICTIONS
+from adafocal.scaling.crossfit import FOLDS
+from adafocal.scaling.remedy import Remedy
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

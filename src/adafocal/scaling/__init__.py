@@ -7,6 +7,8 @@ affine.py                    vector, matrix and Dirichlet scaling
 binary.py                    isotonic regression and histogram binning, per class or top label
 catalogue.py                 METHODS: every method by name; load_scaling
 scores.py                    from a predictions record to log-scores and back
+crossfit.py                  what a scaling does to rows that it was not fitted to
+remedy.py, sample.py         what every scaling would do, out of fold, and which to apply
 files.py                     fitted scalings as JSON
 ===========================  ==========================================================
 """

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from adafocal._files import write_text
 from adafocal._records import as_record, to_plain
-from adafocal.evaluation.remedy import find_remedy, titled
-from adafocal.evaluation.sample import spread_rows
 from adafocal.predictions import Predictions
 from adafocal.results.folder import SCALED, RunFolder
 from adafocal.results.run import BestScaling
 from adafocal.scaling.catalogue import METHODS
+from adafocal.scaling.remedy import find_remedy, titled
+from adafocal.scaling.sample import spread_rows
 from adafocal.training.results import summarise
 
 LARGEST_FIT = 20_000_000  # numbers; of more, rows spread over all are fitted to

@@ -6,23 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from adafocal._reading import Record
 from adafocal.calibration import BinStats
 from adafocal.calibration.errors import ECE
+from adafocal.calibration.rows import Sampling, counted, rows_of
 from adafocal.calibration.scores import BRIER, NLL
 from adafocal.calibration.stream import sums_in_memory
 from adafocal.calibration.sums import SumsInMemory
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.evaluation.rows import Sampling, counted, rows_of
-from adafocal.evaluation.sample import most_rows, spread_rows
 from adafocal.predictions import Predictions
 from adafocal.scaling.catalogue import METHODS
-from adafocal.scaling.scores import as_predictions, like
+from adafocal.scaling.crossfit import FOLDS, cross_fit, draw_folds
+from adafocal.scaling.sample import most_rows, spread_rows
+from adafocal.scaling.scores import as_predictions
 
-FOLDS = 5
 FEWEST_ROWS = 50
 SURE = 2.0  # standard errors by which a scaling must beat doing nothing
 WORTH = 0.001  # of the negative log-likelihood: a smaller gain is not worth a step
@@ -180,7 +179,7 @@ def find_remedy(
     record = spread_rows(record, most_rows(record))
     event = positive_class if isinstance(record, Predictions) else None
     sampling, nats = Sampling.of(record), rows_of(record).nll
-    before, folds = Trial("", {}, *_numbers(_sums(record, n_bins, event))), _folds(sampling)
+    before, folds = Trial("", {}, *_numbers(_sums(record, n_bins, event))), draw_folds(record)
     tried: dict[str, Tried] = {}
     left_out: dict[str, str] = {}
     for candidate in CANDIDATES:
@@ -220,34 +219,18 @@ def _choose(before: Trial, tried: Mapping[str, Tried], sampling: Sampling) -> Tr
     return None
 
 
-def _folds(sampling: Sampling) -> Tensor:
-    """Draw a fold for every row, clusters whole, by a seed of its own."""
-    units = torch.arange(sampling.n) if sampling.cluster is None else sampling.cluster
-    n_units = int(units.max()) + 1
-    fold = torch.empty(n_units, dtype=torch.int64)
-    fold[torch.randperm(n_units, generator=torch.Generator().manual_seed(0))] = torch.arange(n_units) % FOLDS
-    return fold[units]
-
-
 def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
     """Scale every row by what was fitted to the other folds.
 
     Raises:
         ValueError: If the scaling does not fit the size or kind of the record.
     """
-    plain, fewest = as_predictions(record), candidate.rows(record.probs.shape[1])
+    fewest, kind = candidate.rows(record.probs.shape[1]), as_predictions(record).kind
     if record.n < fewest:
         raise InvalidValueError(f"tried from {fewest:,} rows on")
-    if plain.kind not in candidate.kinds:
+    if kind not in candidate.kinds:
         raise InvalidValueError(f"for {candidate.kinds[0]}")
-    rows, parts = [], []
-    for fold in range(FOLDS):
-        out = (folds == fold).to(record.device)
-        if bool(out.any()):
-            fitted = METHODS[candidate.method](plain[~out], **candidate.options)
-            parts.append(fitted.apply(plain[out]))
-            rows.append(out.nonzero().squeeze(1))
-    return like(record, Predictions.concatenate(parts)[torch.cat(rows).argsort()])
+    return cross_fit(record, lambda kept: METHODS[candidate.method](kept, **candidate.options), folds)
 
 
 def _paired(difference: Tensor, sampling: Sampling) -> tuple[float, float]:

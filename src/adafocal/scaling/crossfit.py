@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scaling does to rows that it was not fitted to: folds, clusters whole, each scaled by a fit to the others."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from adafocal._reading import Record
+from adafocal.calibration.rows import Sampling
+from adafocal.predictions import Predictions
+from adafocal.scaling.scores import as_predictions, like
+
+FOLDS = 5
+
+
+class Fitted(Protocol):
+    """What a fit gives: something that scales predictions."""
+
+    def apply(self, predictions: Predictions) -> Predictions:
+        """Scale predictions."""
+        ...
+
+
+def draw_folds(record: Record, n_folds: int = FOLDS) -> Tensor:
+    """Draw a fold in [0, n_folds) for every row, int64, shape (N,): clusters whole, folds of one size, a fixed seed.
+
+    Example:
+        >>> logits, labels = torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])
+        >>> folds = draw_folds(Predictions(logits=logits, labels=labels, cluster=[7, 7, 8, 8]), 2)
+        >>> bool(folds[0] == folds[1]), bool(folds[1] == folds[2])
+        (True, False)
+    """
+    sampling = Sampling.of(record)
+    units = torch.arange(sampling.n) if sampling.cluster is None else sampling.cluster
+    n_units = int(units.max()) + 1
+    fold = torch.empty(n_units, dtype=torch.int64)
+    fold[torch.randperm(n_units, generator=torch.Generator().manual_seed(0))] = torch.arange(n_units) % n_folds
+    return fold[units]
+
+
+def cross_fit(record: Record, fit: Callable[[Predictions], Fitted], folds: Tensor | None = None) -> Record:
+    """Scale every row by what was fitted to the other folds.
+
+    Args:
+        record: Labelled predictions or outcomes.
+        fit: What fits a scaling to predictions; outcomes are those of two classes.
+        folds: The fold of every row, shape (N,); None draws them.
+
+    Returns:
+        The record, row by row, out of fold.
+
+    Raises:
+        ValueError: If a fit refuses its rows.
+    """
+    plain, folds = as_predictions(record), draw_folds(record) if folds is None else folds
+    return like(record, over_folds(folds.to(plain.device), lambda kept, out: fit(plain[kept]).apply(plain[out])))
+
+
+def over_folds(folds: Tensor, scaled: Callable[[Tensor, Tensor], Predictions]) -> Predictions:
+    """Put together what a function of the rows to fit to and the rows to scale, both masks, makes of every fold."""
+    rows, parts = [], []
+    for fold in torch.unique(folds).tolist():
+        out = folds == fold
+        parts.append(scaled(~out, out))
+        rows.append(out.nonzero().squeeze(1))
+    return Predictions.concatenate(parts)[torch.cat(rows).argsort()]
