@@ -50,8 +50,8 @@ test-lowest:
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[all,topology]' \
 		beartype hypothesis jaxtyping pytest pytest-xdist websocket-client
-	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest -n auto -o filterwarnings= --ignore tests/docs \
-		--ignore tests/packaging
+	OMP_NUM_THREADS=1 PYTEST_ADDOPTS='-o filterwarnings=' $(VENV)-lowest/bin/python -m pytest -n auto \
+		--ignore tests/docs --ignore tests/packaging
 
 # What one GPU can say in a few minutes: STAGE=cifar10, newsgroups or kernels, MINUTES=8, DATA=a folder that holds the data.
 # Tables and logits go to OUT; what was stopped goes on.

@@ -22,7 +22,8 @@ from adafocal.tables.scan import find_files, scan
 def calibrated(n, n_classes=3, seed=0):
     source = torch.Generator().manual_seed(seed)
     logits = 2 * torch.randn(n, n_classes, generator=source)
-    return logits, torch.multinomial(logits.softmax(1), 1, generator=source)[:, 0]
+    below = logits.softmax(1).cumsum(1) < torch.rand(n, 1, generator=source)  # `multinomial` changes with torch
+    return logits, below.sum(1).clamp_max(n_classes - 1)
 
 
 def sharpened(n, by=2.5, n_classes=3, seed=0):

@@ -112,7 +112,8 @@ def test_the_page_counts_these_edits():
 def test_the_script_writes_the_field_with_what_it_is_and_the_row_of_the_docs(copy, generated):
     summary, page = ((copy / name).read_text("utf-8") for name in (SUMMARY, PAGE))
 
-    assert generated == GENERATED
+    # Helps are kept as one version of the parser prints them; another's are written anew.
+    assert generated - {"src/adafocal/cli/printed.json"} == GENERATED
     assert "        mean_drift: Mean drift of summed confidence from summed accuracy; a measure for tests.\n" in summary
     assert "    mean_drift: float\n    mean_drift_interval: tuple[float, float]\n\n    def " in summary  # new ones last
     added = [line for line in summary.splitlines() if "mean_drift" in line]

@@ -182,10 +182,10 @@ def test_what_datasets_saved_is_read_with_its_parts_and_names(tmp_path):
         "label": [row % 2 for row in range(40)],
     }
     whole = datasets.Dataset.from_dict(held, features=names)
-    whole.save_to_disk(tmp_path / "one")
-    datasets.DatasetDict({"train": whole, "validation": whole, "test": whole}).save_to_disk(tmp_path / "three")
+    whole.save_to_disk(str(tmp_path / "one"))
+    datasets.DatasetDict({"train": whole, "validation": whole, "test": whole}).save_to_disk(str(tmp_path / "three"))
     numbers = datasets.Dataset.from_dict({"a": [float(row % 9) for row in range(40)], "label": ["u", "v"] * 20})
-    numbers.save_to_disk(tmp_path / "numbers")
+    numbers.save_to_disk(str(tmp_path / "numbers"))
     one, three, table = (load(tmp_path / name) for name in ("one", "three", "numbers"))
 
     assert [len(part) for part in one.parts.values()] == [28, 4, 8]

@@ -75,9 +75,8 @@ def _check_gammas(gamma: float | Tensor, ce: Tensor) -> None:
         check_number("gamma", gamma)
         return
     _check_real(gamma)
-    if gamma.ndim > ce.ndim or any(
-        own not in (1, size) for own, size in zip(reversed(gamma.shape), reversed(ce.shape), strict=False)
-    ):
+    last = ce.shape[ce.ndim - gamma.ndim :]
+    if gamma.ndim > ce.ndim or any(own not in (1, size) for own, size in zip(gamma.shape, last, strict=True)):
         raise InvalidValueError(f"`gamma` must broadcast to {tuple(ce.shape)}, got shape {tuple(gamma.shape)}.")
 
 
