@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from adafocal import Predictions
 from adafocal.losses import make_loss
 from adafocal.ood import auroc, entropy_score
+from adafocal.training.voxels import counted_rows
 
 LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "cross_entropy": ("cross_entropy", {}),
@@ -50,6 +51,7 @@ class Task:
         narrow: Whether a GPU computes in bfloat16.
         reduction: Of the loss over a batch.
         loss_args: Settings of losses of this task, by loss.
+        passed: Samples passed through the network at once where nothing is learned.
     """
 
     parts: dict[str, tuple[Tensor, Tensor]]
@@ -68,6 +70,7 @@ class Task:
     narrow: bool = True
     reduction: str = "sum"
     loss_args: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    passed: int = 500
 
 
 @dataclass
@@ -192,8 +195,7 @@ class Trainer:
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Measure on validation data, adapt the loss by them, and keep the weights of the best epochs."""
-        inputs, labels = self.task.parts["validation"]
-        logits = self.logits(inputs)
+        logits, labels = self.outcome("validation")
         if hasattr(self.criterion, "adapt"):
             self.criterion.observe(logits, labels)
             self.criterion.adapt()
@@ -211,7 +213,12 @@ class Trainer:
     def logits(self, inputs: Tensor) -> Tensor:
         self.model.eval()
         with self._narrow():
-            return torch.cat([self.model(self.task.plain(part)).float() for part in inputs.split(500)])
+            return torch.cat([self.model(self.task.plain(part)).float() for part in inputs.split(self.task.passed)])
+
+    def outcome(self, part: str) -> tuple[Tensor, Tensor]:
+        """Give the logits (M, C) and labels (M,) of the samples of a part, or of its voxels that count."""
+        inputs, labels = self.task.parts[part]
+        return counted_rows(self.logits(inputs), labels)
 
     def finish(self, measure: Measure = measured, *, keep: Sequence[str] = KEPT) -> None:
         """Measure the epochs that were kept on the test part, and keep their logits in half precision."""
@@ -221,23 +228,22 @@ class Trainer:
             state = dict(self.kept[kept])
             epoch = int(state.pop("epoch"))
             self.model.load_state_dict(state)
-            logits = {part: self.logits(self.task.parts[part][0]).cpu() for part in ("validation", "test")}
-            validation, test = (
-                Predictions(logits=logits[part], labels=self.task.parts[part][1].cpu()) for part in logits
-            )
+            parts = {part: [values.cpu() for values in self.outcome(part)] for part in ("validation", "test")}
+            validation, test = (Predictions(logits=logits, labels=labels) for logits, labels in parts.values())
             head = {"loss": self.run.loss, "seed": self.run.seed, "kept": kept, "epoch": epoch}
             head |= {"epochs": len(self.run.history), "planned": self.run.planned}
             if epoch not in found:
                 found[epoch] = measure(test, fitted_on=validation)
             rows.append({**head, "data": "test", **found[epoch]})
             if kept != "accurate":
-                arrays |= {f"{kept}.{part}": values.half().numpy() for part, values in logits.items()}
+                arrays |= {f"{kept}.{part}": logits.half().numpy() for part, (logits, _) in parts.items()}
             for name, shift in self.task.shifted.items() if kept == "last" else ():
                 shifted = Predictions(logits=self.logits(shift(self.task.parts["test"][0])).cpu(), labels=test.labels)
                 apart = float(auroc(entropy_score(test), entropy_score(shifted)))
                 rows.append({**head, "data": name, **measured(shifted, fitted_on=validation), "auroc": apart})
-        arrays |= {f"labels.{part}": self.task.parts[part][1].cpu().numpy().astype(np.int8) for part in logits}
-        np.savez_compressed(self.run.folder / f"{self.run.name}.npz", **arrays)
+        arrays |= {f"labels.{part}": labels.numpy().astype(np.int8) for part, (_, labels) in parts.items()}
+        if self.task.parts["test"][1].ndim == 1:  # the logits of all voxels would be as many bytes as the volumes
+            np.savez_compressed(self.run.folder / f"{self.run.name}.npz", **arrays)
         self.run.write("rows", rows)
         self.path.unlink(missing_ok=True)
 

@@ -64,16 +64,39 @@ def area(predictions: Predictions) -> float:
     return float(aurc(logits.softmax(1).amax(1), (logits.argmax(1) != predictions.labels).double()))
 
 
-def thorough(predictions: Predictions, *, fitted_on: Predictions) -> dict[str, Any]:
-    """Measure as trained, after a temperature, and after the scaling that is best on other predictions."""
+def thorough(predictions: Predictions, *, fitted_on: Predictions, best: str | None = None) -> dict[str, Any]:
+    """Measure as trained, after a temperature, and after the scaling that is named or best on other predictions."""
     temperature = fit_temperature(fitted_on)
     row: dict[str, Any] = measured(predictions, fitted_on=fitted_on, temperature=temperature)
     row["scaled_aurc"] = area(temperature.apply(predictions))
-    row["best"] = best_scaling(fitted_on)
-    best = SCALINGS[row["best"]](fitted_on).apply(predictions)
-    found = evaluate(best)
+    row["best"] = best or best_scaling(fitted_on)
+    scaled = SCALINGS[row["best"]](fitted_on).apply(predictions)
+    found = evaluate(scaled)
     row |= {"best_error": 1 - found.accuracy, "best_nll": found.nll, "best_ece": found.ece}
-    return row | {"best_brier": found.brier, "best_aurc": area(best)}
+    return row | {"best_brier": found.brier, "best_aurc": area(scaled)}
+
+
+def thorough_of_voxels(predictions: Predictions, *, fitted_on: Predictions) -> dict[str, Any]:
+    """Measure voxels as other samples are, with a temperature for the best scaling, and their foreground by itself.
+
+    The foreground are voxels that are predicted to be of any class but 0. Dice is pooled over cases, and its mean is
+    taken over these classes.
+    """
+    row = thorough(predictions, fitted_on=fitted_on, best="temperature")
+    scaled = fit_temperature(fitted_on).apply(predictions)
+    for name, some in (("ece_foreground", predictions), ("best_ece_foreground", scaled)):
+        found = some.predicted > 0
+        row[name] = float(
+            binned_error(bin_stats(some.confidence[found], some.correct[found], equal_width_edges(15)))
+            if found.any()
+            else float("nan")
+        )
+    predicted, labels = predictions.predicted, predictions.labels
+    overlaps = [
+        2 * float(((predicted == c) & (labels == c)).sum()) / max(1, int((predicted == c).sum() + (labels == c).sum()))
+        for c in range(1, predictions.n_classes)
+    ]
+    return row | {"dice": sum(overlaps) / len(overlaps)}
 
 
 def best_scaling(validation: Predictions) -> str:

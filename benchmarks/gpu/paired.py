@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from loop import LOSSES, Pace, Run, Task, Trainer
-from measuring import thorough
+from measuring import thorough, thorough_of_voxels
 from tasks import TASKS
 from torch import Tensor
 
@@ -200,7 +200,7 @@ def train(options: argparse.Namespace, job: Job, deadline: float) -> None:
     trainer = Trainer(task, run)
     trainer.fit(Pace(run))
     trained = time.time() - began
-    trainer.finish(thorough, keep=KEPT)
+    trainer.finish(thorough_of_voxels if TASKS[job.task].voxels else thorough, keep=KEPT)
     (folder / f"{run.name}.seconds").write_text(f"{time.time() - began:.2f}")
     said = f"{trained:.1f} s to train, {time.time() - began - trained:.1f} to measure, {run.left:.0f} left"
     print(f"{job.task} {run.name}: {said}", flush=True)
@@ -234,6 +234,7 @@ def make_task(options: argparse.Namespace, job: Job) -> Task:
         narrow=False,
         reduction=config.loss_args.get("reduction", "mean"),
         loss_args=setting.loss_args,
+        passed=4 if setting.voxels else 500,
     )
 
 

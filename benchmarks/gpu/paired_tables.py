@@ -35,6 +35,7 @@ TITLES = {
     "digits": "digits",
     "digits-weak-decay": "digits, weak decay",
     "digits-100-validation": "digits, 100 rows",
+    "hippocampus": "hippocampus",
 }
 LOSSES = {
     "cross_entropy": "`cross_entropy`",

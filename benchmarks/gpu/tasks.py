@@ -21,6 +21,7 @@ class Setting:
         validation: Adapt on, and scale by, so many of the validation part.
         linear: Whether the learning rate falls step by step to nothing.
         loss_args: Settings of losses, by loss.
+        voxels: Whether a sample is a volume, and every voxel has a label.
     """
 
     config: TrainConfig
@@ -30,6 +31,7 @@ class Setting:
     validation: int | None = None
     linear: bool = False
     loss_args: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    voxels: bool = False
 
 
 def settings() -> dict[str, Setting]:
@@ -64,6 +66,9 @@ def settings() -> dict[str, Setting]:
         optimizer=replace(encoder.optimizer, lr=5e-5),
     )
     faster = replace(encoder, optimizer=replace(encoder.optimizer, lr=2e-4))  # ends fitted, where the other is short
+    volumes = get_recipe("hippocampus-unet3d-short").config
+    volumes = replace(volumes, data=replace(volumes.data, train_size=32, validation_size=20, test_size=40))
+    of_voxels = {"adafocal": volumes.loss_args}  # it adapts to voxels that are predicted to be foreground
     of_text = {"dual_focal": {"gamma": 3.0}}  # its authors' for text; theirs for CIFAR-10 with a ResNet below
     return {
         "20newsgroups-bydate": Setting(by_date, 8, 40, loss_args=of_text),
@@ -75,6 +80,7 @@ def settings() -> dict[str, Setting]:
         "cifar10": Setting(cifar, 8, 60, loss_args={"dual_focal": {"gamma": 5.0}}),
         "encoder": Setting(encoder, 5, 90, linear=True, loss_args=of_text),
         "encoder-2e-4": Setting(faster, 5, 90, linear=True, loss_args=of_text),
+        "hippocampus": Setting(volumes, 5, 90, voxels=True, loss_args=of_voxels),
     }
 
 
