@@ -70,7 +70,8 @@ def thorough(predictions: Predictions, *, fitted_on: Predictions, best: str | No
     row: dict[str, Any] = measured(predictions, fitted_on=fitted_on, temperature=temperature)
     row["scaled_aurc"] = area(temperature.apply(predictions))
     row["best"] = best or best_scaling(fitted_on)
-    scaled = SCALINGS[row["best"]](fitted_on).apply(predictions)
+    scaling = temperature if row["best"] == "temperature" else SCALINGS[row["best"]](fitted_on)
+    scaled = scaling.apply(predictions)
     found = evaluate(scaled)
     row |= {"best_error": 1 - found.accuracy, "best_nll": found.nll, "best_ece": found.ece}
     return row | {"best_brier": found.brier, "best_aurc": area(scaled)}

@@ -67,7 +67,7 @@ def settings() -> dict[str, Setting]:
     )
     faster = replace(encoder, optimizer=replace(encoder.optimizer, lr=2e-4))  # ends fitted, where the other is short
     volumes = get_recipe("hippocampus-unet3d-short").config
-    volumes = replace(volumes, data=replace(volumes.data, train_size=32, validation_size=20, test_size=40))
+    volumes = replace(volumes, data=replace(volumes.data, train_size=32, validation_size=15, test_size=30))
     of_voxels = {"adafocal": volumes.loss_args}  # it adapts to voxels that are predicted to be foreground
     of_text = {"dual_focal": {"gamma": 3.0}}  # its authors' for text; theirs for CIFAR-10 with a ResNet below
     return {
