@@ -5,7 +5,7 @@ make gpu-evidence STAGE=cifar10 MINUTES=8 DATA=~/data
 python benchmarks/gpu/evidence.py cifar10 --data ~/data --minutes 8 [--losses cross_entropy adafocal] [--seeds 0 1]
 
 cifar10     ResNet-50, the papers' schedule cut to the epochs that fit; the test part, and its images under noise
-newsgroups  GP-CNN in the papers' size; vectors from DATA/glove.txt where it is there
+newsgroups  GP-CNN in the papers' size; vectors from DATA/glove.txt where it is there; ``--keep last`` as one paper does
 kernels     time and memory of losses and of the head of a vocabulary against cross-entropy
 paired      many tasks, all losses and several seeds on fixed schedules: see paired.py; ``--tasks`` names some
 
@@ -93,11 +93,12 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--words", type=int, default=1000, help="of each post")
+    parser.add_argument("--keep", choices=["first", "last"], default="first", help="which words of a longer post")
     parser.add_argument("--images", type=int, help="at most so many samples of each part, to try it out")
     parser.add_argument("--compile", action="store_true", help="torch.compile: about a minute, and then faster")
     parser.add_argument("--one-by-one", action="store_true")
     options = parser.parse_args(arguments)
-    foreign = ("batch_size", "width", "words", "compile") if options.stage == "paired" else ("tasks", "workers")
+    foreign = ("batch_size", "width", "words", "keep", "compile") if options.stage == "paired" else ("tasks", "workers")
     for name in foreign:
         if getattr(options, name) != parser.get_default(name):
             parser.error(f"--{name.replace('_', '-')} is not of the stage {options.stage}")

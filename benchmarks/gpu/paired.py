@@ -170,6 +170,7 @@ def config_of(options: argparse.Namespace, job: Job) -> TrainConfig:
         config = replace(config, model_args={"name": folder})
     if options.images is not None:
         data = replace(data, train_size=options.images, validation_size=options.images, test_size=options.images)
+        data = replace(data, volume_size=data.volume_size and (16, 16, 16))
     return replace(config, data=data, epochs=min(options.epochs or config.epochs, config.epochs))
 
 

@@ -210,13 +210,19 @@ def test_losses_that_train_at_once_take_the_same_number_of_epochs(data, stages, 
 
 @pytest.fixture
 def more(data):
-    """Digits of noise, and an encoder of random weights in half precision."""
+    """Digits and volumes of noise, and an encoder of random weights in half precision."""
     transformers = pytest.importorskip("transformers")
     generator = np.random.default_rng(1)
     (data / "mnist").mkdir()
     for part in ("train", "test"):
         images = generator.integers(0, 255, (60, 28, 28), dtype=np.uint8)
         np.savez(data / "mnist" / f"{part}.npz", image=images, label=np.arange(60) % 10)
+    (data / "hippocampus3d").mkdir()
+    volumes = {"names": np.array([f"case{place}" for place in range(60)])}
+    for name in volumes["names"]:
+        label = (generator.random((5, 6, 7)) > 0.7).astype(np.uint8) * generator.integers(1, 3)
+        volumes |= {f"{name}_label": label.astype(np.uint8), f"{name}_image": (90 * label).astype(np.uint8)}
+    np.savez(data / "hippocampus3d" / "hippocampus.npz", **volumes)
     (data / "encoder").mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]
     (data / "encoder" / "vocab.txt").write_text("\n".join(words))
@@ -248,6 +254,9 @@ def test_paired_runs_of_every_task_are_measured_and_not_run_again(more, stages, 
     numbers += ("scaled_aurc", "temperature", "best_error", "best_nll", "best_ece", "best_brier", "best_aurc")
     assert all(np.isfinite(float(row[name])) for row in rows for name in numbers)
     assert {row["best"] for row in rows} <= stages("measuring").SCALINGS.keys()
+    voxels = [row for row in rows if row["task"] == "hippocampus"]
+    assert {row["best"] for row in voxels} == {"temperature"}
+    assert all(0 <= float(row["dice"]) <= 1 for row in voxels)
     epochs = table(tmp_path / "out" / "paired-epochs.csv")
     assert len(epochs) == len(tasks) * len(losses) * 2
     with np.load(tmp_path / "out" / "paired-logits-0.npz") as stored:
@@ -257,6 +266,75 @@ def test_paired_runs_of_every_task_are_measured_and_not_run_again(more, stages, 
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "gpu-work-paired").rglob("*.json")}
     assert stages("evidence").main(command) == 0
     assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "gpu-work-paired").rglob("*.json")}
+
+
+def test_voxels_are_rows_and_those_of_padding_do_not_count(more, stages, tmp_path, monkeypatch):
+    evidence, loop, runs = stages("evidence"), stages("loop"), stages("paired")
+    shapes = []
+
+    def measure(test, *, fitted_on):
+        shapes.append((fitted_on.logits.shape, test.logits.shape))
+        return stages("measuring").thorough_of_voxels(test, fitted_on=fitted_on)
+
+    monkeypatch.setattr(runs, "thorough_of_voxels", measure)
+    options = evidence.parsed(paired(more, tmp_path / "out", "--tasks", "hippocampus"))
+    (options.work / "hippocampus").mkdir(parents=True)
+    runs.prepare(options, runs.Job("hippocampus", 1), time.time() + 60)
+    task = runs.make_task(options, runs.Job("hippocampus", 1, "adafocal"))
+    assert task.parts["test"][1].shape == (20, 16, 16, 16)
+    assert loop.LOSSES["adafocal"][1] == {}
+    assert task.loss_args["adafocal"]["ignore_predicted"] == 0  # of every AdaFocal, whatever its rule
+    runs.train(options, runs.Job("hippocampus", 1, "adafocal"), time.time() + 60)
+
+    assert set(shapes) == {((20 * 5 * 6 * 7, 3), (20 * 5 * 6 * 7, 3))}
+    assert not list(options.work.rglob("*.npz"))  # logits of all voxels are not kept
+
+
+def test_foreground_and_overlap_of_voxels_are_those_of_their_definitions(stages):
+    from adafocal import Predictions
+
+    generator = torch.Generator().manual_seed(2)
+    logits, labels = 2 * torch.randn(500, 3, generator=generator), torch.randint(3, (500,), generator=generator)
+    some = Predictions(logits=logits, labels=labels)
+    row = stages("measuring").thorough_of_voxels(some, fitted_on=some)
+
+    predicted, confidence = logits.argmax(1), logits.softmax(1).amax(1)
+    found = predicted > 0
+    gap = 0.0
+    for low in np.arange(15) / 15:
+        inside = found & (confidence > low) & (confidence <= low + 1 / 15)
+        gap += abs(float((confidence - (predicted == labels).float())[inside].sum())) / int(found.sum())
+    assert row["ece_foreground"] == pytest.approx(gap, abs=1e-6)
+    assert row["best_nll"] == pytest.approx(row["scaled_nll"])
+    dice = [
+        2 * int(((predicted == c) & (labels == c)).sum()) / int((predicted == c).sum() + (labels == c).sum())
+        for c in (1, 2)
+    ]
+    assert row["dice"] == pytest.approx(np.mean(dice))
+
+    nothing = Predictions(logits=torch.tensor([[3.0, 0.0, 0.0]] * 4), labels=torch.tensor([0, 0, 1, 2]))
+    row = stages("measuring").thorough_of_voxels(nothing, fitted_on=nothing)
+    assert np.isnan(row["ece_foreground"])  # nothing was predicted to be foreground
+    assert row["dice"] == 0
+
+
+def test_the_last_words_of_a_post_are_kept_and_padding_goes_in_front(data, stages, tmp_path):
+    evidence, newsgroups = stages("evidence"), stages("newsgroups")
+    vocabulary = ("<padding>", "<unknown>", "a", "b", "c")
+    ids = newsgroups.last_words(["a b c", "c, x", ""], vocabulary=vocabulary, length=2)
+    assert ids.tolist() == [[3, 4], [4, 1], [0, 0]]
+    assert newsgroups.last_words(["a"], vocabulary=vocabulary, length=3).tolist() == [[0, 0, 2]]
+
+    stored = {}
+    for keep in ("first", "last"):
+        command = ["newsgroups", "--data", str(data), "--words", "30", "--keep", keep]
+        options = evidence.parsed([*command, "--work", str(tmp_path)])
+        newsgroups.prepare(options, tmp_path / f"{keep}.pt")
+        stored[keep] = torch.load(tmp_path / f"{keep}.pt")
+    first, last = (stored[keep]["parts"]["test"] for keep in ("first", "last"))
+    assert stored["first"]["vocabulary"] == stored["last"]["vocabulary"]
+    assert torch.equal(first[1], last[1])
+    assert torch.equal(first[0][:, 10:], last[0][:, :20])  # of 40 words
 
 
 def test_losses_of_a_seed_share_split_first_weights_and_order(more, stages, tmp_path, monkeypatch):
