@@ -74,7 +74,7 @@ class TrainingQuantiles(AdaFocalLoss):
 
 
 class Steered(AdaFocalLoss):
-    """Moves all bins by a step that :meth:`steered` makes of what ``pooled_rate`` gives; the last logits are at hand."""
+    """Moves all bins by a step that :meth:`steered` makes of what ``pooled_rate`` gives; the logits are at hand."""
 
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         self.seen = Predictions(logits=logits, labels=labels)
