@@ -75,10 +75,14 @@ HEADINGS = {
     "best_ece": "ECE after best",
     "best_brier": "Brier after best",
     "best_aurc": "AURC after best",
+    "dice": "Dice",
+    "ece_foreground": "ECE of the foreground",
+    "best_ece_foreground": "ECE of the foreground after T",
 }
 TRAINED = ("error", "nll", "ece", "brier", "ece_equal_mass", "overconfidence", "aurc")
 AFTER = ("temperature", "scaled_nll", "scaled_ece", "scaled_aurc")
 AFTER_BEST = ("best_error", "best_nll", "best_ece", "best_brier", "best_aurc")
+OF_VOXELS = ("dice", "ece_foreground", "best_ece_foreground")
 Key = tuple[str, str, str]  # task, loss and kept epoch
 Runs = Mapping[Key, Mapping[int, Mapping[str, str]]]  # then by seed
 
@@ -131,6 +135,8 @@ def tables(runs: Runs) -> dict[str, str]:
         found[f"{task}, as trained"] = levels(runs, task, TRAINED)
         found[f"{task}, after a temperature"] = levels(runs, task, AFTER)
         found[f"{task}, after the best scaling"] = levels(runs, task, AFTER_BEST, scalings=True)
+        if all("dice" in row for key, seeds in runs.items() if key[0] == task for row in seeds.values()):
+            found[f"{task}, foreground"] = levels(runs, task, OF_VOXELS)
     trained, after = ("error", "nll", "ece", "brier", "aurc"), AFTER_BEST
     both = ("error", "nll", "ece", "best_nll")
     for kept in EPOCHS:

@@ -74,6 +74,17 @@ def test_levels_are_means_and_deviations_and_the_last_file_counts(script, files)
     assert cells(found["runs"], "CIFAR-10", "20") == ["4", "3", "4"]
 
 
+def test_voxels_have_a_table_of_their_foreground(script, files):
+    runs = script.read(files)
+    for seeds in (seeds for key, seeds in runs.items() if key[0] == "digits"):
+        for seed, row in seeds.items():
+            row |= {"dice": f"{0.8 + 0.01 * seed}", "ece_foreground": "0.05", "best_ece_foreground": "0.03"}
+    found = script.tables(runs)
+
+    assert cells(found["digits, foreground"], "`adafocal`", "last")[:3] == ["81.5 ± 1.3", "5.00 ± 0.00", "3.00 ± 0.00"]
+    assert "mnist, foreground" not in found
+
+
 def test_differences_are_paired_and_corrected_over_the_tasks(script, files):
     from scipy import stats
 
