@@ -343,8 +343,8 @@ def change(found: Difference, measure: str) -> str:
 
 
 def places(value: float) -> int:
-    """Say how many decimals give three digits, at most three."""
-    return min(3, max(0, 2 - floor(log10(abs(value))))) if value else 2
+    """Say how many decimals give three digits, at most four."""
+    return min(4, max(0, 2 - floor(log10(abs(value))))) if value else 2
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
