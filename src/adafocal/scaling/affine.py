@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from adafocal._values import check_predictions
 from adafocal.calibration.scores import weighted_mean
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
-from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
+from adafocal.scaling.files import Described, as_numbers, read_fitted
+from adafocal.scaling.origin import described
 from adafocal.scaling.scores import fit_data, log_scores, same_kind
 from adafocal.scaling.temperature import fit_temperature
 
@@ -25,7 +27,7 @@ FOLDS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class AffineScaling:
+class AffineScaling(Described):
     """A fitted affine map of class scores. It can change the predicted class.
 
     Attributes:
@@ -68,7 +70,7 @@ class AffineScaling:
         Raises:
             ValueError: If the kind or the number of classes differs, or a class is masked (logit -inf).
         """
-        check_predictions("predictions", predictions)
+        self.check(predictions)
         if predictions.n_classes != self.bias.numel():
             raise InvalidValueError(
                 f"`predictions` must have {self.bias.numel()} classes, got {predictions.n_classes}."
@@ -79,10 +81,10 @@ class AffineScaling:
         scaled = scores.double() @ self.weight.T + self.bias
         return same_kind(predictions, scaled.to(scores.dtype))
 
-    def save(self, path: str | Path) -> None:
-        """Write to a JSON file, whole or not at all."""
+    def content(self) -> dict[str, Any]:
+        """What its file holds."""
         numbers = {"weight": self.weight.tolist(), "bias": self.bias.tolist()}
-        write_fitted(path, self.method, {"kind": self.kind, **numbers})
+        return {"method": self.method, "kind": self.kind, **numbers}
 
     @classmethod
     def load(cls, path: str | Path) -> "AffineScaling":
@@ -90,6 +92,7 @@ class AffineScaling:
         return read_fitted(path, AFFINE_BUILDERS)
 
 
+@described
 def fit_vector(predictions: Predictions, *, regularization: float | None = None) -> AffineScaling:
     """Fit one factor and one offset per class on held-out predictions.
 
@@ -127,6 +130,7 @@ def fit_vector(predictions: Predictions, *, regularization: float | None = None)
     return _fit("vector", predictions, regularization)
 
 
+@described
 def fit_matrix(predictions: Predictions, *, regularization: float | None = None) -> AffineScaling:
     """Fit a full affine map of the logits on held-out predictions.
 
@@ -165,6 +169,7 @@ def fit_matrix(predictions: Predictions, *, regularization: float | None = None)
     return _fit("matrix", predictions, regularization)
 
 
+@described
 def fit_dirichlet(predictions: Predictions, *, regularization: float | None = None) -> AffineScaling:
     """Fit a full affine map of the log-probabilities on held-out predictions.
 

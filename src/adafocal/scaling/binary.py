@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,13 +14,13 @@ from torch import Tensor
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Confidence, Correct, ProbMatrix, SampleWeight
 from adafocal._text import shown
-from adafocal._values import check_predictions
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
-from adafocal.scaling.files import as_numbers, read_fitted, write_fitted
+from adafocal.scaling.files import Described, as_numbers, read_fitted
 from adafocal.scaling.isotonic import isotonic_map
+from adafocal.scaling.origin import described
 from adafocal.scaling.scores import fit_data
 
 Fit: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
@@ -31,7 +31,7 @@ LEAD = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
-class BinaryScaling:
+class BinaryScaling(Described):
     """Fitted maps from a probability to a calibrated one.
 
     Attributes:
@@ -84,7 +84,7 @@ class BinaryScaling:
         Raises:
             ValueError: If the number of classes differs.
         """
-        check_predictions("predictions", predictions)
+        self.check(predictions)
         if predictions.n_classes != self.n_classes:
             raise InvalidValueError(f"`predictions` must have {self.n_classes} classes, got {predictions.n_classes}.")
         probs = predictions.probs
@@ -104,10 +104,10 @@ class BinaryScaling:
         mapped = np.interp(probs.double().cpu().numpy(), knots.cpu().numpy(), values.cpu().numpy())
         return torch.from_numpy(mapped).to(probs.device)
 
-    def save(self, path: str | Path) -> None:
-        """Write to a JSON file, whole or not at all."""
+    def content(self) -> dict[str, Any]:
+        """What its file holds."""
         maps = {"knots": [k.tolist() for k in self.knots], "values": [v.tolist() for v in self.values]}
-        write_fitted(path, self.method, {"event": self.event, "n_classes": self.n_classes, **maps})
+        return {"method": self.method, "event": self.event, "n_classes": self.n_classes, **maps}
 
     @classmethod
     def load(cls, path: str | Path) -> "BinaryScaling":
@@ -115,6 +115,7 @@ class BinaryScaling:
         return read_fitted(path, BINARY_BUILDERS)
 
 
+@described
 def fit_isotonic(predictions: Predictions, *, event: str = "one_vs_rest") -> BinaryScaling:
     """Fit non-decreasing maps of probabilities on held-out predictions, by least squares.
 
@@ -153,6 +154,7 @@ def fit_isotonic(predictions: Predictions, *, event: str = "one_vs_rest") -> Bin
     return _fit("isotonic", predictions, event, fit)
 
 
+@described
 def fit_histogram(
     predictions: Predictions, *, event: str = "one_vs_rest", n_bins: int = 15, binning: str = "equal_mass"
 ) -> BinaryScaling:

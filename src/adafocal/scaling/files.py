@@ -4,6 +4,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,17 +13,56 @@ from torch import Tensor
 
 from adafocal._checks import LARGEST
 from adafocal._files import read_json, write_text
+from adafocal._records import as_record, to_plain
 from adafocal._text import listed, shown
+from adafocal._values import check_predictions
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
+from adafocal.predictions import Predictions
+from adafocal.scaling.origin import Origin
 
-FORMAT = "adafocal-scaling-1"
-Fitted = TypeVar("Fitted")
+FORMAT, OLDER = "adafocal-scaling-2", ("adafocal-scaling-1",)  # which said nothing of what it was fitted on
+FITTED_ON = "fitted_on"
+Fitted = TypeVar("Fitted", bound="Described")
 
 
-def write_fitted(path: str | Path, method: str, parameters: Mapping[str, Any]) -> None:
-    """Write a method's name and parameters (numbers, strings and lists) as JSON; floats are kept exactly."""
+@dataclass(frozen=True, eq=False)
+class Described:
+    """What every fitted scaling has: what it was fitted on, and a file.
+
+    Attributes:
+        origin: What it was fitted on; None where that is not known.
+    """
+
+    origin: Origin | None = field(default=None, kw_only=True, repr=False, compare=False)
+
+    def check(self, predictions: Predictions) -> None:
+        """Refuse what are no predictions, or not of the classes that it was fitted on.
+
+        Raises:
+            TypeError: If ``predictions`` is no such record.
+            ValueError: If classes differ.
+        """
+        check_predictions("predictions", predictions)
+        if self.origin is not None:
+            self.origin.check(predictions.n_classes, predictions.classes)
+
+    def content(self) -> dict[str, Any]:
+        """What its file holds: the name of the method as ``method``, and its parameters."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> None:
+        """Write to a JSON file, whole or not at all."""
+        write_fitted(path, self.content(), self.origin)
+
+
+def write_fitted(path: str | Path, content: Mapping[str, Any], origin: Origin | None) -> None:
+    """Write a method's name and parameters (numbers, strings and lists) as JSON; floats are kept exactly.
+
+    What it was fitted on is kept with it, where that is known.
+    """
     check_suffix(path)
-    content = {"format": FORMAT, "method": method, **parameters}
+    told = {} if origin is None else {FITTED_ON: to_plain(origin)}
+    content = {"format": FORMAT, "method": content["method"], **told, **content}
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -53,13 +93,26 @@ def read_fitted(path: str | Path, builders: Mapping[str, Callable[..., Fitted]])
         content = read_json(path, finite=True)
     except InvalidValueError as error:
         raise InvalidValueError(f"`path` must be a file that a fitted scaling saved, got {place}.") from error
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+    if not isinstance(content, dict) or content.pop("format", None) not in (FORMAT, *OLDER):
         raise InvalidValueError(f"`path` must be a file that a fitted scaling saved, got {place}.")
+    told = content.pop(FITTED_ON, None)
+    fitted = build_fitted(content, builders, place)
+    rule = f"`path` must say what the scaling was fitted on as adafocal does, got {place}"
+    return fitted if told is None else replace(fitted, origin=as_record(told, Origin, rule))
+
+
+def build_fitted(content: dict[str, Any], builders: Mapping[str, Callable[..., Fitted]], place: str) -> Fitted:
+    """Build what a file describes.
+
+    Raises:
+        ValueError: If its method is not among ``builders``, or its parameters do not fit.
+    """
+    content = dict(content)
     method = content.pop("method", None)
     if not isinstance(method, str) or method not in builders:
         raise InvalidValueError(f"`path` must hold {' or '.join(builders)} scaling, got {shown(method)} in {place}.")
     build = builders[method]
-    takes = inspect.signature(build).parameters
+    takes = {name: of for name, of in inspect.signature(build).parameters.items() if name != "origin"}
     missing = [name for name, of in takes.items() if of.default is of.empty and name not in content]
     if missing or not set(content) <= set(takes):
         raise InvalidValueError(

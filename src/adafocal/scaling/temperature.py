@@ -4,6 +4,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,12 +12,12 @@ from torch import Tensor
 from adafocal._checks import check_choice, check_flag, check_integer, check_number
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ProbMatrix, SampleWeight
-from adafocal._values import check_predictions
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.edges import SUM_ROUNDING
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
-from adafocal.scaling.files import read_fitted, write_fitted
+from adafocal.scaling.files import Described, read_fitted
+from adafocal.scaling.origin import described
 from adafocal.scaling.scores import fit_data, log_scores, same_kind
 
 CRITERIA = ("nll", "ece")
@@ -27,7 +28,7 @@ CHUNK = 2**22  # values held in float64 at a time
 
 
 @dataclass(frozen=True)
-class Temperature:
+class Temperature(Described):
     """A fitted temperature: divides logits by it.
 
     Attributes:
@@ -63,12 +64,12 @@ class Temperature:
             >>> Temperature(2.0).apply(sure).logits
             tensor([[2., 0.]])
         """
-        check_predictions("predictions", predictions)
+        self.check(predictions)
         return same_kind(predictions, log_scores(predictions) / self.temperature, keep_predicted=True)
 
-    def save(self, path: str | Path) -> None:
-        """Write to a JSON file, whole or not at all."""
-        write_fitted(path, "temperature", {"temperature": self.temperature, "at_bound": self.at_bound})
+    def content(self) -> dict[str, Any]:
+        """What its file holds."""
+        return {"method": "temperature", "temperature": self.temperature, "at_bound": self.at_bound}
 
     @classmethod
     def load(cls, path: str | Path) -> "Temperature":
@@ -76,6 +77,7 @@ class Temperature:
         return read_fitted(path, {"temperature": cls})
 
 
+@described
 def fit_temperature(predictions: Predictions, *, criterion: str = "nll", n_bins: int = 15) -> Temperature:
     """Fit one temperature on held-out predictions.
 
