@@ -5,10 +5,13 @@
 temperature.py               one temperature: exact minimum of the NLL, or the papers' grid
 affine.py                    vector, matrix and Dirichlet scaling
 binary.py                    isotonic regression and histogram binning, per class or top label
+groups.py                    one scaling per group, drawn towards that of all
+prior.py                     other shares of the classes, known or estimated
 catalogue.py                 METHODS: every method by name; load_scaling
 scores.py                    from a predictions record to log-scores and back
 crossfit.py                  what a scaling does to rows that it was not fitted to
 remedy.py, sample.py         what every scaling would do, out of fold, and which to apply
+origin.py                    what a scaling was fitted on
 files.py                     fitted scalings as JSON
 ===========================  ==========================================================
 """
@@ -16,6 +19,8 @@ files.py                     fitted scalings as JSON
 from adafocal.scaling.affine import AffineScaling, fit_dirichlet, fit_matrix, fit_vector
 from adafocal.scaling.binary import BinaryScaling, fit_histogram, fit_isotonic
 from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, load_scaling
+from adafocal.scaling.groups import GroupScaling, fit_by_group
+from adafocal.scaling.prior import estimate_prior, shift_prior
 from adafocal.scaling.temperature import Temperature, fit_temperature, scaled_nll
 
 __all__ = [
@@ -23,7 +28,10 @@ __all__ = [
     "METHODS",
     "AffineScaling",
     "BinaryScaling",
+    "GroupScaling",
     "Temperature",
+    "estimate_prior",
+    "fit_by_group",
     "fit_dirichlet",
     "fit_histogram",
     "fit_isotonic",
@@ -32,4 +40,5 @@ __all__ = [
     "fit_vector",
     "load_scaling",
     "scaled_nll",
+    "shift_prior",
 ]

@@ -10,6 +10,7 @@ from adafocal.predictions import Predictions
 from adafocal.scaling.affine import AFFINE_BUILDERS, fit_dirichlet, fit_matrix, fit_vector
 from adafocal.scaling.binary import BINARY_BUILDERS, fit_histogram, fit_isotonic
 from adafocal.scaling.files import read_fitted
+from adafocal.scaling.groups import BY_GROUP, group_builder
 from adafocal.scaling.temperature import Temperature, fit_temperature
 
 
@@ -37,7 +38,8 @@ METHODS: Mapping[str, Callable[..., Scaling]] = {
     "histogram_top_label": partial(fit_histogram, event="top_label"),
 }
 # What reads the parameters of a saved one, by the method that its file names.
-BUILDERS: Mapping[str, Callable[..., Any]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
+SINGLE: Mapping[str, Callable[..., Any]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
+BUILDERS: Mapping[str, Callable[..., Any]] = {**SINGLE, BY_GROUP: group_builder(SINGLE)}
 ARGMAX_PRESERVING = ("temperature", "isotonic_top_label", "histogram_top_label")
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a scaling does to rows that it was not fitted to: folds, clusters whole, each scaled by a fit to the others."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -66,3 +67,11 @@ def over_folds(folds: Tensor, scaled: Callable[[Tensor, Tensor], Predictions]) -
         parts.append(scaled(~out, out))
         rows.append(out.nonzero().squeeze(1))
     return Predictions.concatenate(parts)[torch.cat(rows).argsort()]
+
+
+def paired(difference: Tensor, sampling: Sampling) -> tuple[float, float]:
+    """Mean of a difference of rows with its standard error, of clusters where there are some."""
+    mean = sampling.mean(difference)
+    if not bool(mean.isfinite()):  # a likelihood of 0 before, after, or both
+        return float(mean), 0.0
+    return float(mean), math.sqrt(sampling.spread(difference - mean)[0])

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fitted scalings as JSON files: the name of the method and its numbers."""
 
+import copy
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,15 +25,20 @@ FITTED_ON = "fitted_on"
 Fitted = TypeVar("Fitted", bound="Described")
 
 
-@dataclass(frozen=True, eq=False)
 class Described:
     """What every fitted scaling has: what it was fitted on, and a file.
 
     Attributes:
-        origin: What it was fitted on; None where that is not known.
+        origin: What it was fitted on; None where that is not known. It does not count where scalings are compared.
     """
 
-    origin: Origin | None = field(default=None, kw_only=True, repr=False, compare=False)
+    origin: Origin | None = None
+
+    def with_origin(self: Fitted, origin: Origin | None) -> Fitted:
+        """The same scaling, said to be fitted on this."""
+        told = copy.copy(self)
+        object.__setattr__(told, "origin", origin)  # its subclasses are frozen
+        return told
 
     def check(self, predictions: Predictions) -> None:
         """Refuse what are no predictions, or not of the classes that it was fitted on.
@@ -46,23 +51,28 @@ class Described:
         if self.origin is not None:
             self.origin.check(predictions.n_classes, predictions.classes)
 
+    def apply(self, predictions: Predictions) -> Predictions:
+        """Scale predictions."""
+        raise NotImplementedError
+
     def content(self) -> dict[str, Any]:
         """What its file holds: the name of the method as ``method``, and its parameters."""
         raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write to a JSON file, whole or not at all."""
-        write_fitted(path, self.content(), self.origin)
+        parameters = self.content()
+        write_fitted(path, parameters.pop("method"), parameters, self.origin)
 
 
-def write_fitted(path: str | Path, content: Mapping[str, Any], origin: Origin | None) -> None:
+def write_fitted(path: str | Path, method: str, parameters: Mapping[str, Any], origin: Origin | None = None) -> None:
     """Write a method's name and parameters (numbers, strings and lists) as JSON; floats are kept exactly.
 
     What it was fitted on is kept with it, where that is known.
     """
     check_suffix(path)
     told = {} if origin is None else {FITTED_ON: to_plain(origin)}
-    content = {"format": FORMAT, "method": content["method"], **told, **content}
+    content = {"format": FORMAT, "method": method, **told, **parameters}
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -98,7 +108,7 @@ def read_fitted(path: str | Path, builders: Mapping[str, Callable[..., Fitted]])
     told = content.pop(FITTED_ON, None)
     fitted = build_fitted(content, builders, place)
     rule = f"`path` must say what the scaling was fitted on as adafocal does, got {place}"
-    return fitted if told is None else replace(fitted, origin=as_record(told, Origin, rule))
+    return fitted if told is None else fitted.with_origin(as_record(told, Origin, rule))
 
 
 def build_fitted(content: dict[str, Any], builders: Mapping[str, Callable[..., Fitted]], place: str) -> Fitted:

@@ -3,7 +3,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import torch
@@ -126,7 +126,7 @@ def described(fit: F) -> F:
     @functools.wraps(fit)
     def wrapper(predictions: Predictions, *args: Any, **options: Any) -> Any:
         fitted = fit(predictions, *args, **options)
-        return replace(fitted, origin=origin_of(predictions, fitted, options))
+        return fitted.with_origin(origin_of(predictions, fitted, options))
 
     return cast(F, wrapper)
 

@@ -18,7 +18,7 @@ from adafocal.calibration.sums import SumsInMemory
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.catalogue import METHODS
-from adafocal.scaling.crossfit import FOLDS, cross_fit, draw_folds
+from adafocal.scaling.crossfit import FOLDS, cross_fit, draw_folds, paired
 from adafocal.scaling.sample import most_rows, spread_rows
 from adafocal.scaling.scores import as_predictions
 
@@ -189,7 +189,7 @@ def find_remedy(
             left_out[candidate.method] = str(refused)
             continue
         sums, left = _sums(after, n_bins, event), rows_of(after).nll
-        gain = _paired(nats - left, sampling)
+        gain = paired(nats - left, sampling)
         trial = Trial(candidate.method, candidate.options, *_numbers(sums), *gain)
         tried[candidate.method] = Tried(trial, left, sums.bins)
     chosen = _choose(before, tried, sampling)
@@ -212,7 +212,7 @@ def _choose(before: Trial, tried: Mapping[str, Tried], sampling: Sampling) -> Tr
         return None
     best = min(finite, key=lambda one: one.trial.nll)
     for trial, nats, _ in finite:
-        behind, error = _paired(nats - best.nats, sampling)
+        behind, error = paired(nats - best.nats, sampling)
         if behind <= error:
             worth = WORTH * before.nll if math.isfinite(before.nll) else 0.0
             return trial if trial.gain > max(SURE * trial.gain_error, worth) else None
@@ -231,14 +231,6 @@ def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
     if kind not in candidate.kinds:
         raise InvalidValueError(f"for {candidate.kinds[0]}")
     return cross_fit(record, lambda kept: METHODS[candidate.method](kept, **candidate.options), folds)
-
-
-def _paired(difference: Tensor, sampling: Sampling) -> tuple[float, float]:
-    """Mean of a difference of rows with its standard error, of clusters where there are some."""
-    mean = sampling.mean(difference)
-    if not bool(mean.isfinite()):  # a likelihood of 0 before, after, or both
-        return float(mean), 0.0
-    return float(mean), math.sqrt(sampling.spread(difference - mean)[0])
 
 
 def _sums(record: Record, n_bins: int, positive_class: int | None) -> SumsInMemory:

@@ -4,6 +4,7 @@
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from adafocal._reading import Record
 from adafocal.outcomes import Outcomes
@@ -22,7 +23,12 @@ def spread_rows(record: R, most: int) -> R:
     """At most so many of the rows, spread over the table."""
     if record.n <= most:
         return record
-    return record[torch.linspace(0, record.n - 1, most).round().long()]  # type: ignore[return-value]
+    return record[spread(record.n, most)]  # type: ignore[return-value]
+
+
+def spread(n: int, most: int) -> Tensor:
+    """Places of at most so many of n rows, spread over them, int64."""
+    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most).round().long()
 
 
 class Sample:

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One scaling per group of rows, drawn towards that of all rows, as far as cross-fitting finds groups to differ."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from adafocal._checks import check_number
+from adafocal._reading import Record
+from adafocal._text import shown
+from adafocal._values import check_predictions
+from adafocal.calibration.rows import Sampling, rows_of
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.predictions import Predictions
+from adafocal.scaling.crossfit import FOLDS, draw_folds, paired
+from adafocal.scaling.files import Described, build_fitted
+from adafocal.scaling.sample import spread
+from adafocal.scaling.scores import as_predictions, like
+from adafocal.scaling.temperature import fit_temperature
+from adafocal.tables.labels import same_label
+
+Fit = Callable[[Predictions], Described]
+BY_GROUP = "by_group"
+POOLED = math.inf
+# How many rows the rows of all other groups count as in the fit to one: from the most drawn together on.
+STRENGTHS = (POOLED, 1000.0, 100.0, 10.0)
+MOST_ROWS, MOST_NUMBERS = 20_000, 4_000_000  # that choose the strength
+FEWEST = 20  # rows of a group that has a fit of its own
+
+
+@dataclass(frozen=True, eq=False)
+class GroupScaling(Described):
+    """A scaling for each group of rows.
+
+    Attributes:
+        by: Name of the column of groups, or several joined by commas.
+        strength: How many rows those of all other groups count as in the fit to a group; infinite where groups do not
+            differ beyond chance, so that all take the pooled scaling.
+        pooled: The scaling fitted to all rows: for groups that have none of their own, and rows without a group.
+        groups: The scalings of groups, by the group's value.
+
+    Raises:
+        ValueError: If ``strength`` is not above 0.
+    """
+
+    by: str
+    strength: float
+    pooled: Described
+    groups: Mapping[str, Described] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.strength != POOLED:
+            check_number("strength", self.strength, low=0.0, open_low=True)
+
+    def of(self, group: str | None) -> Described:
+        """The scaling of a group; ``1`` and ``1.0`` are one group."""
+        if group is None or group in self.groups:
+            return self.pooled if group is None else self.groups[group]
+        return next((held for name, held in self.groups.items() if same_label(name, group)), self.pooled)
+
+    def apply(self, predictions: Predictions, groups: Sequence[str | None] | None = None) -> Predictions:
+        """Scale each row as its group.
+
+        Args:
+            predictions: N predictions.
+            groups: The group of each row, N texts; None is a row without one, which the pooled scaling takes.
+
+        Returns:
+            A new record of the kind that the method gives, labels and features.
+
+        Raises:
+            TypeError: If groups are not given.
+            ValueError: If there is not one per row, or predictions are not of the classes of the fit.
+        """
+        self.check(predictions)
+        index, names = _coded(groups, predictions.n)
+        return _each(predictions, index, [self.of(name) for name in names])
+
+    def content(self) -> dict[str, Any]:
+        """What its file holds."""
+        return {
+            "method": BY_GROUP,
+            "by": self.by,
+            "strength": None if self.strength == POOLED else self.strength,
+            "pooled": self.pooled.content(),
+            "groups": {name: held.content() for name, held in self.groups.items()},
+        }
+
+
+def fit_by_group(
+    predictions: Predictions, groups: Sequence[str | None], *, fit: Fit = fit_temperature, by: str = "group"
+) -> GroupScaling:
+    """Fit one scaling per group, drawn towards the scaling of all rows.
+
+    Use it where groups, such as sites or devices, are over-confident to different degrees. Groups that do not differ
+    beyond chance take the pooled scaling, so that nothing is lost by asking.
+
+    Formula: the scaling of a group is fitted to all rows, its own with their weights and all others with the weight of
+    ``strength`` rows together (a power prior). The strength, of infinity (the pooled fit), 1000, 100 and 10, is the
+    largest whose negative log-likelihood in 5-fold cross-fitting is within one standard error of the smallest. Rows of
+    one cluster are never on both sides. A group of fewer than 20 rows has no scaling of its own.
+
+    Args:
+        predictions: At least 2 held-out predictions. Their weights count.
+        groups: The group of each row, N texts; None is a row without one.
+        fit: What fits one scaling, such as ``fit_vector``.
+        by: What groups are called in the file.
+
+    Returns:
+        The scalings of the groups, and the pooled one.
+
+    Raises:
+        TypeError: If groups are not texts.
+        ValueError: If there is not one per row, or the fit to all rows refuses them.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]]).repeat(40, 1)
+        >>> labels = torch.tensor([0, 1, 0, 1, 0, 0, 1, 1]).repeat(10)
+        >>> fitted = fit_by_group(Predictions(logits=logits, labels=labels), ["a", "b"] * 40)
+        >>> fitted.strength, list(fitted.groups)
+        (inf, [])
+
+    Reference:
+        Ibrahim and Chen, "Power prior distributions for regression models", Statistical Science 15, 2000. Hastie,
+        Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd edition, 2009, section 7.10 (the
+        one-standard-error rule).
+    """
+    check_predictions("predictions", predictions)
+    return fit_groups(predictions, groups, fit=fit, by=by).fitted
+
+
+class Grouped(NamedTuple):
+    """A scaling by group; and rows as they were, and out of fold by the pooled scaling and by it, of enough rows."""
+
+    fitted: GroupScaling
+    before: Record | None = None
+    pooled: Record | None = None
+    after: Record | None = None
+
+
+def fit_groups(record: Record, groups: Sequence[str | None], *, fit: Fit, by: str, n_folds: int = FOLDS) -> Grouped:
+    """Do what :func:`fit_by_group` does with predictions or outcomes, and keep what was found out of fold."""
+    index, names = _coded(groups, record.n)
+    plain = as_predictions(record)
+    pooled = fit(plain)
+    counted = index if plain.weight is None else index[(plain.weight > 0).cpu()]
+    counts = torch.bincount(counted, minlength=len(names)).tolist()
+    own = [place for place, name in enumerate(names) if name is not None and counts[place] >= FEWEST]
+    most = max(2 * n_folds, min(MOST_ROWS, MOST_NUMBERS // plain.n_classes))
+    rows = spread(record.n, most)
+    some = record[rows]
+    sampling = Sampling.of(some)
+    if n_folds < 2 or sampling.n_independent < 2 * n_folds:
+        return Grouped(GroupScaling(by, POOLED, pooled).with_origin(pooled.origin))
+    folds = draw_folds(some, n_folds)
+    tried = _tried(as_predictions(some), index[rows], own, fit, folds)
+    nats = torch.stack([rows_of(like(some, one)).nll for one in tried])
+    strength = STRENGTHS[_chosen(nats, sampling)]
+    drawn = {} if strength == POOLED else {names[g]: _drawn(plain, index == g, fit, strength) for g in own}
+    held = {str(name): one for name, one in drawn.items() if one is not None}
+    fitted = GroupScaling(by, strength, pooled, held).with_origin(pooled.origin)
+    return Grouped(fitted, some, like(some, tried[0]), like(some, _nested(tried, nats, folds, sampling)))
+
+
+def _tried(plain: Predictions, index: Tensor, own: Sequence[int], fit: Fit, folds: Tensor) -> list[Predictions]:
+    """Scale every row out of fold, by each strength."""
+    rows: list[Tensor] = []
+    parts: list[list[Predictions]] = [[] for _ in STRENGTHS]
+    for fold in torch.unique(folds).tolist():
+        out = folds == fold
+        kept, left, theirs = plain[~out], plain[out], index[out]
+        pooled, there = fit(kept), set(theirs.tolist())
+        rows.append(out.nonzero().squeeze(1))
+        for part, strength in zip(parts, STRENGTHS, strict=True):
+            mine = [g for g in own if g in there and strength != POOLED]
+            found = {g: _drawn(kept, index[~out] == g, fit, strength) or pooled for g in mine}
+            part.append(_each(left, theirs, [found.get(g, pooled) for g in range(int(index.max()) + 1)]))
+    order = torch.cat(rows).argsort()
+    return [Predictions.concatenate(part)[order] for part in parts]
+
+
+def _chosen(nats: Tensor, sampling: Sampling) -> int:
+    """The place of the largest strength within one standard error of the best, by the likelihoods of rows, (K, N)."""
+    means = torch.stack([sampling.mean(one) for one in nats])
+    best = int(means.nan_to_num(nan=math.inf).argmin())
+    for place, one in enumerate(nats):
+        behind, error = paired(one - nats[best], sampling)
+        if behind <= error:
+            return place
+    return best
+
+
+def _nested(tried: Sequence[Predictions], nats: Tensor, folds: Tensor, sampling: Sampling) -> Predictions:
+    """Every row as scaled by the strength that the rows of the other folds choose."""
+    rows, parts = [], []
+    for fold in torch.unique(folds).tolist():
+        out = folds == fold
+        rows.append(out.nonzero().squeeze(1))
+        parts.append(tried[_chosen(nats[:, ~out], sampling.where(~out))][out])
+    return Predictions.concatenate(parts)[torch.cat(rows).argsort()]
+
+
+def _drawn(plain: Predictions, mine: Tensor, fit: Fit, strength: float) -> Described | None:
+    """Fit to rows of a group, those of all others counting as ``strength`` rows; None where there is nothing to fit."""
+    mine = mine.to(plain.device)
+    each = torch.ones(plain.n, dtype=torch.float64) if plain.weight is None else plain.weight.double()
+    each = each.to(plain.device)
+    others = float(each[~mine].sum())
+    share = min(1.0, strength * float(each.mean()) / others) if others > 0 else 1.0
+    weight = torch.where(mine, each, share * each)
+    if not bool((weight[mine] > 0).any()):
+        return None
+    values = plain.probs if plain.logits is None else plain.logits
+    try:
+        return fit(Predictions(**{plain.kind: values}, labels=plain.labels, weight=weight, classes=plain.classes))
+    except InvalidValueError:
+        return None
+
+
+def _each(predictions: Predictions, index: Tensor, scalings: Sequence[Described]) -> Predictions:
+    """Scale each row by the scaling of its group."""
+    same: dict[int, list[int]] = {}
+    for group in torch.unique(index).tolist():
+        same.setdefault(id(scalings[group]), []).append(group)
+    rows, parts = [], []
+    for groups in same.values():
+        held = torch.isin(index, torch.tensor(groups)).nonzero().squeeze(1)
+        rows.append(held)
+        parts.append(scalings[groups[0]].apply(predictions[held.to(predictions.device)]))
+    return Predictions.concatenate(parts)[torch.cat(rows).argsort().to(predictions.device)]
+
+
+def _coded(groups: Sequence[str | None] | None, n: int) -> tuple[Tensor, list[str | None]]:
+    """Number the groups of rows."""
+    if groups is None:
+        raise InvalidTypeError("`groups` must be given, one per row, for a scaling by group, got none.")
+    if len(groups) != n:
+        raise InvalidValueError(f"`groups` must have one value per row, {n}, got {len(groups)}.")
+    codes: dict[str | None, int] = {}
+    index = [codes.setdefault(one, len(codes)) for one in groups]
+    for name in codes:
+        if name is not None and not isinstance(name, str):
+            raise InvalidTypeError(f"`groups` must be texts or None, got {shown(name)}: use str(...) on each.")
+    return torch.tensor(index, dtype=torch.int64), list(codes)
+
+
+def group_builder(builders: Mapping[str, Callable[..., Any]]) -> Callable[..., GroupScaling]:
+    """Make what reads the parameters of a saved one, whose scalings are of these methods."""
+
+    def build(*, by: str, strength: float | None, pooled: dict[str, Any], groups: dict[str, Any]) -> GroupScaling:
+        if not isinstance(by, str) or not isinstance(groups, dict):
+            raise InvalidValueError(f"`by` must be a name and `groups` scalings by name, got {shown(by)}.")
+        held = {name: _built(f"groups.{name}", one, builders) for name, one in groups.items()}
+        return GroupScaling(by, POOLED if strength is None else strength, _built("pooled", pooled, builders), held)
+
+    return build
+
+
+def _built(name: str, content: Any, builders: Mapping[str, Callable[..., Any]]) -> Described:
+    if not isinstance(content, dict):
+        raise InvalidValueError(f"`{name}` must be a fitted scaling, got {shown(content)}.")
+    found: Described = build_fitted(content, builders, shown(name))
+    return found
