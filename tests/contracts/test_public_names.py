@@ -57,6 +57,16 @@ def test_the_losses_need_torch_alone():
     assert not loaded & {"lightning", "torchmetrics", "matplotlib", "sklearn", "pyarrow", "scipy", "jsonargparse"}
 
 
+def test_no_loss_loads_the_compiler_before_one_of_it_is_made():
+    """It is as large as torch itself."""
+    loaded = loaded_after(
+        "import adafocal; from adafocal.losses import *; AdaFocalLoss(); adafocal.calibration.evaluate"
+    )
+
+    assert "adafocal.losses.topology" in loaded
+    assert not loaded & {"torch._dynamo", "torch._inductor", "sympy"}
+
+
 def test_the_help_of_the_command_loads_nothing_heavy():
     loaded = loaded_after("from adafocal.cli import main; main(['--help'])")
 

@@ -2,6 +2,7 @@
 """Topology-aware focal loss: focal loss per voxel, and per volume the distance between persistence diagrams."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -183,6 +184,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         **options: Unpack[OtherOptions],
     ) -> None:
         super().__init__(weight, **options)
+        _keep_out_of_graphs()
         self.gamma = check_number("gamma", gamma)
         self.topology_weight = check_number("topology_weight", topology_weight, low=0.0)
         self.foreground = foreground
@@ -204,7 +206,6 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         added = self.topology_weight * topology.view(-1, *[1] * (focal.ndim - 1)) * share
         return focal + added.to(focal.dtype)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def topology(self, logits: Logits, labels: Labels) -> PerSample:
         """Measure the topology term of each volume, shape (N,), before ``topology_weight``."""
         _check_spatial("logits", logits)
@@ -226,6 +227,12 @@ class TopologyAwareFocalLoss(ClassificationLoss):
                 f"`foreground` must hold class indices in [0, {n_classes}), got {self.foreground!r}."
             )
         return classes
+
+
+@cache
+def _keep_out_of_graphs() -> None:
+    """Tell the compiler to leave the topology alone; not when the module is read, since that loads the compiler."""
+    TopologyAwareFocalLoss.topology = torch.compiler.disable(TopologyAwareFocalLoss.topology)  # type: ignore
 
 
 add_loss(
