@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal scale``: fit a scaling on validation predictions, apply it to others."""
 
-import numpy as np
+from functools import partial
+
 from jsonargparse import Namespace
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from adafocal._files import check_output
-from adafocal._reading import checked, load_record
-from adafocal._text import printable
-from adafocal.calibration import CalibrationSummary, StreamSums, evaluate, merge_sums, stream_summary, stream_sums
 from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.console import PlainConsole
 from adafocal.cli.parser import CommandParser
+from adafocal.cli.scale_apply import apply
+from adafocal.cli.scale_fit import fit_and_tell
+from adafocal.cli.scale_rows import read_rows
 from adafocal.errors import InvalidValueError
-from adafocal.measures import MEASURES
-from adafocal.outcomes import Outcomes
-from adafocal.scaling import METHODS, Temperature, load_scaling
+from adafocal.scaling import METHODS, Temperature
+from adafocal.scaling.crossfit import FOLDS
 from adafocal.scaling.files import check_suffix
-from adafocal.scaling.scores import as_predictions, like
-from adafocal.tables.piece import Piece
-from adafocal.tables.rewrite import rewrite
-from adafocal.tables.source import Source, known_suffix
+from adafocal.tables.source import Source
 
 # Which methods take which option; the options are left out unless given, so that the methods' own defaults hold.
 TAKEN_BY = {
@@ -40,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if options.subcommand == "fit":
         _fit(options.fit, console)
     else:
-        _apply(options.apply, console)
+        apply(options.apply, console)
     return 0
 
 
@@ -54,59 +49,16 @@ def _fit(options: Namespace, console: Console) -> None:
     source = Source.of(options.validation)
     check_output("output", options.output, reads=[] if source.path is None else [source.path])
     check_suffix(options.output)
-    record = load_record(source, names_of(options))
-    predictions = as_predictions(record)
-    fitted = METHODS[options.method](predictions, **given)
+    rows = read_rows(source, names_of(options))
+    fitted = fit_and_tell(
+        rows, source, partial(METHODS[options.method], **given),  # type: ignore[arg-type]
+        method=options.method, options=given, by=options.by, folds=options.folds, console=console,
+    )  # fmt: skip
     fitted.save(options.output)
     if isinstance(fitted, Temperature):
         bound = " (the bound of the search: this set has no finite optimum)" if fitted.at_bound else ""
         console.print(f"temperature {fitted.temperature:.6g}{bound}")
-    title = f"{options.method.replace('_', ' ').capitalize()} scaling on the data it was fitted to"
-    after = like(record, fitted.apply(predictions))
-    show(evaluate(record), evaluate(after), title, console)
     console.print(f"scaling {options.output}")
-
-
-def _apply(options: Namespace, console: Console) -> None:
-    known_suffix(options.output, writes=True)
-    source = Source.of(options.predictions)
-    reads = [options.scaling, *([] if source.path is None else [source.path])]
-    check_output("output", options.output, reads=reads)
-    fitted = load_scaling(options.scaling)
-    sums: list[tuple[StreamSums, StreamSums]] = []
-
-    def change(piece: Piece) -> tuple[str, np.ndarray]:
-        record = checked(piece)
-        after = like(record, fitted.apply(as_predictions(record)))
-        if isinstance(record, Outcomes) or record.labelled:
-            pair = stream_sums(record), stream_sums(after)
-            sums[:] = [(merge_sums(sums[0][0], pair[0]), merge_sums(sums[0][1], pair[1]))] if sums else [pair]
-        values = after.confidence if isinstance(after, Outcomes) else getattr(after, after.kind)
-        return after.kind, values.numpy()
-
-    # A label is needed to say what the scaling did, not to apply it.
-    names = names_of(options, unlabelled=options.label is None)
-    rows = rewrite(source, names, options.output, change)
-    for before, after in sums:
-        show(stream_summary(before), stream_summary(after), f"Scaling of {options.scaling}", console)
-    console.print(f"{rows:,} predictions {options.output}")
-
-
-def show(before: CalibrationSummary, after: CalibrationSummary, title: str, console: Console) -> None:
-    """Print error, calibration error, likelihood and over-confidence before and after."""
-    table = Table(title=Text(printable(f"{title}, {before.n:,} samples")), title_justify="left")
-    table.add_column("")
-    for measure in ("error", "ece", "nll", "overconfidence"):
-        table.add_column(MEASURES[measure].heading, justify="right")
-    for name, summary in (("before", before), ("after", after)):
-        table.add_row(
-            name,
-            f"{100 * (1 - summary.accuracy):.2f}",
-            f"{100 * summary.ece:.2f}",
-            f"{summary.nll:.4f}",
-            f"{100 * summary.overconfidence:+.2f}",
-        )
-    console.print(table)
 
 
 def _parser() -> CommandParser:
@@ -120,18 +72,28 @@ def _parser() -> CommandParser:
     fit.add_argument(
         "--regularization", type=float, default=None, help="vector, matrix, dirichlet: default by validation."
     )
-    add_columns(fit, "confidence", "correct", "cluster")
+    add_columns(fit, "confidence", "correct", "cluster", "by")
     fit.add_argument("--n_bins", type=int, default=None, help="temperature by ece, and histogram: bins (default 15).")
     fit.add_argument("--binning", type=str, default=None, help="histogram: equal_mass (default) or equal_width.")
-    apply = CommandParser("scale apply", "Apply a fitted scaling to predictions.")
-    apply.add_argument("scaling", type=str, help="A file that `adafocal scale fit` wrote.")
-    apply.add_argument("predictions", type=str, help="The table to scale; it needs no label, and keeps its columns.")
-    add_columns(apply, "confidence", "correct", "cluster")
-    apply.add_argument(
+    fit.add_argument(
+        "--folds", type=int, default=FOLDS, help="Of the numbers out of fold that are printed; 0 for none."
+    )
+    applied = CommandParser("scale apply", "Apply a fitted scaling to predictions.")
+    applied.add_argument("scaling", type=str, help="A file that `adafocal scale fit` wrote.")
+    applied.add_argument("predictions", type=str, help="The table to scale; it needs no label, and keeps its columns.")
+    add_columns(applied, "confidence", "correct", "cluster", "by")
+    applied.add_argument(
+        "--prior",
+        type=str,
+        nargs="+",
+        default=None,
+        help="Shares of the classes in these data: estimate, uniform, CLASS=SHARE ..., or a .json or .csv file.",
+    )
+    applied.add_argument(
         "--output", "-o", type=str, required=True, help="The scaled predictions (.parquet, .npz or .csv)."
     )
     parser = CommandParser("scale", "Scale predictions after training.")
     commands = parser.add_subcommands(required=True)
     commands.add_subcommand("fit", fit, help="fit on validation predictions")
-    commands.add_subcommand("apply", apply, help="apply to other predictions")
+    commands.add_subcommand("apply", applied, help="apply to other predictions")
     return parser

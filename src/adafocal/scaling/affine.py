@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,7 +80,7 @@ class AffineScaling(Described):
         scaled = scores.double() @ self.weight.T + self.bias
         return same_kind(predictions, scaled.to(scores.dtype))
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """What its file holds."""
         numbers = {"weight": self.weight.tolist(), "bias": self.bias.tolist()}
         return {"method": self.method, "kind": self.kind, **numbers}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -104,7 +104,7 @@ class BinaryScaling(Described):
         mapped = np.interp(probs.double().cpu().numpy(), knots.cpu().numpy(), values.cpu().numpy())
         return torch.from_numpy(mapped).to(probs.device)
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """What its file holds."""
         maps = {"knots": [k.tolist() for k in self.knots], "values": [v.tolist() for v in self.values]}
         return {"method": self.method, "event": self.event, "n_classes": self.n_classes, **maps}

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from adafocal.predictions import Predictions
 from adafocal.scaling.affine import AFFINE_BUILDERS, fit_dirichlet, fit_matrix, fit_vector
@@ -38,8 +38,8 @@ METHODS: Mapping[str, Callable[..., Scaling]] = {
     "histogram_top_label": partial(fit_histogram, event="top_label"),
 }
 # What reads the parameters of a saved one, by the method that its file names.
-SINGLE: Mapping[str, Callable[..., Any]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
-BUILDERS: Mapping[str, Callable[..., Any]] = {**SINGLE, BY_GROUP: group_builder(SINGLE)}
+SINGLE: Mapping[str, Callable[..., Scaling]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
+BUILDERS: Mapping[str, Callable[..., Scaling]] = {**SINGLE, BY_GROUP: group_builder(SINGLE)}
 ARGMAX_PRESERVING = ("temperature", "isotonic_top_label", "histogram_top_label")
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from adafocal._reading import Record
-from adafocal.calibration.rows import Sampling
+from adafocal.calibration.rows import Sampling, counted
 from adafocal.predictions import Predictions
 from adafocal.scaling.scores import as_predictions, like
 
@@ -39,6 +39,20 @@ def draw_folds(record: Record, n_folds: int = FOLDS) -> Tensor:
     fold = torch.empty(n_units, dtype=torch.int64)
     fold[torch.randperm(n_units, generator=torch.Generator().manual_seed(0))] = torch.arange(n_units) % n_folds
     return fold[units]
+
+
+def why_not(record: Record, n_folds: int) -> str:
+    """Say why a record is not cross-fitted; empty where each fold holds two rows or clusters that count."""
+    if n_folds == 0:
+        return "as asked"
+    sampling = Sampling.of(counted(record))
+    what, n = ("rows", sampling.n) if sampling.cluster is None else ("clusters", sampling.n_clusters)
+    return "" if n >= 2 * n_folds else f"too few {what}, {n:,}, for {n_folds} folds of at least 2"
+
+
+def refused_in_fold(refused: Exception) -> str:
+    """Say that a fit refuses what a fold leaves to it."""
+    return f"a fold does not leave enough to fit it ({str(refused).rstrip('.')})"
 
 
 def cross_fit(record: Record, fit: Callable[[Predictions], Fitted], folds: Tensor | None = None) -> Record:

@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,7 +22,8 @@ from adafocal.scaling.origin import Origin
 
 FORMAT, OLDER = "adafocal-scaling-2", ("adafocal-scaling-1",)  # which said nothing of what it was fitted on
 FITTED_ON = "fitted_on"
-Fitted = TypeVar("Fitted", bound="Described")
+Fitted = TypeVar("Fitted")
+One = TypeVar("One", bound="Described")
 
 
 class Described:
@@ -34,7 +35,7 @@ class Described:
 
     origin: Origin | None = None
 
-    def with_origin(self: Fitted, origin: Origin | None) -> Fitted:
+    def with_origin(self: One, origin: Origin | None) -> One:
         """The same scaling, said to be fitted on this."""
         told = copy.copy(self)
         object.__setattr__(told, "origin", origin)  # its subclasses are frozen
@@ -55,17 +56,17 @@ class Described:
         """Scale predictions."""
         raise NotImplementedError
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """What its file holds: the name of the method as ``method``, and its parameters."""
         raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write to a JSON file, whole or not at all."""
         parameters = self.content()
-        write_fitted(path, parameters.pop("method"), parameters, self.origin)
+        write_fitted(path, str(parameters.pop("method")), parameters, self.origin)
 
 
-def write_fitted(path: str | Path, method: str, parameters: Mapping[str, Any], origin: Origin | None = None) -> None:
+def write_fitted(path: str | Path, method: str, parameters: Mapping[str, object], origin: Origin | None = None) -> None:
     """Write a method's name and parameters (numbers, strings and lists) as JSON; floats are kept exactly.
 
     What it was fitted on is kept with it, where that is known.
@@ -108,10 +109,12 @@ def read_fitted(path: str | Path, builders: Mapping[str, Callable[..., Fitted]])
     told = content.pop(FITTED_ON, None)
     fitted = build_fitted(content, builders, place)
     rule = f"`path` must say what the scaling was fitted on as adafocal does, got {place}"
-    return fitted if told is None else fitted.with_origin(as_record(told, Origin, rule))
+    if told is None or not isinstance(fitted, Described):
+        return fitted
+    return fitted.with_origin(as_record(told, Origin, rule))
 
 
-def build_fitted(content: dict[str, Any], builders: Mapping[str, Callable[..., Fitted]], place: str) -> Fitted:
+def build_fitted(content: Mapping[str, object], builders: Mapping[str, Callable[..., Fitted]], place: str) -> Fitted:
     """Build what a file describes.
 
     Raises:

@@ -4,7 +4,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from adafocal._values import check_predictions
 from adafocal.calibration.rows import Sampling, rows_of
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
-from adafocal.scaling.crossfit import FOLDS, draw_folds, paired
+from adafocal.scaling.crossfit import FOLDS, draw_folds, paired, refused_in_fold, why_not
 from adafocal.scaling.files import Described, build_fitted
 from adafocal.scaling.sample import spread
 from adafocal.scaling.scores import as_predictions, like
@@ -29,6 +29,7 @@ POOLED = math.inf
 # How many rows the rows of all other groups count as in the fit to one: from the most drawn together on.
 STRENGTHS = (POOLED, 1000.0, 100.0, 10.0)
 MOST_ROWS, MOST_NUMBERS = 20_000, 4_000_000  # that choose the strength
+SURE = 2.0  # standard errors by which scalings of groups must beat the pooled one
 FEWEST = 20  # rows of a group that has a fit of its own
 
 
@@ -80,7 +81,7 @@ class GroupScaling(Described):
         index, names = _coded(groups, predictions.n)
         return _each(predictions, index, [self.of(name) for name in names])
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """What its file holds."""
         return {
             "method": BY_GROUP,
@@ -101,8 +102,9 @@ def fit_by_group(
 
     Formula: the scaling of a group is fitted to all rows, its own with their weights and all others with the weight of
     ``strength`` rows together (a power prior). The strength, of infinity (the pooled fit), 1000, 100 and 10, is the
-    largest whose negative log-likelihood in 5-fold cross-fitting is within one standard error of the smallest. Rows of
-    one cluster are never on both sides. A group of fewer than 20 rows has no scaling of its own.
+    largest whose negative log-likelihood in 5-fold cross-fitting is within one standard error of the smallest; the
+    pooled fit stays where it is within two. Rows of one cluster are never on both sides. A group of fewer than 20 rows
+    has no scaling of its own.
 
     Args:
         predictions: At least 2 held-out predictions. Their weights count.
@@ -134,36 +136,40 @@ def fit_by_group(
 
 
 class Grouped(NamedTuple):
-    """A scaling by group; and rows as they were, and out of fold by the pooled scaling and by it, of enough rows."""
+    """A scaling by group; rows as they were, and out of fold by the pooled scaling and by it; or why there are none."""
 
     fitted: GroupScaling
-    before: Record | None = None
-    pooled: Record | None = None
-    after: Record | None = None
+    rows: Mapping[str, Record]
+    why_not: str = ""
 
 
 def fit_groups(record: Record, groups: Sequence[str | None], *, fit: Fit, by: str, n_folds: int = FOLDS) -> Grouped:
     """Do what :func:`fit_by_group` does with predictions or outcomes, and keep what was found out of fold."""
     index, names = _coded(groups, record.n)
+    if record.weight is not None and not bool((record.weight > 0).all()):
+        held = (record.weight > 0).cpu()
+        record, index = record[held.to(record.device)], index[held]
     plain = as_predictions(record)
     pooled = fit(plain)
-    counted = index if plain.weight is None else index[(plain.weight > 0).cpu()]
-    counts = torch.bincount(counted, minlength=len(names)).tolist()
+    alone = GroupScaling(by, POOLED, pooled).with_origin(pooled.origin)
+    if (reason := why_not(record, n_folds)) != "":
+        return Grouped(alone, {}, reason)
+    counts = torch.bincount(index, minlength=len(names)).tolist()
     own = [place for place, name in enumerate(names) if name is not None and counts[place] >= FEWEST]
-    most = max(2 * n_folds, min(MOST_ROWS, MOST_NUMBERS // plain.n_classes))
-    rows = spread(record.n, most)
-    some = record[rows]
-    sampling = Sampling.of(some)
-    if n_folds < 2 or sampling.n_independent < 2 * n_folds:
-        return Grouped(GroupScaling(by, POOLED, pooled).with_origin(pooled.origin))
-    folds = draw_folds(some, n_folds)
-    tried = _tried(as_predictions(some), index[rows], own, fit, folds)
+    rows = spread(record.n, max(2 * n_folds, min(MOST_ROWS, MOST_NUMBERS // plain.n_classes)))
+    some = record[rows.to(record.device)]
+    folds, sampling = draw_folds(some, n_folds), Sampling.of(some)
+    try:
+        tried = _tried(as_predictions(some), index[rows], own, fit, folds)
+    except InvalidValueError as refused:
+        return Grouped(alone, {}, refused_in_fold(refused))
     nats = torch.stack([rows_of(like(some, one)).nll for one in tried])
     strength = STRENGTHS[_chosen(nats, sampling)]
     drawn = {} if strength == POOLED else {names[g]: _drawn(plain, index == g, fit, strength) for g in own}
-    held = {str(name): one for name, one in drawn.items() if one is not None}
-    fitted = GroupScaling(by, strength, pooled, held).with_origin(pooled.origin)
-    return Grouped(fitted, some, like(some, tried[0]), like(some, _nested(tried, nats, folds, sampling)))
+    held_by = {str(name): one for name, one in drawn.items() if one is not None}
+    fitted = GroupScaling(by, strength, pooled, held_by).with_origin(pooled.origin)
+    out = {"after, pooled": like(some, tried[0]), "after": like(some, _nested(tried, nats, folds, sampling))}
+    return Grouped(fitted, {"before": some, **out})
 
 
 def _tried(plain: Predictions, index: Tensor, own: Sequence[int], fit: Fit, folds: Tensor) -> list[Predictions]:
@@ -184,12 +190,12 @@ def _tried(plain: Predictions, index: Tensor, own: Sequence[int], fit: Fit, fold
 
 
 def _chosen(nats: Tensor, sampling: Sampling) -> int:
-    """The place of the largest strength within one standard error of the best, by the likelihoods of rows, (K, N)."""
+    """The place of the strength by the likelihoods of rows, (K, N): the first that is near enough to the best."""
     means = torch.stack([sampling.mean(one) for one in nats])
     best = int(means.nan_to_num(nan=math.inf).argmin())
     for place, one in enumerate(nats):
         behind, error = paired(one - nats[best], sampling)
-        if behind <= error:
+        if behind <= error * (SURE if STRENGTHS[place] == POOLED else 1.0):
             return place
     return best
 
@@ -248,10 +254,10 @@ def _coded(groups: Sequence[str | None] | None, n: int) -> tuple[Tensor, list[st
     return torch.tensor(index, dtype=torch.int64), list(codes)
 
 
-def group_builder(builders: Mapping[str, Callable[..., Any]]) -> Callable[..., GroupScaling]:
+def group_builder(builders: Mapping[str, Callable[..., object]]) -> Callable[..., GroupScaling]:
     """Make what reads the parameters of a saved one, whose scalings are of these methods."""
 
-    def build(*, by: str, strength: float | None, pooled: dict[str, Any], groups: dict[str, Any]) -> GroupScaling:
+    def build(*, by: str, strength: float | None, pooled: object, groups: object) -> GroupScaling:
         if not isinstance(by, str) or not isinstance(groups, dict):
             raise InvalidValueError(f"`by` must be a name and `groups` scalings by name, got {shown(by)}.")
         held = {name: _built(f"groups.{name}", one, builders) for name, one in groups.items()}
@@ -260,8 +266,10 @@ def group_builder(builders: Mapping[str, Callable[..., Any]]) -> Callable[..., G
     return build
 
 
-def _built(name: str, content: Any, builders: Mapping[str, Callable[..., Any]]) -> Described:
+def _built(name: str, content: object, builders: Mapping[str, Callable[..., object]]) -> Described:
     if not isinstance(content, dict):
         raise InvalidValueError(f"`{name}` must be a fitted scaling, got {shown(content)}.")
-    found: Described = build_fitted(content, builders, shown(name))
+    found = build_fitted(content, builders, shown(name))
+    if not isinstance(found, Described):
+        raise InvalidValueError(f"`{name}` must be a fitted scaling, got {shown(type(found).__name__)}.")
     return found

@@ -72,13 +72,10 @@ class Origin:
             one is None or two is None or same_label(one, two) for one, two in zip(names, held, strict=True)
         ) and not (_elsewhere(names, held)):
             return
-        fitted = listed(self.classes) if self.classes else f"column of {shown(self.positive)}"
-        rule = f"`predictions` must have the classes that the scaling was fitted on, in their order, {fitted}"
-        remedy = "put the columns in that order" if self._same(classes) else "fit one to these"
-        raise InvalidValueError(f"{rule}, got {listed(classes or ())}: {remedy}.")
-
-    def _same(self, classes: tuple[str, ...] | None) -> bool:
-        return self.classes is not None and classes is not None and set(self.classes) == set(classes)
+        raise InvalidValueError(
+            "`predictions` must have the classes that the scaling was fitted on, in their order, "
+            f"{listed(name for name in names if name is not None)}, got {listed(classes or ())}."
+        )
 
     def check_kind(self, kind: str, positive: str | None) -> None:
         """Refuse outcomes for classes and the other way round, and a single column of the other class.
@@ -94,7 +91,7 @@ class Origin:
             what = {True: "outcomes (`confidence`, `correct`)", False: "predictions of classes"}
             raise InvalidValueError(
                 f"`predictions` must hold {what[self.kind == OUTCOMES]} as when the scaling was fitted, got "
-                f"{what[kind == OUTCOMES]}: fit one to these."
+                f"{what[kind == OUTCOMES]}."
             )
         if positive is None:
             return
@@ -104,7 +101,7 @@ class Origin:
         ):
             raise InvalidValueError(
                 f"`positive_class` must be the class that the scaling was fitted on, {shown(names[1])}, got "
-                f"{shown(positive)}: fit one to this column."
+                f"{shown(positive)}."
             )
 
 
@@ -124,19 +121,21 @@ def described(fit: F) -> F:
     """Let what a fit gives say what it was fitted on."""
 
     @functools.wraps(fit)
-    def wrapper(predictions: Predictions, *args: Any, **options: Any) -> Any:
+    def wrapper(predictions: Predictions, *args: object, **options: object) -> object:
         fitted = fit(predictions, *args, **options)
-        return fitted.with_origin(origin_of(predictions, fitted, options))
+        return fitted.with_origin(origin_of(predictions, fitted.apply, options))
 
     return cast(F, wrapper)
 
 
-def origin_of(predictions: Predictions, fitted: Any, options: Mapping[str, Any]) -> Origin:
+def origin_of(
+    predictions: Predictions, apply: Callable[[Predictions], Predictions], options: Mapping[str, object]
+) -> Origin:
     """Say what a scaling was fitted on."""
     if predictions.weight is not None:
         predictions = predictions[predictions.weight > 0]
     some = spread_rows(predictions, most_rows(predictions))
-    probs = fitted.apply(some).probs.double()
+    probs = apply(some).probs.double()
     each = torch.ones_like(probs[:, 0]) if some.weight is None else some.weight.to(probs)
     return Origin(
         rows=predictions.n,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Some rows of a stream, spread over it: enough to try scalings on, however long it is."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -32,9 +33,14 @@ def spread(n: int, most: int) -> Tensor:
 
 
 class Sample:
-    """Every so many rows of what is added, so that there are never more than twice as many as are enough."""
+    """Every so many rows of what is added, so that there are never more than twice as many as are enough.
 
-    def __init__(self) -> None:
+    Args:
+        enough: How many rows of such a record are enough.
+    """
+
+    def __init__(self, enough: Callable[[Record], int] = most_rows) -> None:
+        self.enough = enough
         self.parts: list[Record] = []
         self.step, self.seen, self.held = 1, 0, 0
 
@@ -42,7 +48,7 @@ class Sample:
         """Take the next rows of the stream into account."""
         self._keep(record, first=-self.seen % self.step)
         self.seen += record.n
-        while self.held > 2 * most_rows(record):
+        while self.held > 2 * self.enough(record):
             whole = self.joined()
             self.parts, self.held, self.step = [], 0, 2 * self.step
             self._keep(whole, first=0, step=2)

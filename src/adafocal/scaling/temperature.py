@@ -4,7 +4,6 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,7 +66,7 @@ class Temperature(Described):
         self.check(predictions)
         return same_kind(predictions, log_scores(predictions) / self.temperature, keep_predicted=True)
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """What its file holds."""
         return {"method": "temperature", "temperature": self.temperature, "at_bound": self.at_bound}
 
