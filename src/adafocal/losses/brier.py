@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Brier score as a loss, and cross-entropy whose gradient is scaled by it (BSCE-GRA)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
 from typing_extensions import Unpack
 
-from adafocal._checks import check_number
+from adafocal._checks import can_read, check_label_values, check_number, traced
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, OtherOptions, per_sample_loss
@@ -49,8 +52,13 @@ def brier_loss(
         https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     """
     labels = checked_labels(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
-    residual = _residual(logits, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
-    losses = residual.square().sum(dim=class_axis(logits))
+    if _one_hot(labels, label_smoothing):
+        wide = at_least_float32(logits)
+        index = _places(wide, labels, ignore_index)
+        losses: Tensor = _SquaredDistance.apply(wide, index, class_axis(logits))  # type: ignore[no-untyped-call]
+    else:
+        residual = _residual(logits, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
+        losses = residual.square().sum(dim=class_axis(logits))
     losses = losses * sample_weights(logits, labels, weight=weight, ignore_index=ignore_index)
     return losses.to(output_dtype(logits))
 
@@ -61,6 +69,54 @@ def _residual(logits: Tensor, labels: Tensor, *, ignore_index: int, label_smooth
     log_p = F.log_softmax(wide, dim=class_axis(logits))
     target = soft_target(wide, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)
     return torch.where(target > 0.5, log_p.expm1() + (1.0 - target), log_p.exp() - target)
+
+
+def _one_hot(labels: Tensor, label_smoothing: float) -> bool:
+    """Whether the target is one-hot, and values exist: then a few passes over the logits do."""
+    return not (labels.is_floating_point() or label_smoothing > 0.0 or traced())
+
+
+def _places(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+    """Where the truth stands, with an axis for the classes; any place will do where the label is ignored."""
+    axis = class_axis(logits)
+    if can_read(labels):
+        check_label_values(labels, logits.shape[axis], ignore_index=ignore_index)
+    return labels.masked_fill(labels == ignore_index, 0).long().unsqueeze(axis)
+
+
+def _one_hot_residual(logits: Tensor, index: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Subtract the one-hot y from p; 1 - p of the truth is the sum of the others, exact also where p is close to 1."""
+    residual = F.softmax(logits, dim=axis).scatter_(axis, index, 0.0)
+    missed = residual.sum(dim=axis, keepdim=True)
+    return residual.scatter_(axis, index, -missed), missed
+
+
+class _SquaredDistance(Function):
+    """``||p - y||^2`` of one-hot y: keeps p - y, from which the derivative follows in two passes.
+
+    With r = p - y and s = p · r the derivative by the logits is 2 p (r - s); s is ||r||² - (1 - p of the truth).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, index: Tensor, axis: int) -> Tensor:
+        residual, missed = _one_hot_residual(logits, index, axis)
+        squared: Tensor = torch.linalg.vector_norm(residual, dim=axis, keepdim=True).square()
+        ctx.save_for_backward(logits, residual, index, missed, squared)
+        ctx.axis = axis
+        return squared.squeeze(axis)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        logits, residual, index, missed, squared = ctx.saved_tensors
+        axis, grad = ctx.axis, grad.unsqueeze(ctx.axis)
+        if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
+            target = torch.zeros_like(logits, requires_grad=False).scatter_(axis, index, 1.0)
+            formula = (F.softmax(logits, dim=axis) - target).square().sum(dim=axis, keepdim=True)
+            return torch.autograd.grad(formula, logits, grad, create_graph=True)[0], None, None
+        scale, mean = 2.0 * grad, squared - missed
+        # r (r - s), which lacks the r - s of the truth, as p = r + 1 there.
+        slope = torch.addcmul(-mean * scale, residual, scale).mul_(residual)
+        return slope.scatter_add_(axis, index, -(missed + mean) * scale), None, None
 
 
 class BrierLoss(ClassificationLoss):
@@ -125,8 +181,13 @@ def brier_weighted_loss(
     check_number("gamma", gamma, low=0.0)
     check_number("norm", norm, low=1.0)
     ce = wide_cross_entropy(logits, labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
-    residual = _residual(logits.detach(), labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
-    distance = residual.abs().pow(norm).sum(dim=class_axis(logits)).pow(gamma / norm)
+    axis, constant = class_axis(logits), at_least_float32(logits.detach())
+    residual: Tensor
+    if _one_hot(labels, label_smoothing):
+        residual, _ = _one_hot_residual(constant, _places(constant, labels, ignore_index), axis)
+    else:
+        residual = _residual(constant, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    distance: Tensor = torch.linalg.vector_norm(residual, norm, dim=axis).pow(gamma)
     return (distance * ce).to(output_dtype(logits))
 
 

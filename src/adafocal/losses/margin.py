@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Margin-based label smoothing: cross-entropy with a penalty on logits too far below the largest."""
 
+import math
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
 from typing_extensions import Unpack
 
-from adafocal._checks import check_number
+from adafocal._checks import check_number, traced
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, OtherOptions
@@ -20,8 +24,41 @@ __all__ = ["MarginSmoothingLoss"]
 def margin_penalty(logits: Logits, *, margin: float) -> PerSample:
     """Average over classes by how much a logit lies further than ``margin`` below the largest; masked ones add 0."""
     axis = class_axis(logits)
+    if traced():
+        return penalty_formula(logits, margin, axis)
+    penalty: Tensor = _Penalty.apply(logits, margin, axis)  # type: ignore[no-untyped-call]
+    return penalty
+
+
+def penalty_formula(logits: Tensor, margin: float, axis: int) -> Tensor:
+    """Compute the penalty as a plain graph."""
     distance = logits.amax(dim=axis, keepdim=True) - torch.where(logits > -torch.inf, logits, torch.inf)
     return F.relu(distance - margin).mean(dim=axis)
+
+
+class _Penalty(Function):
+    """Optimise :func:`penalty_formula`: keeps which logits lie too low, and no graph."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, margin: float, axis: int) -> Tensor:
+        largest = logits.amax(dim=axis, keepdim=True)
+        excess = ((largest - margin) - logits).nan_to_num_(nan=math.nan, posinf=0.0, neginf=-math.inf).relu_()
+        penalty = excess.mean(dim=axis)
+        ctx.save_for_backward(logits, largest, excess.sign_())
+        ctx.margin, ctx.axis = margin, axis
+        return penalty
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        logits, largest, low = ctx.saved_tensors
+        axis, grad = ctx.axis, grad.unsqueeze(ctx.axis)
+        if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
+            formula = penalty_formula(logits, ctx.margin, axis)
+            return torch.autograd.grad(formula, logits, grad.squeeze(axis), create_graph=True)[0], None, None
+        step = grad / logits.shape[axis]
+        slope = torch.eq(logits, largest, out=torch.empty_like(low))  # equal logits share, as in the graph
+        share = low.sum(dim=axis, keepdim=True) * step / slope.sum(dim=axis, keepdim=True)
+        return slope.mul_(share).addcmul_(low, step, value=-1.0), None, None
 
 
 class MarginSmoothingLoss(ClassificationLoss):
