@@ -257,18 +257,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--validation-size", type=int, help="at most this many validation samples")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0, help="to confirm what others have found")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = config_of(options)
     print(f"adafocal {adafocal.__version__}, torch {torch.__version__}; ECE and error in %; differences paired")
-    splits = [load_splits(config.data, seed=seed) for seed in range(options.seeds)]
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    splits = {seed: load_splits(config.data, seed=seed) for seed in seeds}
     found: dict[str, list[list[float]]] = {}
     for name in dict.fromkeys(["cross-entropy", "the paper's rule", *options.variants]):
-        found[name] = [
-            trained(config, splits[seed], VARIANTS[name](), seed, options.validation_size)
-            for seed in range(options.seeds)
-        ]
+        found[name] = [trained(config, splits[seed], VARIANTS[name](), seed, options.validation_size) for seed in seeds]
         ece, nll, error = zip(*found[name], strict=True)
         cells = [f"ECE {mean(ece):5.2f} ± {stdev(ece):.2f}"]
         cells += [difference(found[name], found.get("the paper's rule"), 0, "paper's", 2)]

@@ -27,7 +27,7 @@ def stages(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.syspath_prepend(str(FOLDER.parent))
     yield importlib.import_module
-    for name in ("evidence", "loop", "measuring", "tasks", "paired", "cifar", "newsgroups", "kernels"):
+    for name in ("evidence", "loop", "measuring", "tasks", "paired", "cifar", "newsgroups", "kernels", "glove_text"):
         sys.modules.pop(name, None)
 
 
@@ -424,3 +424,15 @@ def test_paired_runs_are_shared_out_among_processes(more, tmp_path):
 
     assert done.stdout.count(" to train, ") == 4
     assert len(table(tmp_path / "out" / "paired.csv")) == 8
+
+
+def test_vectors_of_the_package_are_written_as_lines_that_the_network_reads(stages, tmp_path, monkeypatch):
+    from adafocal.models.text_cnn import word_vectors
+
+    np.save(tmp_path / "glove_6B_50d_emb.npy", np.array([[0.25, -1.5], [3.0, 1e-4]], dtype=np.float32))
+    pq.write_table(pa.table({"index": ["the", "ü"]}), tmp_path / "glove_6B_index.parquet")
+    monkeypatch.setattr(sys, "argv", ["glove_text.py", str(tmp_path), str(tmp_path / "glove.txt")])
+    stages("glove_text").main()
+
+    found = word_vectors(tmp_path / "glove.txt", ("<padding>", "ü", "the"))
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0.0], [3.0, 1e-4], [0.25, -1.5]]))
