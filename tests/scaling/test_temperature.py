@@ -164,7 +164,7 @@ def test_float16_logits_are_fitted_and_applied_in_float32():
 def test_chunks_do_not_change_the_result(monkeypatch):
     predictions = drawn(2.0)
     whole = fit_temperature(predictions).temperature
-    monkeypatch.setattr("adafocal.scaling.temperature.CHUNK", 64)
+    monkeypatch.setattr("adafocal.scaling.root.CACHED", 64)
     assert fit_temperature(predictions).temperature == pytest.approx(whole, rel=1e-12)
 
 
@@ -328,3 +328,11 @@ def test_one_bin_is_enough_for_the_grid():
 
     # Accuracy 3/4 is the sigmoid of 2 / T at T = 1.8205: the grid has 1.8.
     assert fitted.temperature == pytest.approx(1.8)
+
+
+def test_a_label_far_below_the_largest_logit_counts_with_its_whole_distance():
+    logits = torch.tensor([[5000.0, 0.0], [5000.0, 0.0], [5000.0, 0.0], [0.0, 5000.0]], dtype=torch.float64)
+    fitted = fit_temperature(Predictions(logits=logits, labels=torch.tensor([0, 0, 1, 1])))
+
+    # Accuracy 3/4 is the sigmoid of 5000 / T.
+    assert fitted.temperature == pytest.approx(5000 / math.log(3), rel=1e-9)

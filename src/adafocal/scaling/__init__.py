@@ -2,7 +2,7 @@
 """Scaling after training: fitted on validation predictions, applied to test predictions.
 
 ===========================  ==========================================================
-temperature.py               one temperature: exact minimum of the NLL, or the papers' grid
+temperature.py, root.py      one temperature: exact minimum of the NLL, or the papers' grid
 affine.py                    vector, matrix and Dirichlet scaling
 binary.py                    isotonic regression and histogram binning, per class or top label
 groups.py                    one scaling per group, drawn towards that of all

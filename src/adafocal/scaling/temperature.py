@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from adafocal._checks import check_choice, check_flag, check_integer, check_number
-from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ProbMatrix, SampleWeight
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.edges import SUM_ROUNDING
@@ -17,13 +16,14 @@ from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import Described, read_fitted
 from adafocal.scaling.origin import described
+from adafocal.scaling.root import bracketed_root, few_newton_steps, nll_derivatives
 from adafocal.scaling.scores import fit_data, log_scores, same_kind
 
 CRITERIA = ("nll", "ece")
 GRID = tuple(step / 10 for step in range(1, 101))
 REACH = 1e3  # how far from the size of the logits the search goes, either way
 NEAR = 1e-3  # step of log T that changes a likelihood by no more than a millionth
-CHUNK = 2**22  # values held in float64 at a time
+CHUNK = 2**22  # values that a temperature good enough to compare networks is fitted to
 
 
 @dataclass(frozen=True)
@@ -214,42 +214,19 @@ def _minimise(
 ) -> Temperature:
     """Find the root in x = log(1/T) of the derivative of the mean negative log-likelihood by 1/T, which rises in x."""
     lower, upper = -math.log(high), -math.log(low)
-    if _derivatives(scores, labels, weight, math.exp(lower))[0] >= 0:
+    start = min(max(0.0, lower), upper)
+
+    def derivatives(x: float) -> tuple[float, float]:
+        return nll_derivatives(scores, labels, weight, math.exp(x))
+
+    root = few_newton_steps(derivatives, start, lower, upper, tolerance)
+    if root is not None:
+        return Temperature(math.exp(-root))
+    if derivatives(lower)[0] >= 0:
         return Temperature(high, at_bound=True)
-    if _derivatives(scores, labels, weight, math.exp(upper))[0] <= 0:
+    if derivatives(upper)[0] <= 0:
         return Temperature(low, at_bound=True)
-    x, step = min(max(0.0, lower), upper), math.inf
-    for _ in range(200):
-        slope, curvature = _derivatives(scores, labels, weight, math.exp(x))
-        lower, upper = (x, upper) if slope < 0 else (lower, x)
-        newton = -slope / (math.exp(x) * curvature) if curvature > 0 else math.inf
-        # A Newton step that leaves the bracket or does not shrink gives way to halving the bracket.
-        inside = lower <= x + newton <= upper and abs(newton) < 0.5 * abs(step)
-        step = newton if inside else 0.5 * (lower + upper) - x
-        x += step
-        if abs(step) < tolerance or slope == 0:
-            break
-    return Temperature(math.exp(-x))
-
-
-def _derivatives(
-    scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None, inverse: float
-) -> tuple[float, float]:
-    """Differentiate once and twice by 1/T of the mean negative log-likelihood, in chunks of rows in float64."""
-    slope = curvature = 0.0
-    rows = max(1, CHUNK // scores.shape[1])
-    weight = scores.new_ones(len(scores), dtype=wide_dtype(scores.device)) if weight is None else weight
-    held = (torch.split(values, rows) for values in (scores, labels, weight.to(wide_dtype(scores.device))))
-    for part, part_labels, each in zip(*held, strict=True):
-        z = part.to(wide_dtype(part.device))
-        z = z - z.amax(dim=1, keepdim=True)
-        probs = (z * inverse).softmax(dim=1)
-        finite = z.masked_fill(z.isinf(), 0.0)  # a masked class has probability 0, and 0 · inf is not a number
-        mean = (probs * finite).sum(dim=1, keepdim=True)
-        slope += float(each @ (mean - finite.gather(1, part_labels[:, None])).squeeze(1))
-        curvature += float(each @ (probs * (finite - mean).square()).sum(dim=1))
-    total = float(weight.sum(dtype=wide_dtype(scores.device)))
-    return slope / total, curvature / total
+    return Temperature(math.exp(-bracketed_root(derivatives, start, lower, upper, tolerance)))
 
 
 def _grid_minimum(predictions: Predictions, n_bins: int) -> float:
