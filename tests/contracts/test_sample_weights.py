@@ -17,6 +17,7 @@ from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.errors import AdafocalError
 from adafocal.evaluation.measure import measure
 from adafocal.report.evaluation_page import UNWEIGHTED, write_evaluation
+from adafocal.scaling.catalogue import TWO_CLASSES
 from adafocal.tables.scan import Names, scan
 
 N, C = 240, 3
@@ -390,11 +391,25 @@ FITS = {
     "vector": (scaling.fit_vector, {"regularization": 0.01}),
     "matrix": (scaling.fit_matrix, {"regularization": 0.01}),
     "dirichlet": (scaling.fit_dirichlet, {"regularization": 0.01}),
+    "structured vector": (scaling.fit_structured_vector, {"regularization": 0.02}),
+    "structured matrix": (scaling.fit_structured_matrix, {"regularization": 0.02}),
+    "focal temperature": (scaling.fit_focal_temperature, {}),
+    "platt": (scaling.fit_platt, {"smoothing": False}),
+    "beta": (scaling.fit_beta, {}),
+    "quadratic": (scaling.fit_quadratic, {}),
     "isotonic": (scaling.fit_isotonic, {}),
     "isotonic top label": (scaling.fit_isotonic, {"event": "top_label"}),
     "histogram": (scaling.fit_histogram, {"n_bins": 5}),
     "histogram of equal width": (scaling.fit_histogram, {"binning": "equal_width", "event": "top_label"}),
 }
+
+
+def fitted_to(name: str) -> Predictions:
+    """Predictions of as many classes as the scaling takes."""
+    record = predictions()
+    if name not in TWO_CLASSES:
+        return record
+    return Predictions(logits=record.logits[:, :2], labels=(record.labels == 1).long())
 
 
 def test_the_fits_are_all_of_them():
@@ -405,7 +420,7 @@ def test_the_fits_are_all_of_them():
 @pytest.mark.parametrize("scale", [1.0, 1e-6])
 def test_a_scaling_of_weighted_predictions_is_that_of_repeated_ones(name, scale):
     fit, options = FITS[name]
-    record, weight = predictions(), weights()
+    record, weight = fitted_to(name), weights()
     of_weights = fit(weighted(record, weight.double() * scale), **options).apply(record)
     of_rows = fit(repeated(record, weight), **options).apply(record)
 
@@ -415,7 +430,7 @@ def test_a_scaling_of_weighted_predictions_is_that_of_repeated_ones(name, scale)
 @pytest.mark.parametrize("name", FITS)
 def test_a_scaling_of_equally_weighted_predictions_is_that_without_weights(name):
     fit, options = FITS[name]
-    record = predictions()
+    record = fitted_to(name)
     free = {key: value for key, value in options.items() if key != "regularization"}  # cross-validated, too
     of_weights = fit(weighted(record, torch.full((N,), 0.3)), **free).apply(record)
 
@@ -437,12 +452,13 @@ def test_a_bound_of_the_temperature_is_that_of_repeated_rows():
 @pytest.mark.parametrize("name", FITS)
 def test_what_is_scaled_keeps_its_weights_and_classes(name):
     fit, options = FITS[name]
-    record = predictions()
-    named = Predictions(logits=record.logits, labels=record.labels, weight=weights(), classes=["a", "b", "c"])
+    record = fitted_to(name)
+    classes = ["a", "b", "c"][: record.n_classes]
+    named = Predictions(logits=record.logits, labels=record.labels, weight=weights(), classes=classes)
     scaled = fit(named, **options).apply(named)
 
     assert torch.equal(scaled.weight, named.weight)
-    assert scaled.classes == ("a", "b", "c")
+    assert scaled.classes == tuple(classes)
 
 
 def test_detection_says_that_it_takes_no_weights(rejects):

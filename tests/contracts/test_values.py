@@ -60,6 +60,7 @@ GOOD: dict[str, Any] = {
     "features": FEATURES,
     "head": HEAD,
     "predictions": LINEAR,
+    "two_classes": Predictions(logits=LINEAR.logits[:, :2], labels=(LABELS == 1).long()),
     "mask": MASK,
     "sets": {"other": LINEAR},
     "row": ood.compare_scores(LINEAR, {"other": LINEAR}, scores=["msp"])[0],
@@ -164,6 +165,7 @@ BAD: dict[str, Mapping[str, Callable[[Any], Any]]] = {
     "features": FLOATS | {"short": lambda t: t[1:]},
     "head": FLOATS | {"of other width": lambda t: t[:, 1:]},
     "predictions": OF_RECORDS,
+    "two_classes": OF_RECORDS | {"four classes": lambda _: LINEAR},
     "mask": STRANGE | {"floats": lambda t: t.float(), "of two axes": lambda t: t[0]},
     "sets": {"a record": lambda s: s["other"], "arrays": lambda s: {"other": np.zeros((3, 2))}, "empty": lambda s: {}},
     "row": {"an array": lambda r: np.zeros(3), "nothing": lambda r: None},
@@ -216,6 +218,8 @@ FITTED = {
     "scaling.Temperature": scaling.Temperature(2.0).apply,
     "scaling.AffineScaling": scaling.fit_vector(LINEAR, regularization=1.0).apply,
     "scaling.BinaryScaling": scaling.fit_histogram(LINEAR, n_bins=3).apply,
+    "scaling.FocalTemperature": scaling.FocalTemperature(2.0, 1.0).apply,
+    "scaling.StructuredScaling": scaling.fit_structured_matrix(LINEAR).apply,
     "ood.Mahalanobis": ood.fit_mahalanobis(LINEAR).score,
     "ood.NearestNeighbour": ood.fit_nearest_neighbour(LINEAR, k=3).score,
     "ood.VirtualLogit": ood.fit_vim(LINEAR, dimension=2).score,
@@ -286,7 +290,13 @@ ENTRIES: dict[str, Entry] = dict(
             entry(scaling, f"fit_{name}", "predictions", regularization=1.0)
             for name in ("vector", "matrix", "dirichlet")
         ),
+        *(
+            entry(scaling, f"fit_{name}", "predictions")
+            for name in ("structured_vector", "structured_matrix", "focal_temperature")
+        ),
+        *(entry(scaling, f"fit_{name}", "two_classes") for name in ("platt", "beta", "quadratic")),
         *((name, Entry(("predictions",), {}, method)) for name, method in FITTED.items()),
+        ("scaling.LogOddsScaling", Entry(("two_classes",), {}, scaling.fit_platt(GOOD["two_classes"]).apply)),
         *of_metric("BrierScore"),
         *of_metric("CalibrationError"),
         *of_metric("ClasswiseCalibrationError", n_classes=C),

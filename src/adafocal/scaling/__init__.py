@@ -3,7 +3,11 @@
 
 ===========================  ==========================================================
 temperature.py, root.py      one temperature: exact minimum of the NLL, or the papers' grid
+focal_temperature.py         a temperature, then the map of focal loss
+structured.py                structured vector and matrix scaling
 affine.py                    vector, matrix and Dirichlet scaling
+regression.py                the solver of both
+log_odds.py                  two classes: Platt, beta and quadratic
 binary.py                    isotonic regression and histogram binning, per class or top label
 groups.py                    one scaling per group, drawn towards that of all
 prior.py                     other shares of the classes, known or estimated
@@ -19,8 +23,11 @@ files.py                     fitted scalings as JSON
 from adafocal.scaling.affine import AffineScaling, fit_dirichlet, fit_matrix, fit_vector
 from adafocal.scaling.binary import BinaryScaling, fit_histogram, fit_isotonic
 from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, load_scaling
+from adafocal.scaling.focal_temperature import FocalTemperature, fit_focal_temperature
 from adafocal.scaling.groups import GroupScaling, fit_by_group
+from adafocal.scaling.log_odds import LogOddsScaling, fit_beta, fit_platt, fit_quadratic
 from adafocal.scaling.prior import estimate_prior, shift_prior
+from adafocal.scaling.structured import StructuredScaling, fit_structured_matrix, fit_structured_vector
 from adafocal.scaling.temperature import Temperature, fit_temperature, scaled_nll
 
 __all__ = [
@@ -28,14 +35,23 @@ __all__ = [
     "METHODS",
     "AffineScaling",
     "BinaryScaling",
+    "FocalTemperature",
     "GroupScaling",
+    "LogOddsScaling",
+    "StructuredScaling",
     "Temperature",
     "estimate_prior",
+    "fit_beta",
     "fit_by_group",
     "fit_dirichlet",
+    "fit_focal_temperature",
     "fit_histogram",
     "fit_isotonic",
     "fit_matrix",
+    "fit_platt",
+    "fit_quadratic",
+    "fit_structured_matrix",
+    "fit_structured_vector",
     "fit_temperature",
     "fit_vector",
     "load_scaling",

@@ -12,17 +12,20 @@ from torch.nn.functional import cross_entropy
 from adafocal._checks import check_choice, check_number
 from adafocal._shapes import ClassIndex, ProbMatrix, SampleWeight
 from adafocal._values import check_predictions
-from adafocal.calibration.scores import weighted_mean
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import Described, as_numbers, read_fitted
 from adafocal.scaling.origin import described
-from adafocal.scaling.scores import fit_data, log_scores, same_kind
+from adafocal.scaling.regression import Affine, fit_regression
+from adafocal.scaling.scores import effective_rows, fit_data, same_kind, unmasked_scores
+from adafocal.scaling.structured import structured_ridge
 from adafocal.scaling.temperature import fit_temperature
 
 METHODS = ("vector", "matrix", "dirichlet")
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 FOLDS = 3
+MOST_CROSS_VALIDATED = 2**21  # rows times numbers fitted: of more, eighteen fits take too long
+TOLERANCE = 1e-12  # nats per row
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +80,9 @@ class AffineScaling(Described):
         if predictions.kind != self.kind:
             raise InvalidValueError(f"`predictions` must hold {self.kind} as when fitted, got {predictions.kind}.")
         scores = _class_scores(predictions, self.method)
-        scaled = scores.double() @ self.weight.T + self.bias
-        return same_kind(predictions, scaled.to(scores.dtype))
+        wide, weight = scores.double(), self.weight.to(scores.device)
+        scaled = wide * weight.diagonal() if self.method == "vector" else wide @ weight.T
+        return same_kind(predictions, (scaled + self.bias.to(scores.device)).to(scores.dtype))
 
     def content(self) -> dict[str, object]:
         """What its file holds."""
@@ -104,7 +108,8 @@ def fit_vector(predictions: Predictions, *, regularization: float | None = None)
         predictions: At least 2 held-out predictions; probabilities enter by their logarithms. Their weights count.
         regularization: Weight of the penalty, at least 0; None takes the one of 0.001, 0.01 … 100 with the smallest
             negative log-likelihood in 3-fold cross-validation. Folds are of rows, so that a weight is in one of them:
-            repeated rows may lie in several, and lead to another penalty.
+            repeated rows may lie in several, and lead to another penalty. Where the rows times the numbers fitted
+            exceed 2^21, None takes the penalty of :func:`fit_structured_vector`, which needs no choice.
 
     Returns:
         The fitted map. Its negative log-likelihood on ``predictions`` is at most that of temperature scaling.
@@ -140,7 +145,7 @@ def fit_matrix(predictions: Predictions, *, regularization: float | None = None)
 
     Args:
         predictions: At least 2 held-out predictions with logits; :func:`fit_dirichlet` takes probabilities.
-        regularization: As in :func:`fit_vector`.
+        regularization: As in :func:`fit_vector`; beyond 2^21 the penalty of :func:`fit_structured_matrix`.
 
     Returns:
         The fitted map. Its negative log-likelihood on ``predictions`` is at most that of temperature scaling.
@@ -176,7 +181,7 @@ def fit_dirichlet(predictions: Predictions, *, regularization: float | None = No
 
     Args:
         predictions: At least 2 held-out predictions; logits enter by their log-softmax.
-        regularization: As in :func:`fit_vector`.
+        regularization: As in :func:`fit_matrix`.
 
     Returns:
         The fitted map. Its negative log-likelihood on ``predictions`` is at most that of temperature scaling.
@@ -202,59 +207,43 @@ def _fit(method: str, predictions: Predictions, regularization: float | None) ->
     if regularization is not None:
         check_number("regularization", regularization, low=0.0)
     predictions = fit_data(predictions, method, several_classes=True)
-    scores = _class_scores(predictions, method)
+    scores = unmasked_scores(predictions, method)
     temperature = fit_temperature(predictions).temperature
     units, diagonal = scores.double() / temperature, method == "vector"
+    if method == "dirichlet":
+        units = scores.double().log_softmax(dim=1) / temperature
     each = None if predictions.weight is None else predictions.weight.to(units)
-    if regularization is None:
-        regularization = _cross_validated(units, predictions.labels, diagonal, each)
-    weight, bias = _minimise(units, predictions.labels, regularization, diagonal, each)
+    n, c = units.shape
+    if regularization is None and n * c * (2 if diagonal else c + 1) > MOST_CROSS_VALIDATED:
+        rows = float(n) if each is None else effective_rows(each)
+        weight, bias = _minimum(units, predictions.labels, structured_ridge(units, rows, diagonal), each)
+    else:
+        if regularization is None:
+            regularization = _cross_validated(units, predictions.labels, diagonal, each)
+        weight, bias = _minimise(units, predictions.labels, regularization, diagonal, each)
     return AffineScaling(method, predictions.kind, weight / temperature, bias)
 
 
 def _class_scores(predictions: Predictions, method: str) -> ProbMatrix:
-    scores = log_scores(predictions)
-    masked = scores.isinf().any(dim=1)
-    if masked.any():
-        row = int(masked.nonzero()[0])
-        raise InvalidValueError(
-            f"`predictions` must have no masked class (logit -inf) for {method} scaling, got one in row {row}."
-        )
+    scores = unmasked_scores(predictions, method)
     return scores.log_softmax(dim=1) if method == "dirichlet" else scores
 
 
 def _minimise(
     units: Tensor, labels: ClassIndex, regularization: float, diagonal: bool, each: SampleWeight | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Minimise the penalised negative log-likelihood from the identity, by L-BFGS in float64."""
+    """Minimise the negative log-likelihood with a penalty on mean squares."""
     c = units.shape[1]
-    with torch.enable_grad():
-        identity = (torch.ones(c) if diagonal else torch.eye(c)).to(units)
-        factors = identity.clone().requires_grad_()
-        bias = torch.zeros(c).to(units).requires_grad_()
-        solver = torch.optim.LBFGS(
-            [factors, bias],
-            max_iter=500,
-            tolerance_grad=1e-9,
-            tolerance_change=1e-13,
-            history_size=20,
-            line_search_fn="strong_wolfe",
-        )
+    factors = units.new_full((c,) if diagonal else (c, c), regularization)
+    ridge = Affine(factors / factors.numel(), units.new_full((c,), regularization / c))
+    return _minimum(units, labels, ridge, each)
 
-        def objective() -> Tensor:
-            scaled = units * factors + bias if diagonal else units @ factors.T + bias
-            penalty = (factors - identity).square().mean() + bias.square().mean()
-            return weighted_mean(cross_entropy(scaled, labels, reduction="none"), each) + regularization * penalty
 
-        def closure() -> Tensor:
-            solver.zero_grad()
-            value = objective()
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
-
-        solver.step(closure)  # type: ignore[no-untyped-call]
-    weight = factors.detach()
-    return weight.diag() if diagonal else weight, bias.detach()
+def _minimum(units: Tensor, labels: ClassIndex, ridge: Affine, each: SampleWeight | None) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the least penalised negative log-likelihood."""
+    factors, bias = fit_regression(units, labels, ridge, each, tolerance=TOLERANCE)
+    weight = 1 + factors if factors.ndim == 1 else torch.eye(len(bias)).to(factors) + factors
+    return weight.diag() if weight.ndim == 1 else weight, bias
 
 
 def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool, each: SampleWeight | None = None) -> float:

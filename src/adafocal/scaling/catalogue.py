@@ -10,7 +10,10 @@ from adafocal.predictions import Predictions
 from adafocal.scaling.affine import AFFINE_BUILDERS, fit_dirichlet, fit_matrix, fit_vector
 from adafocal.scaling.binary import BINARY_BUILDERS, fit_histogram, fit_isotonic
 from adafocal.scaling.files import read_fitted
+from adafocal.scaling.focal_temperature import FocalTemperature, fit_focal_temperature
 from adafocal.scaling.groups import BY_GROUP, group_builder
+from adafocal.scaling.log_odds import LOG_ODDS_BUILDERS, fit_beta, fit_platt, fit_quadratic
+from adafocal.scaling.structured import STRUCTURED_BUILDERS, fit_structured_matrix, fit_structured_vector
 from adafocal.scaling.temperature import Temperature, fit_temperature
 
 
@@ -29,18 +32,34 @@ class Scaling(Protocol):
 
 METHODS: Mapping[str, Callable[..., Scaling]] = {
     "temperature": fit_temperature,
+    "focal_temperature": fit_focal_temperature,
+    "structured_vector": fit_structured_vector,
+    "structured_matrix": fit_structured_matrix,
     "vector": fit_vector,
     "matrix": fit_matrix,
     "dirichlet": fit_dirichlet,
+    "platt": fit_platt,
+    "beta": fit_beta,
+    "quadratic": fit_quadratic,
     "isotonic": fit_isotonic,
     "isotonic_top_label": partial(fit_isotonic, event="top_label"),
     "histogram": fit_histogram,
     "histogram_top_label": partial(fit_histogram, event="top_label"),
 }
 # What reads the parameters of a saved one, by the method that its file names.
-SINGLE: Mapping[str, Callable[..., Scaling]] = {"temperature": Temperature, **AFFINE_BUILDERS, **BINARY_BUILDERS}
+SINGLE: Mapping[str, Callable[..., Scaling]] = {
+    "temperature": Temperature,
+    "focal_temperature": FocalTemperature,
+    **STRUCTURED_BUILDERS,
+    **AFFINE_BUILDERS,
+    **LOG_ODDS_BUILDERS,
+    **BINARY_BUILDERS,
+}
 BUILDERS: Mapping[str, Callable[..., Scaling]] = {**SINGLE, BY_GROUP: group_builder(SINGLE)}
-ARGMAX_PRESERVING = ("temperature", "isotonic_top_label", "histogram_top_label")
+# What the field calls them for short.
+ALIASES: Mapping[str, str] = {"sms": "structured_matrix", "svs": "structured_vector"}
+ARGMAX_PRESERVING = ("temperature", "focal_temperature", "isotonic_top_label", "histogram_top_label")
+TWO_CLASSES = ("platt", "beta", "quadratic")
 
 
 def load_scaling(path: str | Path) -> Scaling:

@@ -4,7 +4,7 @@
 import torch
 
 from adafocal._dtypes import at_least_float32
-from adafocal._shapes import ProbMatrix
+from adafocal._shapes import ProbMatrix, SampleWeight
 from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.outcomes import Outcomes
@@ -21,6 +21,24 @@ def log_scores(predictions: Predictions) -> ProbMatrix:
         return at_least_float32(predictions.logits)
     probs = predictions.probs
     return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+
+
+def unmasked_scores(predictions: Predictions, method: str) -> ProbMatrix:
+    """Take the log-scores; raise where a class is masked."""
+    scores = log_scores(predictions)
+    masked = scores.isinf().any(dim=1)
+    if masked.any():
+        row = int(masked.nonzero()[0])
+        raise InvalidValueError(
+            f"`predictions` must have no masked class (logit -inf) for {method} scaling, got one in row {row}."
+        )
+    return scores
+
+
+def effective_rows(weight: SampleWeight) -> float:
+    """How many equal weights would tell as much: Kish's (sum of w)² / sum of w²."""
+    weight = weight.double()
+    return float(weight.sum().square() / weight.square().sum())
 
 
 def same_kind(predictions: Predictions, scores: ProbMatrix, *, keep_predicted: bool = False) -> Predictions:
