@@ -11,10 +11,12 @@ from adafocal.cli.columns import add_columns, names_of
 from adafocal.cli.console import PlainConsole
 from adafocal.cli.parser import CommandParser
 from adafocal.cli.scale_apply import apply
+from adafocal.cli.scale_auto import AUTO, choose_method
 from adafocal.cli.scale_fit import fit_and_tell
 from adafocal.cli.scale_rows import read_rows
 from adafocal.errors import InvalidValueError
 from adafocal.scaling import METHODS, Temperature
+from adafocal.scaling.catalogue import ALIASES
 from adafocal.scaling.crossfit import FOLDS
 from adafocal.scaling.files import check_suffix
 from adafocal.tables.source import Source
@@ -22,7 +24,7 @@ from adafocal.tables.source import Source
 # Which methods take which option; the options are left out unless given, so that the methods' own defaults hold.
 TAKEN_BY = {
     "criterion": ("temperature",),
-    "regularization": ("vector", "matrix", "dirichlet"),
+    "regularization": ("vector", "matrix", "dirichlet", "structured_vector", "structured_matrix"),
     "n_bins": ("temperature", "histogram", "histogram_top_label"),
     "binning": ("histogram", "histogram_top_label"),
 }
@@ -41,8 +43,9 @@ def main(arguments: list[str]) -> int:
 
 def _fit(options: Namespace, console: Console) -> None:
     given = {name: options[name] for name in TAKEN_BY if options[name] is not None}
+    method = ALIASES.get(options.method, options.method)
     for name in given:
-        if options.method not in TAKEN_BY[name]:
+        if method not in TAKEN_BY[name]:
             raise InvalidValueError(
                 f"`{name}` must go with {' or '.join(TAKEN_BY[name])}, got method {options.method!r}."
             )
@@ -50,9 +53,11 @@ def _fit(options: Namespace, console: Console) -> None:
     check_output("output", options.output, reads=[] if source.path is None else [source.path])
     check_suffix(options.output)
     rows = read_rows(source, names_of(options))
+    if method == AUTO:
+        method, given = choose_method(rows.record, console)
     fitted = fit_and_tell(
-        rows, source, partial(METHODS[options.method], **given),  # type: ignore[arg-type]
-        method=options.method, options=given, by=options.by, folds=options.folds, console=console,
+        rows, source, partial(METHODS[method], **given),  # type: ignore[arg-type]
+        method=method, options=given, by=options.by, folds=options.folds, console=console,
     )  # fmt: skip
     fitted.save(options.output)
     if isinstance(fitted, Temperature):
@@ -64,13 +69,21 @@ def _fit(options: Namespace, console: Console) -> None:
 def _parser() -> CommandParser:
     fit = CommandParser("scale fit", "Fit a scaling on validation predictions.")
     fit.add_argument("validation", type=str, help="A table of validation predictions or outcomes.")
-    fit.add_argument("--method", choices=tuple(METHODS), default="temperature", help="How to scale.")
+    fit.add_argument(
+        "--method",
+        choices=(*METHODS, *ALIASES, AUTO),
+        default="temperature",
+        help="How to scale; auto chooses by cross-fitting.",
+    )
     fit.add_argument("--output", "-o", type=str, required=True, help="The fitted scaling (.json).")
     fit.add_argument(
         "--criterion", type=str, default=None, help="temperature: nll (default), or ece by the papers' grid."
     )
     fit.add_argument(
-        "--regularization", type=float, default=None, help="vector, matrix, dirichlet: default by validation."
+        "--regularization",
+        type=float,
+        default=None,
+        help="vector, matrix, dirichlet: default by validation; structured_vector, structured_matrix: by size.",
     )
     add_columns(fit, "confidence", "correct", "cluster", "by")
     fit.add_argument("--n_bins", type=int, default=None, help="temperature by ece, and histogram: bins (default 15).")

@@ -15,6 +15,7 @@ catalogue.py                 METHODS: every method by name; load_scaling
 scores.py                    from a predictions record to log-scores and back
 crossfit.py                  what a scaling does to rows that it was not fitted to
 remedy.py, sample.py         what every scaling would do, out of fold, and which to apply
+best.py                      the one that suits the data, fitted
 origin.py                    what a scaling was fitted on
 files.py                     fitted scalings as JSON
 ===========================  ==========================================================

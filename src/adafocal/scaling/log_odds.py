@@ -17,6 +17,7 @@ from adafocal._values import check_predictions
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import Described, read_fitted
+from adafocal.scaling.origin import described
 from adafocal.scaling.scores import effective_rows, fit_data, same_kind, unmasked_scores
 
 # How many numbers each multiplies, beside the offset.

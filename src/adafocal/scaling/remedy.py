@@ -24,6 +24,7 @@ from adafocal.scaling.scores import as_predictions
 
 FEWEST_ROWS = 50
 SURE = 2.0  # standard errors by which a scaling must beat doing nothing
+SAFE = "temperature"
 WORTH = 0.001  # of the negative log-likelihood: a smaller gain is not worth a step
 
 
@@ -36,22 +37,32 @@ class Candidate:
         rows: The fewest rows, of a number of classes.
         options: What its fit takes; penalties are stated, since choosing one takes eighteen fits.
         kinds: Of which records.
+        two_classes: Whether it takes two classes only.
+        most: How many rows times numbers of a class at most, so that trying it stays a matter of seconds.
     """
 
     method: str
     rows: Callable[[int], int]
     options: Mapping[str, float] = field(default_factory=dict)
     kinds: tuple[str, ...] = ("logits", "probs")
+    two_classes: bool = False
+    most: float = math.inf
 
 
 # From the simplest on: of methods that cannot be told apart the first is recommended.
 CANDIDATES = (
     Candidate("temperature", lambda _: FEWEST_ROWS),
+    Candidate("platt", lambda _: FEWEST_ROWS, two_classes=True),
+    Candidate("focal_temperature", lambda _: 500, most=200_000),
+    Candidate("beta", lambda _: 200, two_classes=True),
+    Candidate("quadratic", lambda _: 200, two_classes=True),
     Candidate("histogram_top_label", lambda _: 1000),
     Candidate("isotonic_top_label", lambda _: 1000),
     Candidate("vector", lambda n_classes: 50 * n_classes, {"regularization": 0.1}),
+    Candidate("structured_vector", lambda _: 2 * FEWEST_ROWS),
     Candidate("histogram", lambda n_classes: 500 * n_classes),
     Candidate("isotonic", lambda n_classes: 500 * n_classes),
+    Candidate("structured_matrix", lambda n_classes: max(2 * FEWEST_ROWS, 5 * n_classes), most=1_000_000),
     Candidate("matrix", lambda n_classes: 50 * n_classes**2, {"regularization": 1.0}, ("logits",)),
     Candidate("dirichlet", lambda n_classes: 50 * n_classes**2, {"regularization": 1.0}),
 )
@@ -103,6 +114,8 @@ class Remedy:
         left_out: Why other scalings were not tried, by method.
         chosen: The recommended one; None: leave the predictions as they are.
         after: Bins of the calibrated event out of fold under the chosen one; None likewise.
+        best: The simplest scaling that cannot be told from the best, whether or not it is better than none; None: there
+            were too few rows to try one.
     """
 
     n: int
@@ -112,6 +125,7 @@ class Remedy:
     left_out: Mapping[str, str]
     chosen: Trial | None = None
     after: BinStats | None = None
+    best: Trial | None = None
 
     @property
     def rows(self) -> str:
@@ -159,7 +173,8 @@ def find_remedy(
     """Fit every scaling that fits the data's size to four fifths of the rows, and try it on the rest, in turn.
 
     The best by negative log-likelihood is known up to chance, so the simplest that is within one standard error of it
-    is recommended, and nothing where even that is not better than the predictions as they are by two standard errors.
+    is recommended: temperature scaling unless another is better by two standard errors, and nothing where even that is
+    not better than the predictions as they are by two.
 
     Args:
         record: Labelled predictions or outcomes; rows of one cluster are never on both sides. Weights count.
@@ -192,9 +207,11 @@ def find_remedy(
         gain = paired(nats - left, sampling)
         trial = Trial(candidate.method, candidate.options, *_numbers(sums), *gain)
         tried[candidate.method] = Tried(trial, left, sums.bins)
-    chosen = _choose(before, tried, sampling)
+    best = simplest_best(tried, sampling)
+    chosen = _worth(before, best)
     trials = tuple(one.trial for one in tried.values())
-    return Remedy(record.n, n_rows, before, trials, left_out, chosen, tried[chosen.method].bins if chosen else None)
+    bins = tried[chosen.method].bins if chosen else None
+    return Remedy(record.n, n_rows, before, trials, left_out, chosen, bins, best)
 
 
 class Tried(NamedTuple):
@@ -205,18 +222,34 @@ class Tried(NamedTuple):
     bins: BinStats
 
 
-def _choose(before: Trial, tried: Mapping[str, Tried], sampling: Sampling) -> Trial | None:
-    """Apply the one-standard-error rule, towards the simpler, and ask for a gain beyond chance that is worth it."""
-    finite = [one for one in tried.values() if math.isfinite(one.trial.nll)]
+def simplest_best(tried: Mapping[str, Tried], sampling: Sampling) -> Trial | None:
+    """Apply the one-standard-error rule, towards the simpler; away from temperature scaling only where that is sure.
+
+    With several candidates one of them is ahead of temperature by a standard error too often by chance: it is left for
+    those alone that are ahead of it by two.
+    """
+    finite = {name: one for name, one in tried.items() if math.isfinite(one.trial.nll)}
     if not finite:
         return None
-    best = min(finite, key=lambda one: one.trial.nll)
-    for trial, nats, _ in finite:
-        behind, error = paired(nats - best.nats, sampling)
-        if behind <= error:
-            worth = WORTH * before.nll if math.isfinite(before.nll) else 0.0
-            return trial if trial.gain > max(SURE * trial.gain_error, worth) else None
-    return None
+    best, safe = min(finite.values(), key=lambda one: one.trial.nll), finite.get(SAFE)
+    for one in finite.values():
+        behind, error = paired(one.nats - best.nats, sampling)
+        if behind > error:
+            continue
+        if safe is None or one is safe:
+            return one.trial
+        ahead, error = paired(safe.nats - one.nats, sampling)
+        if ahead > SURE * error:
+            return one.trial
+    return None if safe is None else safe.trial
+
+
+def _worth(before: Trial, trial: Trial | None) -> Trial | None:
+    """Keep what gains beyond chance, and enough."""
+    if trial is None:
+        return None
+    least = WORTH * before.nll if math.isfinite(before.nll) else 0.0
+    return trial if trial.gain > max(SURE * trial.gain_error, least) else None
 
 
 def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
@@ -230,6 +263,10 @@ def _out_of_fold(record: Record, folds: Tensor, candidate: Candidate) -> Record:
         raise InvalidValueError(f"tried from {fewest:,} rows on")
     if kind not in candidate.kinds:
         raise InvalidValueError(f"for {candidate.kinds[0]}")
+    if candidate.two_classes and record.probs.shape[1] != 2:
+        raise InvalidValueError("for two classes")
+    if record.probs.numel() > candidate.most:
+        raise InvalidValueError(f"tried up to {candidate.most:,} numbers")
     return cross_fit(record, lambda kept: METHODS[candidate.method](kept, **candidate.options), folds)
 
 
