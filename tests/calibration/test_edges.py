@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adafocal.calibration import assign_bins, equal_mass_edges, equal_width_edges
-from adafocal.calibration.edges import assign_equal_width_bins, find_bins
+from adafocal.calibration.edges import assign_equal_width_bins, cut_ranks, find_bins, mass_edges
 from calibration.strategies import N_BINS, TIED_CONFIDENCE, quick, samples
 
 
@@ -113,3 +113,17 @@ def test_equal_width_bins_without_a_search_are_those_of_the_search(n_bins, dtype
     odd = torch.tensor([0.0, 1.0, 1e-40, 1 - 2**-24, -1.0, 2.0, torch.nan, torch.inf, -torch.inf], dtype=dtype)
     values = torch.cat([edges, above, below, odd, torch.rand(10_000, dtype=dtype)])
     assert assign_equal_width_bins(values, n_bins).tolist() == find_bins(values, edges).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 5, 5000])
+def test_many_values_are_binned_and_cut_as_few_are(n, dtype):
+    """Quicker ways for long vectors, few edges and plain dtypes: bit for bit what sorting and searching give."""
+    values = torch.rand(n).to(dtype)
+    values[::3] = values[0].clone()
+    values[0] = -0.0
+    for n_bins in (1, 2, 15, 33, 34):
+        edges = mass_edges(values, n_bins)
+        assert torch.equal(edges, values.sort().values[cut_ranks(n, n_bins, device=torch.device("cpu")) - 1])
+        spoilt = torch.cat([values, values.new_tensor([float("nan")])])
+        assert torch.equal(find_bins(spoilt, edges), torch.bucketize(spoilt, edges))

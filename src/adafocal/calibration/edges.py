@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_integer
+from adafocal._checks import can_read, check_integer
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Given, InnerEdges, SampleWeight
@@ -22,6 +22,7 @@ from adafocal._values import (
     counted_samples,
 )
 
+FEW_EDGES, MANY_VALUES = 32, 1 << 12  # where comparing with all edges is faster than searching among them
 SUM_ROUNDING = 1e-9  # as far as ten million equal weights, added one after the other, miss their sum
 
 
@@ -100,8 +101,19 @@ def mass_edges(confidence: Confidence, n_bins: int, weight: SampleWeight | None 
         values, order = confidence.detach().sort()
         cumulative = weight[order].to(wide_dtype(weight.device)).cumsum(0)
         return values[torch.searchsorted(cumulative, cut_masses(cumulative[-1], n_bins))]
-    ranks = cut_ranks(confidence.numel(), n_bins, device=confidence.device)
-    return ascending(confidence)[ranks - 1]
+    return _of_ranks(confidence, cut_ranks(confidence.numel(), n_bins, device=confidence.device))
+
+
+def _of_ranks(confidence: Confidence, ranks: Tensor) -> Tensor:
+    """Find the values of some ranks, from 1, without sorting all the others.
+
+    Floating-point numbers of one sign are in the order of their bits read as integers, which are told apart faster.
+    """
+    whole = {torch.float32: torch.int32, torch.float64: torch.int64}.get(confidence.dtype)
+    if whole is None or confidence.device.type != "cpu" or not ranks.numel():
+        return ascending(confidence)[ranks - 1]
+    bits, places = confidence.detach().contiguous().view(whole).numpy(), (ranks - 1).numpy()
+    return torch.from_numpy(np.partition(bits, np.unique(places))[places]).view(confidence.dtype)
 
 
 def ascending(values: Tensor) -> Tensor:
@@ -149,7 +161,14 @@ def assign_bins(confidence: Given[Tensor], edges: Given[InnerEdges]) -> Tensor:
 
 def find_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
     """Search as :func:`assign_bins` does, without its checks."""
-    return torch.bucketize(confidence.contiguous(), edges.contiguous(), right=False)
+    few = edges.numel() <= FEW_EDGES and confidence.numel() >= MANY_VALUES and confidence.dtype == edges.dtype
+    if not (few and can_read(confidence)):
+        return torch.bucketize(confidence.contiguous(), edges.contiguous(), right=False)
+    # Among few edges each value is compared with all, in a third of the time of a search; NaN is behind the last.
+    index = torch.full(confidence.shape, edges.numel(), dtype=torch.uint8)
+    for edge in edges.unbind():
+        index -= (confidence <= edge).view(torch.uint8)
+    return index.long()
 
 
 def assign_equal_width_bins(confidence: Tensor, n_bins: int) -> Tensor:
