@@ -26,6 +26,8 @@ nitpick_ignore = [  # what rooms hand each other, of no use to others
         "data.features.FeatureEncoding",
         "data.given.GivenPart",
         "study.losses.StudyLoss",
+        "scaling.files.Described",
+        "scaling.crossfit.Fitted",
     )
 ]
 nitpick_ignore_regex = [("py:.*", r"(?!adafocal\b).*")]  # names of other libraries are not linked, ours must resolve
