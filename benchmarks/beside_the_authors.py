@@ -139,9 +139,10 @@ class Theirs(Stated):
 def train(config: TrainConfig, splits: DataSplits, criterion: Ours | Theirs, *, seed: int, change: float = 0) -> float:
     """Train in a plain loop on the summed loss, gradients clipped to 2 as theirs, and give the test ECE in percent."""
     torch.manual_seed(seed)
-    model = make_model(
-        config.model, config.model_args, input_shape=splits.train.inputs.shape[1:], n_classes=splits.n_classes
-    )
+    prepare = splits.transform or (lambda inputs: inputs)
+    parts = {name: (prepare(part.inputs), part.labels) for name, part in splits.parts.items()}
+    inputs, labels = parts["train"]
+    model = make_model(config.model, config.model_args, input_shape=inputs.shape[1:], n_classes=splits.n_classes)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for values in model.parameters():
@@ -150,14 +151,14 @@ def train(config: TrainConfig, splits: DataSplits, criterion: Ours | Theirs, *, 
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(config.optimizer.milestones), 0.1)
     for _ in range(config.epochs):
         model.train()
-        for rows in torch.randperm(len(splits.train), generator=generator).split(config.batch_size):
+        for rows in torch.randperm(len(labels), generator=generator).split(config.batch_size):
             optimizer.zero_grad()
-            criterion(model(splits.train.inputs[rows]), splits.train.labels[rows]).backward()
+            criterion(model(inputs[rows]), labels[rows]).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 2.0)
             optimizer.step()
         schedule.step()
-        criterion.follow(logits_of(model, splits.validation.inputs), splits.validation.labels)
-    found = Predictions(logits=logits_of(model, splits.test.inputs), labels=splits.test.labels)
+        criterion.follow(logits_of(model, parts["validation"][0]), parts["validation"][1])
+    found = Predictions(logits=logits_of(model, parts["test"][0]), labels=parts["test"][1])
     return 100 * evaluate(found).ece
 
 

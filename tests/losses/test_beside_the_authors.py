@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +33,18 @@ def test_ours_is_what_the_authors_state_at_every_step_of_a_training(script):
     assert largest["edges"] < 0.05  # interpolated between two neighbours there, one of them here
     assert {name: len(found) for name, found in ece.items()} == dict.fromkeys(ece, 1)
     assert ece["ours"] != ece["theirs"]
+
+
+def test_images_that_are_stored_as_bytes_are_compared_too(script, tmp_path):
+    (tmp_path / "mnist").mkdir()
+    for part in ("train", "test"):
+        images = np.random.default_rng(0).integers(0, 255, (60, 28, 28), dtype=np.uint8)
+        np.savez(tmp_path / "mnist" / f"{part}.npz", image=images, label=np.arange(60) % 10)
+    config = script.config_of(script.argparse.Namespace(mnist=str(tmp_path), epochs=1))
+    config = replace(config, data=replace(config.data, train_size=40, validation_size=20))
+    largest, _ = script.compared(config, seeds=1)
+
+    assert largest["loss, float64"] < 1e-12
 
 
 def test_the_stated_rule_turns_near_0_and_stays_between_its_bounds(script):
