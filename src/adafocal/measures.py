@@ -25,10 +25,23 @@ def _scaled(name: str) -> Measure:
     )
 
 
+def _best_scaled(name: str, heading: str) -> Measure:
+    return Measure(
+        name=f"{name}_best_scaled",
+        heading=f"{heading} after best",
+        source=f"best_scaling.test.{name}",
+        unit="" if name == "nll" else "%",
+        digits=CATALOGUE[name].digits if name in CATALOGUE else 2,
+    )
+
+
 _OF_RUNS_ALONE = (
     Measure(name="error", unit="%"),
     _scaled("ece"),
     _scaled("nll"),
+    _best_scaled("error", "error %"),
+    _best_scaled("ece", "ECE %"),
+    _best_scaled("nll", "NLL"),
     Measure(name="temperature", heading="T", better="neither", source="temperature"),
     Measure(name="dice", heading="Dice", digits=3, better="higher", source="segmentation.dice.mean"),
     Measure(name="hausdorff95", heading="HD95", unit="voxels", source="segmentation.hausdorff95.mean"),
@@ -53,10 +66,14 @@ def _chosen(*names: str) -> dict[str, Measure]:
     return {name: MEASURES[name] for name in names}
 
 
+OF_BEST = ("error_best_scaled", "ece_best_scaled", "nll_best_scaled")
 OF_GROUPS = _chosen("accuracy", "overconfidence", "ece", "ece_equal_mass", "nll", "brier")
-OF_RUNS = _chosen("error", "ece", "ece_equal_mass", "nll", "overconfidence", "ece_scaled", "nll_scaled", "temperature")
+OF_RUNS = _chosen(
+    "error", "ece", "ece_equal_mass", "nll", "overconfidence", "ece_scaled", "nll_scaled", "temperature", *OF_BEST
+)
 COMPARED = {name: measure for name, measure in OF_RUNS.items() if measure.better == "lower"}
-ON_PAGES = {name: measure for name, measure in OF_RUNS.items() if name != "nll_scaled"}
+_IN_TABLES_ALONE = ("nll_scaled", "error_best_scaled", "nll_best_scaled")
+ON_PAGES = {name: measure for name, measure in OF_RUNS.items() if name not in _IN_TABLES_ALONE}
 DIFFERENCES = _chosen("error", "ece", "ece_equal_mass", "nll")
 IN_SHORT = _chosen("error", "ece", "nll")
 OF_MASKS = {name: measure for name, measure in MEASURES.items() if measure.source.startswith("segmentation.")}

@@ -17,6 +17,7 @@ from adafocal.scaling import fit_temperature
 from adafocal.scaling.catalogue import METHODS
 from adafocal.study import best_scaling
 from adafocal.study.best_scaling import find_best_scaling, scaled_run, scaled_title
+from adafocal.training import results
 
 SUMMARY = {
     "loss": "cross_entropy", "seed": 0, "class_names": list("abcd"), "sizes": {"train": 1, "validation": 1, "test": 1},
@@ -106,8 +107,8 @@ def test_it_is_found_once_and_kept(folder, monkeypatch):
 
 
 def test_fitting_many_rows_takes_some_that_are_spread_over_all(monkeypatch):
-    monkeypatch.setattr(best_scaling, "LARGEST_FIT", 40)
-    held = best_scaling._some(drawn(100, seed=0))
+    monkeypatch.setattr(results, "LARGEST_FIT", 40)
+    held = results._some(drawn(100, seed=0))
 
     assert held.n == 10
     assert torch.equal(held.logits[-1], drawn(100, seed=0).logits[-1])
@@ -135,7 +136,18 @@ def test_a_study_shows_it_everywhere(study_folder, tmp_path, capsys):
     assert set(scaled.versus_baseline) == {"error", "ece", "ece_equal_mass", "nll"}
     assert scaled.metrics["ece"].mean == pytest.approx(sum(float(row["ece_best_scaled"]) for row in rows[:2]) / 2)
     assert float(rows[1]["nll_best_scaled"]) == pytest.approx(kept["test"]["nll"])
-    assert (rows[1]["best_scaling"], rows[2]["best_scaling"]) == (kept["method"] or "none", "")
+    assert rows[1]["best_scaling"] == (kept["method"] or "none")
+    for row in rows:
+        summary = json.loads((folder / f"runs/digits/{row['loss']}-s{row['seed']}/summary.json").read_text())
+        assert row["best_scaling"] == (summary["best_scaling"]["method"] or "none")
+        assert float(row["ece_best_scaled"]) == pytest.approx(summary["best_scaling"]["test"]["ece"])
+    assert "After the best scaling, chosen and fitted on validation" in out
+    methods = held.losses[2].best_scaling
+    assert methods
+    tables = [(folder / f"tables/scaling.{kind}").read_text() for kind in ("tex", "md", "csv")]
+    assert all(f"AdaFocal (best: {methods})" in text for text in tables)
+    assert methods in out
+    assert methods in page_of(folder)
     assert [entry.loss for entry in held.losses] == ["cross_entropy", "flsd53", "adafocal"]
     page = (folder / "report.html").read_text()
     for text in (out, page, *((folder / f"tables/ece.{kind}").read_text() for kind in ("tex", "md", "csv"))):
@@ -150,6 +162,85 @@ def test_a_study_shows_it_everywhere(study_folder, tmp_path, capsys):
         "study/cross_entropy + best scaling", "other/cross_entropy + best scaling",
     ]  # fmt: skip
     assert experiment.scaled[0].versus_baseline["nll"].mean == pytest.approx(scaled.versus_baseline["nll"].mean)
+
+
+def page_of(folder):
+    return (folder / "report.html").read_text()
+
+
+def test_older_runs_are_read_and_only_the_reference_is_scaled(study_folder, tmp_path, capsys):
+    folder = tmp_path / "study"
+    shutil.copytree(study_folder, folder)
+    for path in [*folder.rglob("summary.json"), *folder.rglob("best_scaling.json")]:
+        if path.name == "best_scaling.json":
+            path.unlink()
+            continue
+        held = json.loads(path.read_text())
+        del held["best_scaling"]
+        path.write_text(json.dumps(held))
+    arguments = ["--epochs", "3", "--seeds", "0", "1", "--baseline", "adafocal", "--study_dir", str(folder)]
+    assert main(["study", *arguments]) == 0
+    rows = list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
+
+    assert all(row["best_scaling"] for row in rows[:2])
+    assert [row["best_scaling"] for row in rows[2:]] == [""] * 4
+    assert [row["ece_best_scaled"] for row in rows[2:]] == [""] * 4
+    assert main(["report", str(folder / "runs/digits/adafocal-s0")]) == 0
+    assert "after the best scaling" not in page_of(folder / "runs/digits/adafocal-s0")
+
+
+def test_a_row_that_repeats_its_loss_is_not_in_the_finding(study_folder, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(study_folder, folder)
+    for path in folder.rglob("cross_entropy-s*/summary.json"):
+        held = json.loads(path.read_text())
+        held["best_scaling"] |= {"method": "", "test": held["test"]}
+        path.write_text(json.dumps(held))
+    for path in folder.rglob("best_scaling.json"):
+        path.unlink()
+    assert (
+        main(["study", "--epochs", "3", "--seeds", "0", "1", "--baseline", "adafocal", "--study_dir", str(folder)]) == 0
+    )
+    [experiment] = StudyFolder(folder).comparison.experiments
+
+    assert experiment.scaled[0].title == "Cross-entropy + best scaling (none helps)"
+    assert "none helps" not in experiment.finding
+    assert "Lowest test ECE" in experiment.finding
+
+
+def test_a_loss_may_not_be_named_as_the_row_of_another(tmp_path, capsys, unchecked_shapes):
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("losses: [cross_entropy, {loss: focal, name: cross_entropy + best scaling}]\nseeds: [0]\n")
+    assert main(["study", str(plan), "--dry-run", "--study_dir", str(tmp_path / "s")]) == 2
+    assert "`name` must not end in ' + best scaling', as the row of a loss after its best" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("no\nluck"), MemoryError()])
+def test_a_scaling_that_fails_is_a_note_and_loses_no_run(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(results, "find_remedy", fail)
+    held = results._best({"validation": drawn(100, seed=0), "test": drawn(100, seed=1)}, 15)
+    said = "ValueError: no luck" if isinstance(error, ValueError) else "MemoryError: "
+    assert held == {"notes": [f"The best scaling is not known: {said}".rstrip()]}
+
+
+def test_a_run_says_which_scaling_is_best_on_terminal_page_and_in_its_results(tmp_path, capsys):
+    quick = ["--epochs", "2", "--progress", "false", "--run_dir", str(tmp_path / "run")]
+    assert main(["train", *quick]) == 0
+    out, run = capsys.readouterr().out, RunFolder(tmp_path / "run")
+    best = run.summary.best_scaling
+    assert best is not None
+    expected = find_best_scaling(run)
+
+    assert (best.method, best.part, best.rows) == (expected.method, "validation", 500)
+    assert best.test["nll"] == pytest.approx(expected.test["nll"])
+    assert f"test, best       error {100 * best.test['error']:>6.2f} %" in out
+    assert f"best scaling     {best.method}; chosen by cross-fitting on 500 samples of the validation part" in out
+    page = page_of(tmp_path / "run")
+    assert f"after the best scaling: {best.method}" in page
+    assert "after temperature scaling, T = " in page
 
 
 def test_a_study_without_cross_entropy_shows_its_baseline(study_folder, tmp_path):

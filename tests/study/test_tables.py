@@ -83,7 +83,7 @@ def test_every_table_is_written_in_every_format(tmp_path):
     write_tables(tmp_path / "tables", comparison())
     names = sorted(path.name for path in (tmp_path / "tables").iterdir())
 
-    assert names == ["ece.csv", "ece.md", "ece.tex", "error.csv", "error.md", "error.tex"]
+    assert names == [f"{table}.{kind}" for table in ("ece", "error", "scaling") for kind in ("csv", "md", "tex")]
 
 
 def test_one_loss_alone_is_not_the_best():

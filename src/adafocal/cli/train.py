@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> int:
         say(f"{title:<16} {text}")
 
     from adafocal.report import write_page
+    from adafocal.scaling.remedy import titled
     from adafocal.training.folder import first_process
     from adafocal.training.run import run
 
@@ -36,9 +37,15 @@ def main(arguments: list[str]) -> int:
     for note in summary.notes:
         say(f"{'note on the data':<16} {note}")
     parts = {"validation": "validation", "test": "test", f"test, T = {summary.temperature:.2f}": "test_scaled"}
+    best = summary.best_scaling
+    if best is not None:
+        parts["test, best"] = "best_scaling.test"
     for title, part in parts.items():
         values = {name: number_at(summary.everything, f"{part}.{name}") for name in SHOWN}
         say(f"{title:<16} {_in_words(values)}")
+    if best is not None:
+        helps = titled(best.method) if best.method else "none helps, so that it stays as trained"
+        say(f"best scaling     {helps}; chosen by cross-fitting on {best.rows:,} samples of the {best.part} part")
     if summary.segmentation is not None:
         cases = [name for name, measure in OF_MASKS.items() if measure.place.endswith(".mean")]
         say(f"mean over cases  {_in_words({name: summary.value(MEASURES[name]) for name in cases})}")

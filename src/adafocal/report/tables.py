@@ -2,25 +2,30 @@
 """Tables of the page as plain records: texts to show, numbers to sort by."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan
 from statistics import mean, stdev
 
 import torch
 from torch import Tensor
 
+from adafocal._records import number_at
 from adafocal._text import capital
 from adafocal.measures import DIFFERENCES, OF_MASKS, ON_PAGES, Measure
 from adafocal.results.comparison import ComparedExperiment, Difference
 from adafocal.results.outcome import Outcome
 from adafocal.results.run import Summary
+from adafocal.scaling.remedy import titled
 
 MAX_CLASSES = 1000  # rows of a table of classes
 # Of single classes; the catalogue holds measures of all predictions.
 FOUND = Measure(name="found", heading="Found %", unit="%", digits=1)
 SURPLUS = Measure(name="surplus", heading="Mean prob. − share %", unit="%")
 CLASS_ECE = Measure(name="class_ece", heading="ECE of the class %", unit="%")
-BEST = "lower is better, and confidence − accuracy is best at zero. T is the temperature fitted on validation data."
+FITTED = "the temperature fitted on validation data"
+LOWER = "lower is better, and confidence − accuracy is best at zero."
+BEST = f"{LOWER} T is {FITTED}."
+BEST_SCALING = "After best: after the scaling that cross-fitting on validation data chooses; below it which."
 OF_SEGMENTATION = (
     "Mean over test cases and classes, ± standard deviation over seeds where there are several. Dice is overlap, "
     "higher is better. HD95 is the distance of the surfaces in voxels. Components, tunnels and cavities: by how "
@@ -96,19 +101,54 @@ def spread_cell(values: Sequence[float], measure: Measure) -> Cell:
 
 
 def run_results(title: str, summary: Summary) -> Table:
-    """Lay out one run's results."""
-    cells = [_cell(summary.value(measure), measure) for measure in ON_PAGES.values()]
-    return Table("results", "Results", capital(BEST), _headings(ON_PAGES), [Row(title, cells, 0)])
+    """Lay out one run's results: as trained, after temperature scaling, and after its best scaling."""
+    held = {key: one for key, one in ON_PAGES.items() if one.place.startswith("test.")}
+    after = {key: replace(one, source=f"test_scaled.{one.name}") for key, one in held.items()}
+    temperature = f"after temperature scaling, T = {summary.temperature:.2f}"
+    rows = [
+        Row(title, [_cell(summary.value(one), one) for one in held.values()], 0),
+        Row(temperature, [_cell(_at(summary, one), one) for one in after.values()]),
+    ]
+    best = summary.best_scaling
+    if best is not None:
+        name = titled(best.method) if best.method else "none helps"
+        rows.append(Row(f"after the best scaling: {name}", [_cell(best.value(one), one) for one in held.values()]))
+    return Table("results", "Results", f"{capital(LOWER)} {_scaled_how(summary)}", _headings(held), rows)
+
+
+def _scaled_how(summary: Summary) -> str:
+    """Say what was fitted to what."""
+    if summary.segmentation is not None:
+        return f"T is {FITTED}; of volumes a sample of voxels is kept, on which no further scaling is tried."
+    best = summary.best_scaling
+    if best is None:
+        return f"T is {FITTED}."
+    how = f"chosen by cross-fitting on the {best.rows:,} samples of the {best.part} part and fitted to them"
+    return f"T is {FITTED}; the best scaling is {how}."
+
+
+def _at(summary: Summary, measure: Measure) -> float:
+    """A measure of a part that may hold fewer of them."""
+    part, _, name = measure.place.partition(".")
+    held = summary.everything.get(part)
+    return number_at(held, name) if isinstance(held, Mapping) and name in held else nan
 
 
 def study_results(experiment: ComparedExperiment, name: str) -> Table:
     """Lay out an experiment's results, a row per loss."""
     held = {key: one for key, one in ON_PAGES.items() if all(key in entry.metrics for entry in experiment.rows)}
+    if not any(entry.best_scaling for entry in experiment.losses):
+        held.pop("ece_best_scaled", None)
     rows = []
     for index, entry in enumerate(experiment.rows):
         cells = [_cell(entry.metrics[key].mean, one, entry.metrics[key].std) for key, one in held.items()]
+        if "ece_best_scaled" in held:
+            cells[-1] = replace(cells[-1], note=entry.best_scaling)
         rows.append(Row(entry.title, cells, index if index < len(experiment.losses) else None))
-    return Table(name, "Results", f"Mean ± standard deviation over seeds; {BEST}", _headings(held), rows)
+    caption = f"Mean ± standard deviation over seeds; {BEST}" + (
+        f" {BEST_SCALING}" if "ece_best_scaled" in held else ""
+    )
+    return Table(name, "Results", caption, _headings(held), rows)
 
 
 def differences(experiment: ComparedExperiment, name: str, *, baseline: str) -> Table | None:

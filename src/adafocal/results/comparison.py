@@ -64,7 +64,7 @@ class ComparedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedLoss:
-    """A loss on one experiment: spread and difference to the baseline by metric."""
+    """A loss on one experiment: spread and difference to the baseline by metric, and the best scalings of its runs."""
 
     loss: str
     title: str
@@ -72,6 +72,7 @@ class ComparedLoss:
     runs: Some[ComparedRun]
     metrics: Mapping[str, Spread]
     versus_baseline: Mapping[str, Difference]
+    best_scaling: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

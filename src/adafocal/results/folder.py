@@ -96,7 +96,7 @@ class RunFolder(_Folder):
         lambda self: read_record(self / EXAMPLES, Mistakes) if (self / EXAMPLES).exists() else None
     )
     best_scaling = cached_property(
-        lambda self: read_record(self / SCALED, BestScaling) if (self / SCALED).exists() else None
+        lambda self: read_record(self / SCALED, BestScaling) if (self / SCALED).exists() else self.summary.best_scaling
     )
     detections = cached_property(
         lambda self: {file.stem: read_detections(file) for file in sorted(self.path.glob(DETECTIONS))}

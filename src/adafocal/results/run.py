@@ -80,29 +80,10 @@ class _ByKey(Mapping[str, object]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary(_ByKey):
-    """``summary.json``: the results of a finished run, in parts that hold at least the measures of the catalogue."""
-
-    loss: str
-    seed: int
-    class_names: Some[str]
-    sizes: Sizes
-    temperature: float
-    validation: Annotated[Mapping[str, object], _needed("test")] | None = None
-    test: Annotated[Mapping[str, object], _needed("test")]
-    test_scaled: Annotated[Mapping[str, object], _needed("test_scaled")]
-    segmentation: Annotated[Mapping[str, object], _needed("segmentation")] | None = None
-    notes: tuple[str, ...] = ()
-    everything: Whole
-
-    def value(self, measure: Measure) -> float:
-        """Look up a measure; NaN where it is not defined."""
-        return number_at(self.everything, measure.place)
-
-
-@dataclass(frozen=True, kw_only=True)
 class BestScaling:
-    """``best_scaling.json``: what the best scaling, chosen and fitted without test labels, makes of the test part.
+    """What the best scaling, chosen and fitted without test labels, makes of the test part.
+
+    It is in ``summary.json``; of runs of older versions, where a study asked, in ``best_scaling.json``.
 
     Attributes:
         method: Its name; empty where none is better than none.
@@ -116,13 +97,38 @@ class BestScaling:
     rows: int
     test: Annotated[Mapping[str, object], _needed("test")]
 
+    def value(self, measure: Measure) -> float:
+        """Look up a measure of a run; NaN for what has none after a scaling, as nothing is scaled twice."""
+        return number_at({"test": self.test}, measure.place) if measure.place.startswith("test.") else nan
+
     @property
     def metrics(self) -> dict[str, float]:
-        """Test metrics by name, as of a run; NaN where one is not defined, as nothing is scaled twice."""
-        return {
-            name: number_at({"test": self.test}, measure.place) if measure.place.startswith("test.") else nan
-            for name, measure in OF_RUNS.items()
-        }
+        """Test metrics by name, as of a run."""
+        return {name: self.value(measure) for name, measure in OF_RUNS.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(_ByKey):
+    """``summary.json``: the results of a finished run, in parts that hold at least the measures of the catalogue."""
+
+    loss: str
+    seed: int
+    class_names: Some[str]
+    sizes: Sizes
+    temperature: float
+    validation: Annotated[Mapping[str, object], _needed("test")] | None = None
+    test: Annotated[Mapping[str, object], _needed("test")]
+    test_scaled: Annotated[Mapping[str, object], _needed("test_scaled")]
+    best_scaling: BestScaling | None = None
+    segmentation: Annotated[Mapping[str, object], _needed("segmentation")] | None = None
+    notes: tuple[str, ...] = ()
+    everything: Whole
+
+    def value(self, measure: Measure) -> float:
+        """Look up a measure; NaN where it is not defined, as after a best scaling that is not known."""
+        if measure.place.startswith("best_scaling.") and self.best_scaling is None:
+            return nan
+        return number_at(self.everything, measure.place)
 
 
 @dataclass(frozen=True)

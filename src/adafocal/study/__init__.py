@@ -7,6 +7,7 @@ execute.py                   run what is missing, resume what was cut
 overview.py                  what a terminal shows meanwhile: runs that ended, time to go
 statistics.py                mean, spread, and paired differences with a verdict
 ranks.py                     average ranks across experiments, critical difference
+result.py                    a finished run, and the same after its best scaling
 results.py                   results.csv and comparison.json
 compare.py                   finished studies and runs against one another
 losses.py                    what the names of its losses stand for, with arguments

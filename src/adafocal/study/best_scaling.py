@@ -11,16 +11,11 @@ from collections.abc import Sequence
 
 from adafocal._files import write_text
 from adafocal._records import as_record, to_plain
-from adafocal.predictions import Predictions
 from adafocal.results.folder import SCALED, RunFolder
 from adafocal.results.run import BestScaling
-from adafocal.scaling.catalogue import METHODS
-from adafocal.scaling.remedy import find_remedy, titled
-from adafocal.scaling.sample import spread_rows
-from adafocal.training.results import summarise
-
-LARGEST_FIT = 20_000_000  # numbers; of more, rows spread over all are fitted to
-SUFFIX = " + best scaling"
+from adafocal.scaling.remedy import titled
+from adafocal.study.losses import SUFFIX
+from adafocal.training.results import best_scaling
 
 
 def scaled_run(run: RunFolder, *, keeps: bool) -> BestScaling | None:
@@ -38,32 +33,27 @@ def scaled_run(run: RunFolder, *, keeps: bool) -> BestScaling | None:
     """
     if run.summary.segmentation is not None:
         return None
-    held = run.best_scaling
-    if held is None:
-        held = find_best_scaling(run)
-        if keeps:
-            write_text(run / SCALED, json.dumps(to_plain(held), indent=2) + "\n")
+    held = run.best_scaling or find_best_scaling(run)
+    if keeps and not (run / SCALED).exists():
+        write_text(run / SCALED, json.dumps(to_plain(held), indent=2) + "\n")
     return held
 
 
 def find_best_scaling(run: RunFolder) -> BestScaling:
-    """Choose a scaling on the rows that temperature is fitted to, and measure what it makes of the test part.
-
-    Choosing takes at most ten million numbers or so of these rows, and fitting at most twenty million.
-    """
+    """Find what newer runs have in their results: see :func:`~adafocal.training.results.best_scaling`."""
     part = run.part_for_scaling
-    predictions, test = run.predictions(part), run.summary.test
-    chosen = find_remedy(predictions, n_bins=run.settings.n_bins).chosen
-    if chosen is not None:
-        fitted = METHODS[chosen.method](_some(predictions), **chosen.options)
-        test = summarise(fitted.apply(run.predictions("test")), n_bins=run.settings.n_bins)
-    found = {
-        "method": "" if chosen is None else chosen.method,
-        "part": part,
-        "rows": predictions.n,
-        "test": test,
-    }
+    found = best_scaling(run.predictions(part), run.predictions("test"), part=part, n_bins=run.settings.n_bins)
     return as_record(json.loads(json.dumps(found)), BestScaling, "a scaling must have results, got some")
+
+
+def named_methods(methods: Sequence[str]) -> str:
+    """Name the methods of runs, the most frequent first.
+
+    Example:
+        >>> named_methods(["vector", "temperature", "vector"]), named_methods(["isotonic_top_label", ""])
+        ('vector or temperature', 'isotonic top label or none helps')
+    """
+    return " or ".join(titled(method) if method else "none helps" for method, _ in Counter(methods).most_common())
 
 
 def scaled_title(title: str, methods: Sequence[str]) -> str:
@@ -73,10 +63,4 @@ def scaled_title(title: str, methods: Sequence[str]) -> str:
         >>> scaled_title("Cross-entropy", ["vector", "temperature", "vector"]), scaled_title("Brier", [""])
         ('Cross-entropy + best scaling (vector or temperature)', 'Brier + best scaling (none helps)')
     """
-    names = [titled(method) if method else "none helps" for method, _ in Counter(methods).most_common()]
-    return f"{title}{SUFFIX} ({' or '.join(names)})"
-
-
-def _some(predictions: Predictions) -> Predictions:
-    """As many rows as are fitted to."""
-    return spread_rows(predictions, max(1, LARGEST_FIT // predictions.n_classes))
+    return f"{title}{SUFFIX} ({named_methods(methods)})"

@@ -14,9 +14,11 @@ from adafocal._settings import or_meant
 from adafocal.errors import InvalidValueError
 from adafocal.results.comparison import Comparison
 from adafocal.results.folder import COMPARISON, PLAN, PROVENANCE, StudyFolder, study_folder
-from adafocal.study.best_scaling import SUFFIX, scaled_run
+from adafocal.study.best_scaling import scaled_run
+from adafocal.study.losses import SUFFIX
 from adafocal.study.plan import check_own
-from adafocal.study.results import Result, Said, compare, read_result, write_comparison
+from adafocal.study.result import Result, after_best, read_result
+from adafocal.study.results import Said, compare, write_comparison
 from adafocal.training.provenance import provenance
 
 
@@ -106,13 +108,7 @@ def _read(folder: Path, study: StudyFolder) -> _Compared:
         for run in entry.runs
     ]
     scaled = [
-        replace(
-            read_result(of, experiment=experiment.name),
-            loss=entry.loss,
-            title=entry.title,
-            metrics=after.metrics,
-            scaled=True,
-        )
+        replace(after_best(read_result(of, experiment=experiment.name), after), loss=entry.loss, title=entry.title)
         for experiment in held.experiments
         for entry in experiment.scaled
         for run in entry.runs

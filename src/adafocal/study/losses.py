@@ -18,6 +18,7 @@ from adafocal.losses.own import check_own_loss
 WRITTEN = re.compile(r"(?P<loss>[^()\s]+)\s*\((?P<arguments>.*)\)", re.S)
 ARGUMENT = re.compile(r"(?:^|(?<=,))\s*([A-Za-z_]\w*)\s*=\s*")
 KEYS = ("loss", "loss_args", "name")
+SUFFIX = " + best scaling"  # of the row of a loss after it
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,14 @@ def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_apart(losses: Iterable[StudyLoss]) -> None:
-    """Raise if two losses are one."""
+    """Raise if two losses are one, or one is named as the row of another after its best scaling."""
     seen: list[StudyLoss] = []
     for one in losses:
+        if one.name.endswith(SUFFIX):
+            raise InvalidValueError(
+                f"`name` must not end in {SUFFIX!r}, as the row of a loss after its best scaling does, got "
+                f"{shown(one.name)}: choose another."
+            )
         for other in seen:
             if (one.loss, dict(one.loss_args)) == (other.loss, dict(other.loss_args)):
                 raise InvalidValueError(

@@ -13,39 +13,16 @@ from adafocal._files import write_rows, write_text
 from adafocal._records import to_plain
 from adafocal._text import listed
 from adafocal.errors import AdafocalError, InvalidValueError
-from adafocal.losses.catalogue import loss_title
-from adafocal.measures import COMPARED, OF_RUNS
+from adafocal.measures import COMPARED, IN_SHORT, OF_BEST, OF_RUNS
 from adafocal.results.comparison import ComparedExperiment, ComparedLoss, ComparedRun, Comparison, FailedRun, RankTable
-from adafocal.results.folder import COMPARISON, TABLE, RunFolder, StudyFolder
-from adafocal.study.best_scaling import SUFFIX, scaled_run, scaled_title
+from adafocal.results.folder import COMPARISON, TABLE, StudyFolder
+from adafocal.study.best_scaling import named_methods, scaled_run, scaled_title
 from adafocal.study.finding import SAID, findings, over_shared_seeds
-from adafocal.study.losses import StudyLoss, told_apart
+from adafocal.study.losses import SUFFIX, StudyLoss, told_apart
 from adafocal.study.plan import Study
 from adafocal.study.ranks import average_ranks
+from adafocal.study.result import Result, after_best, read_result
 from adafocal.study.statistics import paired_differences, spread
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run, as it is compared.
-
-    Attributes:
-        experiment: Name of its experiment.
-        loss: Name under which it is compared.
-        title: The same in tables.
-        seed: Its seed.
-        run: Its folder.
-        metrics: Test metrics by name.
-        scaled: Whether they are those after its best scaling.
-    """
-
-    experiment: str
-    loss: str
-    title: str
-    seed: int
-    run: RunFolder
-    metrics: Mapping[str, float]
-    scaled: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,13 +31,6 @@ class Said:
 
     title: str
     varied: Mapping[str, object]
-
-
-def read_result(run: RunFolder, *, experiment: str) -> Result:
-    """Read a finished run."""
-    metrics = {name: run.summary.value(measure) for name, measure in OF_RUNS.items()}
-    title = loss_title(run.loss, run.settings.loss_args)
-    return Result(experiment, run.loss, title, run.settings.seed, run, metrics)
 
 
 def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: StudyFolder | None = None) -> Comparison:
@@ -90,6 +60,7 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
             f"`study_dir` must hold at least one finished run, got {str(study.folder)!r} with none."
         )
     after, notes = _after_scaling(study, results)
+    results = [_known(one, after.get((one.experiment, one.loss, one.seed))) for one in results]
     experiments = {experiment.name: experiment for experiment in study.experiments}
     varied = dict.fromkeys(key for experiment in study.experiments for key in experiment.varied)
     rows = [
@@ -102,7 +73,7 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
             "loss": result.loss,
             "seed": result.seed,
             **result.metrics,
-            **_in_row(after.get((result.experiment, result.loss, result.seed))),
+            "best_scaling": "" if result.method is None else result.method or "none",
         }
         for result in results
     ]
@@ -114,17 +85,15 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
         folder=study.folder,
         failures=failures,
         notes=[*_notes_on_seeds(study, results), *notes],
-        scaled=[found for found, _ in after.values()],
+        scaled=list(after.values()),
     )
     write_comparison(study.folder, comparison, rows)
     return comparison
 
 
-def _after_scaling(
-    study: Study, results: Sequence[Result]
-) -> tuple[dict[tuple[str, str, int], tuple[Result, str]], list[str]]:
-    """Runs of one loss after their best scaling, with its method, by experiment, loss and seed; and why none is."""
-    found: dict[tuple[str, str, int], tuple[Result, str]] = {}
+def _after_scaling(study: Study, results: Sequence[Result]) -> tuple[dict[tuple[str, str, int], Result], list[str]]:
+    """Runs of one loss after their best scaling, by experiment, loss and seed; and why none is."""
+    found: dict[tuple[str, str, int], Result] = {}
     notes = []
     for name in dict.fromkeys(one.experiment for one in results):
         there = [one for one in results if one.experiment == name]
@@ -139,22 +108,20 @@ def _after_scaling(
                 continue
             if scaled is not None:
                 key = (one.experiment, one.loss, one.seed)
-                found[key] = (replace(one, loss=one.loss + SUFFIX, metrics=scaled.metrics, scaled=True), scaled.method)
+                found[key] = replace(after_best(one, scaled), loss=one.loss + SUFFIX)
     methods: dict[str, list[str]] = {}
-    for one, method in found.values():
-        methods.setdefault(one.loss, []).append(method)
-    titled = {
-        key: (replace(one, title=scaled_title(one.title, methods[one.loss])), method)
-        for key, (one, method) in found.items()
-    }
+    for one in found.values():
+        methods.setdefault(one.loss, []).append(one.method or "")
+    titled = {key: replace(one, title=scaled_title(one.title, methods[one.loss])) for key, one in found.items()}
     return titled, notes
 
 
-def _in_row(found: tuple[Result, str] | None) -> dict[str, object]:
-    """Columns of ``results.csv`` for a run after its best scaling; empty for the other losses."""
-    metrics = {} if found is None else found[0].metrics
-    row: dict[str, object] = {"best_scaling": "" if found is None else found[1] or "none"}
-    return row | {f"{name}_best_scaled": metrics.get(name, "") for name in ("error", "ece", "nll")}
+def _known(result: Result, after: Result | None) -> Result:
+    """A run of an older version, with what was found of its best scaling since."""
+    if after is None or result.method is not None:
+        return result
+    beside = {f"{name}_best_scaled": after.metrics[name] for name in IN_SHORT}
+    return replace(result, metrics={**result.metrics, **beside}, method=after.method)
 
 
 def _notes_on_seeds(study: Study, results: Sequence[Result]) -> list[str]:
@@ -218,6 +185,7 @@ def compare(
     for result in (*results, *scaled):
         by_experiment.setdefault(result.experiment, []).append(result)
     extra = {one.loss for one in scaled}
+    idle = extra - {one.loss for one in scaled if one.method}  # where none helps, the row repeats that of the loss
     rows = {name: _compare_losses(part, baseline, folder) for name, part in by_experiment.items()}
     experiments = tuple(
         ComparedExperiment(
@@ -227,7 +195,7 @@ def compare(
             dataset=part[0].run.settings.data.name,
             model=part[0].run.settings.model,
             settings=_shared([result.run.settings.everything for result in part]),
-            finding=_finding(part),
+            finding=_finding([one for one in part if one.loss not in idle]),
             losses=tuple(one for one in rows[name] if one.loss not in extra),
             scaled=tuple(one for one in rows[name] if one.loss in extra),
         )
@@ -247,7 +215,8 @@ def _by_seed(results: Sequence[Result], metric: str) -> dict[str, dict[int, floa
     """A metric by loss and seed."""
     values: dict[str, dict[int, float]] = {}
     for one in results:
-        if not (one.scaled and isnan(one.metrics[metric])):  # nothing is scaled twice
+        # Nothing is scaled twice, and of older runs and volumes no best scaling is known.
+        if not ((one.scaled or metric in OF_BEST) and isnan(one.metrics[metric])):
             values.setdefault(one.loss, {})[one.seed] = one.metrics[metric]
     return values
 
@@ -266,9 +235,9 @@ def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> t
     by_loss: dict[str, list[Result]] = {}
     for result in results:
         by_loss.setdefault(result.loss, []).append(result)
+    values = {metric: _by_seed(results, metric) for metric in COMPARED}
     differences = {
-        metric: paired_differences(_by_seed(results, metric), baseline=baseline)
-        for metric in (COMPARED if baseline in by_loss else ())
+        metric: paired_differences(held, baseline=baseline) for metric, held in values.items() if baseline in held
     }
     return tuple(
         ComparedLoss(
@@ -280,6 +249,7 @@ def _compare_losses(results: Sequence[Result], baseline: str, folder: Path) -> t
             ),
             metrics={metric: spread([run.metrics[metric] for run in runs]) for metric in OF_RUNS},
             versus_baseline={metric: found[loss] for metric, found in differences.items() if loss in found},
+            best_scaling=named_methods([run.method for run in runs if run.method is not None and not run.scaled]),
         )
         for loss, runs in by_loss.items()
     )

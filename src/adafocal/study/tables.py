@@ -2,7 +2,8 @@
 """The papers' tables: a row per data set and network, a column per loss, means over seeds, the best in bold.
 
 ``tables/ece`` shows the calibration error before → after temperature scaling, with the temperature in parentheses,
-``tables/error`` the test error; each as CSV (plain numbers), LaTeX (a tabular without packages) and Markdown.
+``tables/error`` the test error, ``tables/scaling`` the likelihood as trained → after temperature → after the best
+scaling; each as CSV (plain numbers), LaTeX (a tabular without packages) and Markdown.
 """
 
 import csv
@@ -33,11 +34,13 @@ class Layout:
         caption: What the table shows, in words.
         metrics: Metrics of a cell, in order; the best of those that are compared is bold, with its spread over seeds.
         joined: Puts the texts of the metrics together.
+        which: Whether titles of losses say what their best scalings are.
     """
 
     caption: str
     metrics: tuple[str, ...]
     joined: Callable[..., str]
+    which: bool = False
 
 
 TABLES = {
@@ -47,6 +50,12 @@ TABLES = {
         "{} → {} ({})".format,
     ),
     "error": Layout("Test error in percent", ("error",), "{}".format),
+    "scaling": Layout(
+        "Test NLL as trained → after temperature scaling → after the best scaling, fitted on validation data",
+        ("nll", "nll_scaled", "nll_best_scaled"),
+        "{} → {} → {}".format,
+        which=True,
+    ),
 }
 
 
@@ -122,6 +131,8 @@ def make_table(comparison: Comparison, layout: Layout) -> Table:
     """
     experiments = comparison.experiments
     titles = {loss: _line(title) for loss, title in comparison.titles.items()}
+    if layout.which:  # rows after a best scaling say the same once more
+        titles = {loss: _line(f"{titles[loss]}{said}") for loss, said in _best_scalings(comparison).items()}
     labels = [
         [
             _line(DATASETS[e.dataset].title if e.dataset in DATASETS else e.dataset),
@@ -143,6 +154,16 @@ def make_table(comparison: Comparison, layout: Layout) -> Table:
         ]
         rows.append((label, held))
     return Table(layout, names, list(titles.values()), rows)
+
+
+def _best_scalings(comparison: Comparison) -> dict[str, str]:
+    """What to add to the title of each loss: the best scalings of its runs on all experiments."""
+    found: dict[str, dict[str, None]] = {}
+    for experiment in comparison.experiments:
+        for entry in experiment.losses:
+            methods = entry.best_scaling.split(" or ") if entry.best_scaling else []
+            found.setdefault(entry.loss, {}).update(dict.fromkeys(methods))
+    return {loss: f" (best: {' or '.join(methods)})" if methods else "" for loss, methods in found.items()}
 
 
 def write_tables(folder: Path, comparison: Comparison) -> None:

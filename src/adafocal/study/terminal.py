@@ -20,6 +20,7 @@ TRAINED = {**IN_SHORT, "overconfidence": OF_RUNS["overconfidence"]}
 SCALED = {
     "ece_scaled": OF_RUNS["ece"], "nll_scaled": OF_RUNS["nll"], "temperature": OF_RUNS["temperature"],
 }  # fmt: skip
+BEST_SCALED = {f"{name}_best_scaled": measure for name, measure in IN_SHORT.items()}
 
 
 def print_plan(study: Study, console: Console) -> None:
@@ -66,6 +67,9 @@ def _print_experiment(experiment: ComparedExperiment, baseline: str, console: Co
         console.print(experiment.finding, markup=False, highlight=False)
     console.print(_spreads(losses, "Test results: mean ± standard deviation over seeds", TRAINED))
     console.print(_spreads(experiment.losses, "After temperature scaling, T fitted on validation", SCALED))
+    if any(entry.best_scaling for entry in experiment.losses):
+        after = "After the best scaling, chosen and fitted on validation"
+        console.print(_spreads(experiment.losses, after, BEST_SCALED, which=True))
     title = next((entry.title for entry in losses if entry.loss == baseline), None)
     if not any(entry.versus_baseline for entry in losses):
         return
@@ -80,11 +84,13 @@ def _print_experiment(experiment: ComparedExperiment, baseline: str, console: Co
     console.print(table)
 
 
-def _spreads(losses: Sequence[ComparedLoss], title: str, measures: Mapping[str, Measure]) -> Table:
-    table = _table(title, ["loss", *(measure.heading for measure in measures.values())])
+def _spreads(
+    losses: Sequence[ComparedLoss], title: str, measures: Mapping[str, Measure], *, which: bool = False
+) -> Table:
+    table = _table(title, ["loss", *(measure.heading for measure in measures.values()), *["which"] * which])
     for entry in losses:
         cells = [_spread(entry.metrics.get(name), measure) for name, measure in measures.items()]
-        table.add_row(_plain(entry.title), *cells)
+        table.add_row(_plain(entry.title), *cells, *[_plain(entry.best_scaling)] * which)
     return table
 
 

@@ -100,13 +100,14 @@ def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) 
         trainer.fit(classifier, ckpt_path=resumed, weights_only=True)
         chosen = folder / BEST if config.select == "best" else None
         write = dense_results if classifier.splits.dense else sample_results
-        results = write(trainer, classifier, folder, checkpoint=chosen)
+        results: dict[str, Any] = dict(write(trainer, classifier, folder, checkpoint=chosen))
+    notes = [*classifier.splits.notes, *results.pop("notes", ())]
     found = {
         "loss": config.loss,
         "seed": config.seed,
         "class_names": list(classifier.splits.class_names),
         "sizes": {name: len(split) for name, split in classifier.splits.parts.items()},
-        **({"notes": list(classifier.splits.notes)} if classifier.splits.notes else {}),
+        **({"notes": notes} if notes else {}),
         **results,
     }
     text = json.dumps(found, indent=2) + "\n"
