@@ -9,31 +9,35 @@ import torch
 from adafocal import Predictions
 from adafocal.scaling import METHODS, Temperature, fit_temperature, load_scaling
 
+NAMES = ["cat", "dog", "eel"]
 
-def drawn(n=300, *, kind="logits", seed=0, **columns):
+
+def drawn(n=300, *, kind="logits", seed=0, n_classes=3, **columns):
     generator = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(n, 3, generator=generator)
+    logits = 3 * torch.randn(n, n_classes, generator=generator)
     labels = torch.multinomial((logits / 2).softmax(1), 1, generator=generator)[:, 0]
     return Predictions(**{kind: logits if kind == "logits" else logits.softmax(1)}, labels=labels, **columns)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_says_what_it_was_fitted_on_and_refuses_other_classes(tmp_path, method, unchecked_shapes):
-    fitted = METHODS[method](drawn(classes=["cat", "dog", "eel"]))
+    c = 2 if method in ("platt", "beta", "quadratic") else 3
+    names, held = NAMES[:c], drawn(n_classes=c)
+    fitted = METHODS[method](drawn(n_classes=c, classes=names))
     fitted.save(tmp_path / "s.json")
     loaded = load_scaling(tmp_path / "s.json")
 
     assert loaded.origin == fitted.origin
-    assert (loaded.origin.rows, loaded.origin.kind, loaded.origin.classes) == (300, "logits", ("cat", "dog", "eel"))
-    assert loaded.origin.shares == pytest.approx(fitted.apply(drawn()).probs.double().mean(0).tolist(), abs=1e-6)
-    for classes in (["dog", "cat", "eel"], ["cat", "cow", "eel"]):
-        sentence = f"in their order, cat, dog, eel, got {', '.join(classes)}.$"
+    assert (loaded.origin.rows, loaded.origin.kind, loaded.origin.classes) == (300, "logits", tuple(names))
+    assert loaded.origin.shares == pytest.approx(fitted.apply(held).probs.double().mean(0).tolist(), abs=1e-6)
+    for classes in (names[::-1], ["cow", *names[1:]]):
+        sentence = f"in their order, {', '.join(names)}, got {', '.join(classes)}.$"
         with pytest.raises(ValueError, match=sentence):
-            loaded.apply(drawn(classes=classes))
-    with pytest.raises(ValueError, match=r"`predictions` must have 3 classes, got 2\."):
-        loaded.apply(Predictions(logits=torch.zeros(2, 2)))
-    assert loaded.apply(drawn(classes=["cat", "dog", "eel"])).n == 300
-    assert loaded.apply(drawn()).n == 300  # which has no names
+            loaded.apply(drawn(n_classes=c, classes=classes))
+    with pytest.raises(ValueError, match=rf"`predictions` must have {c} classes.*, got 5"):
+        loaded.apply(drawn(n_classes=5))
+    assert loaded.apply(drawn(n_classes=c, classes=names)).n == 300
+    assert loaded.apply(held).n == 300  # which has no names
 
 
 def test_numbers_alone_tell_whether_scalings_are_equal():

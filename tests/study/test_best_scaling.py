@@ -15,6 +15,7 @@ from adafocal.predictions import Predictions
 from adafocal.results.folder import RunFolder, StudyFolder
 from adafocal.scaling import fit_temperature
 from adafocal.scaling.catalogue import METHODS
+from adafocal.scaling.remedy import titled
 from adafocal.study import best_scaling
 from adafocal.study.best_scaling import find_best_scaling, scaled_run, scaled_title
 from adafocal.training import results
@@ -237,9 +238,11 @@ def test_a_run_says_which_scaling_is_best_on_terminal_page_and_in_its_results(tm
     assert (best.method, best.part, best.rows) == (expected.method, "validation", 500)
     assert best.test["nll"] == pytest.approx(expected.test["nll"])
     assert f"test, best       error {100 * best.test['error']:>6.2f} %" in out
-    assert f"best scaling     {best.method}; chosen by cross-fitting on 500 samples of the validation part" in out
+    assert (
+        f"best scaling     {titled(best.method)}; chosen by cross-fitting on 500 samples of the validation part" in out
+    )
     page = page_of(tmp_path / "run")
-    assert f"after the best scaling: {best.method}" in page
+    assert f"after the best scaling: {titled(best.method)}" in page
     assert "after temperature scaling, T = " in page
 
 

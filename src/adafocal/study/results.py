@@ -72,7 +72,7 @@ def write_results(study: Study, failures: Sequence[FailedRun] = (), *, folder: S
             **{key: experiments[result.experiment].varied.get(key, "") for key in varied},
             "loss": result.loss,
             "seed": result.seed,
-            **result.metrics,
+            **{name: "" if name in OF_BEST and isnan(value) else value for name, value in result.metrics.items()},
             "best_scaling": "" if result.method is None else result.method or "none",
         }
         for result in results

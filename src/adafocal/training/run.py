@@ -100,8 +100,9 @@ def _run(config: TrainConfig, folder: Path, *, overwrite: bool, progress: bool) 
         trainer.fit(classifier, ckpt_path=resumed, weights_only=True)
         chosen = folder / BEST if config.select == "best" else None
         write = dense_results if classifier.splits.dense else sample_results
-        results: dict[str, Any] = dict(write(trainer, classifier, folder, checkpoint=chosen))
-    notes = [*classifier.splits.notes, *results.pop("notes", ())]
+        results = write(trainer, classifier, folder, checkpoint=chosen)
+    said = results.pop("notes", [])
+    notes = [*classifier.splits.notes, *(said if isinstance(said, list) else [])]
     found = {
         "loss": config.loss,
         "seed": config.seed,
