@@ -19,7 +19,7 @@ from adafocal.scaling.temperature import fit_temperature
 
 LOW, HIGH = -0.5, 5.0  # of gamma: below, the order of classes need not be kept
 MOST = 2**22  # numbers that are fitted to: two parameters need no more
-STEPS, TOLERANCE = 60, 1e-9
+STEPS, TOLERANCE = 60, 1e-6
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Candidate:
 CANDIDATES = (
     Candidate("temperature", lambda _: FEWEST_ROWS),
     Candidate("platt", lambda _: FEWEST_ROWS, two_classes=True),
-    Candidate("focal_temperature", lambda _: 500, most=200_000),
+    Candidate("focal_temperature", lambda _: 500, most=600_000),
     Candidate("beta", lambda _: 200, two_classes=True),
     Candidate("quadratic", lambda _: 200, two_classes=True),
     Candidate("histogram_top_label", lambda _: 1000),
