@@ -94,6 +94,7 @@ def summary(test, loss, seed, class_names):
         "temperature": 1.25,
         "test": scores,
         "test_scaled": {"ece": scores["ece"] / 2, "nll": scores["nll"]},
+        "best_scaling": {"method": "temperature", "part": "validation", "rows": 100, "test": scores},
     }
 
 

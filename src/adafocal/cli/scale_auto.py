@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adafocal._reading import Record
+from adafocal.measures import MEASURES
 from adafocal.scaling.best import simplest
 from adafocal.scaling.crossfit import FOLDS
 from adafocal.scaling.remedy import Remedy, find_remedy, titled
@@ -32,7 +33,7 @@ def show_trials(remedy: Remedy, console: Console) -> None:
         return
     table = Table(title=Text(f"Out of fold, {remedy.rows}"), title_justify="left")
     table.add_column("")
-    for heading in ("NLL", "better by", "± (1 s.e.)", "ECE %"):
+    for heading in (MEASURES["nll"].heading, "better by", "± (1 s.e.)", MEASURES["ece"].heading):
         table.add_column(heading, justify="right")
     for trial in (remedy.before, *remedy.trials):
         gain = (f"{trial.gain:+.4f}", f"{trial.gain_error:.4f}") if trial.method else ("", "")
