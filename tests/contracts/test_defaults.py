@@ -24,7 +24,8 @@ def defaults_of(name, public):
         parameters = inspect.signature(public).parameters.values()
     except (TypeError, ValueError):
         return name
-    given = [f"{p.name}={p.default!r}" for p in parameters if p.default is not inspect.Parameter.empty]
+    shown = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    given = [f"{name}={of.__name__ if inspect.isfunction(of) else repr(of)}" for name, of in shown.items()]
     return f"{name}({', '.join(given)})" if given else name
 
 

@@ -385,6 +385,11 @@ def test_a_metric_refuses_what_is_no_weight(rejects):
         metric.update(record.logits, record.labels, torch.ones(3))
 
 
+def by_group(record, **options):
+    """Fit one scaling to a single group, whose rows are all there are."""
+    return scaling.fit_by_group(record, ["a"] * record.n, **options).of("a")
+
+
 FITS = {
     "temperature": (scaling.fit_temperature, {}),
     "temperature by ece": (scaling.fit_temperature, {"criterion": "ece"}),
@@ -397,6 +402,7 @@ FITS = {
     "platt": (scaling.fit_platt, {"smoothing": False}),
     "beta": (scaling.fit_beta, {}),
     "quadratic": (scaling.fit_quadratic, {}),
+    "by group": (by_group, {}),
     "isotonic": (scaling.fit_isotonic, {}),
     "isotonic top label": (scaling.fit_isotonic, {"event": "top_label"}),
     "histogram": (scaling.fit_histogram, {"n_bins": 5}),
@@ -413,7 +419,8 @@ def fitted_to(name: str) -> Predictions:
 
 
 def test_the_fits_are_all_of_them():
-    assert {fit for fit, _ in FITS.values()} == {getattr(scaling, name) for name in scaling.__all__ if "fit" in name}
+    tried = {scaling.fit_by_group if fit is by_group else fit for fit, _ in FITS.values()}
+    assert tried == {getattr(scaling, name) for name in scaling.__all__ if "fit" in name}
 
 
 @pytest.mark.parametrize("name", FITS)

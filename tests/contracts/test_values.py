@@ -9,6 +9,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,7 @@ FITTED = {
     "scaling.AffineScaling": scaling.fit_vector(LINEAR, regularization=1.0).apply,
     "scaling.BinaryScaling": scaling.fit_histogram(LINEAR, n_bins=3).apply,
     "scaling.FocalTemperature": scaling.FocalTemperature(2.0, 1.0).apply,
+    "scaling.GroupScaling": partial(scaling.fit_by_group(LINEAR, ["a"] * LINEAR.n).apply, groups=["a"] * LINEAR.n),
     "scaling.StructuredScaling": scaling.fit_structured_matrix(LINEAR).apply,
     "ood.Mahalanobis": ood.fit_mahalanobis(LINEAR).score,
     "ood.NearestNeighbour": ood.fit_nearest_neighbour(LINEAR, k=3).score,
@@ -286,6 +288,9 @@ ENTRIES: dict[str, Entry] = dict(
         *(entry(ood, f"fit_{name}", "predictions") for name in ("mahalanobis", "nearest_neighbour", "vim")),
         *(entry(scaling, f"fit_{name}", "predictions") for name in ("temperature", "histogram", "isotonic")),
         entry(scaling, "scaled_nll", "predictions"),
+        entry(scaling, "fit_by_group", "predictions", groups=["a"] * GOOD["predictions"].n),
+        entry(scaling, "estimate_prior", "predictions", source=[1 / C] * C),
+        entry(scaling, "shift_prior", "predictions", source=[1 / C] * C, target=[0.5, *[0.5 / (C - 1)] * (C - 1)]),
         *(
             entry(scaling, f"fit_{name}", "predictions", regularization=1.0)
             for name in ("vector", "matrix", "dirichlet")
@@ -368,7 +373,7 @@ def test_every_public_name_has_an_entry():
 
     assert named == exported
     assert {name for name in ENTRIES if name.startswith("segmentation.")} == of_segmentation
-    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (103, 90, 21)
+    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (116, 103, 21)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
