@@ -22,6 +22,7 @@ files.py                     fitted scalings as JSON
 """
 
 from adafocal.scaling.affine import AffineScaling, fit_dirichlet, fit_matrix, fit_vector
+from adafocal.scaling.best import Choice, choose_scaling
 from adafocal.scaling.binary import BinaryScaling, fit_histogram, fit_isotonic
 from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, load_scaling
 from adafocal.scaling.focal_temperature import FocalTemperature, fit_focal_temperature
@@ -36,11 +37,13 @@ __all__ = [
     "METHODS",
     "AffineScaling",
     "BinaryScaling",
+    "Choice",
     "FocalTemperature",
     "GroupScaling",
     "LogOddsScaling",
     "StructuredScaling",
     "Temperature",
+    "choose_scaling",
     "estimate_prior",
     "fit_beta",
     "fit_by_group",

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scaling that suits the data: chosen by what each does to rows that it was not fitted to, then fitted to all."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from adafocal._reading import Record
+from adafocal._values import check_predictions
+from adafocal.outcomes import Outcomes
 from adafocal.scaling.catalogue import METHODS, Scaling
 from adafocal.scaling.remedy import SAFE, Remedy, find_remedy
 from adafocal.scaling.scores import as_predictions
 
 
-class Choice(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Choice:
     """A scaling that was chosen and fitted, and why.
 
     Attributes:
@@ -58,6 +61,8 @@ def choose_scaling(record: Record) -> Choice:
         Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd edition, 2009, section 7.10 (the
         one-standard-error rule).
     """
+    if not isinstance(record, Outcomes):
+        check_predictions("record", record)
     remedy = find_remedy(record)
     method, options = simplest(remedy)
     return Choice(method, METHODS[method](as_predictions(record), **options), remedy)
