@@ -39,6 +39,7 @@ def show_trials(remedy: Remedy, console: Console) -> None:
         gain = (f"{trial.gain:+.4f}", f"{trial.gain_error:.4f}") if trial.method else ("", "")
         table.add_row(trial.title or "as they are", f"{trial.nll:.4f}", *gain, f"{100 * trial.ece:.2f}")
     console.print(table)
+    console.print("the choice saw all of these rows: on new ones expect a little less of what was chosen")
     left_out = "; ".join(f"{titled(method)} ({why})" for method, why in remedy.left_out.items())
     if left_out:
         console.print(f"not tried: {left_out}")
