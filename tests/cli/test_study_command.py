@@ -176,5 +176,5 @@ def test_folders_that_cannot_be_compared_are_refused(study_folder, tmp_path, cap
 def test_a_study_writes_tables_and_a_page(study_folder):
     names = sorted(path.name for path in (study_folder / "tables").iterdir())
 
-    assert names == ["ece.csv", "ece.md", "ece.tex", "error.csv", "error.md", "error.tex"]
+    assert names == [f"{name}.{kind}" for name in ("ece", "error", "scaling") for kind in ("csv", "md", "tex")]
     assert Path(study_folder / "report.html").exists()

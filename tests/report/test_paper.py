@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 from adafocal.cli import main
+from adafocal.measures import OF_BEST
 from adafocal.report import write_figures
 from report.folders import write_run, write_study
 
@@ -89,7 +90,7 @@ def test_a_study_of_several_experiments_has_figures_of_each_and_ranks(tmp_path):
     expected = {f"{place}-{name}" for place in "xyz" for name in NAMES if name != "classes"}
     assert expected <= names
     assert names - expected == {
-        f"ranks-{m}" for m in ("error", "ece", "ece_equal_mass", "nll", "ece_scaled", "nll_scaled")
+        f"ranks-{m}" for m in ("error", "ece", "ece_equal_mass", "nll", "ece_scaled", "nll_scaled", *OF_BEST)
     }
 
 

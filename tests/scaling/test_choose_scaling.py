@@ -64,7 +64,7 @@ def test_the_command_says_what_it_saw(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
 
     assert "chosen temperature, the simplest of" in printed
-    for word in ("as they are", "structured vector", "NLL", "not tried: ", "platt (for two classes)"):
+    for word in ("as they are", "structured vector", "NLL", "not tried: ", "Platt (for two classes)"):
         assert word in printed
     assert type(load_scaling("s.json")).__name__ == "Temperature"
 

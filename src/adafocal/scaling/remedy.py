@@ -69,8 +69,8 @@ CANDIDATES = (
 
 
 def titled(method: str) -> str:
-    """Name a method in a sentence."""
-    return method.replace("_", " ")
+    """Name a method in a sentence, those after people as they are written."""
+    return method.capitalize() if method in ("dirichlet", "platt") else method.replace("_", " ")
 
 
 @dataclass(frozen=True)
