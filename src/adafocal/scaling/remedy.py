@@ -59,10 +59,10 @@ CANDIDATES = (
     Candidate("histogram_top_label", lambda _: 1000),
     Candidate("isotonic_top_label", lambda _: 1000),
     Candidate("vector", lambda n_classes: 50 * n_classes, {"regularization": 0.1}),
-    Candidate("structured_vector", lambda _: 2 * FEWEST_ROWS),
+    Candidate("structured_vector", lambda _: 200),
     Candidate("histogram", lambda n_classes: 500 * n_classes),
     Candidate("isotonic", lambda n_classes: 500 * n_classes),
-    Candidate("structured_matrix", lambda n_classes: max(2 * FEWEST_ROWS, 5 * n_classes), most=1_000_000),
+    Candidate("structured_matrix", lambda n_classes: max(200, 5 * n_classes), most=1_000_000),
     Candidate("matrix", lambda n_classes: 50 * n_classes**2, {"regularization": 1.0}, ("logits",)),
     Candidate("dirichlet", lambda n_classes: 50 * n_classes**2, {"regularization": 1.0}),
 )
