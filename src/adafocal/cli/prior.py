@@ -10,9 +10,9 @@ from adafocal._files import read_json
 from adafocal._settings import or_meant
 from adafocal._text import listed, shown
 from adafocal.errors import InvalidValueError, MissingFileError
+from adafocal.scaling.prior import ROUNDING
 
 ESTIMATE, UNIFORM = "estimate", "uniform"
-ROUNDING = 1e-3
 RULE = "`prior` must be `estimate`, `uniform`, CLASS=SHARE ..., or a .json or .csv file"
 
 

@@ -4,6 +4,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from jsonargparse import Namespace
@@ -24,7 +25,7 @@ from adafocal.scaling import estimate_prior, load_scaling, shift_prior
 from adafocal.scaling.catalogue import Scaling
 from adafocal.scaling.groups import GroupScaling
 from adafocal.scaling.origin import Origin
-from adafocal.scaling.sample import Sample
+from adafocal.scaling.sample import Sample, most_rows
 from adafocal.scaling.scores import as_predictions, like
 from adafocal.tables.columns import OUTCOMES, Names
 from adafocal.tables.piece import Piece
@@ -50,7 +51,8 @@ class Applied:
         record = checked(piece)
         if self.origin is not None:
             self.origin.check_kind(piece.columns.kind, positive_of(piece, self.names))
-            self._look_at_names(record)
+            if isinstance(record, Predictions) and record.classes is None and self.origin.classes:
+                self.unnamed = self.origin.classes
         plain = as_predictions(record)
         if not isinstance(self.fitted, GroupScaling):
             return record, self.fitted.apply(plain)
@@ -59,11 +61,6 @@ class Applied:
         alone = {group for group in set(groups) if self.fitted.of(group) is pooled}
         self.pooled.update(group for group in groups if group in alone)
         return record, self.fitted.apply(plain, groups)
-
-    def _look_at_names(self, record: Record) -> None:
-        held = record.classes if isinstance(record, Predictions) else None
-        if self.origin is not None and held is None and self.origin.classes and isinstance(record, Predictions):
-            self.unnamed = self.origin.classes
 
     def tell(self, console: Console) -> None:
         """Say what was taken for granted."""
@@ -141,7 +138,7 @@ def _shifted(
     wanted = read_prior(given, classes)
     how = "as given"
     if wanted is None:
-        sample = Sample(_enough)
+        sample = Sample(partial(most_rows, most=TO_ESTIMATE))
         for piece in scan([source], applied.names):
             if piece.n:
                 sample.add(applied(piece)[1])
@@ -158,8 +155,3 @@ def _class_names(origin: Origin) -> list[str]:
     if origin.classes is None and origin.positive is not None:
         return [f"not {origin.positive}" if origin.positive != "1" else "0", origin.positive]
     return list(origin.classes or map(str, range(origin.n_classes)))
-
-
-def _enough(record: Record) -> int:
-    rows, numbers = TO_ESTIMATE
-    return max(1, min(rows, numbers // record.probs.shape[1]))

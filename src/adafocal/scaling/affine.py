@@ -16,7 +16,7 @@ from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import Described, as_numbers, read_fitted
 from adafocal.scaling.origin import described
-from adafocal.scaling.regression import Affine, fit_regression
+from adafocal.scaling.regression import Affine, as_weight, check_map, check_n_classes, fit_regression, mapped
 from adafocal.scaling.scores import effective_rows, fit_data, same_kind, unmasked_scores
 from adafocal.scaling.structured import structured_ridge
 from adafocal.scaling.temperature import fit_temperature
@@ -50,15 +50,7 @@ class AffineScaling(Described):
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
         check_choice("kind", self.kind, ("logits", "probs"))
-        c = self.bias.numel()
-        if self.bias.ndim != 1 or self.weight.shape != (c, c):
-            raise InvalidValueError(
-                f"`weight` must have shape (C, C) for `bias` of shape ({c},), got {tuple(self.weight.shape)}."
-            )
-        if not (self.weight.isfinite().all() and self.bias.isfinite().all()):
-            raise InvalidValueError(
-                f"`weight` and `bias` must be finite, got {self.method} scaling with numbers that are not."
-            )
+        check_map(self.method, self.weight, self.bias)
 
     def apply(self, predictions: Predictions) -> Predictions:
         """Map the logits z, or the log-probabilities, to W z + b.
@@ -73,16 +65,12 @@ class AffineScaling(Described):
             ValueError: If the kind or the number of classes differs, or a class is masked (logit -inf).
         """
         self.check(predictions)
-        if predictions.n_classes != self.bias.numel():
-            raise InvalidValueError(
-                f"`predictions` must have {self.bias.numel()} classes, got {predictions.n_classes}."
-            )
+        check_n_classes(predictions, self.bias)
         if predictions.kind != self.kind:
             raise InvalidValueError(f"`predictions` must hold {self.kind} as when fitted, got {predictions.kind}.")
         scores = _class_scores(predictions, self.method)
-        wide, weight = scores.double(), self.weight.to(scores.device)
-        scaled = wide * weight.diagonal() if self.method == "vector" else wide @ weight.T
-        return same_kind(predictions, (scaled + self.bias.to(scores.device)).to(scores.dtype))
+        scaled = mapped(scores.double(), self.weight, self.bias, diagonal=self.method == "vector")
+        return same_kind(predictions, scaled.to(scores.dtype))
 
     def content(self) -> dict[str, object]:
         """What its file holds."""
@@ -242,8 +230,7 @@ def _minimise(
 def _minimum(units: Tensor, labels: ClassIndex, ridge: Affine, each: SampleWeight | None) -> tuple[Tensor, Tensor]:
     """Weight and bias of the least penalised negative log-likelihood."""
     factors, bias = fit_regression(units, labels, ridge, each, tolerance=TOLERANCE)
-    weight = 1 + factors if factors.ndim == 1 else torch.eye(len(bias)).to(factors) + factors
-    return weight.diag() if weight.ndim == 1 else weight, bias
+    return as_weight(factors), bias
 
 
 def _cross_validated(units: Tensor, labels: ClassIndex, diagonal: bool, each: SampleWeight | None = None) -> float:

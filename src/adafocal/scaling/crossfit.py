@@ -2,7 +2,7 @@
 """What a scaling does to rows that it was not fitted to: folds, clusters whole, each scaled by a fit to the others."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -75,12 +75,14 @@ def cross_fit(record: Record, fit: Callable[[Predictions], Fitted], folds: Tenso
 
 def over_folds(folds: Tensor, scaled: Callable[[Tensor, Tensor], Predictions]) -> Predictions:
     """Put together what a function of the rows to fit to and the rows to scale, both masks, makes of every fold."""
-    rows, parts = [], []
-    for fold in torch.unique(folds).tolist():
-        out = folds == fold
-        parts.append(scaled(~out, out))
-        rows.append(out.nonzero().squeeze(1))
-    return Predictions.concatenate(parts)[torch.cat(rows).argsort()]
+    each = [folds == fold for fold in torch.unique(folds).tolist()]
+    return put_back([scaled(~out, out) for out in each], each)
+
+
+def put_back(parts: Sequence[Predictions], held: Sequence[Tensor]) -> Predictions:
+    """Join parts in the order of their rows, which masks of shape (N,) tell: each row is in one of them."""
+    order = torch.cat([mask.nonzero().squeeze(1) for mask in held]).argsort()
+    return Predictions.concatenate(parts)[order.to(parts[0].device)]
 
 
 def paired(difference: Tensor, sampling: Sampling) -> tuple[float, float]:

@@ -16,9 +16,9 @@ from adafocal._values import check_predictions
 from adafocal.calibration.rows import Sampling, rows_of
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
-from adafocal.scaling.crossfit import FOLDS, draw_folds, paired, refused_in_fold, why_not
+from adafocal.scaling.crossfit import FOLDS, draw_folds, over_folds, paired, put_back, refused_in_fold, why_not
 from adafocal.scaling.files import Described, build_fitted
-from adafocal.scaling.sample import spread
+from adafocal.scaling.sample import most_rows, spread
 from adafocal.scaling.scores import as_predictions, like
 from adafocal.scaling.temperature import fit_temperature
 from adafocal.tables.labels import same_label
@@ -28,7 +28,7 @@ BY_GROUP = "by_group"
 POOLED = math.inf
 # How many rows the rows of all other groups count as in the fit to one: from the most drawn together on.
 STRENGTHS = (POOLED, 1000.0, 100.0, 10.0)
-MOST_ROWS, MOST_NUMBERS = 20_000, 4_000_000  # that choose the strength
+ENOUGH = 20_000, 4_000_000  # rows and numbers that choose the strength
 SURE = 2.0  # standard errors by which scalings of groups must beat the pooled one
 FEWEST = 20  # rows of a group that has a fit of its own
 
@@ -156,7 +156,7 @@ def fit_groups(record: Record, groups: Sequence[str | None], *, fit: Fit, by: st
         return Grouped(alone, {}, reason)
     counts = torch.bincount(index, minlength=len(names)).tolist()
     own = [place for place, name in enumerate(names) if name is not None and counts[place] >= FEWEST]
-    rows = spread(record.n, max(2 * n_folds, min(MOST_ROWS, MOST_NUMBERS // plain.n_classes)))
+    rows = spread(record.n, max(2 * n_folds, most_rows(record, ENOUGH)))
     some = record[rows.to(record.device)]
     folds, sampling = draw_folds(some, n_folds), Sampling.of(some)
     try:
@@ -174,19 +174,16 @@ def fit_groups(record: Record, groups: Sequence[str | None], *, fit: Fit, by: st
 
 def _tried(plain: Predictions, index: Tensor, own: Sequence[int], fit: Fit, folds: Tensor) -> list[Predictions]:
     """Scale every row out of fold, by each strength."""
-    rows: list[Tensor] = []
+    each = [folds == fold for fold in torch.unique(folds).tolist()]
     parts: list[list[Predictions]] = [[] for _ in STRENGTHS]
-    for fold in torch.unique(folds).tolist():
-        out = folds == fold
+    for out in each:
         kept, left, theirs = plain[~out], plain[out], index[out]
         pooled, there = fit(kept), set(theirs.tolist())
-        rows.append(out.nonzero().squeeze(1))
         for part, strength in zip(parts, STRENGTHS, strict=True):
             mine = [g for g in own if g in there and strength != POOLED]
             found = {g: _drawn(kept, index[~out] == g, fit, strength) or pooled for g in mine}
             part.append(_each(left, theirs, [found.get(g, pooled) for g in range(int(index.max()) + 1)]))
-    order = torch.cat(rows).argsort()
-    return [Predictions.concatenate(part)[order] for part in parts]
+    return [put_back(part, each) for part in parts]
 
 
 def _chosen(nats: Tensor, sampling: Sampling) -> int:
@@ -202,12 +199,7 @@ def _chosen(nats: Tensor, sampling: Sampling) -> int:
 
 def _nested(tried: Sequence[Predictions], nats: Tensor, folds: Tensor, sampling: Sampling) -> Predictions:
     """Every row as scaled by the strength that the rows of the other folds choose."""
-    rows, parts = [], []
-    for fold in torch.unique(folds).tolist():
-        out = folds == fold
-        rows.append(out.nonzero().squeeze(1))
-        parts.append(tried[_chosen(nats[:, ~out], sampling.where(~out))][out])
-    return Predictions.concatenate(parts)[torch.cat(rows).argsort()]
+    return over_folds(folds, lambda kept, out: tried[_chosen(nats[:, kept], sampling.where(kept))][out])
 
 
 def _drawn(plain: Predictions, mine: Tensor, fit: Fit, strength: float) -> Described | None:
@@ -232,12 +224,9 @@ def _each(predictions: Predictions, index: Tensor, scalings: Sequence[Described]
     same: dict[int, list[int]] = {}
     for group in torch.unique(index).tolist():
         same.setdefault(id(scalings[group]), []).append(group)
-    rows, parts = [], []
-    for groups in same.values():
-        held = torch.isin(index, torch.tensor(groups)).nonzero().squeeze(1)
-        rows.append(held)
-        parts.append(scalings[groups[0]].apply(predictions[held.to(predictions.device)]))
-    return Predictions.concatenate(parts)[torch.cat(rows).argsort().to(predictions.device)]
+    held = {groups[0]: torch.isin(index, torch.tensor(groups)) for groups in same.values()}
+    parts = [scalings[group].apply(predictions[mask.to(predictions.device)]) for group, mask in held.items()]
+    return put_back(parts, list(held.values()))
 
 
 def _coded(groups: Sequence[str | None] | None, n: int) -> tuple[Tensor, list[str | None]]:

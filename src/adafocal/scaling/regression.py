@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Softmax regression on class scores with a ridge: what vector, matrix, Dirichlet and structured scaling solve."""
+"""An affine map of class scores, and softmax regression with a ridge that finds it.
+
+It is what vector, matrix, Dirichlet and structured scaling solve, check and apply.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +12,8 @@ import torch
 from torch import Tensor
 
 from adafocal._shapes import ClassIndex, ProbMatrix, SampleWeight
+from adafocal.errors import InvalidValueError
+from adafocal.predictions import Predictions
 
 CACHED = 2**17  # values held beside the scores at a time: what stays in a cache
 FEWEST_ROWS = 128  # at a time, so that products of matrices stay efficient
@@ -33,6 +38,34 @@ class Affine(NamedTuple):
         """These numbers, in its shapes."""
         size = self.factors.numel()
         return Affine(numbers[:size].view(self.factors.shape), numbers[size:])
+
+
+def check_map(method: str, weight: Tensor, bias: Tensor) -> None:
+    """Raise unless ``weight`` has shape (C, C), ``bias`` shape (C,), and their numbers are finite."""
+    c = bias.numel()
+    if bias.ndim != 1 or weight.shape != (c, c):
+        raise InvalidValueError(
+            f"`weight` must have shape (C, C) for `bias` of shape ({c},), got {tuple(weight.shape)}."
+        )
+    if not (weight.isfinite().all() and bias.isfinite().all()):
+        raise InvalidValueError(f"`weight` and `bias` must be finite, got {method} scaling with numbers that are not.")
+
+
+def check_n_classes(predictions: Predictions, bias: Tensor) -> None:
+    """Raise unless there is a class for each number of ``bias``."""
+    if predictions.n_classes != bias.numel():
+        raise InvalidValueError(f"`predictions` must have {bias.numel()} classes, got {predictions.n_classes}.")
+
+
+def mapped(scores: ProbMatrix, weight: Tensor, bias: Tensor, *, diagonal: bool) -> ProbMatrix:
+    """Compute W z + b of scores z in float64, shape (N, C); of a diagonal W without a product of matrices."""
+    weight = weight.to(scores.device)
+    return (scores * weight.diagonal() if diagonal else scores @ weight.T) + bias.to(scores.device)
+
+
+def as_weight(factors: Tensor) -> Tensor:
+    """The matrix W = I + F, shape (C, C), of factors (C,) or (C, C)."""
+    return (1 + factors).diag() if factors.ndim == 1 else torch.eye(len(factors)).to(factors) + factors
 
 
 def fit_regression(

@@ -15,9 +15,10 @@ R = TypeVar("R", bound=Predictions | Outcomes)
 MOST_ROWS, MOST_NUMBERS = 10_000, 2_000_000
 
 
-def most_rows(record: Record) -> int:
-    """How many rows of such a record are enough."""
-    return max(1, min(MOST_ROWS, MOST_NUMBERS // record.probs.shape[1]))
+def most_rows(record: Record, most: tuple[int, int] = (MOST_ROWS, MOST_NUMBERS)) -> int:
+    """How many rows of such a record are enough: at most so many rows, and so many numbers."""
+    rows, numbers = most
+    return max(1, min(rows, numbers // record.probs.shape[1]))
 
 
 def spread_rows(record: R, most: int) -> R:

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_number
 from adafocal._shapes import ProbMatrix
-from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import Described, as_numbers, read_fitted
 from adafocal.scaling.origin import described
-from adafocal.scaling.regression import Affine, fit_regression
+from adafocal.scaling.regression import Affine, as_weight, check_map, check_n_classes, fit_regression, mapped
 from adafocal.scaling.scores import effective_rows, fit_data, same_kind, unmasked_scores
 from adafocal.scaling.temperature import fit_temperature
 
@@ -49,15 +48,7 @@ class StructuredScaling(Described):
         check_choice("method", self.method, METHODS)
         check_number("temperature", self.temperature, low=0.0, open_low=True)
         check_number("uniform", self.uniform, low=0.0, high=1.0, open_high=True)
-        c = self.bias.numel()
-        if self.bias.ndim != 1 or self.weight.shape != (c, c):
-            raise InvalidValueError(
-                f"`weight` must have shape (C, C) for `bias` of shape ({c},), got {tuple(self.weight.shape)}."
-            )
-        if not (self.weight.isfinite().all() and self.bias.isfinite().all()):
-            raise InvalidValueError(
-                f"`weight` and `bias` must be finite, got {self.method} scaling with numbers that are not."
-            )
+        check_map(self.method, self.weight, self.bias)
 
     def apply(self, predictions: Predictions) -> Predictions:
         """Map log-probabilities z after temperature and mixing to W z + b.
@@ -72,15 +63,11 @@ class StructuredScaling(Described):
             ValueError: If the number of classes differs, or a class is masked (logit -inf).
         """
         self.check(predictions)
-        if predictions.n_classes != self.bias.numel():
-            raise InvalidValueError(
-                f"`predictions` must have {self.bias.numel()} classes, got {predictions.n_classes}."
-            )
+        check_n_classes(predictions, self.bias)
         scores = unmasked_scores(predictions, self.method)
         z = mixed_scores(scores, self.temperature, self.uniform)
-        weight, bias = self.weight.to(z.device), self.bias.to(z.device)
-        scaled = z * weight.diagonal() if self.method == "structured_vector" else z @ weight.T
-        return same_kind(predictions, (scaled + bias).to(scores.dtype))
+        scaled = mapped(z, self.weight, self.bias, diagonal=self.method == "structured_vector")
+        return same_kind(predictions, scaled.to(scores.dtype))
 
     def content(self) -> dict[str, Any]:
         """What its file holds."""
@@ -197,8 +184,7 @@ def _fit(method: str, predictions: Predictions, regularization: float | None) ->
     each = None if predictions.weight is None else predictions.weight.to(z)
     ridge = structured_ridge(z, rows, method == "structured_vector", regularization)
     factors, bias = fit_regression(z, predictions.labels, ridge, each, tolerance=TOLERANCE)
-    weight = (1 + factors).diag() if factors.ndim == 1 else factors + torch.eye(c).to(factors)
-    return StructuredScaling(method, temperature, uniform, weight, bias)
+    return StructuredScaling(method, temperature, uniform, as_weight(factors), bias)
 
 
 def _build(
