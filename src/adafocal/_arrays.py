@@ -72,6 +72,8 @@ def as_array(name: str, values: ArrayLike) -> np.ndarray:
         # A column of numbers in which a value is missing comes as objects.
         if array.dtype == object and all(isinstance(value, (int, float, np.number)) for value in array.flat):
             array = array.astype(np.float64)
+    except OverflowError as error:
+        raise InvalidValueError(f"`{name}` must hold numbers of float64, got one beyond them.") from error
     except (ValueError, TypeError) as error:
         raise InvalidValueError(f"`{name}` must have rows of one length, got {type(values).__name__}.") from error
     return array

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shifted class shares, simulated: the right posteriors and the right shares are known."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -92,3 +93,15 @@ def rejected(unchecked_shapes):
         assert str(error.value).startswith(sentence)
 
     return check
+
+
+@pytest.mark.parametrize("junk", ["half", 0.5, b"x", [1j, 0, 0], [True, False, False], ["a", "b", "c"], [None] * 3])
+def test_shares_that_are_no_numbers_are_refused_and_arrays_taken(junk, unchecked_shapes):
+    held = Predictions(logits=torch.zeros(1, 3))
+    with pytest.raises(TypeError, match=r"`source` must be "):
+        estimate_prior(held, source=junk)
+    with pytest.raises(TypeError, match=r"`target` must be "):
+        shift_prior(held, source=[0.5, 0.25, 0.25], target=junk)
+    assert shift_prior(held, source=np.full(3, 1 / 3), target=torch.tensor([0.5, 0.25, 0.25])).probs.tolist() == [
+        pytest.approx([0.5, 0.25, 0.25])
+    ]

@@ -4,6 +4,8 @@
 from functools import partial
 from math import inf
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -100,3 +102,18 @@ def test_groups_are_texts_one_per_row(unchecked_shapes):
         fit_by_group(predictions, [1] * 100)
     with pytest.raises(TypeError, match=r"`groups` must be given, one per row, for a scaling by group, got none\."):
         fitted.apply(predictions)
+    with pytest.raises(TypeError, match=r"`groups` must be a tensor or an array, got float\."):
+        fit_by_group(predictions, 0.5)
+    with pytest.raises(TypeError, match=r"`fit` must be a function that fits one scaling, got 3\."):
+        fit_by_group(predictions, groups, fit=3)
+    with pytest.raises(TypeError, match=r"`by` must be what groups are called, a text, got 3\."):
+        fit_by_group(predictions, groups, by=3)
+
+
+def test_groups_may_be_arrays_and_columns_of_texts():
+    predictions, groups = drawn(400, 2, 0.7)
+    expected = fit_by_group(predictions, groups).content()
+
+    assert expected["groups"]
+    for given in (np.array(groups), np.array(groups, dtype=object), pa.array(groups), tuple(groups)):
+        assert fit_by_group(predictions, given).content() == expected

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from adafocal._arrays import ArrayLike, as_array
 from adafocal._checks import check_number
 from adafocal._reading import Record
 from adafocal._text import shown
@@ -45,6 +46,7 @@ class GroupScaling(Described):
         groups: The scalings of groups, by the group's value.
 
     Raises:
+        TypeError: If ``by`` is not a text.
         ValueError: If ``strength`` is not above 0.
     """
 
@@ -54,6 +56,8 @@ class GroupScaling(Described):
     groups: Mapping[str, Described] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.by, str):
+            raise InvalidTypeError(f"`by` must be what groups are called, a text, got {shown(self.by)}.")
         if self.strength != POOLED:
             check_number("strength", self.strength, low=0.0, open_low=True)
 
@@ -63,12 +67,13 @@ class GroupScaling(Described):
             return self.pooled if group is None else self.groups[group]
         return next((held for name, held in self.groups.items() if same_label(name, group)), self.pooled)
 
-    def apply(self, predictions: Predictions, groups: Sequence[str | None] | None = None) -> Predictions:
+    def apply(self, predictions: Predictions, groups: ArrayLike | None = None) -> Predictions:
         """Scale each row as its group.
 
         Args:
             predictions: N predictions.
-            groups: The group of each row, N texts; None is a row without one, which the pooled scaling takes.
+            groups: The group of each row, N texts in a list or an array; None is a row without one, which the pooled
+                scaling takes.
 
         Returns:
             A new record of the kind that the method gives, labels and features.
@@ -93,7 +98,7 @@ class GroupScaling(Described):
 
 
 def fit_by_group(
-    predictions: Predictions, groups: Sequence[str | None], *, fit: Fit = fit_temperature, by: str = "group"
+    predictions: Predictions, groups: ArrayLike, *, fit: Fit = fit_temperature, by: str = "group"
 ) -> GroupScaling:
     """Fit one scaling per group, drawn towards the scaling of all rows.
 
@@ -108,7 +113,7 @@ def fit_by_group(
 
     Args:
         predictions: At least 2 held-out predictions. Their weights count.
-        groups: The group of each row, N texts; None is a row without one.
+        groups: The group of each row, N texts in a list or an array; None is a row without one.
         fit: What fits one scaling, such as ``fit_vector``.
         by: What groups are called in the file.
 
@@ -143,8 +148,10 @@ class Grouped(NamedTuple):
     why_not: str = ""
 
 
-def fit_groups(record: Record, groups: Sequence[str | None], *, fit: Fit, by: str, n_folds: int = FOLDS) -> Grouped:
+def fit_groups(record: Record, groups: ArrayLike, *, fit: Fit, by: str, n_folds: int = FOLDS) -> Grouped:
     """Do what :func:`fit_by_group` does with predictions or outcomes, and keep what was found out of fold."""
+    if not callable(fit):
+        raise InvalidTypeError(f"`fit` must be a function that fits one scaling, got {shown(fit)}.")
     index, names = _coded(groups, record.n)
     if record.weight is not None and not bool((record.weight > 0).all()):
         held = (record.weight > 0).cpu()
@@ -229,17 +236,19 @@ def _each(predictions: Predictions, index: Tensor, scalings: Sequence[Described]
     return put_back(parts, list(held.values()))
 
 
-def _coded(groups: Sequence[str | None] | None, n: int) -> tuple[Tensor, list[str | None]]:
+def _coded(groups: ArrayLike | None, n: int) -> tuple[Tensor, list[str | None]]:
     """Number the groups of rows."""
     if groups is None:
         raise InvalidTypeError("`groups` must be given, one per row, for a scaling by group, got none.")
-    if len(groups) != n:
-        raise InvalidValueError(f"`groups` must have one value per row, {n}, got {len(groups)}.")
-    codes: dict[str | None, int] = {}
-    index = [codes.setdefault(one, len(codes)) for one in groups]
-    for name in codes:
+    each = list(groups) if isinstance(groups, (list, tuple)) else as_array("groups", groups).tolist()
+    if not isinstance(each, list) or len(each) != n:
+        shape = f"{len(each):,}" if isinstance(each, list) else "one value"
+        raise InvalidValueError(f"`groups` must have one value per row, {n}, got {shape}.")
+    for name in each:
         if name is not None and not isinstance(name, str):
             raise InvalidTypeError(f"`groups` must be texts or None, got {shown(name)}: use str(...) on each.")
+    codes: dict[str | None, int] = {}
+    index = [codes.setdefault(one, len(codes)) for one in each]
     return torch.tensor(index, dtype=torch.int64), list(codes)
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other shares of the classes than a scaling was fitted on: probabilities under known shares, and shares estimated."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
+from adafocal._arrays import ArrayLike, as_tensor
 from adafocal._values import check_predictions
-from adafocal.errors import InvalidValueError
+from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.scores import log_scores, same_kind
 
@@ -15,7 +14,7 @@ STEPS, NEAR = 10_000, 1e-8  # of expectation-maximisation
 ROUNDING = 1e-3
 
 
-def shift_prior(predictions: Predictions, *, source: Sequence[float], target: Sequence[float]) -> Predictions:
+def shift_prior(predictions: Predictions, *, source: ArrayLike, target: ArrayLike) -> Predictions:
     """Turn probabilities under some shares of the classes into those under others.
 
     Use it on calibrated predictions where classes are more or less frequent than in the data they were calibrated on,
@@ -32,6 +31,7 @@ def shift_prior(predictions: Predictions, *, source: Sequence[float], target: Se
         A new record of the same kind, labels and features.
 
     Raises:
+        TypeError: If shares are no numbers.
         ValueError: If shares are not C numbers of at least 0 with sum 1, a class is wanted whose source share is 0, or
             a row is left with no class.
 
@@ -57,7 +57,7 @@ def shift_prior(predictions: Predictions, *, source: Sequence[float], target: Se
     return same_kind(predictions, shifted.to(scores.dtype))
 
 
-def estimate_prior(predictions: Predictions, *, source: Sequence[float]) -> Tensor:
+def estimate_prior(predictions: Predictions, *, source: ArrayLike) -> Tensor:
     """Estimate the shares of the classes in unlabelled data from calibrated predictions, by maximum likelihood.
 
     Formula: the shares q maximise sum_i log sum_y p(y | x_i) q(y) / source(y), which is concave in q, by
@@ -73,6 +73,7 @@ def estimate_prior(predictions: Predictions, *, source: Sequence[float]) -> Tens
         Shares, float64, shape (C,), of sum 1.
 
     Raises:
+        TypeError: If shares are no numbers.
         ValueError: If ``source`` is not C numbers of at least 0 with sum 1.
 
     Example:
@@ -102,8 +103,11 @@ def estimate_prior(predictions: Predictions, *, source: Sequence[float]) -> Tens
     return new.cpu()
 
 
-def _shares(name: str, values: Sequence[float] | Tensor, predictions: Predictions) -> Tensor:
-    shares = torch.as_tensor(values, dtype=torch.float64).cpu()
+def _shares(name: str, values: ArrayLike, predictions: Predictions) -> Tensor:
+    given = as_tensor(name, values, "numbers")
+    if given.is_complex() or given.dtype == torch.bool:
+        raise InvalidTypeError(f"`{name}` must be numbers, got dtype {given.dtype}.")
+    shares = given.double().cpu()
     if shares.shape != (predictions.n_classes,):
         raise InvalidValueError(f"`{name}` must hold {predictions.n_classes} shares, got {tuple(shares.shape)}.")
     bad = ~((shares >= 0) & shares.isfinite())
