@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ROOMS = ("losses", "measures", "tables", "start")
+ROOMS = ("losses", "topology", "measures", "tables", "start")
 FIELDS = ["room", "what", "peer", "ratio", "low", "high", "goal", "seconds", "note", "made"]
 
 

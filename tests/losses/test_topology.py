@@ -132,7 +132,7 @@ def test_gradients_agree_with_finite_differences(shape):
     labels = torch.randint(shape[1], shape[:1] + shape[2:])
     noise = 0.8 * torch.rand(shape, dtype=torch.float64)
     logits = (3 * F.one_hot(labels, shape[1]).movedim(-1, 1) + noise).requires_grad_()
-    criterion = TopologyAwareFocalLoss(topology_weight=1.0, epsilon=0.002, workers=1)
+    criterion = TopologyAwareFocalLoss(topology_weight=1.0, workers=1)
 
     assert torch.autograd.gradcheck(lambda z: criterion(z, labels), logits)
 
@@ -281,11 +281,24 @@ def test_bad_input_gets_one_sentence(rejects):
         topology_loss(ball()[None, None], one_class(ball()))
 
 
-@pytest.mark.parametrize("missing", ["cripser", "ot"])
-def test_a_missing_library_is_named_with_its_extra(missing, monkeypatch, rejects):
+@pytest.mark.parametrize(("missing", "solver"), [("cripser", "exact"), ("ot", "sinkhorn")])
+def test_a_missing_library_is_named_with_its_extra(missing, solver, monkeypatch, rejects):
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     with rejects(ModuleNotFoundError, f"{missing} is not installed: run `pip install 'adafocal[topology]'`."):
-        adafocal.losses.topology.topology_loss(one_class(ball()), one_class(two_blobs()))
+        adafocal.losses.topology.topology_loss(one_class(ball()), one_class(two_blobs()), solver=solver)
+
+
+@pytest.mark.parametrize("solver", ["exact", "sinkhorn"])
+def test_a_noisy_volume_is_at_distance_zero_from_itself_and_nearer_to_itself_than_to_the_truth(solver):
+    truth = one_class(ball())
+    noisy = (0.8 * truth + 0.1 + 0.3 * torch.randn_like(truth)).clamp(0, 1).requires_grad_()
+    to_itself = topology_loss(noisy, noisy.detach(), solver=solver)
+    to_itself.sum().backward()
+    assert to_itself.tolist() == [0.0]
+    assert (noisy.grad == 0).all()
+    nearly = (noisy.detach() + 1e-5 * torch.randn_like(truth)).clamp(0, 1)
+    to_truth = float(topology_loss(noisy.detach(), truth, solver=solver))
+    assert float(topology_loss(noisy.detach(), nearly)) < 0.001 < 0.3 < to_truth
 
 
 def test_a_void_volume_gives_no_gradient():

@@ -16,8 +16,8 @@ from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.modulate import modulate
 from adafocal.losses.targets import soft_target
-from adafocal.topology.persistence import CONSTRUCTIONS, PersistenceDiagram, persistence_diagrams
-from adafocal.topology.wasserstein import wasserstein_distance
+from adafocal.topology.persistence import CONSTRUCTIONS, in_threads, persistence_diagrams
+from adafocal.topology.wasserstein import transport
 
 __all__ = ["TopologyAwareFocalLoss", "topology_loss"]
 
@@ -29,8 +29,9 @@ def topology_loss(
     dims: Sequence[int] | None = None,
     order: float = 2.0,
     construction: str = "V",
-    epsilon: float = 0.01,
-    max_points: int = 256,
+    solver: str = "exact",
+    epsilon: float | None = None,
+    max_points: int = 500,
     workers: int | None = None,
 ) -> PerSample:
     """Compare the topology of predicted and true masks over all thresholds, per volume.
@@ -48,8 +49,9 @@ def topology_loss(
         dims: Homology dimensions, 0 components, 1 tunnels, 2 cavities; by default all that the space has.
         order: Exponent of the Wasserstein distance, >= 1.
         construction: ``V`` joins voxels that share a face, ``T`` also those that share an edge or corner.
-        epsilon: Entropic regularisation of the transport, as a share of the largest cost.
-        max_points: The most persistent points of a diagram that may be matched.
+        solver: ``exact`` or ``sinkhorn``, by which points of diagrams are matched.
+        epsilon: Entropic regularisation of ``sinkhorn``, as a share of the largest cost, by default 0.01.
+        max_points: The most persistent points of a diagram that the solver matches, where there are very many.
         workers: Threads; by default one per CPU core that this process may use.
 
     Returns:
@@ -57,7 +59,7 @@ def topology_loss(
         persistence costs ``sqrt(1 / 2)``. NaN where ``probs`` is not finite.
 
     Raises:
-        ModuleNotFoundError: If cripser or POT is not installed.
+        ModuleNotFoundError: If cripser or SciPy, or POT for ``sinkhorn``, is not installed.
         TypeError: If an input is not floating point.
         ValueError: If shapes do not fit or an option is out of range.
 
@@ -73,6 +75,7 @@ def topology_loss(
         https://arxiv.org/abs/2304.12223, abstract.
     """
     _check_volumes(probs, target)
+    how = transport(order, solver, epsilon, max_points)
     if probs.shape[:2].numel() == 0:
         return probs.new_zeros(probs.shape[0]) + probs.sum()
     predicted = at_least_float32(probs).cpu().flatten(0, 1).unbind()
@@ -84,17 +87,15 @@ def topology_loss(
         [*usable, *true], dims=dims, construction=construction, essential_death=0.0, workers=workers
     )
     chosen = range(probs.ndim - 2) if dims is None else dims
-
-    def distance(a: PersistenceDiagram, b: PersistenceDiagram) -> Tensor:
-        parts = [
-            wasserstein_distance(a.points(dim), b.points(dim), order=order, epsilon=epsilon, max_points=max_points)
-            for dim in chosen
-        ]
-        return torch.stack(parts).sum()
-
+    compared = [
+        [(a.points(dim), b.points(dim)) for dim in chosen]
+        for a, b in zip(diagrams[: len(true)], diagrams[len(true) :], strict=True)
+    ]
+    every = [pair for pairs in compared for pair in pairs]
+    plans = iter(in_threads(lambda pair: how.plans(*pair), every, workers=workers))
     losses = [
-        distance(a, b) if fine else volume.sum() * torch.nan
-        for a, b, fine, volume in zip(diagrams, diagrams[len(true) :], finite, predicted, strict=False)
+        torch.stack([how.distance(*pair, next(plans)) for pair in pairs]).sum() if fine else volume.sum() * torch.nan
+        for pairs, fine, volume in zip(compared, finite, predicted, strict=True)
     ]
     return torch.stack(losses).view(probs.shape[:2]).mean(1).to(probs)
 
@@ -141,8 +142,10 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         dims: Homology dimensions, 0 components, 1 tunnels, 2 cavities; by default all that the space has.
         order: Exponent of the Wasserstein distance, >= 1.
         construction: ``V`` joins voxels that share a face, ``T`` also those that share an edge or corner.
-        epsilon: Entropic regularisation of the transport, as a share of the largest cost, > 0.
-        max_points: The most persistent points of a diagram that may be matched; the others go to the diagonal.
+        solver: ``exact``, or ``sinkhorn``, the entropic transport of the paper, by which points of diagrams are
+            matched; see :func:`wasserstein_distance`.
+        epsilon: Entropic regularisation of ``sinkhorn``, as a share of the largest cost, > 0, by default 0.01.
+        max_points: The most persistent points of a diagram that the solver matches, where there are very many.
         workers: Threads for the volumes of a batch; by default one per CPU core that this process may use.
         ignore_index: Class index whose voxels do not count.
         label_smoothing: Share of the target spread evenly over the classes, in [0, 1]; both terms take the smoothed
@@ -178,8 +181,9 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         dims: Sequence[int] | None = None,
         order: float = 2.0,
         construction: str = "V",
-        epsilon: float = 0.01,
-        max_points: int = 256,
+        solver: str = "exact",
+        epsilon: float | None = None,
+        max_points: int = 500,
         workers: int | None = None,
         **options: Unpack[OtherOptions],
     ) -> None:
@@ -189,10 +193,10 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         self.topology_weight = check_number("topology_weight", topology_weight, low=0.0)
         self.foreground = foreground
         self.dims = dims
-        self.order = check_number("order", order, low=1.0)
+        transport(order, solver, epsilon, max_points)
+        self.order, self.solver, self.max_points = order, solver, max_points
+        self.epsilon = epsilon if solver == "sinkhorn" else None
         self.construction = check_choice("construction", construction, CONSTRUCTIONS)
-        self.epsilon = check_number("epsilon", epsilon, low=0.0, open_low=True)
-        self.max_points = check_integer("max_points", max_points, minimum=1)
         self.workers = check_integer("workers", workers, minimum=1, optional=True)
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
@@ -215,7 +219,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
         probs = wide.softmax(1)[:, classes]
         if not labels.is_floating_point():
             probs = torch.where((labels != self.ignore_index).unsqueeze(1), probs, 0.0)
-        names = ("dims", "order", "construction", "epsilon", "max_points", "workers")
+        names = ("dims", "order", "construction", "solver", "epsilon", "max_points", "workers")
         return topology_loss(probs, target[:, classes], **{name: getattr(self, name) for name in names})
 
     def _classes(self, n_classes: int) -> list[int]:

@@ -3,7 +3,8 @@
 
 ===========================  ==========================================================
 persistence.py               persistence diagrams of cubical complexes
-wasserstein.py               distance of two diagrams by optimal transport
+wasserstein.py               distance of two diagrams
+matching.py                  which of their points belong together
 masks.py                     overlap, distance of surfaces and Betti numbers of masks
 ===========================  ==========================================================
 """

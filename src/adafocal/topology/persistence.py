@@ -3,10 +3,10 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from adafocal.errors import InvalidValueError
 CONSTRUCTIONS = ("V", "T")
 Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 Indices: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +158,17 @@ def persistence_diagrams(
         rows = rows[np.isin(rows[:, 0], kept)]
         return _flat_indices(rows, squeezed.shape, box.shape, corner, array.shape)
 
-    threads = min(available_cores() if workers is None else workers, len(arrays))
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        found = list(pool.map(critical, arrays, chosen))
+    found = in_threads(lambda given: critical(*given), list(zip(arrays, chosen, strict=True)), workers=workers)
     if essential_death is None:
         essential_death = -torch.inf if superlevel else torch.inf
     return [_diagram(volume, rows, essential_death) for volume, rows in zip(volumes, found, strict=True)]
+
+
+def in_threads(call: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None) -> list[Result]:
+    """Call for each item, side by side in at most ``workers`` threads, by default one per core."""
+    threads = min(available_cores() if workers is None else workers, len(items))
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return list(pool.map(call, items))
 
 
 def available_cores() -> int:

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Wasserstein distance between persistence diagrams, by entropic optimal transport."""
+"""The Wasserstein distance between persistence diagrams."""
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_floating, check_integer, check_number, require
+from adafocal._checks import check_choice, check_floating, check_integer, check_number
 from adafocal._shapes import BirthDeath, Scalar
 from adafocal.errors import InvalidValueError
+from adafocal.topology.matching import Diagram, Pairs, Solver, exact, plans, sinkhorn
+
+SOLVERS = ("exact", "sinkhorn")
+EPSILON, TOLERANCE, ITERATIONS = 0.01, 1e-3, 200  # of Sinkhorn-Knopp
 
 
 def wasserstein_distance(
@@ -14,41 +22,50 @@ def wasserstein_distance(
     points_b: BirthDeath,
     *,
     order: float = 2.0,
-    epsilon: float = 0.01,
-    max_points: int = 256,
-    tolerance: float = 1e-3,
-    max_iterations: int = 200,
+    solver: str = "exact",
+    epsilon: float | None = None,
+    max_points: int = 500,
+    tolerance: float | None = None,
+    max_iterations: int | None = None,
 ) -> Scalar:
     """Measure how far two persistence diagrams of one dimension are apart.
 
-    Points are matched one to one, or to the diagonal, where features of no persistence lie. The plan comes from
-    Sinkhorn-Knopp iterations; whatever it leaves unmatched pays its way to the diagonal. So the result is the cost of
-    a plan that could be carried out: never below the exact distance, and equal to it as ``epsilon`` and ``tolerance``
-    go to 0.
+    Points are matched one to one, or to the diagonal, where features of no persistence lie.
 
     Formula: ``(min over matchings of sum ||a - b||^order + sum over unmatched points of ||a - diagonal||^order)^(1 /
     order)``, with Euclidean lengths in the (birth, death) plane.
 
-    The gradient holds the plan constant, as that of an exact distance does; it is 0 where the distance is 0.
+    The solver ``exact`` finds the matching as an assignment. It is exact for up to ``max_points`` squared pairs of
+    points, and for any number of points against few, as a true mask has. Beyond, the ``max_points`` most persistent
+    points of both are matched so, and the others to their nearest neighbours or the diagonal, whichever is cheaper: the
+    result is then the cost of a matching that could be carried out, never below the exact distance, and 0 for equal
+    diagrams of any size.
+
+    The solver ``sinkhorn`` is the entropic transport that the paper names, without its bias: the cost of the plan, less
+    half the costs of the plans of each diagram to itself, so that equal diagrams have distance 0. For random diagrams
+    of 5 to 60 points it was 35 % below to 1 % above the exact distance at ``epsilon`` 0.01.
+
+    The gradient holds the matching constant, as that of an exact distance does; it is 0 where the distance is 0.
 
     Args:
         points_a: Finite (birth, death) pairs, shape (n, 2); n may be 0.
         points_b: Finite (birth, death) pairs, shape (m, 2); m may be 0.
         order: Exponent p of the cost, >= 1.
-        epsilon: Entropic regularisation as a share of the largest cost, > 0. Smaller is closer to the exact plan and
-            takes more iterations.
-        max_points: The most persistent points of each diagram that may be matched; the others go to the diagonal.
-            Bounds memory by its square.
-        tolerance: Iterations end where the plan misses at most this share of the points, >= 0; what it misses goes to
-            the diagonal.
-        max_iterations: Sinkhorn iterations at most.
+        solver: ``exact`` or ``sinkhorn``.
+        epsilon: Of ``sinkhorn``, entropic regularisation as a share of the largest cost, > 0, by default 0.01. Smaller
+            is closer to the exact plan and takes more iterations.
+        max_points: The most persistent points of each diagram that the solver matches where there are more pairs than
+            its square. Bounds memory by its square.
+        tolerance: Of ``sinkhorn``: iterations end where the plan misses at most this share of the points, >= 0, by
+            default 0.001; what it misses goes to the diagonal.
+        max_iterations: Of ``sinkhorn``: iterations at most, by default 200.
 
     Returns:
         A scalar >= 0 in the unit of the values; lower is more alike. In the wider dtype of both, on the device of
         ``points_a``.
 
     Raises:
-        ModuleNotFoundError: If POT is not installed.
+        ModuleNotFoundError: If SciPy, or POT for ``sinkhorn``, is not installed.
         TypeError: If the points are not floating point.
         ValueError: If shapes or options are out of range, or a point is not finite.
 
@@ -59,29 +76,79 @@ def wasserstein_distance(
         tensor(0.7071)
 
     Reference:
-        Cuturi, "Sinkhorn distances: lightspeed computation of optimal transport", NeurIPS 2013,
-        https://arxiv.org/abs/1306.0895. Lacombe, Cuturi and Oudot, "Large scale computation of means and clusters for
-        persistence diagrams using optimal transport", NeurIPS 2018, https://arxiv.org/abs/1805.08331, section 3: one
-        point that stands for the diagonal.
+        Kerber, Morozov and Nigmetov, "Geometry helps to compare persistence diagrams", ACM Journal of Experimental
+        Algorithmics 22, 2017, https://arxiv.org/abs/1606.03357, section 2 (the distance as an assignment). Cuturi,
+        "Sinkhorn distances: lightspeed computation of optimal transport", NeurIPS 2013,
+        https://arxiv.org/abs/1306.0895. Feydy et al., "Interpolating between optimal transport and MMD using Sinkhorn
+        divergences", AISTATS 2019, https://arxiv.org/abs/1810.08278, equation 3 (the bias). Lacombe, Cuturi and Oudot,
+        "Large scale computation of means and clusters for persistence diagrams using optimal transport", NeurIPS 2018,
+        https://arxiv.org/abs/1805.08331, section 3: one point that stands for the diagonal.
     """
     _check_points("points_a", points_a)
     _check_points("points_b", points_b)
+    how = transport(order, solver, epsilon, max_points, tolerance, max_iterations)
+    return how.distance(points_a, points_b, how.plans(points_a, points_b))
+
+
+class Transport(NamedTuple):
+    """How diagrams are compared: in two steps, of which the first, without gradients, may run in threads."""
+
+    order: float
+    solver: Solver
+    max_points: int
+    debiased: bool
+
+    def plans(self, points_a: BirthDeath, points_b: BirthDeath) -> list[Pairs]:
+        """Find which points belong together; after it, for ``debiased``, those of each diagram and itself."""
+        a, b = (self._diagram(points) for points in (points_a, points_b))
+        return plans(a, b, self.order, self.solver, self.max_points, debiased=self.debiased)
+
+    def distance(self, points_a: BirthDeath, points_b: BirthDeath, found: Sequence[Pairs]) -> Scalar:
+        """Measure the distance, with its gradient, by the plans that were found."""
+        a, b = points_a.double(), points_b.double().to(points_a.device)
+        total = self._cost(a, b, found[0])
+        for points, own in zip((a, b), found[1:], strict=False):
+            total = total - self._cost(points, points, own) / 2
+        root = _positive_power(total.clamp_min(0.0), 1.0 / self.order)
+        return root.to(torch.promote_types(points_a.dtype, points_b.dtype))
+
+    def _diagram(self, points: BirthDeath) -> Diagram:
+        places = points.detach().double().cpu()
+        return Diagram(places.numpy(), _power(_to_diagonal(places), self.order).numpy())
+
+    def _cost(self, a: Tensor, b: Tensor, pairs: Pairs) -> Tensor:
+        first, second, amount = (torch.from_numpy(part).to(a.device) for part in pairs)
+        together = _power((a.index_select(0, first) - b.index_select(0, second)).square().sum(-1), self.order)
+        total = (amount * together).sum()
+        for points, matched in ((a, first), (b, second)):
+            alone = _power(_to_diagonal(points), self.order)
+            total = total + (torch.ones_like(alone).index_add(0, matched, -amount).clamp_min(0.0) * alone).sum()
+        return total
+
+
+def transport(
+    order: float,
+    solver: str,
+    epsilon: float | None,
+    max_points: int,
+    tolerance: float | None = None,
+    max_iterations: int | None = None,
+) -> Transport:
+    """Check the options of a distance."""
     check_number("order", order, low=1.0)
-    check_number("epsilon", epsilon, low=0.0, open_low=True)
+    check_choice("solver", solver, SOLVERS)
     check_integer("max_points", max_points, minimum=1)
-    check_number("tolerance", tolerance, low=0.0)
-    check_integer("max_iterations", max_iterations, minimum=1)
-    dtype = torch.promote_types(points_a.dtype, points_b.dtype)
-    a, b = points_a.double(), points_b.double().to(points_a.device)
-    alone_a, alone_b = _power(_to_diagonal(a), order), _power(_to_diagonal(b), order)
-    first, second = _most_persistent(alone_a, max_points), _most_persistent(alone_b, max_points)
-    together = _power((a[first][:, None] - b[second]).square().sum(-1), order)
-    with torch.no_grad():
-        plan = _plan(together, alone_a[first], alone_b[second], epsilon, tolerance, max_iterations)
-    left_a = torch.ones_like(alone_a).index_add(0, first, -plan.sum(1)).clamp_min(0.0)
-    left_b = torch.ones_like(alone_b).index_add(0, second, -plan.sum(0)).clamp_min(0.0)
-    total = (plan * together).sum() + (left_a * alone_a).sum() + (left_b * alone_b).sum()
-    return _positive_power(total, 1.0 / order).to(dtype)
+    given = {"epsilon": epsilon, "tolerance": tolerance, "max_iterations": max_iterations}
+    share = check_number("epsilon", EPSILON if epsilon is None else epsilon, low=0.0, open_low=True)
+    missed = check_number("tolerance", TOLERANCE if tolerance is None else tolerance, low=0.0)
+    most = check_integer("max_iterations", ITERATIONS if max_iterations is None else max_iterations, minimum=1)
+    if solver == "sinkhorn":
+        solve = sinkhorn(epsilon=share, tolerance=missed, max_iterations=most)
+        return Transport(order, solve, max_points, debiased=True)
+    if unused := [f"`{name}`" for name, value in given.items() if value is not None]:
+        sentence = f"{' and '.join(unused)} must be given with `solver='sinkhorn'` alone: the exact solver needs none."
+        warnings.warn(sentence, DeprecationWarning, stacklevel=3)
+    return Transport(order, exact, max_points, debiased=False)
 
 
 def _check_points(name: str, points: BirthDeath) -> None:
@@ -107,34 +174,3 @@ def _positive_power(values: Tensor, exponent: float) -> Tensor:
     """Raise to a power whose derivative at 0 is taken as 0."""
     positive = values > 0
     return torch.where(positive, torch.where(positive, values, 1.0).pow(exponent), 0.0)
-
-
-def _most_persistent(alone: Tensor, max_points: int) -> Tensor:
-    return alone.detach().topk(min(max_points, alone.numel())).indices
-
-
-def _plan(
-    together: Tensor, alone_a: Tensor, alone_b: Tensor, epsilon: float, tolerance: float, max_iterations: int
-) -> Tensor:
-    """Solve for how much of each pair is matched, in [0, 1], with sums along both axes at most 1."""
-    plan = torch.zeros_like(together)
-    saves = together < alone_a[:, None] + alone_b[None]
-    rows, columns = saves.any(1), saves.any(0)  # no other point has a partner cheaper than the diagonal
-    if not saves.any():
-        return plan
-    n, m = int(rows.sum()), int(columns.sum())
-    cost = together.new_zeros(n + 1, m + 1)  # the last row and column are the diagonal, with room for everybody
-    cost[:-1, :-1] = together[rows][:, columns]
-    cost[:-1, -1] = alone_a[rows]
-    cost[-1, :-1] = alone_b[columns]
-    mass_a, mass_b = cost.new_ones(n + 1), cost.new_ones(m + 1)
-    mass_a[-1], mass_b[-1] = m, n
-    # Without a warning: a plan cut short is a plan, and what it leaves goes to the diagonal.
-    limits = {"numItermax": max_iterations, "stopThr": tolerance * (n + m), "warn": False}
-    matched = require("ot").bregman.sinkhorn_log(mass_a, mass_b, cost, epsilon * cost.max(), **limits)
-    matched = matched[:-1, :-1]
-    # Rows before columns: what divides the columns makes the rows only smaller.
-    matched = matched / matched.sum(1, keepdim=True).clamp_min(1.0)
-    matched = matched / matched.sum(0, keepdim=True).clamp_min(1.0)
-    plan[rows.nonzero(), columns.nonzero().T] = matched
-    return plan
