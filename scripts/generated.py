@@ -69,7 +69,7 @@ def main() -> int:
 def generated() -> dict[Path, str]:
     """Give every file that holds generated parts, as it should be."""
     pages = {"losses.md": {"losses": losses()}, "measuring.md": {"measures": measures()}}
-    pages |= {"models.md": {"models": models(), "recipes": recipes()}}
+    pages |= {"models.md": {"models": models(), "recipes": recipes()}, "speed.md": {"speeds": speeds()}}
     found = {}
     for page, tables in pages.items():
         path = ROOT / "docs" / page
@@ -160,6 +160,24 @@ def summary(text: str) -> str:
 def _attribute(name: str, about: str) -> str:
     indents = {"initial_indent": 8 * " ", "subsequent_indent": 12 * " "}
     return textwrap.fill(f"{name}: {about}", 120, break_on_hyphens=False, break_long_words=False, **indents) + "\n"
+
+
+def speeds() -> str:
+    """Give the table of speeds beside the older one."""
+    now, before = (_rows_of(name) for name in ("speed.csv", "speed_before.csv"))
+    older = {(row["what"], row["peer"]): row["ratio"] for row in before}
+    rows = []
+    for row in now:
+        spread = f"{row['ratio']} [{row['low']}, {row['high']}]" if row["ratio"] else ""
+        reached = "" if not row["ratio"] else "yes" if float(row["ratio"]) <= float(row["goal"]) else "**no**"
+        was = older.get((row["what"], row["peer"]), "")
+        rows.append((row["what"], row["peer"], was, spread, row["goal"], reached, row["note"]))
+    return table(("what", "over", "before", "now", "goal", "reached", "remarks"), rows)
+
+
+def _rows_of(name: str) -> list[dict[str, str]]:
+    with (ROOT / "docs" / "results" / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def models() -> str:
