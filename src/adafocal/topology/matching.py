@@ -52,7 +52,7 @@ def plans(a: Diagram, b: Diagram, order: float, solver: Solver, max_points: int,
     """
     if (same := _equal(a, b)) is not None:
         return [same]
-    first, second, near = _divided(a, b, order, max_points)
+    first, second, near = _divided(a, b, order, max_points, square=debiased)
     kept_a, kept_b = a.at(first), b.at(second)
     found = [_joined(solver(kept_a, kept_b, order).of(first, second), near)]
     if debiased:
@@ -131,16 +131,18 @@ def _equal(a: Diagram, b: Diagram) -> Pairs | None:
     return _pairs(first, second) if np.array_equal(a.points[first], b.points[second]) else None
 
 
-def _divided(a: Diagram, b: Diagram, order: float, max_points: int) -> tuple[Indices, Indices, Pairs]:
+def _divided(a: Diagram, b: Diagram, order: float, max_points: int, *, square: bool) -> tuple[Indices, Indices, Pairs]:
     """Choose the points for a solver, and pair others with their nearest neighbours.
 
-    Points that are paired go to the solver together, so that what it finds is never worse than what they had.
+    Points that are paired go to the solver together, so that what it finds is never worse than what they had. A solver
+    of each diagram and itself, ``square``, takes no more of one for there being few of the other.
     """
     every_a, every_b = np.arange(len(a.points)), np.arange(len(b.points))
-    if (few := _all_that_matter(a, b, order, max_points**2)) is not None:
-        return few, every_b, _pairs(few[:0], few[:0])
-    if (few := _all_that_matter(b, a, order, max_points**2)) is not None:
-        return every_a, few, _pairs(few[:0], few[:0])
+    if not square or max(len(every_a), len(every_b)) <= max_points:
+        if (few := _all_that_matter(a, b, order, max_points**2)) is not None:
+            return few, every_b, _pairs(few[:0], few[:0])
+        if (few := _all_that_matter(b, a, order, max_points**2)) is not None:
+            return every_a, few, _pairs(few[:0], few[:0])
     near = _nearest(a, b, order)
     in_a, in_b = _most_persistent(a, max_points // 2), _most_persistent(b, max_points // 2)
     together = in_a[near.first] | in_b[near.second]
