@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: gpu-evidence demo test test-slow test-lowest mutants check docs package setup clean
+.PHONY: benchmarks gpu-evidence demo test test-slow test-lowest mutants check docs package setup clean
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
@@ -59,5 +59,14 @@ gpu-evidence: $(READY)
 	$(BIN)/python benchmarks/gpu/evidence.py $(or $(STAGE),cifar10) --minutes $(or $(MINUTES),8) \
 		--data $(or $(DATA),data) --out $(or $(OUT),runs/gpu) $(ARGS)
 
+# Every claim of speed in one table, docs/results/speed.csv, beside peers in an environment of their own; ARGS='--only tables'.
+benchmarks: $(READY) $(VENV)-peers/.ready
+	$(BIN)/python benchmarks/speed/run.py --peers $(VENV)-peers/bin/python --output docs/results/speed.csv $(ARGS)
+
+$(VENV)-peers/.ready: benchmarks/speed/requirements.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet -r benchmarks/speed/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-lowest runs site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-peers runs site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

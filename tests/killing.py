@@ -33,6 +33,7 @@ import adafocal.report.page
 import adafocal.report.paper
 import adafocal.study.execute
 import adafocal.study.results
+import adafocal.training.measured
 import adafocal.training.ood
 import adafocal.training.results
 import adafocal.training.run
@@ -128,7 +129,7 @@ def run(command, folder, last=0, number=signal.SIGKILL):
 def begin(command):
     if command[0] != "run":
         return main(command)
-    adafocal.training.results.summarise = few_numbers
+    adafocal.training.results.summarise = adafocal.training.measured.summarise = few_numbers
     adafocal.training.run.run(SHORT, command[1], progress=False)
     return 0
 

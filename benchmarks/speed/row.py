@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One row of the table of speeds: ours over a peer, in pairs of turns, and how processor time is taken."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,8 @@ class Row:
     """What is timed, over which peer, the ratio to reach, and the reason where it is not.
 
     ``pairs`` is given a number of repeats and gives at least 3 pairs. A row of growth gives seconds of the larger and
-    of the smaller data of one function instead.
+    of the smaller data of one function instead. ``package`` is what the environment of the peers holds of a peer, whose
+    version is told.
     """
 
     what: str
@@ -22,6 +24,7 @@ class Row:
     goal: float
     pairs: Callable[[int], Pairs]
     note: str = ""
+    package: str = ""
 
 
 def alternating(ours: Callable[[], object], peer: Callable[[], object], repeats: int, *, least: float = 0.05) -> Pairs:
@@ -55,4 +58,18 @@ def in_processes(ours: Sequence[str], peer: Sequence[str], repeats: int) -> Pair
 
 def printed(command: Sequence[str]) -> float:
     """Run a command; give the number that it prints last."""
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
+
+
+def python_of_peers() -> str:
+    """The Python of the environment that holds the peers."""
+    if not (found := os.environ.get("ADAFOCAL_PEERS")):
+        raise ImportError("it needs --peers, the Python of an environment with benchmarks/speed/requirements.txt")
+    return found
+
+
+def version_of_peer(package: str) -> str:
+    """Name and version of a package among the peers."""
+    told = f"from importlib.metadata import version; print(version({package!r}))"
+    done = subprocess.run([python_of_peers(), "-c", told], check=True, stdout=subprocess.PIPE, text=True)
+    return f"{package} {done.stdout.strip()}"

@@ -27,6 +27,7 @@ FIELDS = ["room", "what", "peer", "ratio", "low", "high", "goal", "seconds", "no
 def measured(room: str, repeats: int) -> None:
     """Measure the rows of a room, in this process, and print them as lines of CSV."""
     import torch
+    from row import version_of_peer
 
     torch.set_num_threads(1)
     writer = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
@@ -34,6 +35,7 @@ def measured(room: str, repeats: int) -> None:
     for row in importlib.import_module(room).ROWS:
         cells = {"room": room, "what": row.what, "peer": row.peer, "goal": row.goal, "note": row.note, "made": made}
         try:
+            cells["made"] += f", {version_of_peer(row.package)}" if row.package else ""
             pairs = row.pairs(repeats)
         except ImportError as error:
             writer.writerow(cells | {"note": f"not measured: {error}"})

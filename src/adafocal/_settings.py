@@ -2,6 +2,7 @@
 """Checks of plain settings, which need no torch: numbers, flags, names out of a list, and packages of extras."""
 
 import importlib
+import importlib.util
 import math
 import re
 import sys
@@ -164,6 +165,12 @@ def require(module: str, *, extra: str | None = None) -> ModuleType | Any:
         if error.name is None or error.name.partition(".")[0] != top:
             raise
         raise MissingPackageError(to_install(top, extra), name=error.name) from None
+
+
+def check_installed(package: str) -> None:
+    """Raise as :func:`require` does, without the seconds that importing a large package takes."""
+    if importlib.util.find_spec(package) is None:
+        raise MissingPackageError(to_install(package), name=package)
 
 
 def to_install(package: str, wanted: str | None = None) -> str:

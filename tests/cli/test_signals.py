@@ -31,7 +31,7 @@ sys.exit(main(arguments))
 MID_EPOCH = "adafocal.training.classifier:Classifier:training_step"
 PREDICTING = "adafocal.training.classifier:Classifier:predict_step"
 LOADING = "adafocal.training.run::load_splits"
-RESULTS = "adafocal.training.results::evaluate"
+RESULTS = "adafocal.training.measured::evaluate"
 
 
 def command(folder, *options):

@@ -126,3 +126,22 @@ def test_what_is_raised_on_purpose_is_an_error_of_ours():
     texts = [path.read_text(encoding="utf-8") for path in modules()]
     assert len(raised) == sum(len(re.findall(r"^ *raise [A-Z_]\w*\(", text, re.M)) for text in texts)
     assert [f"{path.relative_to(PACKAGE)}: {name}" for path, name in raised if name in built_in] == []
+
+
+def test_only_the_workers_of_a_study_import_lightning():
+    """It takes longer to import than everything else together, and the process that plans and compares has no need."""
+    left, seen = ["adafocal.cli.study", *(f"adafocal.study.{path.stem}" for path in PACKAGE.glob("study/*.py"))], set()
+    while left:
+        name = left.pop()
+        place = PACKAGE.parent / name.replace(".", "/")
+        path = next((one for one in (place.with_suffix(".py"), place / "__init__.py") if one.exists()), None)
+        if path is None or name in seen:
+            continue
+        seen.add(name)
+        nodes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+        left += [
+            whole for node in nodes for whole in (node.module, *(f"{node.module}.{one.name}" for one in node.names))
+        ]
+
+    assert {"adafocal.training.folder", "adafocal.training.measured", "adafocal.scaling.remedy"} < seen
+    assert "adafocal._lightning" not in seen

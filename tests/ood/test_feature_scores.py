@@ -54,7 +54,7 @@ def test_vim_equals_pytorch_ood_without_being_told_the_last_layer(pair):
 def test_nearest_neighbours_in_chunks_are_the_same(pair, monkeypatch):
     train, test, _ = pair
     whole = fit_nearest_neighbour(train, k=3).score(test)
-    monkeypatch.setattr("adafocal.ood.features.CHUNK", 1000)
+    monkeypatch.setattr("adafocal.ood.neighbours.CHUNK", 1000)
     torch.testing.assert_close(fit_nearest_neighbour(train, k=3).score(test), whole)
 
 

@@ -68,7 +68,7 @@ def test_the_extra_report_is_enough_to_evaluate_scale_and_compare(tmp_path):
     ("package", "lines"),
     [
         ("rich", {"evaluate a.npz": "report", "train": "train", "study": "train"}),
-        ("lightning", {"predict here -o there": "train", "train": "train"}),
+        ("lightning", {"predict here -o there": "train", "train": "train", "study": "train"}),
         ("jinja2", {"evaluate a.npz --html page.html --no_remedy": "report"}),
     ],
 )

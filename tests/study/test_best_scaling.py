@@ -18,7 +18,7 @@ from adafocal.scaling.catalogue import METHODS
 from adafocal.scaling.remedy import titled
 from adafocal.study import best_scaling
 from adafocal.study.best_scaling import find_best_scaling, scaled_run, scaled_title
-from adafocal.training import results
+from adafocal.training import measured, results
 
 SUMMARY = {
     "loss": "cross_entropy", "seed": 0, "class_names": list("abcd"), "sizes": {"train": 1, "validation": 1, "test": 1},
@@ -108,8 +108,8 @@ def test_it_is_found_once_and_kept(folder, monkeypatch):
 
 
 def test_fitting_many_rows_takes_some_that_are_spread_over_all(monkeypatch):
-    monkeypatch.setattr(results, "LARGEST_FIT", 40)
-    held = results._some(drawn(100, seed=0))
+    monkeypatch.setattr(measured, "LARGEST_FIT", 40)
+    held = measured._some(drawn(100, seed=0))
 
     assert held.n == 10
     assert torch.equal(held.logits[-1], drawn(100, seed=0).logits[-1])
@@ -221,7 +221,7 @@ def test_a_scaling_that_fails_is_a_note_and_loses_no_run(monkeypatch, error):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(results, "find_remedy", fail)
+    monkeypatch.setattr(measured, "find_remedy", fail)
     held = results._best({"validation": drawn(100, seed=0), "test": drawn(100, seed=1)}, 15)
     said = "ValueError: no luck" if isinstance(error, ValueError) else "MemoryError: "
     assert held == {"notes": [f"The best scaling is not known: {said}".rstrip()]}

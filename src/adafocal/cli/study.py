@@ -11,7 +11,7 @@ from rich.console import Console
 
 from adafocal._files import safe_name
 from adafocal._locks import working_on
-from adafocal._settings import or_meant
+from adafocal._settings import check_installed, or_meant
 from adafocal._text import shown
 from adafocal.cli.console import PlainConsole
 from adafocal.cli.options import DEFAULT_RECIPE, Asked, beginning, early_options, parse, train_parser
@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> int:
     console = PlainConsole()
     if options.compare:
         return _compare(options, console)
+    check_installed("lightning")  # which the workers import, and this process does not
     planned = _planned(parser, arguments, options, losses)
     study = _study(planned, options, losses)
     from adafocal.study.terminal import print_plan

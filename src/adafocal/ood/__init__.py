@@ -4,6 +4,7 @@
 ===========================  ==========================================================
 scores.py                    SCORES: maximum probability, entropy, margin, maximum logit, energy
 features.py                  FEATURE_SCORES: Mahalanobis, nearest neighbour, virtual logit
+neighbours.py                the k-th nearest of many unit vectors
 detection.py                 AUROC, AUPR, FPR at a TPR, ROC curve, from counts per distinct score
 intervals.py                 the same with intervals
 comparison.py                several scores on several sets: the rows of a table

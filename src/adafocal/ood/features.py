@@ -11,10 +11,10 @@ from adafocal._checks import check_integer
 from adafocal._shapes import Confidence
 from adafocal._values import check_predictions, check_unweighted
 from adafocal.errors import InvalidValueError
+from adafocal.ood.neighbours import kth_cosines
 from adafocal.ood.scores import logits_for
 from adafocal.predictions import Predictions
 
-CHUNK = 2**24  # distances held at a time
 EXACT = "donot_use_mm_for_euclid_dist"  # torch's fast way subtracts large squares
 
 
@@ -67,11 +67,9 @@ class NearestNeighbour:
         A feature vector of zeros has no direction and stays zero: it is at distance 1 from all others.
         """
         unit, bank = _unit(_features(predictions, self.bank.shape[1])), self.bank.double()
-        parts = torch.split(unit, max(1, CHUNK // len(bank)))
         # Unit vectors: the squared distance is 2 - 2 cos, and the k-th smallest distance has the k-th largest cosine.
         # Where one is zero, its square is missing from it; a cosine greater by a half says so of the bank.
-        half = 0.5 * (bank == 0).all(dim=1)
-        cosines = torch.cat([(part @ bank.T + half).topk(self.k, dim=1).values[:, -1] for part in parts])
+        cosines = kth_cosines(unit, bank, self.k)
         return (2 - 2 * cosines - (unit == 0).all(dim=1).double()).clamp_min(0).sqrt()
 
 

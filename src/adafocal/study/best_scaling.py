@@ -15,7 +15,7 @@ from adafocal.results.folder import SCALED, RunFolder
 from adafocal.results.run import BestScaling
 from adafocal.scaling.remedy import titled
 from adafocal.study.losses import SUFFIX
-from adafocal.training.results import best_scaling
+from adafocal.training.measured import best_scaling
 
 
 def scaled_run(run: RunFolder, *, keeps: bool) -> BestScaling | None:
@@ -40,7 +40,7 @@ def scaled_run(run: RunFolder, *, keeps: bool) -> BestScaling | None:
 
 
 def find_best_scaling(run: RunFolder) -> BestScaling:
-    """Find what newer runs have in their results: see :func:`~adafocal.training.results.best_scaling`."""
+    """Find what newer runs have in their results: see :func:`~adafocal.training.measured.best_scaling`."""
     part = run.part_for_scaling
     found = best_scaling(run.predictions(part), run.predictions("test"), part=part, n_bins=run.settings.n_bins)
     return as_record(json.loads(json.dumps(found)), BestScaling, "a scaling must have results, got some")

@@ -19,7 +19,15 @@ from adafocal.study.plan import Run
 from adafocal.workers.executor import Executor, Outcome
 from adafocal.workers.local import LocalExecutor
 
-ENGINE = "adafocal.training.run"  # what each run imports
+# What each run imports, much of it as it goes, and which is imported once for all.
+IMPORTS = (
+    "adafocal.training.run",
+    "adafocal.study.best_scaling",
+    "pyarrow.parquet",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "tensorboardX",
+)
 
 
 def execute(runs: Sequence[Run], *, executor: Executor | None = None, console: Console) -> list[FailedRun]:
@@ -62,7 +70,7 @@ def local_executor(runs: Sequence[Run], workers: int | None = None, cores: int |
     import torch
 
     n_devices = torch.cuda.device_count() if wants_accelerator(runs) else 0
-    return LocalExecutor(workers or n_devices or os.cpu_count() or 1, cores, n_devices, imports=(ENGINE,))
+    return LocalExecutor(workers or n_devices or os.cpu_count() or 1, cores, n_devices, imports=IMPORTS)
 
 
 def wants_accelerator(runs: Sequence[Run]) -> bool:

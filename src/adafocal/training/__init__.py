@@ -15,6 +15,7 @@ segmentation.py              results of a run that labels every voxel
 folder.py                    the run folder and who writes it
 provenance.py                versions, hardware, git revision
 own.py                       own code: whether it may be imported, and a trial before a run
+measured.py                  the numbers that are reported, and the best scaling
 results.py                   predictions, temperature and numbers of a finished run
 run.py                       run: fit, predict, write the run folder
 ===========================  ==========================================================

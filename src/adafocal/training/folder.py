@@ -11,7 +11,6 @@ from typing import Annotated
 import yaml
 
 from adafocal._files import write_text
-from adafocal._lightning import rank_zero_only
 from adafocal._locks import is_ours
 from adafocal._records import read_record
 from adafocal._settings import ended
@@ -36,6 +35,8 @@ class _OwnSettings:
 
 def process_rank() -> int:
     """Number of this process in a distributed run; 0 for the only one."""
+    from adafocal._lightning import rank_zero_only  # seconds, which who only plans a run is spared
+
     return int(getattr(rank_zero_only, "rank", None) or 0)
 
 

@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a finished run writes and reports: predictions of every part, temperature, examples, every number."""
+"""What a finished run writes and reports: predictions of every part, temperature, examples, numbers of all."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from adafocal._lightning import L
-from adafocal.calibration import evaluate
 from adafocal.errors import AdafocalError
 from adafocal.predictions import Predictions
 from adafocal.results.folder import EXAMPLES
-from adafocal.scaling import METHODS, fit_temperature
-from adafocal.scaling.remedy import find_remedy
-from adafocal.scaling.sample import spread_rows
+from adafocal.scaling import fit_temperature
 from adafocal.training.classifier import Classifier
 from adafocal.training.examples import worst_examples, write_examples
 from adafocal.training.folder import first_process
 from adafocal.training.inference import predict_samples
-
-LARGEST_FIT = 20_000_000  # numbers that a scaling is fitted to; of more, rows spread over all
+from adafocal.training.measured import best_scaling, summarise
 
 
 def sample_results(
@@ -60,36 +56,3 @@ def _best(parts: Mapping[str, Predictions], n_bins: int) -> dict[str, object]:
     except Exception as error:
         why = str(error) if isinstance(error, AdafocalError) else f"{type(error).__name__}: {error}"
         return {"notes": [" ".join(f"The best scaling is not known: {why}".split())]}
-
-
-def best_scaling(validation: Predictions, test: Predictions, *, part: str, n_bins: int) -> dict[str, object]:
-    """Choose a scaling on validation predictions, fit it to them, and measure what it makes of the test part.
-
-    It is chosen as ``adafocal evaluate`` recommends one, by cross-fitting; test labels are only measured with. Choosing
-    takes at most two million numbers of these rows, and fitting at most twenty million.
-
-    Args:
-        validation: What scalings are fitted to.
-        test: What they are measured on.
-        part: Name of the part that ``validation`` is.
-        n_bins: Number of bins of the calibration errors.
-
-    Returns:
-        What :class:`~adafocal.results.run.BestScaling` holds; an empty ``method`` where none is better than none.
-    """
-    chosen = find_remedy(validation, n_bins=n_bins).chosen
-    if chosen is not None:
-        test = METHODS[chosen.method](_some(validation), **chosen.options).apply(test)
-    method = "" if chosen is None else chosen.method
-    return {"method": method, "part": part, "rows": validation.n, "test": summarise(test, n_bins=n_bins)}
-
-
-def _some(predictions: Predictions) -> Predictions:
-    """As many rows as are fitted to."""
-    return spread_rows(predictions, max(1, LARGEST_FIT // predictions.n_classes))
-
-
-def summarise(predictions: Predictions, *, n_bins: int) -> dict[str, object]:
-    """Measure everything that :func:`adafocal.calibration.evaluate` does, and the error; fractions and nats."""
-    summary = evaluate(predictions, n_bins=n_bins)
-    return {"error": 1.0 - summary.accuracy, **summary.to_dict()}
