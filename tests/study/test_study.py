@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from adafocal.recipes import RECIPES
-from adafocal.study.execute import execute, local_executor
+from adafocal.study.execute import IMPORTS, execute, local_executor
 from adafocal.study.plan import Experiment, Study, grid_points
 from adafocal.study.results import write_results
 from adafocal.workers.local import LocalExecutor
@@ -205,7 +205,7 @@ def test_workers_share_the_cores_and_the_accelerators(tmp_path, monkeypatch):
     on_cpu = study(tmp_path).runs
     on_any = study(tmp_path, config=replace(SHORT, accelerator="auto")).runs
 
-    engine = ("adafocal.training.run",)
-    assert local_executor(on_cpu) == LocalExecutor(16, None, 0, engine)
-    assert local_executor(on_any) == LocalExecutor(4, None, 4, engine)
-    assert local_executor(on_any, 8, 2) == LocalExecutor(8, 2, 4, engine)
+    assert IMPORTS[0] == "adafocal.training.run"
+    assert local_executor(on_cpu) == LocalExecutor(16, None, 0, IMPORTS)
+    assert local_executor(on_any) == LocalExecutor(4, None, 4, IMPORTS)
+    assert local_executor(on_any, 8, 2) == LocalExecutor(8, 2, 4, IMPORTS)
