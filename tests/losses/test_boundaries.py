@@ -193,7 +193,7 @@ def test_a_score_without_bounds_has_no_unit():
 
 
 def test_a_gamma_of_any_dtype_is_a_constant_in_that_of_the_logits():
-    logits, labels = torch.randn(3, 4), torch.tensor([0, 1, 2])
+    logits, labels = torch.randn(3, 4, requires_grad=True), torch.tensor([0, 1, 2])
     gamma = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
     loss = focal_loss(logits, labels, gamma=gamma)
 

@@ -25,3 +25,11 @@ def test_focal_family_keeps_a_few_numbers_per_sample_beyond_cross_entropy(name):
     logits, labels = torch.randn(n, n_classes, requires_grad=True), torch.randint(n_classes, (n,))
     extra = bytes_kept(make_loss(name), logits, labels) - bytes_kept(F.cross_entropy, logits, labels)
     assert extra <= 4 * n * 4  # four float32 per sample, next to 500 logits
+
+
+@pytest.mark.parametrize("name", ["selective_au", "aurc", "mmce"])
+def test_losses_of_ranks_keep_a_few_numbers_per_voxel(name):
+    n, n_classes = 4096, 3
+    logits, labels = torch.randn(n, n_classes, requires_grad=True), torch.randint(n_classes, (n,))
+    extra = bytes_kept(make_loss(name), logits, labels) - bytes_kept(F.cross_entropy, logits, labels)
+    assert extra <= 20 * n * 4  # 20 float32 per sample, next to 64 bins and to 4096 pairs

@@ -23,6 +23,7 @@ from adafocal._values import (
 )
 
 FEW_EDGES, MANY_VALUES = 32, 1 << 12  # where comparing with all edges is faster than searching among them
+IN_CACHE = 1 << 16  # values at a time
 SUM_ROUNDING = 1e-9  # as far as ten million equal weights, added one after the other, miss their sum
 
 
@@ -123,6 +124,19 @@ def ascending(values: Tensor) -> Tensor:
     return torch.from_numpy(np.sort(values.detach().numpy()))
 
 
+def ascending_order(values: Tensor) -> Tensor:
+    """Sort places by values of shape (N,); what float32 holds as integers with their places, 5 times as fast."""
+    values = values.detach()
+    narrow = values.float()
+    plain = can_read(values) and len(values) < 1 << 31
+    if not plain or (values.dtype == torch.float64 and not torch.equal(narrow.double(), values)):
+        return values.argsort()
+    bits = narrow.contiguous().view(torch.int32)
+    keys = (bits >> 31).bitwise_and_(0x7FFFFFFF).bitwise_xor_(bits).long()  # negative floats sort the other way round
+    keys = keys.bitwise_left_shift_(32).add_(torch.arange(len(values)))
+    return torch.from_numpy(np.sort(keys.numpy())).bitwise_and_(0xFFFFFFFF)
+
+
 def cut_ranks(n: int, n_bins: int, *, device: torch.device) -> Tensor:
     """Ranks ceil(k n / n_bins), from 1, of the last of ``n`` samples in every equal-mass bin but the last."""
     cuts = torch.arange(1, n_bins, device=device, dtype=torch.int64)
@@ -164,11 +178,17 @@ def find_bins(confidence: Tensor, edges: InnerEdges) -> Tensor:
     few = edges.numel() <= FEW_EDGES and confidence.numel() >= MANY_VALUES and confidence.dtype == edges.dtype
     if not (few and can_read(confidence)):
         return torch.bucketize(confidence.contiguous(), edges.contiguous(), right=False)
-    # Among few edges each value is compared with all, in a third of the time of a search; NaN is behind the last.
-    index = torch.full(confidence.shape, edges.numel(), dtype=torch.uint8)
-    for edge in edges.unbind():
-        index -= (confidence <= edge).view(torch.uint8)
-    return index.long()
+    # Among few edges each value is compared with all; NaN is behind the last. A comparison that gives numbers of the
+    # dtype of the values, while these are in the cache, takes a third of the time of one that gives booleans.
+    index, limits = torch.empty(confidence.shape, dtype=torch.int64), edges.detach().unbind()
+    values = confidence.detach().reshape(-1)
+    parts = zip(torch.split(values, IN_CACHE), torch.split(index.view(-1), IN_CACHE), strict=True)
+    for part, found in parts:
+        place, below = torch.full_like(part, len(limits)), torch.empty_like(part)
+        for edge in limits:
+            place.sub_(torch.le(part, edge, out=below))
+        found.copy_(place)
+    return index
 
 
 def assign_equal_width_bins(confidence: Tensor, n_bins: int) -> Tensor:

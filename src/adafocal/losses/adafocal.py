@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """AdaFocal: a focal loss whose gammas follow the calibration of the model on validation data."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
@@ -18,25 +20,25 @@ from adafocal._dtypes import at_least_float32
 from adafocal._ranks import Group, check_group, check_same, from_first_rank
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats
-from adafocal.calibration.edges import equal_width_edges, find_bins
+from adafocal.calibration.edges import equal_width_edges
 from adafocal.errors import InvalidTypeError, InvalidValueError
-from adafocal.losses.base import ClassificationLoss, OtherOptions
+from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.dual_focal import dual_modulation
+from adafocal.losses.focal_family import FocalFamily, Modulation
 from adafocal.losses.forecast import Forecast
 from adafocal.losses.loop import SHARED, LoopWatch, Watched
-from adafocal.losses.modulate import at_least_zero, modulate
-from adafocal.losses.reduction import look_up, weight_of_labels
+from adafocal.losses.modulate import at_least_zero, gamma_by_bin, modulate
+from adafocal.losses.reduction import weight_of_labels
 from adafocal.losses.update_rule import check_pooled_rate, check_rule, moved_gammas, pooled_gap_of
 from adafocal.losses.validation_statistics import ValidationStatistics, counted_top_label
 
 __all__ = ["AdaFocalLoss"]
 
-BASES = ("focal", "dual")
 PREDICTIVE = "predictive"
 
 
-class AdaFocalLoss(Watched, ClassificationLoss):
+class AdaFocalLoss(Watched, FocalFamily):
     """Focal loss with one gamma per confidence bin, adapted after each validation pass.
 
     Train with it in place of ``nn.CrossEntropyLoss``. In each validation pass hand every batch to :meth:`observe`, then
@@ -121,7 +123,7 @@ class AdaFocalLoss(Watched, ClassificationLoss):
         self.gamma_min = gamma_min
         self.gamma_max = gamma_max
         self.switch_point = switch_point
-        self.base = check_choice("base", base, BASES)
+        self.base = check_choice("base", base, ("focal", "dual"))
         self.streaming = check_flag("streaming", streaming)
         self.ignore_predicted = check_integer("ignore_predicted", ignore_predicted, minimum=0, optional=True)
         self.register_buffer("gamma", torch.full((n_bins,), gamma_init, dtype=torch.float32))
@@ -131,12 +133,11 @@ class AdaFocalLoss(Watched, ClassificationLoss):
         self._observed = ValidationStatistics.empty()
         self._watch = LoopWatch()
 
-    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Compute the loss of each sample."""
+    def modulation(self, logits: Logits, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies for this batch; it counts the step."""
         self._watch.stepped(logits, self.training)
-        if self.base == "dual":
-            return self.modulated(dual_modulation(logits, labels, self.gamma_of), logits, labels)
-        return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
+        rule = partial(gamma_by_bin, gamma=self.gamma, edges=self.edges)
+        return dual_modulation(logits, labels, rule) if self.base == "dual" else partial(modulate, gamma=rule)
 
     def from_cross_entropy(self, ce: PerSample, labels: Labels) -> Tensor:
         """Modulate cross-entropies that a kernel of its own computed, without ever holding all logits.
@@ -174,7 +175,7 @@ class AdaFocalLoss(Watched, ClassificationLoss):
 
     def gamma_of(self, p: Tensor) -> Tensor:
         """Look up the gamma of the bin that holds each probability, of the shape of ``p``."""
-        return look_up(self.gamma, find_bins(p, self.edges.to(p.dtype)))
+        return torch.as_tensor(gamma_by_bin(p, gamma=self.gamma, edges=self.edges))
 
     @torch.no_grad()
     def observe(self, logits: Logits, labels: Labels) -> None:

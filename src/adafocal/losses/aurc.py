@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses that weight cross-entropy by the rank of confidence, after the area under the risk-coverage curve."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from adafocal._checks import check_choice, check_floating, check_number, check_same_shape, check_tensor
+from adafocal._checks import can_read, check_choice, check_floating, check_number, check_same_shape, check_tensor
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
+from adafocal.calibration.edges import ascending_order
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.confidence import SCORES, confidence_score
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.decayed_sum import decayed_sum
+from adafocal.losses.derived import Derived, Kept
+from adafocal.losses.pair_sums import WIDEST, PairSums
 from adafocal.losses.reduction import sample_weights
 from adafocal.selective.weights import weight_of_rank
 
 __all__ = ["AURCLoss", "soft_rank"]
 
+FAR = 100.0  # so many temperatures away nothing is felt
 RANK_WEIGHTS = ("soft", "harmonic", "ln", "sele")
 
 
@@ -56,15 +62,56 @@ def soft_rank(values: Confidence, *, temperature: float, counted: Correct | None
         check_tensor("counted", counted)
         check_same_shape("counted", counted, "values", values)
     check_number("temperature", temperature, low=0.0, open_low=True)
-    x = values.to(wide_dtype(values.device)) / temperature
-    if counted is not None and values.numel() > 0:
-        x = torch.where(counted, x, x.detach().amax() + 100.0)  # above all others, and too far to be felt
-    order = x.detach().argsort()
-    ascending = x[order]
+    # Two running sums serve where both fit into float64; a NaN fails every comparison.
+    known = values.detach()
+    narrow = can_read(known) and len(known) > 0 and float(known.amax() - known.amin()) <= WIDEST * temperature
+    return _SoftRank(temperature, counted)(values) if narrow else rank_formula(values, temperature, counted)
+
+
+def rank_formula(x: Tensor, temperature: float, counted: Correct | None) -> Tensor:
+    """Compute soft ranks as a plain graph, for values of any range."""
+    wide = x.to(wide_dtype(x.device)) / temperature
+    if counted is not None and x.numel() > 0:
+        wide = torch.where(counted, wide, wide.detach().amax() + FAR)  # above all others, too far to be felt
+    order = wide.detach().argsort()
+    ordered = wide[order]
     # Sorted, the steps towards smaller and larger values are two running sums of exponentials.
-    below, above = decayed_sum(ascending), decayed_sum(ascending.neg().flip(0)).flip(0)
-    rank = torch.arange(1, len(x) + 1, dtype=x.dtype, device=x.device) - 0.5 * (below - above)
-    return rank[order.argsort()].to(values.dtype)
+    below, above = decayed_sum(ordered), decayed_sum(ordered.neg().flip(0)).flip(0)
+    rank = torch.arange(1, len(x) + 1, dtype=wide.dtype, device=x.device) - 0.5 * (below - above)
+    return rank[order.argsort()].to(x.dtype)
+
+
+class _SoftRank(Derived):
+    """The ranks of :func:`soft_rank`; ``value`` and ``slope`` take values with a range of ``WIDEST`` temperatures."""
+
+    def __init__(self, temperature: float, counted: Correct | None) -> None:
+        self.temperature, self.counted = temperature, counted
+
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute them as a plain graph, for any range."""
+        return rank_formula(x, self.temperature, self.counted)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute them, the order of the values, and the running sums in this order."""
+        wide = x.double() / self.temperature
+        if self.counted is None or self.counted.all():
+            order = ascending_order(x)
+        else:
+            order = ascending_order(x.masked_fill(~self.counted, torch.inf))
+            wide.masked_fill_(~self.counted, float(wide.amax()) + FAR)
+        ordered = wide.index_select(0, order)
+        sums = PairSums(ordered)
+        below, above = sums.below(), sums.above()
+        rank = torch.arange(1, len(x) + 1, dtype=wide.dtype).sub_(below - above, alpha=0.5)
+        return torch.empty_like(x).scatter_(0, order, rank.to(x.dtype)), (order, ordered, below.add_(above))
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative, half the kernel exp(-|difference|) of each pair, over the temperature."""
+        order, ordered, both = kept
+        sums, sent = PairSums(ordered), grad.double().index_select(0, order)
+        slope = (both * sent).sub_(sums.below(sent)).sub_(sums.above(sent)).mul_(0.5 / self.temperature)
+        slope = torch.empty_like(x).scatter_(0, order, slope.to(x.dtype))
+        return slope if self.counted is None else slope.mul_(self.counted)
 
 
 def hard_rank(values: Confidence, *, counted: Correct) -> PerSample:

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import Function
 from typing_extensions import Unpack
 
 from adafocal._checks import can_read, check_label_values, check_number, traced
@@ -15,7 +14,8 @@ from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, OtherOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import checked_labels, output_dtype, wide_cross_entropy
-from adafocal.losses.reduction import sample_weights
+from adafocal.losses.derived import Derived, Kept
+from adafocal.losses.reduction import all_counted, weighted
 from adafocal.losses.targets import class_axis, soft_target
 
 __all__ = ["BrierLoss", "BrierWeightedLoss", "brier_loss", "brier_weighted_loss"]
@@ -55,11 +55,11 @@ def brier_loss(
     if _one_hot(labels, label_smoothing):
         wide = at_least_float32(logits)
         index = _places(wide, labels, ignore_index)
-        losses: Tensor = _SquaredDistance.apply(wide, index, class_axis(logits))  # type: ignore[no-untyped-call]
+        losses = _SquaredDistance(index, class_axis(logits))(wide)
     else:
         residual = _residual(logits, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
         losses = residual.square().sum(dim=class_axis(logits))
-    losses = losses * sample_weights(logits, labels, weight=weight, ignore_index=ignore_index)
+    losses = weighted(losses, logits, labels, weight=weight, ignore_index=ignore_index)
     return losses.to(output_dtype(logits))
 
 
@@ -81,7 +81,8 @@ def _places(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
     axis = class_axis(logits)
     if can_read(labels):
         check_label_values(labels, logits.shape[axis], ignore_index=ignore_index)
-    return labels.masked_fill(labels == ignore_index, 0).long().unsqueeze(axis)
+    known = labels if all_counted(labels, ignore_index) else labels.masked_fill(labels == ignore_index, 0)
+    return known.long().unsqueeze(axis)
 
 
 def _one_hot_residual(logits: Tensor, index: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -91,32 +92,33 @@ def _one_hot_residual(logits: Tensor, index: Tensor, axis: int) -> tuple[Tensor,
     return residual.scatter_(axis, index, -missed), missed
 
 
-class _SquaredDistance(Function):
+class _SquaredDistance(Derived):
     """``||p - y||^2`` of one-hot y: keeps p - y, from which the derivative follows in two passes.
 
     With r = p - y and s = p · r the derivative by the logits is 2 p (r - s); s is ||r||² - (1 - p of the truth).
     """
 
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, index: Tensor, axis: int) -> Tensor:
-        residual, missed = _one_hot_residual(logits, index, axis)
-        squared: Tensor = torch.linalg.vector_norm(residual, dim=axis, keepdim=True).square()
-        ctx.save_for_backward(logits, residual, index, missed, squared)
-        ctx.axis = axis
-        return squared.squeeze(axis)
+    def __init__(self, index: Tensor, axis: int) -> None:
+        self.index, self.axis = index, axis
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        logits, residual, index, missed, squared = ctx.saved_tensors
-        axis, grad = ctx.axis, grad.unsqueeze(ctx.axis)
-        if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
-            target = torch.zeros_like(logits, requires_grad=False).scatter_(axis, index, 1.0)
-            formula = (F.softmax(logits, dim=axis) - target).square().sum(dim=axis, keepdim=True)
-            return torch.autograd.grad(formula, logits, grad, create_graph=True)[0], None, None
-        scale, mean = 2.0 * grad, squared - missed
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute it as a plain graph."""
+        target = torch.zeros_like(x, requires_grad=False).scatter_(self.axis, self.index, 1.0)
+        return (F.softmax(x, dim=self.axis) - target).square().sum(dim=self.axis)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute it, and p - y."""
+        residual, missed = _one_hot_residual(x, self.index, self.axis)
+        squared: Tensor = torch.linalg.vector_norm(residual, dim=self.axis, keepdim=True).square()
+        return squared.squeeze(self.axis), (residual, missed, squared)
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative."""
+        residual, missed, squared = kept
+        mean, scale = squared - missed, grad.unsqueeze(self.axis).mul(-2.0)
         # r (r - s), which lacks the r - s of the truth, as p = r + 1 there.
-        slope = torch.addcmul(-mean * scale, residual, scale).mul_(residual)
-        return slope.scatter_add_(axis, index, -(missed + mean) * scale), None, None
+        slope = torch.addcmul(mean * scale, residual, scale, value=-1.0).mul_(residual)
+        return slope.scatter_add_(self.axis, self.index, mean.add_(missed).mul_(scale))
 
 
 class BrierLoss(ClassificationLoss):

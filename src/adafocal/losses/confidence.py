@@ -3,20 +3,74 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_class_axis, check_flag
+from adafocal._checks import check_choice, check_class_axis, check_flag, traced
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Logits, PerSample
+from adafocal.losses.derived import Derived, Kept
 from adafocal.losses.targets import class_axis
 
 
-def _neg_entropy(logits: Tensor, axis: int) -> Tensor:
+def neg_entropy_formula(logits: Tensor, axis: int) -> Tensor:
+    """Compute the negative entropy as a plain graph."""
     log_p = F.log_softmax(logits, dim=axis)
     # A masked class has p log p = 0 · -inf; its limit is 0, as it is wherever exp underflows.
     return (log_p.exp() * log_p.clamp_min(-1e4)).sum(dim=axis)
+
+
+def _neg_entropy(logits: Tensor, axis: int) -> Tensor:
+    return neg_entropy_formula(logits, axis) if traced() else _NegEntropy(axis)(logits)
+
+
+class _NegEntropy(Derived):
+    """``sum_c p_c log p_c``, whose derivative by a logit is ``p (log p - sum)``."""
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute it as a plain graph."""
+        return neg_entropy_formula(x, self.axis)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute it, and log p."""
+        log_p = F.log_softmax(x, dim=self.axis).clamp_min_(-1e4)
+        total = log_p.exp().mul_(log_p).sum(dim=self.axis)
+        return total, (log_p, total)
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative."""
+        log_p, total = kept
+        slope: Tensor = log_p.exp().mul_(log_p - total.unsqueeze(self.axis))
+        return slope.mul_(grad.unsqueeze(self.axis))
+
+
+class TopProbability(Derived):
+    """The largest softmax probability, whose values are known already; the gradient flows to the lowest such class."""
+
+    def __init__(self, known: Tensor, axis: int) -> None:
+        self.known, self.axis = known, axis
+
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute it as a plain graph."""
+        return (x.max(dim=self.axis).values - x.logsumexp(dim=self.axis)).exp().clamp(max=1.0)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Give it."""
+        return self.known, (self.known,)
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative, which is ``known`` times the difference of one-hot and softmax."""
+        largest = x.amax(dim=self.axis, keepdim=True)
+        slope = torch.eq(x, largest, out=torch.empty_like(x))
+        if slope.count_nonzero() != grad.numel():  # equal logits
+            slope.zero_().scatter_(self.axis, x.max(dim=self.axis, keepdim=True).indices, 1.0)
+        return slope.sub_(F.softmax(x, dim=self.axis)).mul_((grad * kept[0]).unsqueeze(self.axis))
 
 
 def _margin(logits: Tensor, axis: int) -> Tensor:
@@ -75,4 +129,10 @@ def confidence_score(logits: Logits, *, score: str = "msp", unit: bool = False) 
     check_choice("score", score, tuple(TO_UNIT if unit else SCORES))
     axis = class_axis(logits)
     value = SCORES[score](at_least_float32(logits), axis)
-    return TO_UNIT[score](value, math.log(logits.shape[axis])).clamp(0.0, 1.0) if unit else value
+    return _rounded(TO_UNIT[score](value, math.log(logits.shape[axis]))) if unit else value
+
+
+def _rounded(score: Tensor) -> Tensor:
+    """Keep within [0, 1] what rounding alone takes out; the gradient passes."""
+    known = score.detach()
+    return score + known.clamp(0.0, 1.0).sub_(known)

@@ -46,7 +46,7 @@ def modulated_cross_entropy(
         losses = _over_classes(modulate, wide, labels, weight, ignore_index, label_smoothing)
     else:
         labels = labels.long()
-        losses = modulate(_cross_entropy(wide, labels, ignore_index=ignore_index))
+        losses = modulate(cross_entropy_of_labels(wide, labels, ignore_index=ignore_index))
         if weight is not None:
             losses = losses * weight_of_labels(labels, weight, ignore_index)
     return losses.to(output_dtype(logits))
@@ -68,7 +68,7 @@ def checked_labels(
     return distributions(logits, labels, ignore_index=ignore_index) if labels.is_floating_point() else labels
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor, *, ignore_index: int, **options: Any) -> Tensor:
+def cross_entropy_of_labels(logits: Tensor, labels: Tensor, *, ignore_index: int, **options: Any) -> Tensor:
     """Call ``F.cross_entropy`` without reduction; a label out of range gets a sentence where torch raises."""
     try:
         losses: Tensor = F.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="none", **options)
@@ -103,7 +103,9 @@ def wide_cross_entropy(
     wide = at_least_float32(logits)
     labels = labels.to(wide.dtype) if labels.is_floating_point() else labels.long()
     weight = None if weight is None else weight.to(wide.dtype)
-    return _cross_entropy(wide, labels, ignore_index=ignore_index, weight=weight, label_smoothing=label_smoothing)
+    return cross_entropy_of_labels(
+        wide, labels, ignore_index=ignore_index, weight=weight, label_smoothing=label_smoothing
+    )
 
 
 def as_rows(logits: Logits) -> Tensor:

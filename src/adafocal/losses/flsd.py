@@ -4,6 +4,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from adafocal._checks import check_integer, check_number, check_sequence
-from adafocal._shapes import Labels, Logits, PerSample
+from adafocal._shapes import Labels, Logits
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import ClassificationLoss, OtherOptions
+from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
+from adafocal.losses.focal_family import FocalFamily, Modulation
 from adafocal.losses.modulate import modulate
 
 __all__ = ["FLSDLoss", "ScheduledFocalLoss", "gamma_for_target"]
@@ -29,7 +31,7 @@ def flsd_gamma(p: Tensor, *, thresholds: Sequence[float], gammas: Sequence[float
     return gamma
 
 
-class FLSDLoss(ClassificationLoss):
+class FLSDLoss(FocalFamily):
     """Sample-dependent focal loss: a gamma for each range of p_true. The defaults are FLSD-53.
 
     Formula: focal loss with gamma 5 where p_true is in [0, 0.2) and gamma 3 where it is in [0.2, 1].
@@ -67,9 +69,9 @@ class FLSDLoss(ClassificationLoss):
             check_number("thresholds", threshold, low=0.0, high=1.0, open_low=True, open_high=True)
         _check_steps("thresholds", self.thresholds, self.gammas)
 
-    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Compute the loss of each sample."""
-        return self.modulated(lambda ce: modulate(ce, self.gamma_of), logits, labels)
+    def modulation(self, logits: Logits, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies for this batch."""
+        return partial(modulate, gamma=self.gamma_of)
 
     def gamma_of(self, p: Tensor) -> Tensor:
         """Look up the gamma of each probability, of the shape of ``p``."""
@@ -87,7 +89,7 @@ add_loss(
 )
 
 
-class ScheduledFocalLoss(ClassificationLoss):
+class ScheduledFocalLoss(FocalFamily):
     """Focal loss whose gamma changes at given epochs. The defaults are FLSc-531.
 
     It knows no trainer: call :meth:`set_epoch` when an epoch starts.
@@ -139,9 +141,9 @@ class ScheduledFocalLoss(ClassificationLoss):
         check_integer("epoch", epoch, minimum=0)
         self.gamma.fill_(self.gammas[bisect_right(self.milestones, epoch)])
 
-    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Compute the loss of each sample."""
-        return self.modulated(lambda ce: modulate(ce, self.gamma), logits, labels)
+    def modulation(self, logits: Logits, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies for this batch."""
+        return partial(modulate, gamma=self.gamma)
 
 
 add_loss(

@@ -2,7 +2,7 @@
 """Focal loss and its inverse: cross-entropy weighted by p_true."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -11,9 +11,10 @@ from typing_extensions import Unpack
 from adafocal._checks import check_class_axis, check_number, traced
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import ClassificationLoss, OtherOptions, SampleOptions, per_sample_loss
+from adafocal.losses.base import OtherOptions, SampleOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import modulated_cross_entropy
+from adafocal.losses.focal_family import FocalFamily, Modulation
 from adafocal.losses.modulate import check_gamma, modulate
 from adafocal.losses.reduction import weight_of_labels
 from adafocal.losses.targets import class_axis
@@ -78,7 +79,7 @@ def inverse_focal_loss(
     return focal_loss(logits, labels, gamma=-gamma, **options)
 
 
-class FocalLoss(ClassificationLoss):
+class FocalLoss(FocalFamily):
     """Focal loss as a module; see :func:`focal_loss` for the formula.
 
     Args:
@@ -107,13 +108,14 @@ class FocalLoss(ClassificationLoss):
             check_number("gamma", value)
         self.gamma = tuple(gamma) if isinstance(gamma, Sequence) else gamma
 
-    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Compute the loss of each sample."""
-        return self.modulated(lambda ce: modulate(ce, self._gamma_for(ce, logits, labels)), logits, labels)
+    def modulation(self, logits: Logits, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies for this batch."""
+        if isinstance(self.gamma, tuple):
+            return lambda ce: modulate(ce, self._gamma_for(ce, logits, labels))
+        return partial(modulate, gamma=self.gamma)
 
-    def _gamma_for(self, ce: Tensor, logits: Tensor, labels: Tensor) -> float | Tensor:
-        if not isinstance(self.gamma, tuple):
-            return self.gamma
+    def _gamma_for(self, ce: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        assert isinstance(self.gamma, tuple)
         n_classes = logits.shape[class_axis(logits)]
         if len(self.gamma) != n_classes:
             raise InvalidValueError(f"`gamma` must hold one number per class, {n_classes}, got {len(self.gamma)}.")
@@ -135,7 +137,7 @@ add_loss(
 )
 
 
-class InverseFocalLoss(ClassificationLoss):
+class InverseFocalLoss(FocalFamily):
     """Inverse focal loss as a module; see :func:`inverse_focal_loss` for the formula.
 
     Args:
@@ -155,9 +157,9 @@ class InverseFocalLoss(ClassificationLoss):
         super().__init__(weight, **options)
         self.gamma = check_number("gamma", gamma, low=0.0)
 
-    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
-        """Compute the loss of each sample."""
-        return self.modulated(lambda ce: modulate(ce, -self.gamma), logits, labels)
+    def modulation(self, logits: Logits, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies for this batch."""
+        return partial(modulate, gamma=-self.gamma)
 
 
 add_loss(

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from typing_extensions import Unpack
 
 from adafocal._checks import can_read, check_labels_match, check_number, traced
@@ -15,6 +14,7 @@ from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
+from adafocal.losses.derived import Derived, Kept
 from adafocal.losses.targets import class_axis
 
 __all__ = ["LogitNormLoss"]
@@ -26,8 +26,7 @@ def normalised(logits: Logits, *, temperature: float) -> Logits:
     """Scale logits to the length 1 / temperature; a class masked with -inf stays so, and adds nothing to the length."""
     if traced():
         return normalised_formula(logits, temperature)
-    scaled: Tensor = _Normalise.apply(logits, temperature, class_axis(logits))  # type: ignore[no-untyped-call]
-    return scaled
+    return _Normalise(temperature, class_axis(logits))(logits)
 
 
 def normalised_formula(logits: Tensor, temperature: float) -> Tensor:
@@ -38,34 +37,34 @@ def normalised_formula(logits: Tensor, temperature: float) -> Tensor:
     return (finite / (temperature * length)).masked_fill(masked, -torch.inf)
 
 
-class _Normalise(Function):
-    """Optimise :func:`normalised_formula`: with u the result, its derivative is (g - τ² u (u · g)) / (τ length)."""
+class _Normalise(Derived):
+    """The scaling: with u the result, its derivative is (g - τ² u (u · g)) / (τ length)."""
 
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, temperature: float, axis: int) -> Tensor:
+    def __init__(self, temperature: float, axis: int) -> None:
+        self.temperature, self.axis = temperature, axis
+
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute it as a plain graph."""
+        return normalised_formula(x, self.temperature)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute it, u, its scale, and what is masked."""
         # Nobody waits for an accelerator to learn whether a class is masked.
-        masked = (
-            None if can_read(logits) and logits.numel() and float(logits.amin()) > -math.inf else logits == -torch.inf
-        )
-        finite = logits if masked is None else logits.masked_fill(masked, 0.0)
-        length = torch.linalg.vector_norm(finite, dim=axis, keepdim=True)
-        scale = (temperature * torch.hypot(length, torch.full_like(length, SHORTEST))).reciprocal_()
+        whole = can_read(x) and x.numel() > 0 and float(x.detach().amin()) > -math.inf
+        masked = None if whole else x == -torch.inf
+        finite = x if masked is None else x.masked_fill(masked, 0.0)
+        length = torch.linalg.vector_norm(finite, dim=self.axis, keepdim=True)
+        scale = (self.temperature * torch.hypot(length, torch.full_like(length, SHORTEST))).reciprocal_()
         unit = finite * scale
-        ctx.save_for_backward(logits, unit, scale, masked)
-        ctx.temperature, ctx.axis = temperature, axis
-        return unit if masked is None else unit.masked_fill(masked, -torch.inf)
+        return unit if masked is None else unit.masked_fill(masked, -torch.inf), (unit, scale, masked)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        logits, unit, scale, masked = ctx.saved_tensors
-        if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
-            formula = normalised_formula(logits, ctx.temperature)
-            return torch.autograd.grad(formula, logits, grad, create_graph=True)[0], None, None
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative."""
+        unit, scale, masked = kept
         grad = grad if masked is None else grad.masked_fill(masked, 0.0)
         held = unit * grad  # reused: a tensor of this size costs as much as a pass over it
-        along = held.sum(dim=ctx.axis, keepdim=True)
-        slope = torch.mul(unit, along * -(ctx.temperature**2), out=held).add_(grad).mul_(scale)
-        return slope, None, None
+        along = held.sum(dim=self.axis, keepdim=True)
+        return torch.mul(unit, along * -(self.temperature**2), out=held).add_(grad).mul_(scale)
 
 
 class LogitNormLoss(ClassificationLoss):

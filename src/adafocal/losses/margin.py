@@ -7,15 +7,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import Function
 from typing_extensions import Unpack
 
-from adafocal._checks import check_number, traced
+from adafocal._checks import can_read, check_number, traced
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
+from adafocal.losses.derived import Derived, Kept
+from adafocal.losses.reduction import weighted
 from adafocal.losses.targets import class_axis
 
 __all__ = ["MarginSmoothingLoss"]
@@ -24,10 +25,7 @@ __all__ = ["MarginSmoothingLoss"]
 def margin_penalty(logits: Logits, *, margin: float) -> PerSample:
     """Average over classes by how much a logit lies further than ``margin`` below the largest; masked ones add 0."""
     axis = class_axis(logits)
-    if traced():
-        return penalty_formula(logits, margin, axis)
-    penalty: Tensor = _Penalty.apply(logits, margin, axis)  # type: ignore[no-untyped-call]
-    return penalty
+    return penalty_formula(logits, margin, axis) if traced() else _Penalty(margin, axis)(logits)
 
 
 def penalty_formula(logits: Tensor, margin: float, axis: int) -> Tensor:
@@ -36,29 +34,33 @@ def penalty_formula(logits: Tensor, margin: float, axis: int) -> Tensor:
     return F.relu(distance - margin).mean(dim=axis)
 
 
-class _Penalty(Function):
-    """Optimise :func:`penalty_formula`: keeps which logits lie too low, and no graph."""
+class _Penalty(Derived):
+    """The penalty: keeps which logits lie too low, if any do."""
 
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, margin: float, axis: int) -> Tensor:
-        largest = logits.amax(dim=axis, keepdim=True)
-        excess = ((largest - margin) - logits).nan_to_num_(nan=math.nan, posinf=0.0, neginf=-math.inf).relu_()
-        penalty = excess.mean(dim=axis)
-        ctx.save_for_backward(logits, largest, excess.sign_())
-        ctx.margin, ctx.axis = margin, axis
-        return penalty
+    def __init__(self, margin: float, axis: int) -> None:
+        self.margin, self.axis = margin, axis
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        logits, largest, low = ctx.saved_tensors
-        axis, grad = ctx.axis, grad.unsqueeze(ctx.axis)
-        if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
-            formula = penalty_formula(logits, ctx.margin, axis)
-            return torch.autograd.grad(formula, logits, grad.squeeze(axis), create_graph=True)[0], None, None
-        step = grad / logits.shape[axis]
-        slope = torch.eq(logits, largest, out=torch.empty_like(low))  # equal logits share, as in the graph
-        share = low.sum(dim=axis, keepdim=True) * step / slope.sum(dim=axis, keepdim=True)
-        return slope.mul_(share).addcmul_(low, step, value=-1.0), None, None
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute it as a plain graph."""
+        return penalty_formula(x, self.margin, self.axis)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute it, the largest logits, and which lie too low."""
+        largest = x.amax(dim=self.axis, keepdim=True)
+        excess = ((largest - self.margin) - x).nan_to_num_(nan=math.nan, posinf=0.0, neginf=-math.inf).relu_()
+        penalty = excess.mean(dim=self.axis)
+        none = can_read(penalty) and not penalty.count_nonzero()
+        return penalty, (None, None) if none else (largest, excess.sign_())
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative."""
+        largest, low = kept
+        if low is None:
+            return torch.zeros_like(x)
+        step = grad.unsqueeze(self.axis) / x.shape[self.axis]
+        slope = torch.eq(x, largest, out=torch.empty_like(low))  # equal logits share, as in the graph
+        share = low.sum(dim=self.axis, keepdim=True) * step / slope.sum(dim=self.axis, keepdim=True)
+        return slope.mul_(share).addcmul_(low, step, value=-1.0)
 
 
 class MarginSmoothingLoss(ClassificationLoss):
@@ -100,7 +102,8 @@ class MarginSmoothingLoss(ClassificationLoss):
         """Compute the loss of each sample."""
         ce = self.cross_entropy(logits, labels)
         penalty = margin_penalty(at_least_float32(logits), margin=self.margin)
-        return (ce + self.penalty_weight * penalty * self.sample_weights(logits, labels)).to(output_dtype(logits))
+        penalty = weighted(penalty, logits, labels, weight=self.weight, ignore_index=self.ignore_index)
+        return ce.add(penalty, alpha=self.penalty_weight).to(output_dtype(logits))
 
 
 add_loss(

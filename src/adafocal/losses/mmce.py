@@ -1,35 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
 """Maximum mean calibration error: a differentiable calibration penalty over a batch."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
 from adafocal._checks import can_read, check_flag, check_label_values, check_labels_match, check_number, check_tensor
-from adafocal._dtypes import wide_dtype
+from adafocal._dtypes import at_least_float32, wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
+from adafocal.calibration.edges import ascending_order
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
-from adafocal.losses.cross_entropy import as_rows, output_dtype
+from adafocal.losses.confidence import TopProbability
+from adafocal.losses.cross_entropy import output_dtype
+from adafocal.losses.derived import Derived, Kept
 from adafocal.losses.options import check_ignore_index
+from adafocal.losses.pair_sums import PairSums
+from adafocal.losses.targets import class_axis
 
 __all__ = ["MMCELoss", "mmce_penalty"]
 
+FEW = 512  # samples whose pairs cost less than sorting them
 NARROWEST = 0.005  # exp(1 / width) must be finite with room to spare: float64 ends at a width of 0.0014
 ROUNDING = 1e-10  # under the root, so that its slope stays finite where the penalty vanishes
 
 
-def mmce_formula(confidence: Tensor, correct: Tensor, counted: Tensor, *, weighted: bool, width: float) -> Scalar:
-    """Compute the penalty of :func:`mmce_penalty` over the samples that count, all of shape (N,)."""
-    if weighted:
-        right, wrong = correct & counted, ~correct & counted
-        pull = right * (1.0 - confidence) / right.sum().clamp_min(1) - wrong * confidence / wrong.sum().clamp_min(1)
-    else:
-        pull = counted * (correct.to(confidence.dtype) - confidence) / counted.sum().clamp_min(1)
-    energy = laplacian_energy(confidence, pull, width=width)
+def mmce_formula(confidence: Tensor, correct: Tensor, share: Tensor, *, width: float) -> Scalar:
+    """Compute the penalty as a plain graph."""
+    energy = laplacian_energy(confidence, share * (correct.to(share.dtype) - confidence), width=width)
     return (energy.clamp_min(0.0) + ROUNDING).sqrt()
+
+
+def _shares(correct: Tensor, counted: Tensor, *, weighted: bool) -> Tensor:
+    groups = [correct & counted, ~correct & counted] if weighted else [counted]
+    wide = wide_dtype(counted.device)
+    return torch.stack([group.to(wide) / group.sum().clamp_min(1) for group in groups]).sum(dim=0)
+
+
+class _Penalty(Derived):
+    """The penalty of :func:`mmce_penalty` as a function of the confidences, in float64: b is ``share (o - r)``."""
+
+    def __init__(self, correct: Tensor, counted: Tensor, *, weighted: bool, width: float) -> None:
+        self.correct, self.width = correct, width
+        self.share = _shares(correct, counted, weighted=weighted)
+
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute it as a plain graph."""
+        return mmce_formula(x, self.correct, self.share, width=self.width)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute it, and its derivative."""
+        pull = self._pull(x)
+        felt, lean = (_all_pairs if len(x) <= FEW else _running_sums)(x, pull, self.width)
+        energy = torch.dot(pull, felt)
+        penalty = (energy.clamp_min(0.0) + ROUNDING).sqrt()
+        slope = (felt * -self.share).sub_(lean.mul_(pull).div_(self.width))
+        return penalty, (slope.mul_((energy >= 0) / penalty),)
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative."""
+        return torch.mul(grad, kept[0])
+
+    def _pull(self, x: Tensor) -> Tensor:
+        return self.share * (self.correct.to(x.dtype) - x)
+
+
+def _all_pairs(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    """Sum ``b_j exp(-|x_i - x_j| / width)`` over all j, and with the sign of x_i - x_j."""
+    apart = (x.unsqueeze(1) - x) / -width
+    kernel = apart.abs().neg_().exp_()
+    return kernel @ b, apart.sign_().mul_(kernel) @ -b
+
+
+def _running_sums(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    """Give what :func:`_all_pairs` does, in O(N log N), for x in float64; of equal x any order has a sign."""
+    order = ascending_order(x)
+    sums, sent = PairSums(x.index_select(0, order) / width), b.index_select(0, order)
+    below, above = sums.below(sent), sums.above(sent)
+    felt, lean = (torch.empty_like(x).scatter_(0, order, part) for part in (below + above - sent, below - above))
+    return felt, lean
 
 
 def laplacian_energy(position: Confidence, coefficient: Confidence, *, width: float) -> Scalar:
@@ -95,17 +148,33 @@ def mmce_penalty(
     check_number("width", width, low=NARROWEST)
     check_flag("weighted", weighted)
     check_ignore_index(ignore_index)
+    if isinstance(labels, Tensor) and not labels.is_floating_point():
+        check_labels_match(logits, labels)
+        if logits.ndim != 2:
+            raise InvalidValueError(f"`logits` must have shape (N, C), got {tuple(logits.shape)}.")
+    return _penalty(logits, labels, weighted=weighted, width=width, ignore_index=ignore_index)
+
+
+def _penalty(logits: Logits, labels: Labels, *, weighted: bool, width: float, ignore_index: int) -> Scalar:
+    """Compute the penalty over all samples of logits of any shape."""
     check_tensor("labels", labels)
     if labels.is_floating_point():
         raise InvalidTypeError("`labels` must be class indices for MMCELoss, got probabilities.")
     check_labels_match(logits, labels)
-    if logits.ndim != 2:
-        raise InvalidValueError(f"`logits` must have shape (N, C), got {tuple(logits.shape)}.")
+    axis = class_axis(logits)
     if can_read(labels):
-        check_label_values(labels, logits.shape[1], ignore_index=ignore_index)
-    confidence, correct = unread_top_label(logits, labels)
-    confidence = confidence.to(wide_dtype(logits.device))
-    penalty = mmce_formula(confidence, correct, labels != ignore_index, weighted=weighted, width=width)
+        check_label_values(labels, logits.shape[axis], ignore_index=ignore_index)
+        wide = at_least_float32(logits)
+        known, correct = unread_top_label(wide.detach(), labels)
+        confidence = TopProbability(known, axis)(wide)
+    else:
+        confidence, correct = unread_top_label(logits, labels)
+    confidence, correct = confidence.flatten().to(wide_dtype(logits.device)), correct.flatten()
+    counted = (labels != ignore_index).flatten()
+    if can_read(confidence):
+        penalty = _Penalty(correct, counted, weighted=weighted, width=width)(confidence)
+    else:
+        penalty = mmce_formula(confidence, correct, _shares(correct, counted, weighted=weighted), width=width)
     return penalty.to(output_dtype(logits))
 
 
@@ -155,10 +224,7 @@ class MMCELoss(ClassificationLoss):
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample, the penalty included."""
         ce = self.cross_entropy(logits, labels)
-        flat = labels.flatten() if labels.is_floating_point() else labels.flatten().long()
-        penalty = mmce_penalty(
-            as_rows(logits), flat, weighted=self.weighted, width=self.width, ignore_index=self.ignore_index
-        )
+        penalty = _penalty(logits, labels, weighted=self.weighted, width=self.width, ignore_index=self.ignore_index)
         share = self.sample_weights(logits, labels)
         return (ce + self.penalty_weight * penalty.to(ce.dtype) * share).to(output_dtype(logits))
 

@@ -3,17 +3,22 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
 from adafocal._checks import can_read, check_floating, check_number, label_shape, traced
+from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.derived import Derived, Kept
+from adafocal.losses.reduction import look_up
 
 Gamma: TypeAlias = "float | Tensor | Callable[[Tensor], Tensor]"
 ROUNDING = 1e-3  # by which a fused kernel may miss a cross-entropy of 0 from below
+FEW = 1 << 11  # samples for which the calls cost more than the computation
 SMALLEST_BASE = 1e-30  # so that every power has a derivative, and gamma / base fits into float32
 
 
@@ -22,11 +27,12 @@ def focal_formula(ce: Tensor, gamma: float | Tensor) -> Tensor:
     return power(_base(torch.expm1(-ce), gamma).clamp_min(SMALLEST_BASE), gamma) * ce
 
 
-def _base(minus_q: Tensor, gamma: float | Tensor) -> Tensor:
+def _base(minus_q: Any, gamma: Any) -> Any:
     """Choose 1 - p for gamma >= 0 and 1 + p for gamma < 0, from p - 1; for gamma 0 any base will do."""
-    if isinstance(gamma, Tensor):
-        return (minus_q + (1.0 - gamma.sign())).abs()
-    return minus_q + 2.0 if gamma < 0 else -minus_q
+    if isinstance(gamma, (int, float)):
+        return minus_q + 2.0 if gamma < 0 else -minus_q
+    sign = torch.sign(gamma) if isinstance(gamma, Tensor) else np.sign(gamma)
+    return abs(minus_q + (1.0 - sign))
 
 
 def power(base: Tensor, gamma: float | Tensor) -> Tensor:
@@ -61,8 +67,7 @@ def modulate(ce: Tensor, gamma: Gamma) -> Tensor:
         _check_gammas(gamma, ce)
     if traced():
         return focal_formula(ce, gamma_at(gamma, torch.exp(-ce.detach())))
-    loss: Tensor = _Modulate.apply(ce, gamma)  # type: ignore[no-untyped-call]
-    return loss
+    return Focal(gamma)(ce)
 
 
 def _check_real(gamma: Tensor) -> None:
@@ -80,10 +85,21 @@ def _check_gammas(gamma: float | Tensor, ce: Tensor) -> None:
         raise InvalidValueError(f"`gamma` must broadcast to {tuple(ce.shape)}, got shape {tuple(gamma.shape)}.")
 
 
-def gamma_at(gamma: Gamma, p: Tensor) -> float | Tensor:
-    """Look up the gamma, or the gammas at probabilities ``p``, as a constant in their dtype."""
-    values = gamma(p) if callable(gamma) else gamma
-    return values.detach().to(p.dtype) if isinstance(values, Tensor) else values
+def gamma_at(gamma: Gamma, p: Any) -> Any:
+    """Look up the gamma, or the gammas at probabilities ``p`` of torch or NumPy, as a constant in their dtype."""
+    known = isinstance(p, Tensor) or (isinstance(gamma, partial) and gamma.func is gamma_by_bin)
+    values = gamma(p if known else torch.from_numpy(p)) if callable(gamma) else gamma
+    if isinstance(p, Tensor):
+        return values.detach().to(p.dtype) if isinstance(values, Tensor) else values
+    array: Any = values.detach().numpy() if isinstance(values, Tensor) else values
+    return array.astype(p.dtype, copy=False) if isinstance(array, np.ndarray) else array
+
+
+def gamma_by_bin(p: Any, *, gamma: Any, edges: Any) -> Any:
+    """Look up the gamma of the bin that holds each probability, of torch or NumPy; edges are the inner ones."""
+    if isinstance(p, Tensor):
+        return look_up(gamma, find_bins(p, edges.to(p.dtype)))
+    return gamma.numpy()[edges.numpy().searchsorted(p)]
 
 
 def check_gamma(gamma: float | Tensor, logits: Tensor, *, low: float = -math.inf) -> None:
@@ -111,30 +127,58 @@ def at_least_zero(ce: Tensor) -> Tensor:
     return ce.clamp_min(0.0)
 
 
-class _Modulate(Function):
-    """Optimise :func:`focal_formula`: keep its derivative, not a graph of a dozen steps; one product in backward.
+class Focal(Derived):
+    """The transform :func:`modulate` of one gamma, or with a ``divisor`` the sum of its losses divided by it.
 
-    Compilers, functional transforms and double backward take the formula itself, which they differentiate.
+    For a few samples on the CPU it computes with NumPy, whose calls cost a third of torch's.
     """
 
-    @staticmethod
-    def forward(ctx: Any, ce: Tensor, gamma: Gamma) -> Tensor:
-        minus_q = torch.neg(ce).expm1_()  # p - 1, without cancellation
-        p = minus_q + 1.0
-        gamma = gamma_at(gamma, p)
-        base = _base(minus_q, gamma)
-        weight = power(base, gamma)
-        loss = weight * ce
-        # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). The second term is 0 / 0 at p = 1, and 0 · inf
-        # where the truth itself is masked with -inf; next to the first its limit is 0 in both.
-        slope = p.mul_(gamma).mul_(loss).div_(base).nan_to_num_(0.0).add_(weight)
-        ctx.save_for_backward(ce, slope)
-        ctx.gamma = gamma
-        return loss
+    def __init__(self, gamma: Gamma, *, divisor: int | None = None) -> None:
+        self.gamma: Any = gamma
+        self.divisor = divisor
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        ce, slope = ctx.saved_tensors
-        if torch.is_grad_enabled():  # double backward: the derivative must be differentiable itself
-            return torch.autograd.grad(focal_formula(ce, ctx.gamma), ce, grad, create_graph=True)[0], None
-        return grad * slope, None
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute it as a plain graph, after :meth:`value` with the gammas that it took."""
+        gamma = torch.from_numpy(self.gamma) if isinstance(self.gamma, np.ndarray) else self.gamma
+        losses = focal_formula(x, gamma_at(gamma, torch.exp(-x.detach())))
+        return losses if self.divisor is None else losses.sum() / max(self.divisor, 1)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute it, and its derivative."""
+        minus_q = torch.neg(x).expm1_()  # p - 1, without cancellation; from one library, as a p may lie at an edge
+        if x.device.type == "cpu" and x.ndim > 0 and x.numel() <= FEW:
+            with np.errstate(all="ignore"):
+                arrays = x.detach().numpy(), minus_q.numpy()
+                self.gamma, value, slope = _with_slope(*arrays, self.gamma, self.divisor)
+            return torch.from_numpy(value), (torch.from_numpy(slope),)
+        self.gamma, value, slope = _with_slope(x, minus_q, self.gamma, self.divisor)
+        return value, (slope,)
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the derivative."""
+        return grad.mul(kept[0])
+
+
+def _with_slope(ce: Any, minus_q: Any, gamma: Any, divisor: int | None) -> tuple[Any, Any, Any]:
+    """Compute gammas, losses, or their sum over ``divisor``, and derivatives; arrays of torch or of NumPy alike."""
+    p = minus_q + 1.0
+    gamma = gamma_at(gamma, p)
+    base = _base(minus_q, gamma)
+    weight = base ** abs(gamma)
+    loss = weight * ce
+    # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). The second term is 0 / 0 at p = 1, and 0 · inf
+    # where the truth itself is masked with -inf; next to the first its limit is 0 in both.
+    slope = p
+    slope *= gamma
+    slope *= loss
+    slope /= base
+    if isinstance(slope, Tensor):
+        slope.nan_to_num_(0.0)
+    else:
+        slope[np.isnan(slope)] = 0.0
+    slope += weight
+    if divisor is None:
+        return gamma, loss, slope
+    slope /= max(divisor, 1)
+    total = loss.sum()
+    return gamma, total / divisor if isinstance(total, Tensor) else np.asarray(total / divisor, dtype=ce.dtype), slope

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How losses of samples become one number: what each sample weighs, and what their sum is divided by."""
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +39,9 @@ def reduce_losses(
 
 def _divide(total: Tensor, n: Tensor | int) -> Tensor:
     """Divide; by 0 the result is NaN with gradient 0, so that a void crop does not poison the step it is part of."""
-    if not isinstance(n, Tensor) or (can_read(n) and n.item() != 0):
+    if not isinstance(n, Tensor):
+        return total / n if n else total + math.nan
+    if can_read(n) and n.item() != 0:
         return total / n
     return total / n.masked_fill(n == 0, 1) + 0.0 / n
 
@@ -46,8 +51,26 @@ def normalizer(labels: Labels, *, weight: Tensor | None, ignore_index: int) -> T
     if labels.is_floating_point():
         return labels.numel() // labels.shape[class_axis(labels)]
     if weight is None:
-        return (labels != ignore_index).count_nonzero()
+        return _count(labels, ignore_index) if can_read(labels) else (labels != ignore_index).count_nonzero()
     return weight_of_labels(labels, weight, ignore_index).sum()
+
+
+def _count(labels: Labels, ignore_index: int) -> int:
+    return int(np.count_nonzero(labels.numpy() != ignore_index))
+
+
+def all_counted(labels: Labels, ignore_index: int) -> bool:
+    """Whether it is known that no label is ignored; of class probabilities none is."""
+    return labels.is_floating_point() or (can_read(labels) and _count(labels, ignore_index) == labels.numel())
+
+
+def weighted(
+    losses: PerSample, logits: Logits, labels: Labels, *, weight: Tensor | None, ignore_index: int
+) -> PerSample:
+    """Multiply losses by how much each sample counts; see :func:`sample_weights`."""
+    if weight is None and all_counted(labels, ignore_index):
+        return losses
+    return losses * sample_weights(logits, labels, weight=weight, ignore_index=ignore_index)
 
 
 def weight_of_labels(labels: Labels, weight: Tensor, ignore_index: int) -> Tensor:

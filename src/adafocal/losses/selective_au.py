@@ -1,20 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Selective AU: cross-entropy weighted by the smoothed distribution of confidence, with most care for the unsure."""
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from adafocal._checks import check_choice, check_integer, check_number
+from adafocal._checks import can_read, check_choice, check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.calibration.edges import equal_width_edges, find_bins
+from adafocal.calibration.edges import ascending, assign_equal_width_bins
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.confidence import TO_UNIT, confidence_score
 from adafocal.losses.cross_entropy import output_dtype
+from adafocal.losses.derived import Derived, Kept
 from adafocal.losses.reduction import sample_weights
 
 __all__ = ["SelectiveAULoss"]
+
+
+NODES = 128  # of the table for each smoothing width: its error, below 1e-11, is far below the rounding of float32
+IN_CACHE = 1 << 16  # confidences at a time
+STEPS_AT_ONCE = 1 << 20
 
 
 def selective_weights(
@@ -24,21 +33,127 @@ def selective_weights(
 
     ``histogram`` holds counts of confidences in equal bins of [0, 1], shape (n_bins,).
     """
-    n_bins, n = histogram.numel(), counted.sum()
-    threshold = _quantile(confidence, counted, quantile)
-    centres = (torch.arange(n_bins, dtype=confidence.dtype, device=confidence.device) + 0.5) / n_bins
-    steps = torch.sigmoid((torch.minimum(confidence, threshold).unsqueeze(1) - centres) / smoothing)
-    share = steps @ (histogram / histogram.sum().clamp_min(1)).to(confidence.dtype)
-    return -torch.log1p(-share.clamp(1 / (n + 1), n / (n + 1)))
+    share = (histogram / histogram.sum().clamp_min(1)).to(confidence.dtype)
+    if can_read(confidence):
+        return _Weights(share, counted, quantile=quantile, smoothing=smoothing)(confidence)
+    return weights_formula(confidence, share, counted, quantile, smoothing)
+
+
+def weights_formula(x: Tensor, share: Tensor, counted: Tensor, quantile: float, smoothing: float) -> Tensor:
+    """Compute the weights as a plain graph, without reading values."""
+    limited = torch.minimum(x, _quantile(x, counted, quantile))
+    return -torch.log1p(-(_steps(limited, len(share), smoothing) @ share).clamp(*_bounds(counted)))
+
+
+def _bounds(counted: Tensor) -> tuple[Tensor, Tensor]:
+    n = counted.sum()
+    return 1 / (n + 1), n / (n + 1)
+
+
+class _Weights(Derived):
+    """``-ln(1 - G(min(c, tau)))`` of confidences c, of which bins hold ``share``; it reads values.
+
+    As G is as smooth as ``smoothing`` says, a table of it gives that of many samples, piecewise cubic with the values
+    and slopes at its nodes. Few samples, and those of float64, get it directly, some at a time.
+    """
+
+    def __init__(self, share: Tensor, counted: Tensor, *, quantile: float, smoothing: float) -> None:
+        self.share, self.counted, self.quantile, self.smoothing = share, counted, quantile, smoothing
+
+    def formula(self, x: Tensor) -> Tensor:
+        """Compute them as a plain graph."""
+        return weights_formula(x, self.share, self.counted, self.quantile, self.smoothing)
+
+    def value(self, x: Tensor) -> tuple[Tensor, Kept]:
+        """Compute them, their slope by min(c, tau), which confidences lie below tau, and which tau lies between."""
+        ends, between = _quantile_ends(x, self.counted, self.quantile)
+        threshold = torch.lerp(x[ends[0]], x[ends[1]], between) if len(ends) else x.new_tensor(2.0)
+        share, slope = smoothed_share(torch.minimum(x, threshold), self.share, smoothing=self.smoothing)
+        kept = torch.clamp(share, *_bounds(self.counted))
+        slope.mul_(torch.eq(kept, share, out=share)).div_(1.0 - kept)
+        return kept.neg_().log1p_().neg_(), (slope, torch.lt(x, threshold, out=share), ends, between)
+
+    def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
+        """Multiply by the slope; what reaches tau goes to the confidences that it lies between."""
+        slope, below, ends, between = kept
+        grad = _times(grad, slope)
+        own = _times(grad, below)
+        tau = grad.sub_(own).sum() * torch.stack([1.0 - between, between])
+        return own.index_add_(0, ends, tau[: len(ends)])
+
+
+def _times(grad: Tensor, factor: Tensor) -> Tensor:
+    """Multiply; what is infinite, as the gradient of a masked truth is, times 0 is 0."""
+    product = grad * factor
+    return product if product.sum().isfinite() else product.masked_fill_(factor == 0, 0.0)
+
+
+def smoothed_share(x: Tensor, share: Tensor, *, smoothing: float) -> tuple[Tensor, Tensor]:
+    """Sum smoothed steps at the centres of bins, ``sum_k share_k sigmoid((x - m_k) / smoothing)``, without gradient.
+
+    Args:
+        x: Places in [0, 1], shape (N,).
+        share: Height of each step, shape (n_bins,).
+        smoothing: Width of the steps.
+
+    Returns:
+        The sums and their derivatives, shape (N,).
+    """
+    n_nodes = 2 ** math.ceil(math.log2(NODES / smoothing))
+    if x.dtype != torch.float32 or n_nodes > len(x) // 2:
+        parts = [_direct(part, share, smoothing) for part in torch.split(x, max(1, STEPS_AT_ONCE // len(share)))]
+    else:
+        nodes = torch.arange(n_nodes + 1, dtype=torch.float64, device=x.device) / n_nodes
+        total, slope = _direct(nodes, share.double(), smoothing)
+        rise, first, last = total.diff(), slope[:-1] / n_nodes, slope[1:] / n_nodes
+        table = torch.stack([total[:-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise]).float()
+        parts = [_looked_up(part, table) for part in torch.split(x, IN_CACHE)]
+    totals, slopes = zip(*parts, strict=True)
+    return torch.cat(totals), torch.cat(slopes)
+
+
+def _steps(x: Tensor, n_bins: int, smoothing: float) -> Tensor:
+    centres = (torch.arange(n_bins, dtype=x.dtype, device=x.device) + 0.5) / n_bins
+    return torch.sigmoid((x.unsqueeze(1) - centres) / smoothing)
+
+
+def _direct(x: Tensor, share: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    steps = _steps(x, len(share), smoothing)
+    with torch.autocast(x.device.type, enabled=False):  # which would multiply in half precision
+        return steps @ share, (steps * (1.0 - steps)) @ share / smoothing
+
+
+def _looked_up(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """Evaluate cubics, of coefficients (4, n_nodes), and their slopes."""
+    n_nodes = table.shape[1]
+    place = x * n_nodes  # exact: a power of two
+    cell = place.long().clamp_(0, n_nodes - 1)
+    t = place.sub_(cell)
+    a, b, c, d = (row.index_select(0, cell) for row in table)
+    slope = torch.addcmul(c, d, t, value=1.5).mul_(t).mul_(2.0).add_(b).mul_(n_nodes)
+    return d.mul_(t).add_(c).mul_(t).add_(b).mul_(t).add_(a), slope
 
 
 def _quantile(values: Tensor, counted: Tensor, level: float) -> Tensor:
     """Interpolate the quantile of the values that count; 2 where there is none."""
     above_all = values.new_full((1,), 2.0)
-    ascending = torch.cat([torch.where(counted, values, 2.0), above_all]).sort().values
+    ordered = torch.cat([torch.where(counted, values, 2.0), above_all]).sort().values
     position = (level * (counted.sum() - 1)).clamp_min(0).to(values.dtype).reshape(1)
-    low, high = (ascending.index_select(0, end.long()) for end in (position.floor(), position.ceil()))
+    low, high = (ordered.index_select(0, end.long()) for end in (position.floor(), position.ceil()))
     return torch.lerp(low, high, position - position.floor())
+
+
+def _quantile_ends(values: Tensor, counted: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Find where the two values stand that the quantile lies between, and how far along; nowhere if none counts."""
+    n = int(counted.count_nonzero())
+    position = (level * torch.tensor(n - 1)).clamp_min(0).to(values.dtype)
+    between = position - position.floor()
+    if n == 0:
+        return torch.empty(0, dtype=torch.int64), between
+    known = values if n == len(values) else values.masked_fill(~counted, 2.0)
+    ordered = ascending(known)  # values alone, which takes a fraction of the time of sorting places
+    ends = [(known == ordered[int(end)]).view(torch.uint8).argmax() for end in (position.floor(), position.ceil())]
+    return torch.stack(ends), between
 
 
 class SelectiveAULoss(ClassificationLoss):
@@ -117,8 +232,11 @@ class SelectiveAULoss(ClassificationLoss):
 
     @torch.no_grad()
     def _histogram(self, confidence: Tensor, counted: Tensor) -> Tensor:
-        edges = equal_width_edges(self.n_bins, dtype=confidence.dtype, device=confidence.device)
-        batch = torch.zeros_like(self.count).index_add(0, find_bins(confidence, edges), counted.long())
+        index = assign_equal_width_bins(confidence, self.n_bins)
+        if can_read(index):
+            batch = torch.bincount(index if counted.all() else index[counted], minlength=self.n_bins)
+        else:
+            batch = torch.zeros_like(self.count).index_add(0, index, counted.long())
         if not self.training:
             return self.count + batch
         self.count += batch
