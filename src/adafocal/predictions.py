@@ -162,8 +162,8 @@ class Predictions:
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, rows: Tensor) -> "Predictions":
-        """The predictions of some rows, by a mask of shape (N,) or indices."""
+    def __getitem__(self, rows: Tensor | slice) -> "Predictions":
+        """The predictions of some rows, by a mask of shape (N,), indices, or a slice."""
         parts = {name: None if one is None else one[rows] for name, one in self._beside.items()}
         return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes)
 

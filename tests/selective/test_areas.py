@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adafocal.selective import augrc, aurc, excess_aurc, risk_at_coverage
+from adafocal.selective import augrc, aurc, excess_aurc, rank_weights, risk_at_coverage
+from adafocal.selective.groups import PIECE
 
 ESTIMATORS = ("harmonic", "ln", "sele")
 
@@ -99,3 +100,38 @@ def test_one_sample_has_its_loss():
 def test_an_unknown_estimator_is_named(rejects):
     with rejects(ValueError, "`estimator` must be one of 'harmonic', 'ln', 'sele', got 'best'."):
         aurc(torch.zeros(2), torch.zeros(2), estimator="best")
+
+
+@pytest.mark.parametrize("levels", [None, 3])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float64])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_areas_of_many_samples_are_those_of_all_weights_at_once(estimator, dtype, levels):
+    n = 2 * PIECE + 1
+    confidence, losses = some(n, levels=levels)
+    losses = torch.rand(n, dtype=dtype) if dtype == torch.float64 else losses.to(dtype)
+
+    def mean(weights):
+        found, group, count = confidence.unique(return_inverse=True, return_counts=True)
+        of_group = torch.zeros(len(found), dtype=torch.float64).index_add_(0, group, losses.double())
+        shares = torch.zeros(len(found), dtype=torch.float64).index_add_(0, group.sort().values, weights)
+        return (of_group * shares / count).sum() / n
+
+    expected = mean(rank_weights(n, kind=estimator))
+    assert aurc(confidence, losses, estimator=estimator).item() == pytest.approx(expected.item(), rel=1e-11)
+    if estimator == "harmonic":
+        ranks = torch.arange(1, n + 1, dtype=torch.float64)
+        assert augrc(confidence, losses).item() == pytest.approx(mean((ranks - 0.5) / n).item(), rel=1e-12)
+
+
+def test_one_mistake_among_the_least_confident_of_many_samples_is_measured_to_the_last_digits():
+    n = 2 * PIECE
+    confidence = torch.linspace(0, 1, n, dtype=torch.float64)
+    wrong = torch.arange(n) == 7  # answered by the last eight coverages alone
+    risks = sum(1 / answered for answered in range(n - 7, n + 1))
+    assert aurc(confidence, wrong).item() == pytest.approx(risks / n, rel=1e-11)
+
+
+def test_losses_keep_their_gradient_also_where_all_are_0_or_1():
+    losses = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    aurc(torch.tensor([0.9, 0.6, 0.5]), losses).backward()
+    torch.testing.assert_close(losses.grad, rank_weights(3, kind="harmonic").flip(0) / 3)

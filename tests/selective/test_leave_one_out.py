@@ -4,7 +4,7 @@ import torch
 
 from adafocal.selective import augrc, aurc, rank_weights
 from adafocal.selective.areas import augrc_weights
-from adafocal.selective.curves import group_losses
+from adafocal.selective.groups import ranked
 from adafocal.selective.leave_one_out import jackknife, without_each
 
 
@@ -15,9 +15,10 @@ def test_leaving_a_sample_out_is_measuring_the_others(n, ties):
     confidence = torch.randn(n, dtype=torch.float64, generator=generator)
     confidence = confidence if ties is None else (confidence / ties).round()
     losses = torch.rand(n, dtype=torch.float64, generator=generator)
-    groups = group_losses(confidence, losses)
-    areas = without_each(groups, losses, rank_weights(n - 1, kind="harmonic"))
-    general = without_each(groups, losses, augrc_weights(n - 1))
+    ranking = ranked(confidence, losses, places=True)
+    groups, index = ranking.groups(), ranking.index()
+    areas = without_each(groups, index, losses, rank_weights(n - 1, kind="harmonic"))
+    general = without_each(groups, index, losses, augrc_weights(n - 1))
 
     for i in range(n):
         others = torch.arange(n) != i

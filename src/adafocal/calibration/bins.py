@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice
+from adafocal._checks import can_read, check_choice
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import (
@@ -200,6 +200,10 @@ def sum_bins(
         wide = weight.to(wide_dtype(weight.device))
         parts = (wide, wide * confidence.to(wide), wide * correct.to(wide), wide.square())
         return BinStats(edges, *(_sum_per_bin(part, index, n_bins) for part in parts))
+    if correct.dtype == torch.bool and can_read(confidence) and not confidence.requires_grad:
+        pairs = torch.bincount(2 * index + correct, minlength=2 * n_bins).view(n_bins, 2)
+        wide = confidence.to(wide_dtype(confidence.device))
+        return BinStats(edges, pairs.sum(dim=1), torch.bincount(index, wide, n_bins), pairs[:, 1].to(wide.dtype))
     return BinStats(
         edges=edges,
         count=torch.zeros(n_bins, dtype=torch.int64, device=index.device).index_add_(

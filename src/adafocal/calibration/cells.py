@@ -9,14 +9,14 @@ each, so that all that follows from them is exact; those of a stream are the fix
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_choice, check_integer
+from adafocal._checks import can_read, check_choice, check_integer
 from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Given, InnerEdges, SampleWeight
 from adafocal._values import check_edges, check_not_empty
+from adafocal.calibration.ascending import ascending_events, ascending_places, run_ends, run_lengths, run_sums
 from adafocal.calibration.bins import BinStats, check_stats, sum_bins
 from adafocal.calibration.edges import (
-    ascending,
     assign_equal_width_bins,
     cut_masses,
     cut_ranks,
@@ -34,26 +34,22 @@ def distinct_cells(confidence: Confidence, correct: Correct, weight: SampleWeigh
     The edges are these confidences, ascending, so that the last cell is an empty one above them.
     """
     check_not_empty("confidence", confidence)
-    if weight is None:
-        values, happened = _sorted(confidence, correct)
+    wide = wide_dtype(confidence.device)
+    if weight is None and correct.dtype == torch.bool:
+        values, happened = ascending_events(confidence, correct)
     else:
-        values, order = confidence.sort()
-        happened, weight = correct[order], weight[order]
-    starts = torch.cat([values.new_ones(1, dtype=torch.bool), values[1:] != values[:-1]])
-    edges, wide = values[starts], wide_dtype(values.device)
-    index = starts.cumsum(0).sub_(1)
-    return sum_bins(values.to(wide), happened, edges, index, weight)
-
-
-def _sorted(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
-    plain = confidence.device.type == "cpu" and not confidence.requires_grad
-    if plain and confidence.dtype == torch.float32 and correct.dtype == torch.bool:
-        # Floats from 0 on sort as the integers of their bits do, and 1.0 leaves one bit free: with the event in it,
-        # values alone are sorted, which takes a third of the time of sorting places.
-        keys = ascending(confidence.view(torch.int32) * 2 + correct)
-        return (keys >> 1).view(torch.float32), (keys & 1).bool()
-    values, order = confidence.sort()
-    return values, correct[order]
+        values, places = ascending_places(confidence)
+        happened, weight = correct[places], None if weight is None else weight.to(wide)[places]
+    ends = run_ends(values)
+    edges = values.index_select(0, ends - 1)
+    ends = torch.cat([ends, ends[-1:]])
+    if weight is not None:
+        parts = (weight, weight * values, weight * happened, weight.square())
+        return BinStats(edges, *(run_sums(part, ends) for part in parts))
+    count = run_lengths(ends)
+    if values.requires_grad:  # of each value, not of the last of a run alone
+        return BinStats(edges, count, run_sums(values, ends), run_sums(happened, ends))
+    return BinStats(edges, count, count * values.index_select(0, ends - 1).to(wide), run_sums(happened, ends))
 
 
 def single_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:
@@ -73,9 +69,24 @@ def sum_binned(
     check_choice("binning", binning, BINNINGS)
     check_not_empty("confidence", confidence)
     check_integer("n_bins", n_bins, minimum=1)
+    if binning == "equal_mass" and weight is None and correct.dtype == torch.bool and can_read(confidence):
+        return _sorted_bins(confidence, correct, n_bins)
     if binning == "equal_mass":
         return sum_bins(confidence, correct, mass_edges(confidence, n_bins, weight), None, weight)
     return equal_width_bins(confidence, correct, n_bins, weight)
+
+
+def _sorted_bins(confidence: Confidence, correct: Correct, n_bins: int) -> BinStats:
+    """Sum into bins of equal mass, which are runs of what is sorted."""
+    values, happened = ascending_events(confidence, correct)
+    edges = values.detach()[cut_ranks(len(values), n_bins, device=values.device) - 1]
+    ends = torch.searchsorted(values.detach(), edges, right=True)
+    count = run_lengths(torch.cat([ends, ends.new_tensor([len(values)])]))
+    confidence_sum, correct_sum = (
+        torch.stack([part.sum(dtype=wide_dtype(part.device)) for part in torch.split(each, count.tolist())])
+        for each in (values, happened)
+    )
+    return BinStats(edges, count, confidence_sum, correct_sum)
 
 
 def equal_width_bins(

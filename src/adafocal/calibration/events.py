@@ -13,8 +13,8 @@ from adafocal.calibration.edges import assign_equal_width_bins
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
 
-# Numbers worked on at a time: with all that is computed from them, what a processor core keeps near.
-IN_CACHE = 1 << 16
+# Numbers worked on at a time: with all that is computed from them, what a processor core keeps near, and nearly so.
+IN_CACHE, PIECE = 1 << 16, 1 << 18
 
 
 class Event(NamedTuple):
@@ -39,6 +39,17 @@ def outcome_event(outcomes: Outcomes) -> Event:
 
 def label_event(predictions: Predictions, n_bins: int, positive_class: int | None) -> Event:
     """The event that the top label is right, or that the label is this class."""
+    n, rows = predictions.n, max(1, PIECE // predictions.n_classes)
+    if n <= rows or predictions.device.type != "cpu":
+        return _piece_event(predictions, n_bins, positive_class)
+    starts = range(0, n, rows)
+    events = [_piece_event(predictions[slice(first, first + rows)], n_bins, positive_class) for first in starts]
+    confidence, happened, right, nll = (torch.cat(parts) for parts in list(zip(*events, strict=True))[:4])
+    square, gaps = (torch.stack(parts).sum(dim=0) for parts in zip(*(one[4:] for one in events), strict=True))
+    return Event(confidence, happened, right, nll, square, gaps)
+
+
+def _piece_event(predictions: Predictions, n_bins: int, positive_class: int | None) -> Event:
     labels = predictions.labels
     # One row per class: sums and comparisons then run along memory, several times faster for few classes.
     probs = predictions.probs.t().contiguous()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adafocal._docs import documented
-from adafocal._dtypes import wide_dtype
+from adafocal._dtypes import at_least_float32, wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Correct, Given, ProbMatrix, SampleWeight, Scalar
 from adafocal._values import (
     check_class_indices,
@@ -20,7 +20,6 @@ from adafocal._values import (
     weighted_event,
 )
 from adafocal.calibration.cells import sum_binned
-from adafocal.calibration.classwise import class_event
 from adafocal.calibration.intervals import mean_interval
 from adafocal.calibration.measure import COST, GOOD, LEVEL, ON_AVERAGE, PredictionMeasure
 from adafocal.calibration.reliability import score_interval
@@ -162,7 +161,9 @@ def brier_decomposition(
     """
     probs, labels, weight = weighted_classes(probs, labels, sample_weight)
     check_not_empty("probs", probs)
-    return split_score(probs, labels, n_bins=n_bins, binning=binning, weight=weight)
+    calibration, refinement, uncertainty = split_score(probs, labels, n_bins=n_bins, binning=binning, weight=weight)
+    within_bins = mean_square(probs, labels, weight) - calibration - refinement
+    return BrierDecomposition(calibration, refinement, within_bins, uncertainty)
 
 
 def split_score(
@@ -172,18 +173,18 @@ def split_score(
     n_bins: int,
     binning: str = "equal_mass",
     weight: SampleWeight | None = None,
-) -> BrierDecomposition:
-    """Split as :func:`brier_decomposition` does, without reading values."""
-    score = mean_square(probs, labels, weight)
-    calibration, refinement, uncertainty = score.new_zeros(3).unbind()
-    for index in range(probs.shape[1]):
-        confidence, happened = class_event(probs, labels, index)
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Compute calibration, refinement and uncertainty of :func:`brier_decomposition`, without reading values."""
+    wide = wide_dtype(probs.device)
+    calibration, refinement, uncertainty = torch.zeros(3, dtype=wide, device=probs.device).unbind()
+    for index, of_class in enumerate(at_least_float32(probs).t().contiguous()):
+        confidence, happened = of_class.clamp(max=1.0), labels == index
         stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning, weight=weight)
         frequency = stats.correct_sum.sum() / stats.count.sum()
         calibration = calibration + (stats.weight * stats.gap.square()).sum()
         refinement = refinement + (stats.weight * stats.accuracy * (1 - stats.accuracy)).sum()
         uncertainty = uncertainty + frequency * (1 - frequency)
-    return BrierDecomposition(calibration, refinement, score - calibration - refinement, uncertainty)
+    return calibration, refinement, uncertainty
 
 
 @documented
@@ -216,10 +217,10 @@ def _parts(sums: PredictionSums) -> tuple[Tensor, Tensor]:
     if not isinstance(sums, SumsInMemory) or sums.record is None:
         return sums.totals.new_tensor(math.nan), sums.totals.new_tensor(math.nan)
     record, n_bins = sums.record, sums.bins.n_bins
-    parts = split_score(record.probs, record.labels, n_bins=n_bins, weight=record.weight)
+    calibration, refinement, _ = split_score(record.probs, record.labels, n_bins=n_bins, weight=record.weight)
     # Of outcomes the score is of one event, half of that of both classes.
     half = 0.5 if isinstance(record, Outcomes) else 1.0
-    return half * parts.calibration, half * parts.refinement
+    return half * calibration, half * refinement
 
 
 def _accuracy_ends(sums: PredictionSums) -> tuple[Tensor, Tensor]:

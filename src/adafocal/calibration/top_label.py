@@ -13,7 +13,7 @@ from adafocal._values import check_class_indices, check_distributions, check_sof
 from adafocal.tables.numbers import class_after_class
 
 # Below so many classes, a row is too short for its own search to pay.
-FEW = 16
+FEW = 32
 
 
 @documented
@@ -40,11 +40,8 @@ def top_label_from_probs(
         >>> top_label_from_probs(torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([1]))
         (tensor([0.7000]), tensor([False]))
     """
-    counted = check_class_indices(probs, labels, name="probs", ignore_index=ignore_index)
-    axis = min(1, probs.ndim - 1)
-    rows = class_rows(probs, axis)
-    check_distributions("probs", rows, axis=axis, counted=counted, dtype=probs.dtype)
-    return probs_top_label(rows, labels, axis)
+    confidence, correct, _ = counted_top_label(probs, labels, name="probs", ignore_index=ignore_index)
+    return confidence, correct
 
 
 @documented
@@ -53,7 +50,7 @@ def top_label_from_logits(
 ) -> tuple[PerSample, PerSample]:
     """Compute the largest softmax probability of each sample, and whether its class is the label.
 
-    Without a softmax matrix: the confidence is exp(max - logsumexp), in float32 or wider.
+    The confidence is exp(max - logsumexp), in float32 or wider.
 
     Args:
         logits: Shape (C,), (N, C) or (N, C, d1, …); finite, or -inf for a masked class.
@@ -72,11 +69,23 @@ def top_label_from_logits(
         >>> top_label_from_logits(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
         (tensor([0.8808]), tensor([True]))
     """
-    counted = check_class_indices(logits, labels, name="logits", ignore_index=ignore_index)
-    axis = min(1, logits.ndim - 1)
-    confidence, correct = softmax_top_label(at_least_float32(logits), labels, axis)
-    check_softmax("logits", confidence, counted=counted)
+    confidence, correct, _ = counted_top_label(logits, labels, name="logits", ignore_index=ignore_index)
     return confidence, correct
+
+
+def counted_top_label(
+    values: Logits, labels: Labels, *, name: str, ignore_index: int
+) -> tuple[PerSample, PerSample, PerSample | None]:
+    """Follow :func:`top_label_from_probs` or, by ``name``, that of logits; also tell who counts, if not all do."""
+    counted = check_class_indices(values, labels, name=name, ignore_index=ignore_index)
+    axis = min(1, values.ndim - 1)
+    if name == "logits":
+        confidence, correct = softmax_top_label(at_least_float32(values), labels, axis)
+        check_softmax(name, confidence, counted=counted)
+        return confidence, correct, counted
+    rows = class_rows(values, axis)
+    check_distributions(name, rows, axis=axis, counted=counted, dtype=values.dtype)
+    return *probs_top_label(rows, labels, axis), counted
 
 
 def unread_top_label(logits: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
@@ -96,14 +105,14 @@ def class_rows(values: Tensor, axis: int) -> Tensor:
 
 def probs_top_label(rows: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Follow :func:`top_label_from_probs` for rows from :func:`class_rows`, without its checks."""
-    largest, correct = _largest(rows, labels, axis)
+    largest, correct = _top_label(rows, labels, axis)
     return largest.clamp(max=1.0), correct
 
 
 def softmax_top_label(wide: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Follow :func:`top_label_from_logits` for logits in float32 or wider, without its checks."""
-    largest, correct = _largest(class_rows(wide, axis), labels, axis)
-    return (largest - wide.logsumexp(dim=axis)).exp().clamp(max=1.0), correct
+    confidence, correct = _top_label(class_rows(wide, axis), labels, axis, softmax=True)
+    return confidence.clamp(max=1.0), correct
 
 
 def _plain(values: Tensor) -> bool:
@@ -111,19 +120,21 @@ def _plain(values: Tensor) -> bool:
     return values.device.type == "cpu" and not values.requires_grad and not torch.compiler.is_compiling()
 
 
-def _largest(values: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Find the largest value, and whether the label is the lowest class that has it."""
+def _top_label(values: Tensor, labels: Tensor, axis: int, *, softmax: bool = False) -> tuple[Tensor, Tensor]:
+    """Find the largest value, or its softmax, and whether the label is the lowest class that has it."""
     if not _plain(values) or values.numel() == 0:
         largest, predicted = values.max(dim=axis)
-        return largest, predicted == labels
+        return (largest - values.logsumexp(dim=axis)).exp() if softmax else largest, predicted == labels
     n_classes = values.shape[axis]
     if values.stride(axis) == 1 and n_classes >= FEW:
         # NumPy searches long rows with vector instructions, PyTorch on the CPU does not.
         predicted = torch.from_numpy(np.asarray(values.numpy().argmax(axis)))
-        return values.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
+        held = values.softmax(dim=axis) if softmax else values
+        return held.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
     largest = torch.from_numpy(np.asarray(values.numpy().max(axis)))
+    found = (values - largest.unsqueeze(axis)).exp_().sum(dim=axis).reciprocal_() if softmax else largest
     # Equal values are rare, and only they (and NaN, which equals nothing) need a search for the class.
     if np.count_nonzero(values.numpy() == largest.unsqueeze(axis).numpy()) != labels.numel():
-        return largest, values.argmax(dim=axis) == labels
+        return found, values.argmax(dim=axis) == labels
     known = labels.clamp(0, n_classes - 1).long()
-    return largest, (values.gather(axis, known.unsqueeze(axis)).squeeze(axis) == largest) & (known == labels)
+    return found, (values.gather(axis, known.unsqueeze(axis)).squeeze(axis) == largest) & (known == labels)

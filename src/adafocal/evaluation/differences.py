@@ -21,7 +21,7 @@ from adafocal.calibration.errors import ECE_DEBIASED
 from adafocal.calibration.reliability import score_interval
 from adafocal.calibration.rows import Rows, Sampling
 from adafocal.selective.areas import weighted_aurc
-from adafocal.selective.curves import LossGroups, group_losses
+from adafocal.selective.groups import LossGroups, ranked
 
 LEVEL = 0.95
 SMALLEST_P = 1e-9
@@ -135,14 +135,15 @@ def room(size: Tensor, noise: Tensor, binomial: Tensor) -> tuple[Tensor, Tensor]
 def _area(rows: Rows, sampling: Sampling) -> Estimated:
     """Follow the area under the risk-coverage curve: its derivatives by the weights of rows are their influences."""
     wrong = ~rows.right
-    groups = group_losses(rows.sure, wrong, sampling.weight)
+    ranking = ranked(rows.sure, wrong, sampling.weight, places=True)
+    groups, index = ranking.groups(), ranking.index()
     value = float(weighted_aurc(groups, "harmonic"))
     heavy = sampling.heavy.clone().requires_grad_(True)
     scaled = heavy * (sampling.n / heavy.sum())
     zeros = heavy.new_zeros(len(groups.confidence))
-    count = zeros.index_add(0, groups.index, scaled)
-    loss_sum = zeros.index_add(0, groups.index, scaled * wrong.double())
-    area = weighted_aurc(LossGroups(groups.confidence, count, loss_sum, groups.index), "harmonic")
+    count = zeros.index_add(0, index, scaled)
+    loss_sum = zeros.index_add(0, index, scaled * wrong.double())
+    area = weighted_aurc(LossGroups(groups.confidence, count, loss_sum), "harmonic")
     (slope,) = torch.autograd.grad(area, heavy)
     return Estimated(value, slope * sampling.heavy.sum())
 

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from adafocal._checks import can_read, check_choice, check_floating, check_number, check_same_shape, check_tensor
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
-from adafocal.calibration.edges import ascending_order
+from adafocal.calibration.ascending import ascending_places
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
@@ -95,9 +95,9 @@ class _SoftRank(Derived):
         """Compute them, the order of the values, and the running sums in this order."""
         wide = x.double() / self.temperature
         if self.counted is None or self.counted.all():
-            order = ascending_order(x)
+            order = ascending_places(x.detach())[1]
         else:
-            order = ascending_order(x.masked_fill(~self.counted, torch.inf))
+            order = ascending_places(x.detach().masked_fill(~self.counted, torch.inf))[1]
             wide.masked_fill_(~self.counted, float(wide.amax()) + FAR)
         ordered = wide.index_select(0, order)
         sums = PairSums(ordered)

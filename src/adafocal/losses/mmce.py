@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from adafocal._checks import can_read, check_flag, check_label_values, check_labels_match, check_number, check_tensor
 from adafocal._dtypes import at_least_float32, wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Labels, Logits, PerSample, ProbMatrix, Scalar
-from adafocal.calibration.edges import ascending_order
+from adafocal.calibration.ascending import ascending_places
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.base import ClassificationLoss, OtherOptions
@@ -78,7 +78,7 @@ def _all_pairs(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
 
 def _running_sums(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
     """Give what :func:`_all_pairs` does, in O(N log N), for x in float64; of equal x any order has a sign."""
-    order = ascending_order(x)
+    order = ascending_places(x.detach())[1]
     sums, sent = PairSums(x.index_select(0, order) / width), b.index_select(0, order)
     below, above = sums.below(sent), sums.above(sent)
     felt, lean = (torch.empty_like(x).scatter_(0, order, part) for part in (below + above - sent, below - above))

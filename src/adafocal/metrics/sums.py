@@ -15,7 +15,7 @@ from adafocal._docs import documented
 from adafocal._dtypes import at_least_float32, keeping_dtype
 from adafocal._shapes import Given, Labels, Logits, Weights
 from adafocal._values import check_class_indices, check_distributions, check_softmax, checked_sample_weight
-from adafocal.calibration.top_label import top_label_from_logits, top_label_from_probs
+from adafocal.calibration.top_label import counted_top_label
 from adafocal.errors import InvalidValueError
 
 INPUTS = ("logits", "probs")
@@ -86,12 +86,12 @@ class SumMetric(Metric):
 
     def top_label(self, values: Logits, labels: Labels, weight: Weights | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Find confidence, correctness and weight of the samples that count, all of shape (n,)."""
-        top_label = top_label_from_logits if self.inputs == "logits" else top_label_from_probs
-        confidence, correct = top_label(values, labels, ignore_index=self.ignore_index)
-        counted = labels != self.ignore_index
+        confidence, correct, counted = counted_top_label(
+            values, labels, name=self.inputs, ignore_index=self.ignore_index
+        )
         if weight is not None:
-            counted = counted & (weight > 0)
-        if counted.all():
+            counted = weight > 0 if counted is None else counted & (weight > 0)
+        if counted is None or counted.all():
             return confidence.flatten(), correct.flatten(), None if weight is None else weight.flatten()
         return confidence[counted], correct[counted], None if weight is None else weight[counted]
 

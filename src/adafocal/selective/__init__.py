@@ -3,6 +3,7 @@
 
 ===========================  ==========================================================
 weights.py                   the weight of each rank in the area under the risk-coverage curve
+groups.py                    samples ranked by confidence, summed where confidences are equal
 curves.py                    risk-coverage curve, coverage at a risk, risk at a coverage
 areas.py                     AURC, excess AURC, AUGRC
 intervals.py                 all of them with intervals

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Areas under risk-coverage curves: one number for how well a confidence score ranks the losses. Lower is better."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 from adafocal._checks import check_choice
 from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
-from adafocal.selective.curves import LossGroups, area_of_groups, group_losses, weighted_mean_of_groups
-from adafocal.selective.weights import KINDS, rank_weights, summed_weights
+from adafocal.selective.curves import area_of_groups
+from adafocal.selective.groups import LossGroups, Ranking, ranked, weighted_mean_of_groups
+from adafocal.selective.weights import KINDS, rank_weights, some_rank_weights, summed_weights
 
 
 @documented
@@ -43,9 +45,7 @@ def aurc(
         Geifman, Uziel and El-Yaniv, "Bias-reduced uncertainty estimation for deep neural classifiers", ICLR 2019,
         https://arxiv.org/abs/1805.08206, equation 2. Estimators: see :func:`adafocal.selective.rank_weights`.
     """
-    if sample_weight is not None:
-        return weighted_aurc(group_losses(confidence, losses, sample_weight), estimator)
-    return _area(group_losses(confidence, losses), aurc_weights(confidence.numel(), estimator))
+    return _aurc(ranked(confidence, losses, sample_weight), estimator)
 
 
 @documented
@@ -71,13 +71,9 @@ def excess_aurc(
     Differs from the paper, section 4 of that of :func:`aurc`: the best AURC is that of these samples, not its
     approximation r + (1 - r) ln(1 - r).
     """
-    groups = group_losses(confidence, losses, sample_weight)
-    if sample_weight is not None:
-        ranked = group_losses(perfect_ranking(losses), losses, sample_weight)
-        return (weighted_aurc(groups, estimator) - weighted_aurc(ranked, estimator)).clamp_min(0.0)
-    weights = aurc_weights(confidence.numel(), estimator)
-    best = _area(group_losses(perfect_ranking(losses), losses), weights)
-    return (_area(groups, weights) - best).clamp_min(0.0)
+    area = _aurc(ranked(confidence, losses, sample_weight), estimator)
+    best = _aurc(ranked(perfect_ranking(losses), losses, sample_weight), estimator)
+    return (area - best).clamp_min(0.0)
 
 
 @documented
@@ -104,9 +100,10 @@ def augrc(
         Traub et al., "Overcoming common flaws in the evaluation of selective classification systems", NeurIPS 2024,
         https://arxiv.org/abs/2407.01032, equations 3 and 5.
     """
-    if sample_weight is not None:
-        return weighted_augrc(group_losses(confidence, losses, sample_weight))
-    return _area(group_losses(confidence, losses), augrc_weights(confidence.numel()))
+    ranking = ranked(confidence, losses, sample_weight)
+    if ranking.weight is not None:
+        return weighted_augrc(ranking.groups())
+    return _area(ranking, lambda first, end: augrc_weights(len(ranking), first, end))
 
 
 def weighted_aurc(groups: LossGroups, estimator: str) -> Tensor:
@@ -126,15 +123,26 @@ def aurc_weights(n: int, estimator: str) -> Tensor:
     return rank_weights(n, kind=estimator)
 
 
-def augrc_weights(n: int) -> Tensor:
-    """Weight of each rank for AUGRC: (r - 1/2) / n."""
-    return (torch.arange(1, n + 1, dtype=torch.float64) - 0.5) / n
+def augrc_weights(n: int, first: int = 0, end: int | None = None) -> Tensor:
+    """Weight of each rank r for AUGRC, by default of all: (r - 1/2) / n."""
+    return (torch.arange(first, n if end is None else end, dtype=torch.float64) + 0.5) / n
 
 
 def perfect_ranking(losses: Correct) -> Confidence:
     """Rank the samples by their losses, the smallest first: their confidences."""
-    return -losses.double()
+    return -(losses.float() if losses.dtype == torch.bool else losses.double())
 
 
-def _area(groups: LossGroups, weights: Tensor) -> Tensor:
-    return weighted_mean_of_groups(groups.count, groups.loss_sum, weights.to(groups.count))
+def _aurc(ranking: Ranking, estimator: str) -> Tensor:
+    check_choice("estimator", estimator, KINDS)
+    if ranking.weight is not None:
+        return weighted_aurc(ranking.groups(), estimator)
+    return _area(ranking, lambda first, end: some_rank_weights(len(ranking), first, end, kind=estimator))
+
+
+def _area(ranking: Ranking, weights: Callable[[int, int], Tensor]) -> Tensor:
+    """Average weight of rank · loss, with the weights of the ranks from one, counted from 0, to another."""
+    total: Tensor | float = 0.0
+    for first, end, groups in ranking.pieces():
+        total = total + (end - first) * weighted_mean_of_groups(groups, weights(first, end))
+    return torch.as_tensor(total) / len(ranking)

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_number, check_same_shape, check_tensor
+from adafocal._checks import check_number
 from adafocal._docs import documented
-from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Given, SampleWeight, Scalar
-from adafocal._values import check_vector, checked_sample_weight, counted_samples
-from adafocal.errors import InvalidTypeError, InvalidValueError
-
-WHOLE = 1e-9
+from adafocal.selective.groups import LossGroups, ranked, weighted_mean_of_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +48,7 @@ def risk_coverage_curve(
     Reference:
         El-Yaniv and Wiener, "On the foundations of noise-free selective classification", JMLR 2010, section 2.
     """
-    groups = group_losses(confidence, losses, sample_weight)
+    groups = ranked(confidence, losses, sample_weight).groups()
     count, total = groups.count.flip(0).cumsum(0), groups.loss_sum.flip(0).cumsum(0)
     return RiskCoverageCurve(coverage=count / count[-1], risk=total / count, threshold=groups.confidence.flip(0))
 
@@ -85,7 +81,7 @@ def coverage_at_risk(
         https://arxiv.org/abs/1705.08500.
     """
     check_number("risk", risk)
-    groups = group_losses(confidence, losses, sample_weight)
+    groups = ranked(confidence, losses, sample_weight).groups()
     return coverage_of_groups(groups.count, groups.loss_sum, risk=risk)
 
 
@@ -114,79 +110,10 @@ def risk_at_coverage(
         Geifman and El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017,
         https://arxiv.org/abs/1705.08500.
     """
-    groups = group_losses(confidence, losses, sample_weight)
+    groups = ranked(confidence, losses, sample_weight).groups()
     if sample_weight is not None:
         return top_share_of_groups(groups, coverage=coverage)
-    weights = top_share_weights(confidence.numel(), coverage=coverage).to(groups.count)
-    return weighted_mean_of_groups(groups.count, groups.loss_sum, weights)
-
-
-@dataclass(frozen=True, eq=False)
-class LossGroups:
-    """Losses summed over samples of one confidence, in ascending confidence.
-
-    Attributes:
-        confidence: Distinct confidences, ascending, shape (k,).
-        count: Samples per confidence, shape (k,), whole numbers as float64.
-        loss_sum: Summed loss per confidence, shape (k,).
-        index: The confidence that each sample belongs to, shape (N,).
-    """
-
-    confidence: Tensor
-    count: Tensor
-    loss_sum: Tensor
-    index: Tensor
-
-
-def group_losses(confidence: Confidence, losses: Correct, sample_weight: SampleWeight | None = None) -> LossGroups:
-    """Check confidences and losses and sum the losses per distinct confidence.
-
-    Whole weights are repeated samples; others are multiplied so that they sum to the number of samples that count.
-    """
-    check_vector("confidence", confidence)
-    check_tensor("losses", losses)
-    if losses.is_complex():
-        raise InvalidTypeError(f"`losses` must hold booleans or real numbers, got dtype {losses.dtype}.")
-    check_same_shape("losses", losses, "confidence", confidence)
-    wide = losses.to(wide_dtype(losses.device))
-    for name, bad in (
-        ("`confidence` must not be NaN", confidence.isnan()),
-        ("`losses` must be finite", ~wide.isfinite()),
-    ):
-        if bad.any():
-            place = int(bad.nonzero()[0])
-            value = confidence[place] if "confidence" in name else wide[place]
-            raise InvalidValueError(f"{name}, got {value:g} at position {place}.")
-    confidence, wide, weight = counted_samples(confidence, wide, checked_sample_weight(sample_weight, confidence))
-    each = torch.ones_like(wide) if weight is None else weight.to(wide)
-    if not bool((each == each.round()).all()):
-        each = each * (len(each) / each.sum())
-        if bool(((each - each.round()).abs() < WHOLE).all()):
-            each = each.round()  # as equal weights are, but for rounding
-    distinct, index = torch.unique(confidence, return_inverse=True)
-    zeros = torch.zeros(distinct.numel(), dtype=wide.dtype, device=wide.device)
-    return LossGroups(
-        confidence=distinct,
-        count=zeros.index_add(0, index, each),
-        loss_sum=zeros.index_add(0, index, each * wide),
-        index=index,
-    )
-
-
-def weighted_mean_of_groups(count: Tensor, loss_sum: Tensor, weights: Tensor) -> Tensor:
-    """Average weight of rank · loss, shape (…, k) to (…); tied samples share the mean of their ranks' weights.
-
-    That is the expectation over random orders within ties, so the result does not depend on the order of the samples.
-
-    Args:
-        count: Samples per group in ascending confidence, shape (…, k); groups may be empty.
-        loss_sum: Summed loss per group, shape (…, k).
-        weights: Weight of each rank, ascending, shape (N,), with N the sum of the counts.
-    """
-    prefix = torch.cat([weights.new_zeros(1), weights.cumsum(0)])
-    last = count.cumsum(-1).long()
-    share = prefix[last] - prefix[last - count.long()]
-    return (loss_sum * share / count.clamp_min(1)).sum(-1) / len(weights)
+    return weighted_mean_of_groups(groups, top_share_weights(confidence.numel(), coverage=coverage))
 
 
 def area_of_groups(groups: LossGroups, summed: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

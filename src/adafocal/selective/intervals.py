@@ -16,14 +16,8 @@ from adafocal._shapes import Confidence, Correct, Given, SampleWeight
 from adafocal._tails import binomial_interval, binomial_tails
 from adafocal.errors import InvalidValueError
 from adafocal.selective.areas import augrc_weights, aurc_weights, perfect_ranking, weighted_augrc, weighted_aurc
-from adafocal.selective.curves import (
-    LossGroups,
-    coverage_of_groups,
-    group_losses,
-    top_share_of_groups,
-    top_share_weights,
-    weighted_mean_of_groups,
-)
+from adafocal.selective.curves import coverage_of_groups, top_share_of_groups, top_share_weights
+from adafocal.selective.groups import LossGroups, Ranking, ranked, weighted_mean_of_groups
 from adafocal.selective.leave_one_out import jackknife, without_each
 
 FEWEST = 300  # samples of a loss that is not 0 or 1; with fewer the simulated coverage falls to 90 %
@@ -108,25 +102,24 @@ def selective_summary(
     if n_resamples is not None or generator is not None:
         message = "`n_resamples` and `generator` are no longer used: the intervals of selective_summary draw nothing."
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-    groups = group_losses(confidence, losses, sample_weight)
-    best = group_losses(perfect_ranking(losses), losses, sample_weight)
-    n = len(groups.index)
+    ranking = ranked(confidence, losses, sample_weight, places=True)
+    best = ranked(perfect_ranking(losses), losses, sample_weight, places=True)
+    n, groups = len(ranking), ranking.groups()
     if n < 2:
         raise InvalidValueError(f"`confidence` must hold at least 2 samples for an interval, got {n}.")
     if sample_weight is not None:
-        return _weighted_summary(groups, best, estimator, risk=risk, coverage=coverage)
-    top = top_share_weights(n, coverage=coverage).to(groups.count)
-    area, least = (_area(ranked, losses, lambda m: aurc_weights(m, estimator)) for ranked in (groups, best))
+        return _weighted_summary(ranking, best, estimator, risk=risk, coverage=coverage)
+    area, least = (_area(ordered, losses, lambda m: aurc_weights(m, estimator)) for ordered in (ranking, best))
     wide = losses.to(groups.count)
     smooth = {
         "risk": (wide.mean(), (wide.sum() - wide) / (n - 1)),
         "aurc": area,
         "excess_aurc": ((area[0] - least[0]).clamp_min(0.0), area[1] - least[1]),
-        "augrc": _area(groups, losses, augrc_weights),
+        "augrc": _area(ranking, losses, augrc_weights),
     }
     values = {name: float(value) for name, (value, _) in smooth.items()}
     values["coverage_at_risk"] = float(coverage_of_groups(groups.count, groups.loss_sum, risk=risk))
-    values["risk_at_coverage"] = float(weighted_mean_of_groups(groups.count, groups.loss_sum, top))
+    values["risk_at_coverage"] = float(weighted_mean_of_groups(groups, top_share_weights(n, coverage=coverage)))
     ends = {name: _area_interval(values[name], left_out, wide, level=level) for name, (_, left_out) in smooth.items()}
     if bool(((wide == 0) | (wide == 1)).all()):
         ends["risk"] = binomial_interval(float(wide.sum()), n, level=level)
@@ -136,26 +129,27 @@ def selective_summary(
 
 
 def _weighted_summary(
-    groups: LossGroups, best: LossGroups, estimator: str, *, risk: float, coverage: float
+    ranking: Ranking, best: Ranking, estimator: str, *, risk: float, coverage: float
 ) -> SelectiveSummary:
     """Measure weighted samples, without intervals."""
+    groups = ranking.groups()
     area = weighted_aurc(groups, estimator)
     values = {
         "risk": groups.loss_sum.sum() / groups.count.sum(),
         "aurc": area,
-        "excess_aurc": (area - weighted_aurc(best, estimator)).clamp_min(0.0),
+        "excess_aurc": (area - weighted_aurc(best.groups(), estimator)).clamp_min(0.0),
         "augrc": weighted_augrc(groups),
         "coverage_at_risk": coverage_of_groups(groups.count, groups.loss_sum, risk=risk),
         "risk_at_coverage": top_share_of_groups(groups, coverage=coverage),
     }
-    return SelectiveSummary(n=len(groups.index), **{name: Estimate(float(value)) for name, value in values.items()})
+    return SelectiveSummary(n=len(ranking), **{name: Estimate(float(value)) for name, value in values.items()})
 
 
-def _area(groups: LossGroups, losses: Tensor, weights: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
+def _area(ranking: Ranking, losses: Tensor, weights: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
     """Measure an area, and what it is without each sample."""
-    n = len(losses)
-    left_out = without_each(groups, losses, weights(n - 1).to(groups.count))
-    return weighted_mean_of_groups(groups.count, groups.loss_sum, weights(n).to(groups.count)), left_out
+    n, groups = len(losses), ranking.groups()
+    left_out = without_each(groups, ranking.index(), losses, weights(n - 1))
+    return weighted_mean_of_groups(groups, weights(n)), left_out
 
 
 def _area_interval(value: float, left_out: Tensor, losses: Tensor, *, level: float) -> Ends:

@@ -4,24 +4,25 @@
 import torch
 from torch import Tensor
 
-from adafocal._shapes import Correct, PerSample
-from adafocal.selective.curves import LossGroups
+from adafocal._shapes import ClassIndex, Correct, PerSample
+from adafocal.selective.groups import LossGroups
 
 
-def without_each(groups: LossGroups, losses: Correct, weights: Tensor) -> PerSample:
+def without_each(groups: LossGroups, index: ClassIndex, losses: Correct, weights: Tensor) -> PerSample:
     """Compute ``weighted_mean_of_groups`` of the other N - 1 samples, for every sample.
 
     Leaving a sample out moves the ranks above it down by one; its own ties share one rank less.
 
     Args:
         groups: All N samples.
+        index: The group of each sample, shape (N,).
         losses: Their losses, shape (N,).
         weights: Weight of each rank among N - 1 samples, ascending, shape (N - 1,).
 
     Returns:
         Values of shape (N,).
     """
-    n_left = len(weights)
+    n_left, weights = len(weights), weights.to(groups.count)
     prefix = torch.cat([weights.new_zeros(1), weights.cumsum(0)])
     count = groups.count.long()
     last = count.cumsum(0)
@@ -31,8 +32,8 @@ def without_each(groups: LossGroups, losses: Correct, weights: Tensor) -> PerSam
     moves = (prefix[last - 1] - prefix[(first - 1).clamp_min(0)]) * mean
     others = (stays.cumsum(0) - stays) + (moves.flip(0).cumsum(0).flip(0) - moves)
     share = (prefix[last - 1] - prefix[first]) / (groups.count - 1).clamp_min(1)
-    own = (groups.loss_sum[groups.index] - losses.to(mean.dtype)) * share[groups.index]
-    return (others[groups.index] + own) / n_left
+    own = (groups.loss_sum[index] - losses.to(mean.dtype)) * share[index]
+    return (others[index] + own) / n_left
 
 
 def jackknife(left_out: PerSample) -> tuple[float, float]:

@@ -54,6 +54,19 @@ def rank_weights(
     return weight_of_rank(rank, n, kind=kind).to(device=device, dtype=dtype)
 
 
+def some_rank_weights(n: int, first: int, end: int, *, kind: str) -> Tensor:
+    """Compute the :func:`rank_weights` of ranks ``first + 1`` … ``end`` of n alone.
+
+    The harmonic ones grow by 1/n, 1/(n - 1) …, which are added: after 100,000 of them the last misses its value by
+    at most 1e-11 of it.
+    """
+    rank = torch.arange(first + 1, end + 1, dtype=torch.float64, device="cpu")
+    if kind != "harmonic":
+        return weight_of_rank(rank, n, kind=kind)
+    before = weight_of_rank(rank.new_tensor([float(first)]), n, kind=kind)
+    return (n + 1 - rank).reciprocal_().cumsum(0).add_(before)
+
+
 def weight_of_rank(rank: Tensor, n: int | Tensor, *, kind: str) -> Tensor:
     """Weigh any ranks as :func:`rank_weights` does: also fractional ones, and with a count on the device.
 
