@@ -200,7 +200,8 @@ def sum_bins(
         wide = weight.to(wide_dtype(weight.device))
         parts = (wide, wide * confidence.to(wide), wide * correct.to(wide), wide.square())
         return BinStats(edges, *(_sum_per_bin(part, index, n_bins) for part in parts))
-    if correct.dtype == torch.bool and can_read(confidence) and not confidence.requires_grad:
+    plain = can_read(confidence) and not confidence.requires_grad and confidence.numel() > 0
+    if plain and correct.dtype == torch.bool:
         pairs = torch.bincount(2 * index + correct, minlength=2 * n_bins).view(n_bins, 2)
         wide = confidence.to(wide_dtype(confidence.device))
         return BinStats(edges, pairs.sum(dim=1), torch.bincount(index, wide, n_bins), pairs[:, 1].to(wide.dtype))
