@@ -115,7 +115,8 @@ def test_the_interval_of_bins_is_the_interval_of_their_samples():
     confidence, correct = torch.rand(300, dtype=torch.float64), torch.rand(300) > 0.5
     stats = bin_stats(confidence, correct, equal_mass_edges(confidence, 15))
 
-    assert rms_interval_from_bins(stats) == rms_calibration_interval(confidence, correct)
+    of_bins, of_samples = rms_interval_from_bins(stats), rms_calibration_interval(confidence, correct)
+    assert [float(end) for end in of_bins] == pytest.approx([float(end) for end in of_samples], rel=1e-12)
 
 
 @pytest.mark.parametrize(("confidence", "right"), [(1.0, True), (0.0, False)])

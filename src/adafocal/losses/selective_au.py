@@ -10,7 +10,8 @@ from typing_extensions import Unpack
 
 from adafocal._checks import can_read, check_choice, check_integer, check_number
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.calibration.edges import ascending, assign_equal_width_bins
+from adafocal.calibration.ascending import ascending
+from adafocal.calibration.edges import assign_equal_width_bins
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.confidence import TO_UNIT, confidence_score
