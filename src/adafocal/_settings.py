@@ -146,7 +146,7 @@ EXTRAS = {
     "text": ("accelerate", "transformers"),
     "timm": ("timm",),
     "segmentation": ("monai", "nibabel"),
-    "topology": ("cripser", "ot"),
+    "topology": ("cripser", "ot", "scipy"),
     "ray": ("ray",),
 }
 

@@ -79,7 +79,7 @@ def exact(a: Diagram, b: Diagram, order: float) -> Pairs:
     if rows.size == 0:
         return _pairs(rows, rows)
     saved = saved[np.ix_(rows, columns)].clip(min=0.0)
-    first, second = require("scipy.optimize").linear_sum_assignment(saved, maximize=True)
+    first, second = require("scipy.optimize", extra="topology").linear_sum_assignment(saved, maximize=True)
     return _pairs(first, second).where(saved[first, second] > 0).of(rows, columns)
 
 
@@ -174,7 +174,7 @@ def _most_persistent(diagram: Diagram, most: int) -> NDArray[np.bool_]:
 
 def _nearest(a: Diagram, b: Diagram, order: float) -> Pairs:
     """Match points that are nearest to each other, round by round, where that is cheaper than the diagonal."""
-    tree, one, two = require("scipy.spatial").KDTree, _apart(a.points), _apart(b.points)
+    tree, one, two = require("scipy.spatial", extra="topology").KDTree, _apart(a.points), _apart(b.points)
     first, second = np.flatnonzero(a.alone > 0), np.flatnonzero(b.alone > 0)
     found = [_pairs(first[:0], second[:0])]
     for _ in range(ROUNDS):
