@@ -185,5 +185,6 @@ def to_install(package: str, wanted: str | None = None) -> str:
     smallest = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
     if smallest is None:
         return f"{package} is not installed, and is in no extra of adafocal: install it yourself."
-    extra = wanted if wanted == "train" and smallest == "report" else smallest  # which the other holds
+    brings = wanted is not None and (package in EXTRAS[wanted] or (wanted, smallest) == ("train", "report"))
+    extra = wanted if brings else smallest  # `train` holds `report`
     return f"{package} is not installed: run `pip install 'adafocal[{extra}]'`."
