@@ -94,8 +94,7 @@ def over_more_rows(repeats: int) -> Pairs:
 
 
 REST = (
-    "0.6 to 1.0 with seven other processes on two cores. What is left: turning rows, checking that they are "
-    "probabilities, and some forty small calls a batch."
+    "What is left: turning rows, checking that they are probabilities, and some forty small calls a batch."
 )
 BRIER = "The parts of the Brier score, which a stream has not, sort the probabilities of each class."
 ROWS = [
