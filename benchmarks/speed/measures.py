@@ -93,9 +93,7 @@ def over_more_rows(repeats: int) -> Pairs:
     return alternating(lambda: evaluate(few), lambda: evaluate(many), repeats)
 
 
-REST = (
-    "What is left: turning rows, checking that they are probabilities, and some forty small calls a batch."
-)
+REST = "What is left: turning rows, checking that they are probabilities, and some forty small calls a batch."
 BRIER = "The parts of the Brier score, which a stream has not, sort the probabilities of each class."
 ROWS = [
     metric("probs", 10**6, 10, 10_000, REST),

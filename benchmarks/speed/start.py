@@ -67,7 +67,9 @@ def first_run(repeats: int) -> Pairs:
 
 ROWS = [
     imports("import adafocal"),
-    imports("import adafocal.losses", note="Our own modules; of torch nothing that is not loaded, as a contract holds."),
+    imports(
+        "import adafocal.losses", note="Our own modules; no part of torch that is not loaded, as a contract holds."
+    ),
     imports("import adafocal.cli.study, adafocal.study.results", goal=1.5),
     Row(
         "first run of a study's worker (digits, one epoch)",
