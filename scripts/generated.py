@@ -163,16 +163,19 @@ def _attribute(name: str, about: str) -> str:
 
 
 def speeds() -> str:
-    """Give the table of speeds beside the older one."""
+    """Give the table of speeds beside the older one, and the remarks by number."""
     now, before = (_rows_of(name) for name in ("speed.csv", "speed_before.csv"))
     older = {(row["what"], row["peer"]): row["ratio"] for row in before}
+    notes = list(dict.fromkeys(row["note"] for row in now if row["note"]))
     rows = []
     for row in now:
         spread = f"{row['ratio']} [{row['low']}, {row['high']}]" if row["ratio"] else ""
         reached = "" if not row["ratio"] else "yes" if float(row["ratio"]) <= float(row["goal"]) else "**no**"
         was = older.get((row["what"], row["peer"]), "")
-        rows.append((row["what"], row["peer"], was, spread, row["goal"], reached, row["note"]))
-    return table(("what", "over", "before", "now", "goal", "reached", "remarks"), rows)
+        note = f"({notes.index(row['note']) + 1})" if row["note"] else ""
+        rows.append((row["what"], row["peer"], was, spread, row["goal"], f"{reached} {note}".strip()))
+    remarks = "".join(f"{place}. {note[:1].upper()}{note[1:].rstrip('.')}.\n" for place, note in enumerate(notes, 1))
+    return table(("what", "over", "before", "now", "goal", "reached"), rows) + "\n" + remarks
 
 
 def _rows_of(name: str) -> list[dict[str, str]]:
