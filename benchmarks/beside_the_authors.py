@@ -46,7 +46,7 @@ class Stated:
         """Sum focal losses, or inverse ones, each of the gamma of the bin [lower, upper) that holds p of its label."""
         log_p = logits.log_softmax(1).gather(1, labels[:, None]).squeeze(1)
         p = log_p.exp()
-        gamma = self.gamma[self.bin_of(p.detach())]
+        gamma = self.gamma[self.bin_of(p.detach())].to(p.dtype)  # of an exponent in float32 the slope is one
         return -((1 - gamma.sign() * p + 1e-20) ** gamma.abs() * log_p).sum()
 
     def bin_of(self, p: Tensor) -> Tensor:
