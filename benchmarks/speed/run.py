@@ -59,8 +59,9 @@ def main() -> None:
     if options.room:
         measured(options.room, options.repeats)
         return
-    rows: list[dict[str, str]] = []
+    table = read(options.output) if options.output and options.output.exists() else {}
     for room in options.only:
+        rows: list[dict[str, str]] = []
         command = [sys.executable, __file__, "--room", room, "--repeats", str(options.repeats)]
         settings = {"OMP_NUM_THREADS": "1"} | ({"ADAFOCAL_PEERS": options.peers} if options.peers else {})
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as process:
@@ -70,11 +71,24 @@ def main() -> None:
                 print(told(rows[-1]), flush=True)
         if process.returncode:
             raise SystemExit(f"the rows of {room} failed with status {process.returncode}")
-    if options.output:
-        with options.output.open("w", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        table[room] = rows
+        if options.output:
+            write(table, options.output)
+
+
+def read(path: Path) -> dict[str, list[dict[str, str]]]:
+    """Read the rows of each room."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {room: [row for row in rows if row["room"] == room] for room in ROOMS}
+
+
+def write(table: dict[str, list[dict[str, str]]], path: Path) -> None:
+    """Write the rows of all rooms: those that are not measured keep what they had."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for room in ROOMS for row in table.get(room, []))
 
 
 def told(row: dict[str, str]) -> str:

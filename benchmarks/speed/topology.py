@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The topology-aware focal loss over cripser alone, on the same two volumes; benchmarks/topology.py has more sizes."""
 
-import importlib.util
+import runpy
 from pathlib import Path
 
 from row import Pairs, Row, alternating
@@ -15,12 +15,7 @@ def step(kind: str) -> Row:
 
         from adafocal.losses.topology import TopologyAwareFocalLoss
 
-        spec = importlib.util.spec_from_file_location("topology_volumes", PATH)
-        assert spec is not None
-        assert spec.loader is not None
-        volumes = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(volumes)
-        logits, labels = volumes.make_batch(64, 1, kind)
+        logits, labels = runpy.run_path(str(PATH))["make_batch"](64, 1, kind)
         arrays = [(-logits.detach().softmax(1)[0, 1].double()).numpy(), (-labels[0].double()).numpy()]
         criterion = TopologyAwareFocalLoss(workers=1)
         return alternating(
