@@ -104,6 +104,18 @@ def as_tensor(name: str, values: ArrayLike, rule: str) -> Tensor:
     return torch.as_tensor(array)
 
 
+def as_numbers(name: str, values: ArrayLike) -> Tensor:
+    """Turn real numbers into a tensor without gradient, where possible without a copy.
+
+    Raises:
+        TypeError: If they are no real numbers.
+    """
+    tensor = as_tensor(name, values, "numbers")
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InvalidTypeError(f"`{name}` must be numbers, got dtype {tensor.dtype}.")
+    return tensor
+
+
 def checked_cluster(cluster: ArrayLike | None, n: int, *, of: str) -> Tensor | None:
     """Number what each of ``n`` rows belongs to, int64, shape (n,); the same in every part of the data.
 
@@ -130,9 +142,7 @@ def checked_weight(weight: ArrayLike | None, n: int, *, of: str) -> Tensor | Non
     """
     if weight is None:
         return None
-    tensor = as_tensor("weight", weight, "numbers")
-    if tensor.is_complex() or tensor.dtype == torch.bool:
-        raise InvalidTypeError(f"`weight` must be numbers, got dtype {tensor.dtype}.")
+    tensor = as_numbers("weight", weight)
     tensor = tensor if tensor.dtype == torch.float64 else tensor.float()
     if tuple(tensor.shape) != (n,):
         raise InvalidValueError(f"`weight` must have one number per row of `{of}`, {n}, got {tuple(tensor.shape)}.")

@@ -26,11 +26,6 @@ class FocalFamily(ClassificationLoss):
     A subclass of such a loss may give ``per_sample`` instead, as one of any other loss does.
     """
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "per_sample" in vars(cls) and "forward" not in vars(cls):
-            cls.forward = ClassificationLoss.forward  # type: ignore[method-assign]
-
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it is asked for once in each pass."""
         raise NotImplementedError
@@ -41,7 +36,10 @@ class FocalFamily(ClassificationLoss):
 
     def forward(self, logits: Logits, labels: Labels) -> Tensor:
         """Compute the loss, reduced as ``reduction`` says."""
-        if self.reduction == "none" or self.weight is not None or self.label_smoothing or not _plain(logits, labels):
+        own = type(self).per_sample is not FocalFamily.per_sample
+        if own or self.reduction == "none" or self.weight is not None or self.label_smoothing:
+            return super().forward(logits, labels)
+        if not _plain(logits, labels):
             return super().forward(logits, labels)
         modulation = self.modulation(logits, labels)
         if not (isinstance(modulation, partial) and modulation.func is modulate):

@@ -4,9 +4,9 @@
 import torch
 from torch import Tensor
 
-from adafocal._arrays import ArrayLike, as_tensor
+from adafocal._arrays import ArrayLike, as_numbers
 from adafocal._values import check_predictions
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.scores import log_scores, same_kind
 
@@ -104,10 +104,7 @@ def estimate_prior(predictions: Predictions, *, source: ArrayLike) -> Tensor:
 
 
 def _shares(name: str, values: ArrayLike, predictions: Predictions) -> Tensor:
-    given = as_tensor(name, values, "numbers")
-    if given.is_complex() or given.dtype == torch.bool:
-        raise InvalidTypeError(f"`{name}` must be numbers, got dtype {given.dtype}.")
-    shares = given.double().cpu()
+    shares = as_numbers(name, values).double().cpu()
     if shares.shape != (predictions.n_classes,):
         raise InvalidValueError(f"`{name}` must hold {predictions.n_classes} shares, got {tuple(shares.shape)}.")
     bad = ~((shares >= 0) & shares.isfinite())

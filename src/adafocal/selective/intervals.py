@@ -109,13 +109,14 @@ def selective_summary(
         raise InvalidValueError(f"`confidence` must hold at least 2 samples for an interval, got {n}.")
     if sample_weight is not None:
         return _weighted_summary(ranking, best, estimator, risk=risk, coverage=coverage)
-    area, least = (_area(ordered, losses, lambda m: aurc_weights(m, estimator)) for ordered in (ranking, best))
+    index, of_best = ranking.index(), (best.groups(), best.index())
+    area, least = (_area(*of, losses, lambda m: aurc_weights(m, estimator)) for of in ((groups, index), of_best))
     wide = losses.to(groups.count)
     smooth = {
         "risk": (wide.mean(), (wide.sum() - wide) / (n - 1)),
         "aurc": area,
         "excess_aurc": ((area[0] - least[0]).clamp_min(0.0), area[1] - least[1]),
-        "augrc": _area(ranking, losses, augrc_weights),
+        "augrc": _area(groups, index, losses, augrc_weights),
     }
     values = {name: float(value) for name, (value, _) in smooth.items()}
     values["coverage_at_risk"] = float(coverage_of_groups(groups.count, groups.loss_sum, risk=risk))
@@ -145,10 +146,10 @@ def _weighted_summary(
     return SelectiveSummary(n=len(ranking), **{name: Estimate(float(value)) for name, value in values.items()})
 
 
-def _area(ranking: Ranking, losses: Tensor, weights: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
-    """Measure an area, and what it is without each sample."""
-    n, groups = len(losses), ranking.groups()
-    left_out = without_each(groups, ranking.index(), losses, weights(n - 1))
+def _area(groups: LossGroups, index: Tensor, losses: Tensor, weights: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
+    """Measure an area, and what it is without each sample, whose group ``index`` tells."""
+    n = len(losses)
+    left_out = without_each(groups, index, losses, weights(n - 1))
     return weighted_mean_of_groups(groups, weights(n)), left_out
 
 
