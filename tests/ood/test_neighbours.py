@@ -58,6 +58,8 @@ def test_only_rows_in_doubt_are_searched_anew_and_most_are_not(monkeypatch):
         return plain(half, queries, bank)
 
     monkeypatch.setattr(torch, "addmm", addmm)
+    # Other libraries set it for the whole process, as transformers may have in a test before.
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "highest")
     twice = torch.cat([unit(2000, 64, 7), close_together(200, 64, apart=1e-7)])
     kth_cosines(torch.cat([unit(300, 64, 8), unit(1, 64, 0)]), twice, 50)
 
