@@ -41,7 +41,8 @@ def gamma_cdf(z: Tensor, skewness: Tensor) -> Tensor:
 def gamma_quantile(p: float, skewness: float) -> float:
     """Find z with ``gamma_cdf(z, skewness) = p``, for p above the half, up to 1,000 standard deviations."""
     skew = torch.tensor(skewness, dtype=torch.float64)
-    return 1000 * _root(lambda share: gamma_cdf(1000 * share, skew.expand_as(share)) < p, 0.0, 1.0)
+    low, high = torch.tensor([0.0, 1000.0], dtype=torch.float64)
+    return float(_roots(lambda z: gamma_cdf(z, skew.expand_as(z)) < p, low, high))
 
 
 def binomial_tails(x: Tensor, n: Tensor, p: Tensor | float) -> tuple[Tensor, Tensor]:
@@ -55,7 +56,7 @@ def binomial_tails(x: Tensor, n: Tensor, p: Tensor | float) -> tuple[Tensor, Ten
     Returns:
         Both tails, float64, which sum to 1.
     """
-    lower = 0.5 * (_binomial_cdf(x, n, p) + _binomial_cdf(x - 1, n, p))
+    lower = _binomial_cdf(torch.stack([x, x - 1]), n, p).mean(dim=0)
     return lower, 1 - lower
 
 
@@ -66,11 +67,11 @@ def binomial_interval(x: float, n: float, *, level: float) -> tuple[float, float
         Agresti and Gottard, "Nonconservative exact small-sample inference for discrete data", Computational Statistics
         and Data Analysis 51, 2007.
     """
-    count, trials = torch.tensor([[x], [n]], dtype=torch.float64)
-    tail = (1 - level) / 2
-    low = 0.0 if x <= 0 else _root(lambda p: binomial_tails(count, trials, p)[1] < tail, 0.0, x / n)
-    high = 1.0 if x >= n else _root(lambda p: binomial_tails(count, trials, p)[0] >= tail, x / n, 1.0)
-    return low, high
+    tail, both = (1 - level) / 2, torch.tensor([[x], [x]], dtype=torch.float64)
+    lower = torch.tensor([[1 - tail], [tail]], dtype=torch.float64)
+    start, stop = torch.tensor([[0.0, x / n], [x / n, 1.0]], dtype=torch.float64)
+    low, high = _roots(lambda p: binomial_tails(both, torch.full_like(both, n), p)[0] > lower, start, stop).tolist()
+    return 0.0 if x <= 0 else low, 1.0 if x >= n else high
 
 
 def exact_interval(x: Tensor, n: Tensor, *, tail: float) -> tuple[Tensor, Tensor]:
@@ -85,25 +86,24 @@ def exact_interval(x: Tensor, n: Tensor, *, tail: float) -> tuple[Tensor, Tensor
         Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
         Biometrika 26, 1934.
     """
-    return 1 - _upper(n - x, n, tail), _upper(x, n, tail)
-
-
-def _upper(x: Tensor, n: Tensor, tail: float) -> Tensor:
-    low, high = (x / n).clamp(0, 1), torch.ones_like(x)
-    for _ in range(40):  # halves: to 1e-12
-        middle = (low + high) / 2
-        above = _binomial_cdf(x, n, middle.clamp(1e-300, 1 - 1e-16)) > tail
-        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+    both, trials = torch.stack([n - x, x]).unsqueeze(-1), n.unsqueeze(-1)  # the lower end is the upper of the others
+    start = (both / trials).squeeze(-1).clamp(0, 1)
+    ends = _roots(
+        lambda p: _binomial_cdf(both, trials, p.clamp(1e-300, 1 - 1e-16)) > tail, start, torch.ones_like(start)
+    )
     none = 1 - tail ** (1 / n)  # exact where nothing was counted
-    return torch.where(x >= n, 1.0, torch.where(x <= 0, none, high))
+    counted = both.squeeze(-1)
+    low, high = torch.where(counted >= n, 1.0, torch.where(counted <= 0, none, ends))
+    return 1 - low, high
 
 
-def _root(left: Callable[[Tensor], Tensor], low: float, high: float) -> float:
-    """Find the place in an interval where ``left`` stops to hold, in few rounds of many points."""
+def _roots(left: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
+    """Find the place in each interval where ``left`` stops to hold, in few rounds of many points in all at once."""
+    shares = torch.linspace(0, 1, 130, dtype=low.dtype, device=low.device)
     for _ in range(5):  # 129 parts each time: to 3e-11 of the interval
-        points = torch.linspace(low, high, 130, dtype=torch.float64)
-        held = int(left(points[1:-1]).sum())
-        low, high = float(points[held]), float(points[held + 1])
+        points = low.unsqueeze(-1) + (high - low).unsqueeze(-1) * shares
+        held = left(points[..., 1:-1]).sum(dim=-1, keepdim=True)
+        low, high = (points.gather(-1, held + end).squeeze(-1) for end in (0, 1))
     return 0.5 * (low + high)
 
 
@@ -112,7 +112,8 @@ def _binomial_cdf(x: Tensor, n: Tensor, p: Tensor | float) -> Tensor:
     p = torch.as_tensor(p, dtype=x.dtype, device=x.device)
     q, s, t = 1 - p, x + 0.5, n - x - 0.5
     distance = x + 2 / 3 - (n + 1 / 3) * p + 0.02 * (q / (x + 1) - p / (n - x) + (q - 0.5) / (n + 1))
-    spread = (1 + q * _bend(s / (n * p)) + p * _bend(t / (n * q))) / ((n + 1 / 6) * p * q)
+    below, above = _bend(torch.stack([s / (n * p), t / (n * q)]))
+    spread = (1 + q * below + p * above) / ((n + 1 / 6) * p * q)
     cdf = torch.special.ndtr(distance * spread.clamp_min(0).sqrt())
     return torch.where(x < 0, 0.0, torch.where(x >= n, 1.0, cdf))
 
