@@ -59,7 +59,7 @@ def test_few_samples_borrow_from_the_model_of_hanley_and_mcneil():
 
 
 @pytest.mark.parametrize(("n", "m"), [(1000, 20), (20, 1000), (1000, 10)])
-def test_the_auroc_interval_holds_the_truth_with_few_samples_against_many(n, m):
+def test_the_auroc_interval_holds_the_truth_with_few_samples_against_many(unchecked_shapes, n, m):
     generator = torch.Generator().manual_seed(3)
     truth = NormalDist().cdf(2 / math.sqrt(2))
     hits = sum(holds(auroc_interval(*drawn(generator, n=n, m=m, shift=2.0)), truth) for _ in range(400))
@@ -68,7 +68,7 @@ def test_the_auroc_interval_holds_the_truth_with_few_samples_against_many(n, m):
 
 
 @pytest.mark.parametrize(("n", "m"), [(1000, 20), (60, 60), (2000, 100)])
-def test_the_interval_of_fpr95_holds_the_truth_with_few_samples(n, m):
+def test_the_interval_of_fpr95_holds_the_truth_with_few_samples(unchecked_shapes, n, m):
     generator, normal = torch.Generator().manual_seed(4), NormalDist()
     truth = 1 - normal.cdf(2.0 + normal.inv_cdf(0.05))
     hits = [holds(detection(*drawn(generator, n=n, m=m, shift=2.0), n_resamples=2).fpr95, truth) for _ in range(200)]
@@ -77,14 +77,14 @@ def test_the_interval_of_fpr95_holds_the_truth_with_few_samples(n, m):
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])
-def test_the_auroc_interval_holds_the_truth_at_its_rate(shift):
+def test_the_auroc_interval_holds_the_truth_at_its_rate(unchecked_shapes, shift):
     generator = torch.Generator().manual_seed(3)
     truth = NormalDist().cdf(shift / math.sqrt(2))
     hits = sum(holds(auroc_interval(*drawn(generator, n=60, m=40, shift=shift)), truth) for _ in range(500))
     assert 0.93 <= hits / 500 <= 0.98
 
 
-def test_the_auroc_interval_holds_the_truth_where_separation_is_often_perfect():
+def test_the_auroc_interval_holds_the_truth_where_separation_is_often_perfect(unchecked_shapes):
     generator = torch.Generator().manual_seed(4)
     truth = NormalDist().cdf(3.5 / math.sqrt(2))
     estimates = [auroc_interval(*drawn(generator, n=15, m=15, shift=3.5)) for _ in range(400)]
@@ -92,7 +92,7 @@ def test_the_auroc_interval_holds_the_truth_where_separation_is_often_perfect():
     assert sum(holds(estimate, truth) for estimate in estimates) / 400 >= 0.93
 
 
-def test_the_bootstrap_intervals_hold_the_truth_near_their_rate():
+def test_the_bootstrap_intervals_hold_the_truth_near_their_rate(unchecked_shapes):
     generator = torch.Generator().manual_seed(5)
     normal = NormalDist()
     fpr = 1 - normal.cdf(1.5 + normal.inv_cdf(0.05))

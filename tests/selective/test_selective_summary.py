@@ -48,7 +48,7 @@ def hard_settings():
 
 
 @pytest.mark.parametrize("setting", hard_settings())
-def test_the_intervals_hold_the_truth_near_their_rate(setting):
+def test_the_intervals_hold_the_truth_near_their_rate(unchecked_shapes, setting):
     draw, n, risk = HARD[setting]
     large = draw(torch.Generator().manual_seed(2), 1_000_000)
     truths = {
@@ -71,7 +71,7 @@ def test_the_intervals_hold_the_truth_near_their_rate(setting):
     assert all(0.91 <= rates[name] <= 0.99 for name in MEASURES), rates
 
 
-def test_where_a_risk_is_far_from_reached_the_coverage_may_be_nothing():
+def test_where_a_risk_is_far_from_reached_the_coverage_may_be_nothing(unchecked_shapes):
     generator = torch.Generator().manual_seed(5)
     estimates = [
         selective_summary(*rare_errors(generator, 300, 0.63, 0.0), risk=0.05).coverage_at_risk for _ in range(100)
