@@ -47,10 +47,8 @@ def stopped(place, number, arguments, launcher=()):
     ("place", "number"),
     [
         (MID_EPOCH, signal.SIGTERM),
-        (MID_EPOCH, signal.SIGINT),
-        (LOADING, signal.SIGTERM),
-        (PREDICTING, signal.SIGTERM),
         (RESULTS, signal.SIGINT),
+        *(pytest.param(place, signal.SIGTERM, marks=pytest.mark.slow) for place in (LOADING, PREDICTING)),
     ],
 )
 def test_training_says_how_to_go_on(place, number, tmp_path):
@@ -91,7 +89,7 @@ def outliving(processes):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_study_ends_its_workers_and_goes_on(number, tmp_path):
     folder = tmp_path / "study"
     options = ["--epochs", "200", "--losses", "cross_entropy", "adafocal", "--seeds", "0", "--workers", "2"]

@@ -277,6 +277,7 @@ def test_hostile_settings_are_escaped(tmp_path):
     assert "&lt;/pre&gt;&lt;script&gt;alert(2)" in page
 
 
+@pytest.mark.slow
 def test_a_large_study_stays_small(tmp_path):
     losses = [f"loss {place}" for place in range(9)] + ["adafocal"]
     names = [f"a rather long name for a class, the one of number {c}" for c in range(120)]

@@ -41,7 +41,9 @@ def squeezed(text):
     return "".join(text.split())
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 240, None])
+@pytest.mark.parametrize(
+    "columns", [40, 80, None, *(pytest.param(width, marks=pytest.mark.slow) for width in (60, 240))]
+)
 def test_groups_are_whole_at_any_width_and_in_a_pipe(file, columns):
     text = printed(file, columns)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adafocal._reading import checked
 from adafocal.errors import AdafocalError, MissingPackageError
 from adafocal.tables.columns import Names
+from adafocal.tables.dialect import SAMPLE
 from adafocal.tables.read import read_table
 from adafocal.tables.source import Source
 
@@ -149,9 +150,11 @@ def test_the_decimal_sign_is_that_of_the_first_rows_of_columns_of_numbers(instal
         )
         path.write_text('prob_0,prob_1,note,label\n0.5,0.5,"1,5",0\n')
         assert rows_of(path, Names(), 4)[0] == "[[0.5, 0.5]]"
-        path.write_text("prob_0;prob_1;label\n" + "1;0;0\n" * 300_000 + "0,75;0,25;1\n")  # behind the sample
+        long = "word " * 200
+        path.write_text("prob_0;prob_1;note;label\n" + f"1;0;{long};0\n" * 1100 + "0,75;0,25;;1\n")
+        assert path.stat().st_size > SAMPLE + len(long)
         assert rows_of(path, Names(), 1 << 19) == (
-            "`prob_0` must be a number, got '0,75' in row 300000: decimal signs must be the same in all rows."
+            "`prob_0` must be a number, got '0,75' in row 1100: decimal signs must be the same in all rows."
         )
 
 

@@ -19,7 +19,7 @@ SQUARES = ["train", "--data.name", "cifar10", "--data.path", "{}/images.npz", "-
 SIZES = ["--data.validation_size", "40", "--data.train_size", "80", "--data.noise", "0"]
 OOD = ["ood", "--run", "{}/run", "--against", "gaussian_noise-5", "--scores", "msp", "--n_resamples", "10"]
 PAIR = ["ood", "--id", TEST, "--ood", VALIDATION, "--n_resamples", "10"]
-QUICK = {"run": {"command": RUN, "every": 4}, "scale fit": {"before": [RUN], "command": FIT}}
+QUICK = {"run": {"command": RUN, "every": 8}, "scale fit": {"before": [RUN], "command": FIT}}
 LONG = {
     "run": {"command": RUN},
     "train": {"command": TRAIN},

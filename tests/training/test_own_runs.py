@@ -15,7 +15,6 @@ from adafocal.cli import main
 from adafocal.losses import make_loss
 from adafocal.models import make_model
 from adafocal.recipes import RECIPES
-from adafocal.report import write_page
 from adafocal.training.own import OwnLossCallback, check_trusted, own_callbacks
 from adafocal.training.predict import load_classifier, predict_with
 from adafocal.training.run import run
@@ -229,7 +228,6 @@ def test_a_run_folder_that_is_read_imports_nothing(plain_run, own_module, tmp_pa
     for folder in (tmp_path / "run", other):
         shutil.copytree(plain_run, folder)
     stranger(tmp_path / "run", witness, what)
-    write_page(tmp_path / "run")
     status = {
         "report": main(["report", "run"]),
         "evaluate": main(["evaluate", "run/test.parquet"]),

@@ -166,7 +166,9 @@ def command(folder: Path, loss: str) -> list[str]:
     return [sys.executable, "-m", "adafocal.cli", "train", *options]
 
 
-@pytest.mark.parametrize("loss", ["adafocal --loss_args.pooled_rate predictive", "selective_au"])
+@pytest.mark.parametrize(
+    "loss", ["adafocal --loss_args.pooled_rate predictive", pytest.param("selective_au", marks=pytest.mark.slow)]
+)
 def test_a_run_killed_at_a_random_step_and_resumed_ends_as_the_unbroken_run(loss, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
