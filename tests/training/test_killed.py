@@ -20,18 +20,20 @@ SIZES = ["--data.validation_size", "40", "--data.train_size", "80", "--data.nois
 OOD = ["ood", "--run", "{}/run", "--against", "gaussian_noise-5", "--scores", "msp", "--n_resamples", "10"]
 PAIR = ["ood", "--id", TEST, "--ood", VALIDATION, "--n_resamples", "10"]
 QUICK = {"run": {"command": RUN, "every": 8}, "scale fit": {"before": [RUN], "command": FIT}}
+# A run is stopped at each of its operations; commands that run it besides their own work, at some of them.
 LONG = {
     "run": {"command": RUN},
-    "train": {"command": TRAIN},
+    "train": {"command": TRAIN, "every": 3},
     "train, the best epoch": {"command": [*TRAIN, "--select", "best", "--epochs", "2"], "every": 5},
-    "train, overwriting": {"before": [TRAIN], "command": [*TRAIN, "--seed", "1", "--overwrite", "true"]},
+    "train, overwriting": {"before": [TRAIN], "command": [*TRAIN, "--seed", "1", "--overwrite", "true"], "every": 3},
     "train, terminated": {"command": TRAIN, "signal": "TERM", "every": 7},
     "train, interrupted": {"command": TRAIN, "signal": "INT", "every": 7},
-    "study": {"command": STUDY},
+    "study": {"command": STUDY, "every": 7},
     "study, terminated": {"command": STUDY, "signal": "TERM", "every": 23},
     "study of studies": {
         "before": [STUDY, RUN],
         "command": ["study", "--compare", "{}/study", "{}/run", "--study_dir", "{}/both"],
+        "every": 2,
     },
     "predict": {"before": [RUN], "command": ["predict", "{}/run", "-o", "{}/p.npz", "--features", "true"]},
     "evaluate": {"before": [RUN], "command": ["evaluate", TEST, "--json", "{}/e/e.json", "--html", "{}/e/e.html"]},
