@@ -295,3 +295,15 @@ def test_two_processes_predict_a_share_each_and_give_what_one_does(config, tmp_p
         assert summaries[1][part]["nll"] == pytest.approx(summaries[0][part]["nll"], rel=1e-5)
         assert summaries[1][part]["ece"] == pytest.approx(summaries[0][part]["ece"], abs=1e-5)
     assert summaries[1]["segmentation"]["dice"] == pytest.approx(summaries[0]["segmentation"]["dice"], abs=1e-6)
+
+
+def test_an_adaptive_base_of_a_penalty_adapts_and_its_gammas_are_recorded(config, tmp_path):
+    arguments = {"base": "adafocal", "base_args": {"streaming": True, "n_bins": 5}, "include_background": False}
+    run(replace(config, loss="l1_ace", loss_args=arguments, epochs=1), tmp_path / "run", progress=False)
+    with (tmp_path / "run/metrics.csv").open() as file:
+        [row] = csv.DictReader(file)
+    weights = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+
+    gammas = [float(row[f"gamma_{place}"]) for place in range(5)]
+    assert gammas == pytest.approx(weights["loss.base.gamma"].tolist())
+    assert min(gammas) < 1.0 or max(gammas) > 1.0

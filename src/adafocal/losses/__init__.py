@@ -8,6 +8,7 @@ is public, and enters its losses into the catalogue. What they share:
 catalogue.py                 LOSSES: every loss by name, with paper and formula
 own.py                       classes and functions of the user's own
 base.py                      the module that losses derive from, with their four options
+penalised.py                 losses that add a penalty to any other
 cross_entropy.py             cross-entropy per sample, and functions of it
 reduction.py                 from losses of samples to one number
 options.py, targets.py       what options and labels may be
@@ -35,6 +36,8 @@ from adafocal.losses.selective_au import *
 from adafocal.losses.margin import *  # margin-based label smoothing
 from adafocal.losses.logit_norm import *
 from adafocal.losses.topology import *  # topology-aware focal, for segmentation
+from adafocal.losses.l1_ace import *  # marginal L1 average calibration error, for segmentation
+from adafocal.losses.nacl import *  # neighbour-aware calibration, for segmentation
 from adafocal.losses.linear import *  # cross-entropy of a linear head without all logits
 
 # isort: on

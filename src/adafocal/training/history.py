@@ -20,6 +20,7 @@ from adafocal.calibration import BinStats, equal_width_edges
 from adafocal.calibration.bins import sum_bins
 from adafocal.calibration.top_label import unread_top_label
 from adafocal.losses import AdaFocalLoss
+from adafocal.losses.penalised import innermost
 from adafocal.scaling.temperature import nll_left
 from adafocal.training.voxels import MAX_VOXELS, counted_rows
 
@@ -154,9 +155,10 @@ class History(L.Callback):
             **self.measured,
             "seconds": time.perf_counter() - self._start,
         }
-        if isinstance(pl_module.loss, AdaFocalLoss):
-            row |= {f"gamma_{i}": value for i, value in enumerate(pl_module.loss.gamma.tolist())}
-            row |= {f"edge_{i}": value for i, value in enumerate(pl_module.loss.edges.tolist(), start=1)}
+        module: Any = pl_module
+        if isinstance(loss := innermost(module.loss), AdaFocalLoss):
+            row |= {f"gamma_{i}": value for i, value in enumerate(loss.gamma.tolist())}
+            row |= {f"edge_{i}": value for i, value in enumerate(loss.edges.tolist(), start=1)}
         self.rows.append(row)
         if trainer.is_global_zero:
             write_rows(self.path, self.rows)

@@ -18,6 +18,7 @@ from adafocal._settings import or_meant
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.integrations.lightning import AdaFocalCallback, LossEpochCallback
 from adafocal.losses import AdaFocalLoss
+from adafocal.losses.penalised import innermost
 from adafocal.results.folder import BEST, EVENTS, HISTORY, LAST
 from adafocal.training.checkpoints import AtomicCheckpointIO
 from adafocal.training.classifier import Classifier
@@ -94,7 +95,9 @@ def make_logger(config: TrainConfig, folder: Path) -> Any:
 
 
 def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> list[L.Callback]:
-    adapting = [AdaFocalCallback("loss", log_prefix=None)] if isinstance(classifier.loss, AdaFocalLoss) else []
+    loss = innermost(classifier.loss)
+    place = next(name for name, module in classifier.named_modules() if module is loss)
+    adapting = [AdaFocalCallback(place, log_prefix=None)] if isinstance(loss, AdaFocalLoss) else []
     stopping = [] if config.early_stopping is None else [_EarlyStopping(config.monitor, patience=config.early_stopping)]
     checkpoint = partial(L.callbacks.ModelCheckpoint, enable_version_counter=False, save_on_train_epoch_end=True)
     best = checkpoint(folder / BEST.parent, BEST.stem, monitor=config.monitor, save_weights_only=True)
@@ -103,7 +106,7 @@ def _callbacks(config: TrainConfig, folder: Path, classifier: Classifier) -> lis
     return [
         _SignalOfTheCaller(),
         *adapting,
-        *own_callbacks(classifier.loss),
+        *own_callbacks(loss),
         LossEpochCallback(),
         history,
         *stopping,

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses of images and volumes that add a penalty to any other loss."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from typing_extensions import Unpack
+
+from adafocal._checks import can_read, check_label_values, check_number
+from adafocal._shapes import Labels, Logits, PerSample
+from adafocal._text import shown
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.base import ClassificationLoss, OtherOptions
+from adafocal.losses.catalogue import LOSSES, make_loss
+from adafocal.losses.cross_entropy import checked_labels, output_dtype
+from adafocal.losses.reduction import weighted
+
+
+def check_images(logits: Tensor) -> None:
+    """Raise unless the logits are those of signals, images or volumes."""
+    if logits.ndim not in (3, 4, 5) or 0 in logits.shape[2:]:
+        raise InvalidValueError(
+            "`logits` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, "
+            f"got {tuple(logits.shape)}."
+        )
+
+
+class PenalisedLoss(ClassificationLoss):
+    """Another loss plus a penalty: a subclass gives ``penalty(logits, labels)``, one value per voxel or per image.
+
+    The base is a loss by name, made with the options of this one, or a module, which is taken as it is; the single
+    value of a module that reduces by itself is borne by each voxel, so that it is part of the mean once.
+    """
+
+    base: nn.Module
+
+    def __init__(
+        self,
+        weight: Tensor | None,
+        *,
+        base: str | nn.Module,
+        base_args: Mapping[str, Any] | None,
+        penalty_weight: float,
+        **options: Unpack[OtherOptions],
+    ) -> None:
+        super().__init__(weight, **options)
+        self.penalty_weight = check_number("penalty_weight", penalty_weight, low=0.0)
+        self.base = _made(base, base_args, self.options)
+
+    def penalty(self, logits: Logits, labels: Labels) -> PerSample:
+        """Measure what is added, before ``penalty_weight``: of the shape of the labels, or one value per image."""
+        raise NotImplementedError
+
+    def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
+        """Compute the loss of each voxel."""
+        check_images(logits)
+        labels = checked_labels(logits, labels, **self.options)
+        if not labels.is_floating_point() and can_read(labels):
+            check_label_values(labels, logits.shape[1], ignore_index=self.ignore_index)
+        losses = self._over_voxels(self.base(logits, labels), logits, labels)
+        if self.penalty_weight > 0:
+            losses = losses + self.penalty_weight * self._over_voxels(self.penalty(logits, labels), logits, labels)
+        return losses.to(output_dtype(logits))
+
+    def _over_voxels(self, values: Tensor, logits: Logits, labels: Labels) -> PerSample:
+        """Let each voxel bear the value of its image or batch with its own weight: the mean of it is that value."""
+        if values.ndim == logits.ndim - 1:
+            return values
+        spread = values.view(values.shape + (1,) * (logits.ndim - 2)).expand(logits.shape[:1] + logits.shape[2:])
+        return weighted(spread, logits, labels, weight=self.weight, ignore_index=self.ignore_index)
+
+
+def innermost(loss: nn.Module) -> nn.Module:
+    """Give the loss without its penalties."""
+    while isinstance(loss, PenalisedLoss):
+        loss = loss.base
+    return loss
+
+
+def _made(base: str | nn.Module, arguments: Mapping[str, Any] | None, options: Mapping[str, Any]) -> nn.Module:
+    if isinstance(base, nn.Module):
+        if arguments:
+            raise InvalidValueError(f"`base_args` must be left out where `base` is a module, got {shown(arguments)}.")
+        return base
+    if not isinstance(base, str):
+        raise InvalidTypeError(f"`base` must be a name of a loss or a module, got {shown(base)}.")
+    shared = {**options, "reduction": "none"} if base in LOSSES else {}
+    shared = {name: value for name, value in shared.items() if base not in LOSSES or name not in LOSSES[base].defaults}
+    twice = [name for name in arguments or {} if name in shared]
+    if twice:
+        raise InvalidValueError(f"`base_args` must hold no option that both losses share, got {', '.join(twice)}.")
+    return make_loss(base, {**(arguments or {}), **shared})
