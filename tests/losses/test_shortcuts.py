@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each shorter way of a loss, by NumPy, a table or running sums, gives the numbers of the plain one."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from adafocal.calibration.edges import find_bins
-from adafocal.losses import AdaFocalLoss, FocalLoss, MMCELoss, make_loss, modulate
+from adafocal.losses import LOSSES, AdaFocalLoss, BrierLoss, FocalLoss, MMCELoss, make_loss, modulate
 from adafocal.losses.aurc import _SoftRank
 from adafocal.losses.confidence import TopProbability
 from adafocal.losses.mmce import _all_pairs, _running_sums
@@ -14,11 +16,12 @@ from adafocal.losses.modulate import FEW, focal_formula
 from adafocal.losses.selective_au import NODES, _direct, smoothed_share
 
 FAMILY = ["focal", "inverse_focal", "flsd53", "flsc531", "adafocal"]
+SLOPED = [name for name in LOSSES if getattr(LOSSES[name].cls, "has_slope", False)]
 
 
 def of_many_gammas(name, **options):
     criterion = make_loss(name, options)
-    if name == "adafocal":
+    if isinstance(criterion, AdaFocalLoss):
         criterion.gamma.copy_(torch.linspace(-1.5, 4.0, 15))
     return criterion
 
@@ -28,21 +31,29 @@ def with_gradient(function, logits):
     return value.detach(), torch.autograd.grad(value, logits)[0]
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("shape", [(40, 5), (FEW + 1, 3), (2, 3, 4, 5)])
-@pytest.mark.parametrize("name", FAMILY)
-def test_a_reduced_loss_is_that_of_its_samples(name, shape, reduction):
-    logits = (3 * torch.randn(shape, dtype=torch.float64)).requires_grad_()
-    labels = torch.randint(shape[1], shape[:1] + shape[2:])
-    labels[0] = -100
-    single = of_many_gammas(name, reduction="none")
-    n = (labels != -100).sum() if reduction == "mean" else 1
+def test_losses_of_single_samples_know_their_slope():
+    assert {*FAMILY, "ada_dual_focal", "brier", "bsce_gra", "dual_focal", "logit_norm", "mbls"} == {*SLOPED}
 
-    reduced = of_many_gammas(name, reduction=reduction)
+
+@pytest.mark.parametrize(("reduction", "ignored"), [("mean", -100), ("sum", -100), ("mean", 1), ("mean", None)])
+@pytest.mark.parametrize(("shape", "in_cache"), [((40, 5), 1000), ((FEW + 1, 3), 3000), ((2, 3, 4, 5), 25)])
+@pytest.mark.parametrize("name", SLOPED)
+def test_a_reduced_loss_is_that_of_its_samples(name, shape, in_cache, reduction, ignored, monkeypatch):
+    monkeypatch.setattr("adafocal.losses.reduced.IN_CACHE", in_cache)
+    logits = (3 * torch.randn(shape, dtype=torch.float64)).round(decimals=1)
+    logits = logits.index_fill(1, torch.tensor([2]), -torch.inf).requires_grad_()
+    labels = torch.randint(2, shape[:1] + shape[2:])
+    labels[0] = -100 if ignored == -100 else 0
+    options = {} if ignored is None else {"ignore_index": ignored}
+    single = of_many_gammas(name, reduction="none", **options)
+    n = (labels != single.ignore_index).sum() if reduction == "mean" else 1
+
+    reduced = of_many_gammas(name, reduction=reduction, **options)
+    assert reduced.in_one_step(logits, labels)
     value, slope = with_gradient(lambda z: reduced(z, labels), logits)
     plain_value, plain_slope = with_gradient(lambda z: single(z, labels).sum() / n, logits)
     torch.testing.assert_close(value, plain_value, rtol=1e-13, atol=0.0)
-    torch.testing.assert_close(slope, plain_slope, rtol=1e-12, atol=1e-16)
+    torch.testing.assert_close(slope, plain_slope, rtol=1e-11, atol=1e-14)
 
 
 @pytest.mark.parametrize("n", [FEW, FEW + 1])
@@ -74,14 +85,45 @@ def test_gammas_that_move_before_backward_do_not_change_it():
     torch.testing.assert_close(torch.autograd.grad(loss, logits, create_graph=True)[0].detach(), expected)
 
 
-@pytest.mark.parametrize("base", [FocalLoss, AdaFocalLoss])
+@pytest.mark.parametrize("base", [FocalLoss, AdaFocalLoss, BrierLoss])
 def test_a_subclass_that_gives_its_own_losses_is_asked_for_them(base):
     class Doubled(base):
         def per_sample(self, logits, labels):
             return 2 * super().per_sample(logits, labels)
 
-    logits, labels = torch.randn(6, 4), torch.randint(4, (6,))
+    logits, labels = torch.randn(6, 4, requires_grad=True), torch.randint(4, (6,))
     torch.testing.assert_close(Doubled()(logits, labels), 2 * base()(logits, labels))
+
+
+def test_a_subclass_that_reduces_by_itself_is_asked_for_it():
+    class Largest(BrierLoss):
+        def reduced(self, losses, labels):
+            return losses.amax()
+
+    logits, labels = torch.randn(6, 4, requires_grad=True), torch.randint(4, (6,))
+    torch.testing.assert_close(Largest()(logits, labels), BrierLoss(reduction="none")(logits, labels).amax())
+
+
+def test_an_error_that_is_not_of_a_label_passes():
+    class Faulty(BrierLoss):
+        has_slope = True
+
+        def with_slope(self, logits, labels):
+            raise RuntimeError("of another kind")
+
+    with pytest.raises(RuntimeError, match="of another kind"):
+        Faulty()(torch.randn(6, 4, requires_grad=True), torch.randint(4, (6,)))
+
+
+def test_a_gamma_per_sample_is_that_of_its_sample(monkeypatch):
+    class Own(FocalLoss):
+        def modulation(self, logits, labels):
+            return partial(modulate, gamma=torch.arange(len(labels), dtype=logits.dtype))
+
+    monkeypatch.setattr("adafocal.losses.reduced.IN_CACHE", 8)
+    logits, labels = torch.randn(6, 4, requires_grad=True), torch.randint(4, (6,))
+    single = [FocalLoss(gamma=float(gamma))(logits[[gamma]], labels[[gamma]]) for gamma in range(6)]
+    torch.testing.assert_close(Own()(logits, labels), torch.stack(single).mean())
 
 
 @pytest.mark.parametrize("smoothing", [0.05, 0.02, 1.0])

@@ -3,15 +3,18 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import torch
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from adafocal._docs import completed
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.cross_entropy import modulated_cross_entropy, wide_cross_entropy
+from adafocal.losses.cross_entropy import modulated_cross_entropy, output_dtype, wide_cross_entropy
 from adafocal.losses.options import check_options
+from adafocal.losses.reduced import Reduced, WithSlope, is_plain
 from adafocal.losses.reduction import reduce_losses, sample_weights
 
 Function = TypeVar("Function", bound=Callable[..., Tensor])
@@ -25,6 +28,7 @@ OPTIONS = {
     "reduction": "``none``, ``mean`` or ``sum``.",
     "label_smoothing": "Share of the target spread evenly over the classes, in [0, 1].",
 }
+COMPUTED = {"per_sample", "cross_entropy", "sample_weights", "modulated", "reduced", "options"}
 OF_MODULES = {"Raises": "TypeError: If a setting is of the wrong type.\n    ValueError: If a setting is out of range."}
 OF_FUNCTIONS = {
     "Returns": "Losses in nats of shape (), (N,) or (N, d1, …), at least 0; lower is better.",
@@ -64,6 +68,7 @@ class ClassificationLoss(nn.Module):
     """
 
     weight: Tensor | None
+    has_slope: ClassVar[bool] = False  # whether `with_slope` is that of what this class computes
 
     def __init__(
         self,
@@ -83,6 +88,8 @@ class ClassificationLoss(nn.Module):
     def __init_subclass__(cls) -> None:
         """Let signature and documentation name the options that ``**options`` stands for."""
         super().__init_subclass__()
+        if not vars(cls).get("has_slope") and not COMPUTED.isdisjoint(vars(cls)):
+            cls.has_slope = False
         if "__init__" in vars(cls):
             cls.__init__.__signature__ = _spelled_out(cls.__init__)  # type: ignore[attr-defined]
         cls.__doc__ = completed(cls.__doc__, inspect.signature(cls).parameters, OPTIONS, OF_MODULES)
@@ -96,9 +103,39 @@ class ClassificationLoss(nn.Module):
         """Compute the loss of each sample."""
         raise NotImplementedError
 
+    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute what ``per_sample`` does, and its derivative; see :class:`~adafocal.losses.reduced.Reduced`."""
+        raise NotImplementedError
+
     def forward(self, logits: Logits, labels: Labels) -> Tensor:
         """Compute the loss, reduced as ``reduction`` says."""
+        if self.in_one_step(logits, labels):
+            return self.one_step(self.with_slope, self._formula, logits, labels)
+        return self._formula(logits, labels)
+
+    def _formula(self, logits: Logits, labels: Labels) -> Tensor:
         return self.reduced(self.per_sample(logits, labels), labels)
+
+    def in_one_step(self, logits: Logits, labels: Labels) -> bool:
+        """Whether this is a step of training that one function can take, from the logits to the reduced loss."""
+        return (
+            self.has_slope
+            and self.weight is None
+            and self.reduction != "none"
+            and not self.label_smoothing
+            and is_plain(logits, labels)
+            and logits.requires_grad
+            and torch.is_grad_enabled()
+        )
+
+    def one_step(
+        self, with_slope: WithSlope, formula: Callable[[Logits, Labels], Tensor], logits: Logits, labels: Labels
+    ) -> Tensor:
+        """Compute the reduced loss by :class:`~adafocal.losses.reduced.Reduced`."""
+        mean = self.reduction == "mean"
+        step = Reduced(with_slope, lambda x: formula(x, labels), labels, ignore_index=self.ignore_index, mean=mean)
+        loss, dtype = step(at_least_float32(logits)), output_dtype(logits)
+        return loss if loss.dtype is dtype else loss.to(dtype)
 
     def cross_entropy(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the weighted cross-entropy of each sample, in float32 or wider."""

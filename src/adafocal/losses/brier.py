@@ -87,7 +87,11 @@ def _places(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
 
 def _one_hot_residual(logits: Tensor, index: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Subtract the one-hot y from p; 1 - p of the truth is the sum of the others, exact also where p is close to 1."""
-    residual = F.softmax(logits, dim=axis).scatter_(axis, index, 0.0)
+    return _away_from(F.softmax(logits, dim=axis), index, axis)
+
+
+def _away_from(p: Tensor, index: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    residual = p.scatter_(axis, index, 0.0)
     missed = residual.sum(dim=axis, keepdim=True)
     return residual.scatter_(axis, index, -missed), missed
 
@@ -121,6 +125,16 @@ class _SquaredDistance(Derived):
         return slope.scatter_add_(self.axis, self.index, mean.add_(missed).mul_(scale))
 
 
+def _with_slope(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute Brier scores and their derivative; see :class:`_SquaredDistance`."""
+    index = labels.unsqueeze(1)
+    residual, missed = _one_hot_residual(logits, index, 1)
+    squared: Tensor = torch.linalg.vector_norm(residual, dim=1, keepdim=True).square()
+    mean = squared - missed
+    slope = torch.mul(residual, mean * -2.0).addcmul_(residual, residual, value=2.0)
+    return squared.squeeze(1), slope.scatter_add_(1, index, mean.add_(missed).mul_(-2.0))
+
+
 class BrierLoss(ClassificationLoss):
     """Brier score as a module; see :func:`brier_loss` for the formula.
 
@@ -134,9 +148,15 @@ class BrierLoss(ClassificationLoss):
         al., NeurIPS 2020, https://arxiv.org/abs/2002.09437, section 5.
     """
 
+    has_slope = True
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
         return brier_loss(logits, labels, **self.options)
+
+    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute losses and their derivative."""
+        return _with_slope(logits, labels)
 
 
 add_loss(
@@ -218,9 +238,20 @@ class BrierWeightedLoss(ClassificationLoss):
         self.gamma = check_number("gamma", gamma, low=0.0)
         self.norm = check_number("norm", norm, low=1.0)
 
+    has_slope = True
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
         return brier_weighted_loss(logits, labels, gamma=self.gamma, norm=self.norm, **self.options)
+
+    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute losses and their derivative, that of cross-entropy times the constant weight."""
+        index = labels.unsqueeze(1)
+        log_p = F.log_softmax(logits, dim=1)
+        ce = log_p.gather(1, index).neg_()
+        residual, _ = _away_from(log_p.exp_(), index, 1)
+        weight = torch.linalg.vector_norm(residual, self.norm, dim=1, keepdim=True).pow(self.gamma)
+        return ce.mul_(weight).squeeze(1), residual.mul_(weight)
 
 
 add_loss(

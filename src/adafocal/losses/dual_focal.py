@@ -16,12 +16,13 @@ from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, OtherOptions, SampleOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, modulated_cross_entropy
-from adafocal.losses.modulate import SMALLEST_BASE, Gamma, gamma_at, power
+from adafocal.losses.modulate import SMALLEST_BASE, Gamma, focal_with_slope, gamma_at, power
+from adafocal.losses.reduced import cross_entropy_with_slope
 
 __all__ = ["DualFocalLoss", "dual_focal_loss"]
 
 
-def _modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) -> Tensor:
+def modulate_dual(ce: Tensor, *, logits: Tensor, labels: Tensor, gamma: Gamma) -> Tensor:
     """Weight cross-entropy by ``base^|gamma|``: base 1 - (p - q), 1 + (p - q) for gamma < 0, and q = p exp(-gap)."""
     gap = _gap_below_each_class(logits) if ce.ndim == logits.ndim else _gap_below_label(logits, labels)
     p, q = torch.exp(-ce), torch.exp(-ce - gap)
@@ -41,13 +42,17 @@ def _gap_below_label(logits: Tensor, labels: Tensor) -> Tensor:
     """Measure how far the label's logit lies above the largest one strictly below it; infinite if it is the lowest."""
     rows = as_rows(logits)
     label = labels.flatten().long().clamp(0, rows.shape[1] - 1).unsqueeze(1)
-    values = rows.detach()
-    # The search takes no part in the gradient; only the two logits that it finds do. Those that are not lower than the
-    # label's are infinitely far; a threshold, which `where` would take five times as long for.
-    far = (values.gather(1, label) - values).nan_to_num_(nan=math.inf, posinf=math.inf, neginf=-math.inf)
-    gap, rival = F.threshold(far, 0.0, math.inf, inplace=True).min(dim=1, keepdim=True)
+    gap, rival = _next_lower(rows.detach(), label)  # takes no part in the gradient; the two logits that it finds do
     truth, second = rows.gather(1, torch.cat([label, rival], dim=1)).unbind(dim=1)
     return torch.where(gap.squeeze(1) < torch.inf, truth - second, torch.inf).view_as(labels)
+
+
+def _next_lower(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Find how far the largest logit strictly below that of the label lies, and which it is; classes are second."""
+    # Logits that are not lower are infinitely far; a threshold, which `where` would take five times as long for.
+    far = (logits.gather(1, label) - logits).nan_to_num_(nan=math.inf, posinf=math.inf, neginf=-math.inf)
+    gap, rival = F.threshold(far, 0.0, math.inf, inplace=True).min(dim=1, keepdim=True)
+    return gap, rival
 
 
 def _gap_below_each_class(logits: Tensor) -> Tensor:
@@ -58,6 +63,18 @@ def _gap_below_each_class(logits: Tensor) -> Tensor:
     below = ascending.gather(-1, position.clamp_min(0))
     found = (position >= 0) & (below > -torch.inf)
     return torch.where(found, values - below, torch.inf).movedim(-1, axis)
+
+
+def dual_with_slope(logits: Tensor, labels: Tensor, *, gamma: Gamma) -> tuple[Tensor, Tensor]:
+    """Compute dual focal losses and their derivative, by the cross-entropy and by the gap."""
+    ce, minus_q, slope = cross_entropy_with_slope(logits, labels)
+    place = labels.unsqueeze(1)
+    gap, rival = _next_lower(logits, place)
+    below = (gap.squeeze(1) + ce).neg_().exp_()
+    _, losses, (by_ce, by_gap) = focal_with_slope(ce, minus_q, gamma, below)
+    slope.mul_(by_ce.unsqueeze(1))
+    by_gap = by_gap.unsqueeze(1)
+    return losses, slope.scatter_add_(1, place, by_gap).scatter_add_(1, rival, by_gap.neg())
 
 
 @per_sample_loss
@@ -92,7 +109,7 @@ def dual_modulation(logits: Logits, labels: Labels, gamma: Gamma) -> Callable[[T
     :func:`modulated_cross_entropy`: one cross-entropy per sample, or one per sample and class.
     """
     check_class_axis("logits", logits)
-    return partial(_modulate_dual, logits=at_least_float32(logits), labels=labels, gamma=gamma)
+    return partial(modulate_dual, logits=at_least_float32(logits), labels=labels, gamma=gamma)
 
 
 class DualFocalLoss(ClassificationLoss):
@@ -117,9 +134,15 @@ class DualFocalLoss(ClassificationLoss):
         super().__init__(weight, **options)
         self.gamma = check_number("gamma", gamma, low=0.0)
 
+    has_slope = True
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
         return self.modulated(dual_modulation(logits, labels, self.gamma), logits, labels)
+
+    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute losses and their derivative."""
+        return dual_with_slope(logits, labels, gamma=self.gamma)
 
 
 add_loss(

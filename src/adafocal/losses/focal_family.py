@@ -5,16 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from adafocal._checks import can_read
-from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss
-from adafocal.losses.cross_entropy import cross_entropy_of_labels, output_dtype
-from adafocal.losses.modulate import Focal, modulate
+from adafocal.losses.dual_focal import dual_with_slope, modulate_dual
+from adafocal.losses.modulate import Gamma, focal_with_slope, modulate
+from adafocal.losses.reduced import cross_entropy_with_slope
 
 Modulation: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -22,7 +19,8 @@ Modulation: TypeAlias = Callable[[Tensor], Tensor]
 class FocalFamily(ClassificationLoss):
     """A loss that is a function of the cross-entropy of each sample; a subclass gives it by :meth:`modulation`.
 
-    Where that is ``partial(modulate, gamma=…)`` and the batch a plain one, one function takes it to the reduced loss.
+    Where that is ``partial(modulate, gamma=…)``, or that of the dual loss, one function takes a plain batch to the
+    reduced loss; gamma may be a rule that looks at each probability alone, as it is given some of them at a time.
     A subclass of such a loss may give ``per_sample`` instead, as one of any other loss does.
     """
 
@@ -30,36 +28,37 @@ class FocalFamily(ClassificationLoss):
         """Give the function of cross-entropies for this batch; it is asked for once in each pass."""
         raise NotImplementedError
 
+    has_slope = True
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
         return self.modulated(self.modulation(logits, labels), logits, labels)
 
     def forward(self, logits: Logits, labels: Labels) -> Tensor:
         """Compute the loss, reduced as ``reduction`` says."""
-        own = type(self).per_sample is not FocalFamily.per_sample
-        if own or self.reduction == "none" or self.weight is not None or self.label_smoothing:
-            return super().forward(logits, labels)
-        if not _plain(logits, labels):
+        if not self.in_one_step(logits, labels):
             return super().forward(logits, labels)
         modulation = self.modulation(logits, labels)
-        if not (isinstance(modulation, partial) and modulation.func is modulate):
-            return self.reduced(self.modulated(modulation, logits, labels), labels)
-        ce = cross_entropy_of_labels(at_least_float32(logits), labels, ignore_index=self.ignore_index)
-        mean = self.reduction == "mean"
-        divisor = int(np.count_nonzero(labels.numpy() != self.ignore_index)) if mean else 1
-        loss, dtype = Focal(modulation.keywords["gamma"], divisor=divisor)(ce), output_dtype(logits)
-        return loss if loss.dtype == dtype else loss.to(dtype)
+
+        def formula(x: Logits, of: Labels) -> Tensor:
+            return self.reduced(self.modulated(modulation, x, of), of)
+
+        if not (isinstance(modulation, partial) and modulation.func in SLOPES):
+            return formula(logits, labels)
+        gamma = modulation.keywords["gamma"]
+        if isinstance(gamma, Tensor) and gamma.ndim > 0:  # one per sample
+            return formula(logits, labels)
+        return self.one_step(partial(SLOPES[modulation.func], gamma=gamma), formula, logits, labels)
 
 
-def _plain(logits: Logits, labels: Labels) -> bool:
-    """Whether these are rows, pixels or voxels with class indices, on the CPU: all that the checks ask for holds."""
-    return (
-        isinstance(logits, Tensor)
-        and isinstance(labels, Tensor)
-        and labels.dtype is torch.int64
-        and logits.is_floating_point()
-        and logits.ndim > 1
-        and logits.shape[1] > 1
-        and labels.shape == logits.shape[:1] + logits.shape[2:]
-        and can_read(labels)
-    )
+def _with_slope(logits: Tensor, labels: Tensor, *, gamma: Gamma) -> tuple[Tensor, Tensor]:
+    """Compute focal losses and their derivative: that of :func:`modulate` times that of cross-entropy."""
+    ce, minus_q, slope = cross_entropy_with_slope(logits, labels)
+    _, losses, (by_ce,) = focal_with_slope(ce, minus_q, gamma)
+    return losses, slope.mul_(by_ce.unsqueeze(1))
+
+
+SLOPES: dict[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]] = {
+    modulate: _with_slope,
+    modulate_dual: dual_with_slope,
+}

@@ -15,6 +15,7 @@ from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.derived import Derived, Kept
+from adafocal.losses.reduced import cross_entropy_with_slope
 from adafocal.losses.targets import class_axis
 
 __all__ = ["LogitNormLoss"]
@@ -95,11 +96,20 @@ class LogitNormLoss(ClassificationLoss):
         super().__init__(weight, **options)
         self.temperature = check_number("temperature", temperature, low=0.0, open_low=True)
 
+    has_slope = True
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
         check_labels_match(logits, labels)
         wide = normalised(at_least_float32(logits), temperature=self.temperature)
         return self.cross_entropy(wide, labels).to(output_dtype(logits))
+
+    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute losses and their derivative: that by the normalised logits is p - y."""
+        function = _Normalise(self.temperature, 1)
+        normal, kept = function.value(logits)
+        losses, _, slope = cross_entropy_with_slope(normal, labels)
+        return losses, function.slope(slope, logits, *kept)
 
 
 add_loss(

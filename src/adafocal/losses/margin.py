@@ -16,6 +16,7 @@ from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.derived import Derived, Kept
+from adafocal.losses.reduced import cross_entropy_with_slope
 from adafocal.losses.reduction import weighted
 from adafocal.losses.targets import class_axis
 
@@ -98,12 +99,23 @@ class MarginSmoothingLoss(ClassificationLoss):
         self.margin = check_number("margin", margin, low=0.0)
         self.penalty_weight = check_number("penalty_weight", penalty_weight, low=0.0)
 
+    has_slope = True
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
         ce = self.cross_entropy(logits, labels)
         penalty = margin_penalty(at_least_float32(logits), margin=self.margin)
         penalty = weighted(penalty, logits, labels, weight=self.weight, ignore_index=self.ignore_index)
         return ce.add(penalty, alpha=self.penalty_weight).to(output_dtype(logits))
+
+    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute losses and their derivative, each a sum of two."""
+        function = _Penalty(self.margin, 1)
+        ce, _, slope = cross_entropy_with_slope(logits, labels)
+        penalty, kept = function.value(logits)
+        if kept[0] is not None:
+            slope += function.slope(torch.full_like(penalty, self.penalty_weight), logits, *kept)
+        return ce.add_(penalty, alpha=self.penalty_weight), slope
 
 
 add_loss(

@@ -128,30 +128,18 @@ def at_least_zero(ce: Tensor) -> Tensor:
 
 
 class Focal(Derived):
-    """The transform :func:`modulate` of one gamma, or with a ``divisor`` the sum of its losses divided by it.
+    """The transform :func:`modulate` of one gamma."""
 
-    For a few samples on the CPU it computes with NumPy, whose calls cost a third of torch's.
-    """
-
-    def __init__(self, gamma: Gamma, *, divisor: int | None = None) -> None:
+    def __init__(self, gamma: Gamma) -> None:
         self.gamma: Any = gamma
-        self.divisor = divisor
 
     def formula(self, x: Tensor) -> Tensor:
         """Compute it as a plain graph, after :meth:`value` with the gammas that it took."""
-        gamma = torch.from_numpy(self.gamma) if isinstance(self.gamma, np.ndarray) else self.gamma
-        losses = focal_formula(x, gamma_at(gamma, torch.exp(-x.detach())))
-        return losses if self.divisor is None else losses.sum() / max(self.divisor, 1)
+        return focal_formula(x, gamma_at(self.gamma, torch.exp(-x.detach())))
 
     def value(self, x: Tensor) -> tuple[Tensor, Kept]:
         """Compute it, and its derivative."""
-        minus_q = torch.neg(x).expm1_()  # p - 1, without cancellation; from one library, as a p may lie at an edge
-        if x.device.type == "cpu" and x.ndim > 0 and x.numel() <= FEW:
-            with np.errstate(all="ignore"):
-                arrays = x.detach().numpy(), minus_q.numpy()
-                self.gamma, value, slope = _with_slope(*arrays, self.gamma, self.divisor)
-            return torch.from_numpy(value), (torch.from_numpy(slope),)
-        self.gamma, value, slope = _with_slope(x, minus_q, self.gamma, self.divisor)
+        self.gamma, value, (slope,) = focal_with_slope(x, torch.neg(x).expm1_(), self.gamma)
         return value, (slope,)
 
     def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
@@ -159,26 +147,48 @@ class Focal(Derived):
         return grad.mul(kept[0])
 
 
-def _with_slope(ce: Any, minus_q: Any, gamma: Any, divisor: int | None) -> tuple[Any, Any, Any]:
-    """Compute gammas, losses, or their sum over ``divisor``, and derivatives; arrays of torch or of NumPy alike."""
-    p = minus_q + 1.0
-    gamma = gamma_at(gamma, p)
-    base = _base(minus_q, gamma)
+def focal_with_slope(
+    ce: Tensor, minus_q: Tensor, gamma: Gamma, *below: Tensor
+) -> tuple[float | Tensor, Tensor, list[Tensor]]:
+    """Compute gammas, losses and derivatives by the cross-entropy: those of :func:`modulate`, or of the dual loss.
+
+    A few on the CPU are computed with NumPy, whose calls cost a third of torch's. The probabilities are always torch's,
+    as one may lie at an edge.
+
+    Args:
+        ce: Cross-entropies, any shape.
+        minus_q: p - 1 of theirs, without cancellation.
+        gamma: As that of :func:`modulate`.
+        below: For the dual loss the next lower probability. Then there is a second derivative: that by how far its
+            logit lies below.
+    """
+    if ce.device.type != "cpu" or ce.ndim == 0 or ce.numel() > FEW:
+        return _with_slope(ce, minus_q, gamma, *below)
+    with np.errstate(all="ignore"):
+        arrays = (values.detach().numpy() for values in (ce, minus_q, *below))
+        taken, value, slopes = _with_slope(next(arrays), next(arrays), gamma, *arrays)
+    taken = torch.from_numpy(taken) if isinstance(taken, np.ndarray) else taken
+    return taken, torch.from_numpy(value), [torch.from_numpy(slope) for slope in slopes]
+
+
+def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any) -> tuple[Any, Any, list[Any]]:
+    """Do what :func:`focal_with_slope` does; arrays of torch or of NumPy alike."""
+    short = minus_q - below[0] if below else minus_q
+    margin = short + 1.0
+    gamma = gamma_at(gamma, margin)
+    base = _base(short, gamma)
     weight = base ** abs(gamma)
     loss = weight * ce
     # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). The second term is 0 / 0 at p = 1, and 0 · inf
     # where the truth itself is masked with -inf; next to the first its limit is 0 in both.
-    slope = p
-    slope *= gamma
-    slope *= loss
-    slope /= base
-    if isinstance(slope, Tensor):
-        slope.nan_to_num_(0.0)
-    else:
-        slope[np.isnan(slope)] = 0.0
-    slope += weight
-    if divisor is None:
-        return gamma, loss, slope
-    slope /= max(divisor, 1)
-    total = loss.sum()
-    return gamma, total / divisor if isinstance(total, Tensor) else np.asarray(total / divisor, dtype=ce.dtype), slope
+    slopes = [margin, *(-q for q in below)]
+    for slope in slopes:
+        slope *= gamma
+        slope *= loss
+        slope /= base
+        if isinstance(slope, Tensor):
+            slope.nan_to_num_(0.0)
+        else:
+            slope[np.isnan(slope)] = 0.0
+    slopes[0] += weight
+    return gamma, loss, slopes
