@@ -126,13 +126,16 @@ class _SquaredDistance(Derived):
 
 
 def _with_slope(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute Brier scores and their derivative; see :class:`_SquaredDistance`."""
+    """Compute Brier scores and their derivative, with m = 1 - p of the truth and the score L.
+
+    The derivative is 2 p (p - L + m) by another logit, and -2 (1 - m) L by that of the truth.
+    """
     index = labels.unsqueeze(1)
-    residual, missed = _one_hot_residual(logits, index, 1)
-    squared: Tensor = torch.linalg.vector_norm(residual, dim=1, keepdim=True).square()
-    mean = squared - missed
-    slope = torch.mul(residual, mean * -2.0).addcmul_(residual, residual, value=2.0)
-    return squared.squeeze(1), slope.scatter_add_(1, index, mean.add_(missed).mul_(-2.0))
+    others = F.softmax(logits, dim=1).scatter_(1, index, 0.0)
+    missed = others.sum(dim=1, keepdim=True)
+    losses = torch.linalg.vector_norm(others, dim=1, keepdim=True).square().addcmul_(missed, missed)
+    slope = others.sub(losses - missed).mul_(others).scatter_(1, index, missed.sub_(1.0).mul_(losses))
+    return losses.squeeze(1), slope.mul_(2.0)
 
 
 class BrierLoss(ClassificationLoss):

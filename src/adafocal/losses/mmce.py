@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Maximum mean calibration error: a differentiable calibration penalty over a batch."""
 
+import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -20,6 +22,8 @@ from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.derived import Derived, Kept
 from adafocal.losses.options import check_ignore_index
 from adafocal.losses.pair_sums import PairSums
+from adafocal.losses.reduced import IN_CACHE
+from adafocal.losses.reduction import all_counted
 from adafocal.losses.targets import class_axis
 
 __all__ = ["MMCELoss", "mmce_penalty"]
@@ -41,12 +45,21 @@ def _shares(correct: Tensor, counted: Tensor, *, weighted: bool) -> Tensor:
     return torch.stack([group.to(wide) / group.sum().clamp_min(1) for group in groups]).sum(dim=0)
 
 
+def _with_slope(x: Tensor, correct: Tensor, share: Tensor | float, *, width: float) -> tuple[float, Tensor]:
+    """Compute the penalty of confidences in float64 whose values can be read, and its derivative."""
+    pull = (correct.to(x.dtype) - x) * share
+    felt, lean = (_all_pairs if len(x) <= FEW else _running_sums)(x, pull, width)
+    energy = torch.dot(pull, felt).item()
+    penalty = math.sqrt(max(energy, 0.0) + ROUNDING)
+    slope = (felt * share).add_(lean.mul_(pull), alpha=1 / width)
+    return penalty, slope.mul_(-(energy >= 0) / penalty)
+
+
 class _Penalty(Derived):
     """The penalty of :func:`mmce_penalty` as a function of the confidences, in float64: b is ``share (o - r)``."""
 
-    def __init__(self, correct: Tensor, counted: Tensor, *, weighted: bool, width: float) -> None:
-        self.correct, self.width = correct, width
-        self.share = _shares(correct, counted, weighted=weighted)
+    def __init__(self, correct: Tensor, share: Tensor, *, width: float) -> None:
+        self.correct, self.share, self.width = correct, share, width
 
     def formula(self, x: Tensor) -> Tensor:
         """Compute it as a plain graph."""
@@ -54,26 +67,20 @@ class _Penalty(Derived):
 
     def value(self, x: Tensor) -> tuple[Tensor, Kept]:
         """Compute it, and its derivative."""
-        pull = self._pull(x)
-        felt, lean = (_all_pairs if len(x) <= FEW else _running_sums)(x, pull, self.width)
-        energy = torch.dot(pull, felt)
-        penalty = (energy.clamp_min(0.0) + ROUNDING).sqrt()
-        slope = (felt * -self.share).sub_(lean.mul_(pull).div_(self.width))
-        return penalty, (slope.mul_((energy >= 0) / penalty),)
+        penalty, slope = _with_slope(x, self.correct, self.share, width=self.width)
+        return x.new_tensor(penalty), (slope,)
 
     def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
         """Multiply by the derivative."""
         return torch.mul(grad, kept[0])
 
-    def _pull(self, x: Tensor) -> Tensor:
-        return self.share * (self.correct.to(x.dtype) - x)
-
 
 def _all_pairs(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
     """Sum ``b_j exp(-|x_i - x_j| / width)`` over all j, and with the sign of x_i - x_j."""
-    apart = (x.unsqueeze(1) - x) / -width
-    kernel = apart.abs().neg_().exp_()
-    return kernel @ b, apart.sign_().mul_(kernel) @ -b
+    rising = (x / width).exp_()  # at most exp(1 / NARROWEST)
+    ratio = torch.outer(rising, rising.reciprocal())
+    kernel = torch.minimum(ratio, ratio.t())  # the larger of the two is above 1
+    return kernel @ b, torch.sub(x.unsqueeze(1), x, out=ratio).sign_().mul_(kernel) @ b
 
 
 def _running_sums(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
@@ -171,10 +178,11 @@ def _penalty(logits: Logits, labels: Labels, *, weighted: bool, width: float, ig
         confidence, correct = unread_top_label(logits, labels)
     confidence, correct = confidence.flatten().to(wide_dtype(logits.device)), correct.flatten()
     counted = (labels != ignore_index).flatten()
+    share = _shares(correct, counted, weighted=weighted)
     if can_read(confidence):
-        penalty = _Penalty(correct, counted, weighted=weighted, width=width)(confidence)
+        penalty = _Penalty(correct, share, width=width)(confidence)
     else:
-        penalty = mmce_formula(confidence, correct, _shares(correct, counted, weighted=weighted), width=width)
+        penalty = mmce_formula(confidence, correct, share, width=width)
     return penalty.to(output_dtype(logits))
 
 
@@ -221,12 +229,32 @@ class MMCELoss(ClassificationLoss):
         self.weighted = check_flag("weighted", weighted)
         self.width = check_number("width", width, low=NARROWEST)
 
+    has_slope = True
+
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample, the penalty included."""
         ce = self.cross_entropy(logits, labels)
         penalty = _penalty(logits, labels, weighted=self.weighted, width=self.width, ignore_index=self.ignore_index)
         share = self.sample_weights(logits, labels)
         return (ce + self.penalty_weight * penalty.to(ce.dtype) * share).to(output_dtype(logits))
+
+    def in_one_step(self, logits: Logits, labels: Labels) -> bool:
+        """Whether :meth:`with_slope` can take this batch: its pairs are few, and every sample counts."""
+        few = super().in_one_step(logits, labels) and logits.ndim == 2 and len(labels) <= FEW
+        return few and logits.numel() <= IN_CACHE and all_counted(labels, self.ignore_index)
+
+    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute losses of the whole batch, and the derivative of their sum."""
+        place, top = labels.unsqueeze(1), logits.max(dim=1, keepdim=True).indices  # the lowest of equal ones
+        log_p = F.log_softmax(logits, dim=1)
+        ce, confidence = log_p.gather(1, place).neg_().squeeze(1), log_p.gather(1, top).exp_()
+        correct = (top == place).squeeze(1)
+        share = _shares(correct, torch.ones_like(correct), weighted=True) if self.weighted else 1 / max(len(labels), 1)
+        penalty, slope = _with_slope(confidence.squeeze(1).double(), correct, share, width=self.width)
+        # The derivative of the largest probability p by the logits is p times the difference of one-hot and softmax.
+        pull = slope.mul_(self.penalty_weight * len(labels)).to(ce.dtype).unsqueeze(1).mul_(confidence)
+        by_logits = log_p.exp_().mul_(1.0 - pull).scatter_add_(1, place, torch.full_like(pull, -1.0))
+        return ce.add_(self.penalty_weight * penalty), by_logits.scatter_add_(1, top, pull)
 
 
 add_loss(
