@@ -66,15 +66,15 @@ def _gap_below_each_class(logits: Tensor) -> Tensor:
 
 
 def dual_with_slope(logits: Tensor, labels: Tensor, *, gamma: Gamma) -> tuple[Tensor, Tensor]:
-    """Compute dual focal losses and their derivative, by the cross-entropy and by the gap."""
+    """Compute dual focal losses and their derivative, by the cross-entropy and by the next lower logit."""
     ce, minus_q, slope = cross_entropy_with_slope(logits, labels)
     place = labels.unsqueeze(1)
     gap, rival = _next_lower(logits, place)
     below = (gap.squeeze(1) + ce).neg_().exp_()
-    _, losses, (by_ce, by_gap) = focal_with_slope(ce, minus_q, gamma, below)
+    _, losses, (by_ce, by_rival) = focal_with_slope(ce, minus_q, gamma, below)
     slope.mul_(by_ce.unsqueeze(1))
-    by_gap = by_gap.unsqueeze(1)
-    return losses, slope.scatter_add_(1, place, by_gap).scatter_add_(1, rival, by_gap.neg())
+    by_rival = by_rival.unsqueeze(1)
+    return losses, slope.scatter_add_(1, rival, by_rival).scatter_add_(1, place, by_rival.neg())
 
 
 @per_sample_loss

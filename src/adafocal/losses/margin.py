@@ -110,11 +110,13 @@ class MarginSmoothingLoss(ClassificationLoss):
 
     def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Compute losses and their derivative, each a sum of two."""
-        function = _Penalty(self.margin, 1)
         ce, _, slope = cross_entropy_with_slope(logits, labels)
-        penalty, kept = function.value(logits)
-        if kept[0] is not None:
-            slope += function.slope(torch.full_like(penalty, self.penalty_weight), logits, *kept)
+        penalty, (largest, low) = _Penalty(self.margin, 1).value(logits)
+        if largest is not None and low is not None:
+            step = self.penalty_weight / logits.shape[1]
+            top = torch.eq(logits, largest, out=torch.empty_like(low))  # equal logits share, as in the graph
+            share = low.sum(dim=1, keepdim=True).mul_(step).div_(top.sum(dim=1, keepdim=True))
+            slope.addcmul_(top, share).sub_(low, alpha=step)
         return ce.add_(penalty, alpha=self.penalty_weight), slope
 
 

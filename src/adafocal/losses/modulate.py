@@ -159,8 +159,8 @@ def focal_with_slope(
         ce: Cross-entropies, any shape.
         minus_q: p - 1 of theirs, without cancellation.
         gamma: As that of :func:`modulate`.
-        below: For the dual loss the next lower probability. Then there is a second derivative: that by how far its
-            logit lies below.
+        below: For the dual loss the next lower probability. Then there is a second derivative: that by its logit, with
+            the cross-entropy held.
     """
     if ce.device.type != "cpu" or ce.ndim == 0 or ce.numel() > FEW:
         return _with_slope(ce, minus_q, gamma, *below)
@@ -181,14 +181,13 @@ def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any) -> tuple[Any, An
     loss = weight * ce
     # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). The second term is 0 / 0 at p = 1, and 0 · inf
     # where the truth itself is masked with -inf; next to the first its limit is 0 in both.
-    slopes = [margin, *(-q for q in below)]
-    for slope in slopes:
-        slope *= gamma
-        slope *= loss
-        slope /= base
-        if isinstance(slope, Tensor):
-            slope.nan_to_num_(0.0)
-        else:
-            slope[np.isnan(slope)] = 0.0
-    slopes[0] += weight
-    return gamma, loss, slopes
+    ratio = loss / base
+    ratio *= gamma
+    if isinstance(ratio, Tensor):
+        ratio.nan_to_num_(0.0, 0.0, 0.0)
+    else:
+        ratio[~np.isfinite(ratio)] = 0.0
+    slope = margin
+    slope *= ratio
+    slope += weight
+    return gamma, loss, [slope, *(q * ratio for q in below)]
