@@ -128,18 +128,20 @@ def at_least_zero(ce: Tensor) -> Tensor:
 
 
 class Focal(Derived):
-    """The transform :func:`modulate` of one gamma."""
+    """The transform :func:`modulate` of one gamma, or with a ``divisor`` the sum of its losses divided by it."""
 
-    def __init__(self, gamma: Gamma) -> None:
+    def __init__(self, gamma: Gamma, *, divisor: int | None = None) -> None:
         self.gamma: Any = gamma
+        self.divisor = divisor
 
     def formula(self, x: Tensor) -> Tensor:
         """Compute it as a plain graph, after :meth:`value` with the gammas that it took."""
-        return focal_formula(x, gamma_at(self.gamma, torch.exp(-x.detach())))
+        losses = focal_formula(x, gamma_at(self.gamma, torch.exp(-x.detach())))
+        return losses if self.divisor is None else losses.sum() / max(self.divisor, 1)
 
     def value(self, x: Tensor) -> tuple[Tensor, Kept]:
         """Compute it, and its derivative."""
-        self.gamma, value, (slope,) = focal_with_slope(x, torch.neg(x).expm1_(), self.gamma)
+        self.gamma, value, (slope,) = focal_with_slope(x, torch.neg(x).expm1_(), self.gamma, divisor=self.divisor)
         return value, (slope,)
 
     def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
@@ -148,7 +150,7 @@ class Focal(Derived):
 
 
 def focal_with_slope(
-    ce: Tensor, minus_q: Tensor, gamma: Gamma, *below: Tensor
+    ce: Tensor, minus_q: Tensor, gamma: Gamma, *below: Tensor, divisor: int | None = None
 ) -> tuple[float | Tensor, Tensor, list[Tensor]]:
     """Compute gammas, losses and derivatives by the cross-entropy: those of :func:`modulate`, or of the dual loss.
 
@@ -161,17 +163,18 @@ def focal_with_slope(
         gamma: As that of :func:`modulate`.
         below: For the dual loss the next lower probability. Then there is a second derivative: that by its logit, with
             the cross-entropy held.
+        divisor: What the sum of the losses is divided by, where that is asked for instead of them.
     """
     if ce.device.type != "cpu" or ce.ndim == 0 or ce.numel() > FEW:
-        return _with_slope(ce, minus_q, gamma, *below)
+        return _with_slope(ce, minus_q, gamma, *below, divisor=divisor)
     with np.errstate(all="ignore"):
         arrays = (values.detach().numpy() for values in (ce, minus_q, *below))
-        taken, value, slopes = _with_slope(next(arrays), next(arrays), gamma, *arrays)
+        taken, value, slopes = _with_slope(next(arrays), next(arrays), gamma, *arrays, divisor=divisor)
     taken = torch.from_numpy(taken) if isinstance(taken, np.ndarray) else taken
     return taken, torch.from_numpy(value), [torch.from_numpy(slope) for slope in slopes]
 
 
-def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any) -> tuple[Any, Any, list[Any]]:
+def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any, divisor: int | None) -> tuple[Any, Any, list[Any]]:
     """Do what :func:`focal_with_slope` does; arrays of torch or of NumPy alike."""
     short = minus_q - below[0] if below else minus_q
     margin = short + 1.0
@@ -190,4 +193,8 @@ def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any) -> tuple[Any, An
     slope = margin
     slope *= ratio
     slope += weight
+    if divisor is not None:
+        slope /= max(divisor, 1)
+        total = loss.sum()
+        loss = total / divisor if isinstance(total, Tensor) else np.asarray(total / divisor, dtype=ce.dtype)
     return gamma, loss, [slope, *(q * ratio for q in below)]
