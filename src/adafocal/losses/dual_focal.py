@@ -16,6 +16,7 @@ from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss, OtherOptions, SampleOptions, per_sample_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, modulated_cross_entropy
+from adafocal.losses.focal_family import SLOPES
 from adafocal.losses.modulate import SMALLEST_BASE, Gamma, focal_with_slope, gamma_at, power
 from adafocal.losses.reduced import cross_entropy_with_slope
 
@@ -75,6 +76,9 @@ def dual_with_slope(logits: Tensor, labels: Tensor, *, gamma: Gamma) -> tuple[Te
     slope.mul_(by_ce.unsqueeze(1))
     by_rival = by_rival.unsqueeze(1)
     return losses, slope.scatter_add_(1, rival, by_rival).scatter_add_(1, place, by_rival.neg())
+
+
+SLOPES[modulate_dual] = dual_with_slope
 
 
 @per_sample_loss

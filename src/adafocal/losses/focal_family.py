@@ -12,7 +12,6 @@ from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss
 from adafocal.losses.cross_entropy import cross_entropy_of_labels, output_dtype
-from adafocal.losses.dual_focal import dual_with_slope, modulate_dual
 from adafocal.losses.modulate import FEW, Focal, Gamma, focal_with_slope, modulate
 from adafocal.losses.reduced import cross_entropy_with_slope
 
@@ -70,7 +69,5 @@ def _with_slope(logits: Tensor, labels: Tensor, *, gamma: Gamma) -> tuple[Tensor
     return losses, slope.mul_(by_ce.unsqueeze(1))
 
 
-SLOPES: dict[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]] = {
-    modulate: _with_slope,
-    modulate_dual: dual_with_slope,
-}
+# Which function gives losses of this form with their derivative by the logits; others enter theirs.
+SLOPES: dict[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]] = {modulate: _with_slope}
