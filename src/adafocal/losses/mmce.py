@@ -78,9 +78,9 @@ class _Penalty(Derived):
 def _all_pairs(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
     """Sum ``b_j exp(-|x_i - x_j| / width)`` over all j, and with the sign of x_i - x_j."""
     rising = (x / width).exp_()  # at most exp(1 / NARROWEST)
-    ratio = torch.outer(rising, rising.reciprocal())
-    kernel = torch.minimum(ratio, ratio.t())  # the larger of the two is above 1
-    return kernel @ b, torch.sub(x.unsqueeze(1), x, out=ratio).sign_().mul_(kernel) @ b
+    falling = rising.reciprocal()
+    kernel = torch.minimum(torch.outer(rising, falling), torch.outer(falling, rising))  # the larger one is above 1
+    return kernel @ b, (x.unsqueeze(1) - x).sign_().mul_(kernel) @ b
 
 
 def _running_sums(x: Tensor, b: Tensor, width: float) -> tuple[Tensor, Tensor]:
