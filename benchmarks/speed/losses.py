@@ -52,8 +52,8 @@ VOXELS = (
     "a label's number, found among three and put back (4.2 ms)."
 )
 PAIRS = (
-    "Some forty calls of torch at 0.09 each, beside a function in Python at 1.2; all pairs of 128 samples in float64, as "
-    "seven passes over their matrix, are 0.8 of it."
+    "Some forty calls of torch at 0.09 each, beside a function in Python at 1.2; all pairs of 128 samples in float64, "
+    "as seven passes over their matrix, are 0.8 of it."
 )
 SORTED = "At the goal, within the spread of a busy machine."
 LARGER = "The fixed cost for 128 samples, 0.2 ms, lies beside a cross-entropy of 0.4 ms."
