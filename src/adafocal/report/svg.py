@@ -90,7 +90,10 @@ def svg_figure(name: str, *, width: float, height: float, rows: Sequence[float] 
         drawing = Drawing(figure, axes)
         yield drawing
         file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        # `savefig` draws everything twice to know its size before.
+        require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure).print_svg(
+            file, metadata={"Date": None, "Creator": None}
+        )
     drawing.svg = themed(file.getvalue())
 
 
