@@ -92,7 +92,7 @@ def test_few_calibrated_years_alarm_and_a_drift_is_found_soon():
 
 
 @pytest.mark.slow
-def test_at_most_one_calibrated_year_in_twenty_alarms():
+def test_at_most_one_calibrated_year_in_twenty_alarms(unchecked_shapes):
     generator = torch.Generator().manual_seed(6)
     for draw in (BENCHMARK.sure, BENCHMARK.uniform):
         setting = BENCHMARK.Setting(52, 200, draw)

@@ -85,7 +85,7 @@ def test_the_p_value_of_equal_confidences_is_that_of_the_binomial_test(n, chance
 
 
 @pytest.mark.parametrize("n", [60, 250, 1000])
-def test_what_is_detectable_is_detected_half_of_the_time(n):
+def test_what_is_detectable_is_detected_half_of_the_time(unchecked_shapes, n):
     confidence = uniform(n, 0.6, 0.99).double()
     least = evaluate(drawn(confidence)).verdict.detectable
     records = [drawn(confidence, confidence - least, seed) for seed in range(400)]
@@ -104,7 +104,7 @@ def verdict_alone(record):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "low"), [(50, 0.5), (200, 0.0), (1000, 0.99)])
-def test_a_calibrated_model_is_called_miscalibrated_at_most_once_in_twenty(n, low):
+def test_a_calibrated_model_is_called_miscalibrated_at_most_once_in_twenty(unchecked_shapes, n, low):
     draws = 2000
     claims = sum(
         verdict_alone(drawn(uniform(n, low, seed=seed), seed=seed + 10**6)).miscalibrated for seed in range(draws)
@@ -113,7 +113,7 @@ def test_a_calibrated_model_is_called_miscalibrated_at_most_once_in_twenty(n, lo
     assert claims <= binom.ppf(0.999, draws, 0.05)
 
 
-def test_a_calibrated_model_is_seldom_called_miscalibrated():
+def test_a_calibrated_model_is_seldom_called_miscalibrated(unchecked_shapes):
     claims = [evaluate(drawn(uniform(100, seed=seed), seed=seed + 10**6)).verdict.miscalibrated for seed in range(60)]
 
     assert sum(claims) <= binom.ppf(0.999, 60, 0.05)

@@ -155,7 +155,7 @@ def test_rows_look_at_each_class_as_the_summary_does():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [200, 1000])
-def test_intervals_hold_in_a_thousand_data_sets(n):
+def test_intervals_hold_in_a_thousand_data_sets(unchecked_shapes, n):
     generator = torch.Generator().manual_seed(5)
     base, side = sides(outcomes(2_000_000, generator, 1.5, tired=0.03))
     truth = {name: side.measures[name].value - base.measures[name].value for name in OF_COMPARISON}

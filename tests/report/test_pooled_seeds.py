@@ -82,7 +82,7 @@ def test_rows_of_clusters_have_no_intervals_of_single_bins():
 
 
 @pytest.mark.parametrize("setting", [(1000, 5, 0.1), pytest.param((1000, 10, 0.3), marks=pytest.mark.slow)])
-def test_intervals_of_pooled_seeds_hold_and_those_of_all_predictions_do_not(setting):
+def test_intervals_of_pooled_seeds_hold_and_those_of_all_predictions_do_not(unchecked_shapes, setting):
     rows, predictions = BENCHMARK.coverage(
         *setting, repeats=30, generator=torch.Generator().manual_seed(1), large=200_000
     )
