@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adafocal._checks import (
     INDEX_DTYPES,
+    can_read,
     check_floating,
     check_label_values,
     check_labels_match,
@@ -196,7 +197,8 @@ def check_class_indices(values: Tensor, labels: Tensor, *, name: str, ignore_ind
     check_index_labels(values, labels, name=name)
     n_classes = values.shape[min(1, values.ndim - 1)]
     if labels.numel() > 0 and (ignore_index is None or not 0 <= ignore_index < n_classes):
-        low, high = torch.stack(labels.aminmax()).tolist()
+        held = labels.numpy() if can_read(labels) else None
+        low, high = torch.stack(labels.aminmax()).tolist() if held is None else (held.min(), held.max())
         if low >= 0 and high < n_classes:
             return None
     check_label_values(labels, n_classes, ignore_index=ignore_index)

@@ -78,14 +78,14 @@ def counted_top_label(
 ) -> tuple[PerSample, PerSample, PerSample | None]:
     """Follow :func:`top_label_from_probs` or, by ``name``, that of logits; also tell who counts, if not all do."""
     counted = check_class_indices(values, labels, name=name, ignore_index=ignore_index)
-    axis = min(1, values.ndim - 1)
+    axis, known = min(1, values.ndim - 1), counted is None
     if name == "logits":
-        confidence, correct = softmax_top_label(at_least_float32(values), labels, axis)
+        confidence, correct = softmax_top_label(at_least_float32(values), labels, axis, known=known)
         check_softmax(name, confidence, counted=counted)
         return confidence, correct, counted
     rows = class_rows(values, axis)
     check_distributions(name, rows, axis=axis, counted=counted, dtype=values.dtype)
-    return *probs_top_label(rows, labels, axis), counted
+    return *probs_top_label(rows, labels, axis, known=known), counted
 
 
 def unread_top_label(logits: Logits, labels: Labels) -> tuple[PerSample, PerSample]:
@@ -103,15 +103,18 @@ def class_rows(values: Tensor, axis: int) -> Tensor:
     return wide
 
 
-def probs_top_label(rows: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Follow :func:`top_label_from_probs` for rows from :func:`class_rows`, without its checks."""
-    largest, correct = _top_label(rows, labels, axis)
+def probs_top_label(rows: Tensor, labels: Tensor, axis: int, *, known: bool = False) -> tuple[Tensor, Tensor]:
+    """Follow :func:`top_label_from_probs` for rows from :func:`class_rows`, without its checks.
+
+    ``known`` says that every label is a class, so that nobody looks again.
+    """
+    largest, correct = _top_label(rows, labels, axis, known=known)
     return largest.clamp(max=1.0), correct
 
 
-def softmax_top_label(wide: Tensor, labels: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+def softmax_top_label(wide: Tensor, labels: Tensor, axis: int, *, known: bool = False) -> tuple[Tensor, Tensor]:
     """Follow :func:`top_label_from_logits` for logits in float32 or wider, without its checks."""
-    confidence, correct = _top_label(class_rows(wide, axis), labels, axis, softmax=True)
+    confidence, correct = _top_label(class_rows(wide, axis), labels, axis, softmax=True, known=known)
     return confidence.clamp(max=1.0), correct
 
 
@@ -120,7 +123,9 @@ def _plain(values: Tensor) -> bool:
     return values.device.type == "cpu" and not values.requires_grad and not torch.compiler.is_compiling()
 
 
-def _top_label(values: Tensor, labels: Tensor, axis: int, *, softmax: bool = False) -> tuple[Tensor, Tensor]:
+def _top_label(
+    values: Tensor, labels: Tensor, axis: int, *, softmax: bool = False, known: bool
+) -> tuple[Tensor, Tensor]:
     """Find the largest value, or its softmax, and whether the label is the lowest class that has it."""
     if not _plain(values) or values.numel() == 0:
         largest, predicted = values.max(dim=axis)
@@ -131,10 +136,13 @@ def _top_label(values: Tensor, labels: Tensor, axis: int, *, softmax: bool = Fal
         predicted = torch.from_numpy(np.asarray(values.numpy().argmax(axis)))
         held = values.softmax(dim=axis) if softmax else values
         return held.gather(axis, predicted.unsqueeze(axis)).squeeze(axis), predicted == labels
-    largest = torch.from_numpy(np.asarray(values.numpy().max(axis)))
-    found = (values - largest.unsqueeze(axis)).exp_().sum(dim=axis).reciprocal_() if softmax else largest
+    rows = values.numpy()
+    largest = rows.max(axis, keepdims=True)
+    top = torch.from_numpy(largest)
+    found = (values - top).exp_().sum(dim=axis).reciprocal_() if softmax else top.squeeze(axis)
     # Equal values are rare, and only they (and NaN, which equals nothing) need a search for the class.
-    if np.count_nonzero(values.numpy() == largest.unsqueeze(axis).numpy()) != labels.numel():
+    if np.count_nonzero(rows == largest) != largest.size:
         return found, values.argmax(dim=axis) == labels
-    known = labels.clamp(0, n_classes - 1).long()
-    return found, (values.gather(axis, known.unsqueeze(axis)).squeeze(axis) == largest) & (known == labels)
+    index = (labels if known else labels.clamp(0, n_classes - 1)).long()
+    right = (values.gather(axis, index.unsqueeze(axis)) == top).squeeze(axis)
+    return found, right if known else right & (index == labels)

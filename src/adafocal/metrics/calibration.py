@@ -6,8 +6,8 @@ from torch import Tensor
 
 from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Labels, Logits, Scalar, Weights
-from adafocal.calibration.bins import NORMS, BinStats
-from adafocal.calibration.cells import BINNINGS, equal_width_bins, joined_equal_mass
+from adafocal.calibration.bins import NORMS, BinStats, sums_per_bin
+from adafocal.calibration.cells import BINNINGS, joined_equal_mass
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.grid import N_CELLS, grid_edges, sum_cells
 from adafocal.errors import InvalidValueError
@@ -56,15 +56,16 @@ class CalibrationError(BinMetric):
         self.binning = binning
         self.norm = norm
         cells = n_bins if binning == "equal_width" else N_CELLS  # joined into bins later: their number does not enter
-        sums = _by_name(BinStats.empty(self._edges()))
+        sums = _of_stats(BinStats.empty(self._edges()))
         self.add_sums(CalibrationError, (binning, cells, inputs, ignore_index), **sums)
 
     def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> dict[str, Tensor]:
         """Sum a batch into bins or cells."""
         confidence, correct, weight = self.top_label(values, labels, weight)
         if self.binning == "equal_width":
-            return _by_name(equal_width_bins(confidence, correct, self.n_bins, weight))
-        return _by_name(sum_cells(confidence, correct, weight))
+            index = assign_equal_width_bins(confidence, self.n_bins)
+            return _by_name(*sums_per_bin(confidence, correct, index, self.n_bins, weight))
+        return _of_stats(sum_cells(confidence, correct, weight))
 
     def _edges(self, device: torch.device | None = None) -> Tensor:
         width = self.binning == "equal_width"
@@ -109,7 +110,7 @@ class ClasswiseCalibrationError(BinMetric):
         self.n_classes = n_classes
         self.n_bins = n_bins
         settings = (n_classes, n_bins, inputs, ignore_index)
-        sums = _by_name(BinStats.empty(equal_width_edges(n_bins), n_classes))
+        sums = _of_stats(BinStats.empty(equal_width_edges(n_bins), n_classes))
         self.add_sums(ClasswiseCalibrationError, settings, **sums)
 
     def sums(self, values: Logits, labels: Labels, weight: Weights | None) -> dict[str, Tensor]:
@@ -170,9 +171,13 @@ class Overconfidence(BinMetric):
         return (self.confidence_sum - self.correct_sum) / self.mass
 
 
-def _by_name(sums: BinStats) -> dict[str, Tensor]:
-    number = "weight_sum" if sums.count.is_floating_point() else "count"
-    return {number: sums.count, "confidence_sum": sums.confidence_sum, "correct_sum": sums.correct_sum}
+def _of_stats(stats: BinStats) -> dict[str, Tensor]:
+    return _by_name(stats.count, stats.confidence_sum, stats.correct_sum)
+
+
+def _by_name(count: Tensor, confidence_sum: Tensor, correct_sum: Tensor, *_: Tensor) -> dict[str, Tensor]:
+    number = "weight_sum" if count.is_floating_point() else "count"
+    return {number: count, "confidence_sum": confidence_sum, "correct_sum": correct_sum}
 
 
 def _per_bin(values: Tensor, index: Tensor, like: Tensor) -> Tensor:
