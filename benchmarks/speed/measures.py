@@ -93,16 +93,23 @@ def over_more_rows(repeats: int) -> Pairs:
     return alternating(lambda: evaluate(few), lambda: evaluate(many), repeats)
 
 
-REST = "What is left: turning rows, checking that they are probabilities, and some forty small calls a batch."
-BRIER = "The parts of the Brier score, which a stream has not, sort the probabilities of each class."
+REST = (
+    "A batch of 8 rows takes 0.22 ms (torchmetrics 0.06), one of 10,000 x 10 0.43: what is left are small calls. "
+    "Turning the rows and reading them five times is 0.13 ms of the goal's 0.33."
+)
+EXPONENTIALS = (
+    "As for probabilities, and the exponentials take 0.12, 0.2 and 0.4 ms a batch at 10, 21 and 40 classes, of the "
+    "goal's 0.43, 0.52 and 0.71."
+)
+BRIER = "A quarter of it are the parts of the Brier score, which a stream has not: they sort each class."
 ROWS = [
     metric("probs", 10**6, 10, 10_000, REST),
     metric("probs", 65_536, 21, 8_192, REST),
     metric("probs", 65_536, 40, 8_192, REST),
     metric("probs", 50_000, 1_000, 1_000),
-    metric("logits", 10**6, 10, 10_000, REST),
-    metric("logits", 65_536, 21, 8_192, REST),
-    metric("logits", 65_536, 40, 8_192, REST),
+    metric("logits", 10**6, 10, 10_000, EXPONENTIALS),
+    metric("logits", 65_536, 21, 8_192, EXPONENTIALS),
+    metric("logits", 65_536, 40, 8_192, EXPONENTIALS),
     metric("logits", 50_000, 1_000, 1_000, "The exponentials of the softmax, which both take, are half of it."),
     Row("evaluate in memory, 1e6 x 10", "the same rows as a stream", 2.0, over_stream, BRIER),
     Row("evaluate, 1e5 x 10", "itself of 1e6 rows", 1.0, over_more_rows),

@@ -2,6 +2,7 @@
 """Sums per bin: all that ECE, MCE, reliability diagrams and the AdaFocal update need. Merging is adding."""
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +29,7 @@ from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 NORMS = ("l1", "l2", "max")
+IN_CACHE, PIECE = 1 << 15, 1 << 18  # bins, and samples, at a time
 SUM_ROUNDING = 1e-3  # as far as rounding may take a confidence above 1
 
 
@@ -83,6 +85,18 @@ class BinStats(Sums):
     def weight(self) -> SumInBins:
         """Share of all samples per bin, summing to 1; all zero when there are no samples."""
         return self.count.to(self.confidence_sum.dtype) / at_least_one(self.count.sum(dim=-1, keepdim=True))
+
+    def pieces(self) -> "Iterator[BinStats]":
+        """The same sums, some bins at a time, for what adds up over millions of bins.
+
+        What is computed of a piece stays in the cache, and in memory that the process holds: whole tensors of more
+        than 32 MB are given back and taken anew, page by page, at every step.
+        """
+        for first in range(0, self.n_bins, IN_CACHE):
+            part = slice(first, first + IN_CACHE)
+            squares = None if self.square_sum is None else self.square_sum[part]
+            sums = self.count[part], self.confidence_sum[part], self.correct_sum[part]
+            yield BinStats(self.edges[first : first + len(sums[0]) - 1], *sums, squares)
 
     def like(self, other: "BinStats") -> "BinStats":
         """The same sums, with squares of weights, all 1, if the other sums have some."""
@@ -195,8 +209,24 @@ def sum_bins(
     weight: SampleWeight | None = None,
 ) -> BinStats:
     """Sum as :func:`bin_stats` does, without its checks; ``index`` is the bin of each sample where it is known."""
-    index = find_bins(confidence, edges.to(confidence.dtype)) if index is None else index
-    return BinStats(edges, *sums_per_bin(confidence, correct, index, edges.numel() + 1, weight))
+    if index is not None:
+        return BinStats(edges, *sums_per_bin(confidence, correct, index, edges.numel() + 1, weight))
+    limits = edges.to(confidence.dtype)
+    return sum_placed(confidence, correct, edges, lambda some: find_bins(some, limits), weight)
+
+
+def sum_placed(
+    confidence: Confidence,
+    correct: Correct,
+    edges: InnerEdges,
+    place: Callable[[Tensor], Tensor],
+    weight: SampleWeight | None = None,
+) -> BinStats:
+    """Sum as :func:`sum_bins` does, some samples at a time, into the bins in which ``place`` puts their confidences."""
+    columns = (confidence, correct) if weight is None else (confidence, correct, weight)
+    pieces = zip(*(torch.split(column, PIECE) for column in columns), strict=True)
+    parts = [sums_per_bin(some, right, place(some), len(edges) + 1, *heavy) for some, right, *heavy in pieces]
+    return BinStats(edges, *(torch.stack(sums).sum(dim=0) for sums in zip(*parts, strict=True)))
 
 
 def sums_per_bin(

@@ -6,6 +6,8 @@ each, so that all that follows from them is exact; those of a stream are the fix
 :func:`~adafocal.calibration.grid_stats`.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -14,8 +16,15 @@ from adafocal._docs import documented
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, Given, InnerEdges, SampleWeight
 from adafocal._values import check_edges, check_not_empty
-from adafocal.calibration.ascending import ascending_events, ascending_places, run_ends, run_lengths, run_sums
-from adafocal.calibration.bins import BinStats, check_stats, sum_bins
+from adafocal.calibration.ascending import (
+    AscendingEvents,
+    ascending_events,
+    ascending_places,
+    run_ends,
+    run_lengths,
+    run_sums,
+)
+from adafocal.calibration.bins import BinStats, check_stats, sum_bins, sum_placed
 from adafocal.calibration.edges import (
     assign_equal_width_bins,
     cut_masses,
@@ -49,7 +58,8 @@ def distinct_cells(confidence: Confidence, correct: Correct, weight: SampleWeigh
     count = run_lengths(ends)
     if values.requires_grad:  # of each value, not of the last of a run alone
         return BinStats(edges, count, run_sums(values, ends), run_sums(happened, ends))
-    return BinStats(edges, count, count * values.index_select(0, ends - 1).to(wide), run_sums(happened, ends))
+    confidence_sum = torch.cat([edges, edges[-1:]]).to(wide).mul_(count)
+    return BinStats(edges, count, confidence_sum, run_sums(happened, ends))
 
 
 def single_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | None = None) -> BinStats:
@@ -78,15 +88,13 @@ def sum_binned(
 
 def _sorted_bins(confidence: Confidence, correct: Correct, n_bins: int) -> BinStats:
     """Sum into bins of equal mass, which are runs of what is sorted."""
-    values, happened = ascending_events(confidence, correct)
-    edges = values.detach()[cut_ranks(len(values), n_bins, device=values.device) - 1]
-    ends = torch.searchsorted(values.detach(), edges, right=True)
-    count = run_lengths(torch.cat([ends, ends.new_tensor([len(values)])]))
-    confidence_sum, correct_sum = (
-        torch.stack([part.sum(dtype=wide_dtype(part.device)) for part in torch.split(each, count.tolist())])
-        for each in (values, happened)
-    )
-    return BinStats(edges, count, confidence_sum, correct_sum)
+    ordered, wide = AscendingEvents(confidence, correct), wide_dtype(confidence.device)
+    last = cut_ranks(len(confidence), n_bins, device=confidence.device) - 1
+    ends = [0, *ordered.ends(last).tolist(), len(confidence)]
+    sums = [[each.sum(dtype=wide) for each in ordered.part(slice(*run))] for run in pairwise(ends)]
+    confidence_sum, correct_sum = (torch.stack(each) for each in zip(*sums, strict=True))
+    edges, _ = ordered.part(last)
+    return BinStats(edges.detach(), last.new_tensor(ends).diff(), confidence_sum, correct_sum)
 
 
 def equal_width_bins(
@@ -94,7 +102,7 @@ def equal_width_bins(
 ) -> BinStats:
     """Sum checked events, also none, into bins of equal width with edges of their dtype."""
     edges = equal_width_edges(n_bins, dtype=confidence.dtype, device=confidence.device)
-    return sum_bins(confidence, correct, edges, assign_equal_width_bins(confidence, n_bins), weight)
+    return sum_placed(confidence, correct, edges, lambda some: assign_equal_width_bins(some, n_bins), weight)
 
 
 @documented

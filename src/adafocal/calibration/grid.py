@@ -14,7 +14,7 @@ from torch import Tensor
 from adafocal._docs import documented
 from adafocal._shapes import Confidence, Correct, Given, InnerEdges, SampleWeight
 from adafocal._values import check_float_dtype, weighted_event
-from adafocal.calibration.bins import BinStats, sum_bins
+from adafocal.calibration.bins import BinStats, sum_placed
 from adafocal.calibration.edges import find_bins
 
 OCTAVES = 16
@@ -81,7 +81,7 @@ def sum_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | N
     """Sum as :func:`grid_stats` does, without its checks."""
     dtype = torch.float64 if confidence.dtype == torch.float64 else torch.float32
     edges = _edges(dtype, confidence.device)
-    return sum_bins(confidence, correct, edges, _cells(confidence, edges), weight)
+    return sum_placed(confidence, correct, edges, lambda some: _cells(some, edges), weight)
 
 
 @lru_cache

@@ -19,6 +19,7 @@ from torch import Tensor
 from adafocal._estimate import holm
 from adafocal._tails import gamma_cdf, gamma_quantile, student_p_value, student_quantile
 from adafocal.calibration.bins import BinStats, at_least_one
+from adafocal.calibration.cells import upper_edges
 from adafocal.calibration.clusters import ClusterSums
 from adafocal.calibration.consistency import P_CALIBRATED
 from adafocal.calibration.errors import RMS_DEBIASED
@@ -107,12 +108,15 @@ def mean_gap_test(sums: PredictionSums) -> tuple[float, float]:
 
 def _law_of_right(cells: BinStats) -> tuple[float, float, float]:
     """Standard deviation and skewness of the weighted number of right answers, and what one answer counts for."""
-    count, chance = cells.count.to(cells.confidence_sum), cells.confidence.clamp(0, 1)
-    squares = count if cells.square_sum is None else cells.square_sum
-    of_one = chance * (1 - chance)
-    variance = float((squares * of_one).sum())
-    third = float((squares.square() / at_least_one(count) * of_one * (1 - 2 * chance)).sum())
-    unit = float(squares.sum() / count.sum())
+    mass = variance = third = square = 0.0
+    for some in cells.pieces():
+        count, chance = some.count.to(some.confidence_sum), some.confidence.clamp(0, 1)
+        squares = count if some.square_sum is None else some.square_sum
+        of_one = chance * (1 - chance)
+        mass, square = mass + float(count.sum()), square + float(squares.sum())
+        variance += float((squares * of_one).sum())
+        third += float((squares.square() / at_least_one(count) * of_one * (1 - 2 * chance)).sum())
+    unit = square / mass
     return math.sqrt(variance), third / variance**1.5 if variance > 0 else 0.0, unit
 
 
@@ -149,19 +153,17 @@ def sides(sums: PredictionSums) -> tuple[tuple[Range, ...], tuple[Range, ...], f
 def _ranges(cells: BinStats, stats: BinStats, chosen: Tensor) -> tuple[Range, ...]:
     """Smallest and largest confidence of each run of neighbouring bins; bins without samples do not part a run."""
     found: list[list[float]] = []
-    edges, apart = [0.0, *stats.edges.tolist(), math.inf], True
-    confidence = cells.confidence[cells.count > 0]
-    for index, count in enumerate(stats.count.tolist()):
-        if count == 0:
+    ends = torch.searchsorted(upper_edges(cells), stats.edges, right=True).tolist()
+    apart = True
+    for index, (first, end) in enumerate(zip([0, *ends], [*ends, cells.n_bins], strict=True)):
+        held = cells.count[first:end].nonzero().squeeze(1)
+        if not len(held):
             continue
         if not chosen[index]:
             apart = True
             continue
-        low, high = edges[index], edges[index + 1]
-        inside = confidence[((confidence > low) | (confidence == 0)) & (confidence <= high)]
-        if inside.numel() == 0:
-            continue
-        ends = [float(inside.amin()), float(inside.amax())]
-        found = [*found, ends] if apart else [*found[:-1], [found[-1][0], ends[1]]]
+        place = held[[0, -1]] + first
+        low, high = (cells.confidence_sum[place] / cells.count[place]).tolist()
+        found = [*found, [low, high]] if apart else [*found[:-1], [found[-1][0], high]]
         apart = False
     return tuple((low, min(high, 1.0)) for low, high in found)

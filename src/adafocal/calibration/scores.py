@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adafocal._docs import documented
-from adafocal._dtypes import at_least_float32, wide_dtype
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import ClassIndex, Confidence, Correct, Given, ProbMatrix, SampleWeight, Scalar
 from adafocal._values import (
     check_class_indices,
@@ -24,6 +24,7 @@ from adafocal.calibration.intervals import mean_interval
 from adafocal.calibration.measure import COST, GOOD, LEVEL, ON_AVERAGE, PredictionMeasure
 from adafocal.calibration.reliability import score_interval
 from adafocal.calibration.sums import PredictionSums, SumsInMemory
+from adafocal.calibration.top_label import class_columns
 from adafocal.errors import InvalidValueError
 from adafocal.outcomes import Outcomes
 
@@ -177,9 +178,8 @@ def split_score(
     """Compute calibration, refinement and uncertainty of :func:`brier_decomposition`, without reading values."""
     wide = wide_dtype(probs.device)
     calibration, refinement, uncertainty = torch.zeros(3, dtype=wide, device=probs.device).unbind()
-    for index, of_class in enumerate(at_least_float32(probs).t().contiguous()):
-        confidence, happened = of_class.clamp(max=1.0), labels == index
-        stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning, weight=weight)
+    for index, confidence in enumerate(class_columns(probs)):
+        stats = sum_binned(confidence, labels == index, n_bins=n_bins, binning=binning, weight=weight)
         frequency = stats.correct_sum.sum() / stats.count.sum()
         calibration = calibration + (stats.weight * stats.gap.square()).sum()
         refinement = refinement + (stats.weight * stats.accuracy * (1 - stats.accuracy)).sum()

@@ -13,7 +13,7 @@ from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Confidence, Correct, SampleWeight
 from adafocal._sums import Sums, check_sums
 from adafocal._values import check_predictions
-from adafocal.calibration.bins import BinStats
+from adafocal.calibration.bins import IN_CACHE, BinStats
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.cells import distinct_cells, equal_width_bins
 from adafocal.calibration.clusters import ClusterSums
@@ -173,23 +173,31 @@ def _sums(
     weight, wide = record.weight, wide_dtype(record.device)
     event = outcome_event(record) if isinstance(record, Outcomes) else label_event(record, n_bins, positive_class)
     confidence = event.confidence.clamp(max=1.0)
-    gap = confidence.to(wide) - event.happened.to(wide)
-    held = None
-    sums: tuple[Tensor, ...] = (event.right.to(wide), event.nll.to(wide), gap.square())
-    if weight is not None:
-        heavy = weight.to(wide)
-        sums = tuple(heavy * part for part in sums)
-        squares = heavy.square()
-        of_weights = (squares.sum(), squares @ gap, squares @ gap.square())
-        held = torch.stack(WeightTotals(heavy.new_tensor(len(heavy)), *of_weights))
-    right, nll, squared = (part.sum() for part in sums)
+    columns = (confidence, event.happened, event.right, event.nll, *(() if weight is None else (weight,)))
+    pieces = zip(*(torch.split(column, IN_CACHE) for column in columns), strict=True)
+    right, nll, squared, *of_weights = torch.stack([_totals(*piece) for piece in pieces]).sum(dim=0).unbind()
     totals = torch.stack(Totals(right, nll, event.square, squared))
+    held = None if weight is None else torch.stack(WeightTotals(*of_weights))
     clusters = None
     if record.cluster is not None:
+        gap = confidence.to(wide) - event.happened.to(wide)
         clusters = ClusterSums.of(record.cluster, weight, event.right, gap)
     cells = make_cells(confidence, event.happened, weight)
     bins = equal_width_bins(confidence, event.happened, n_bins, weight)
     return cells, bins, event.class_gaps, totals, held, clusters
+
+
+def _totals(confidence: Tensor, happened: Tensor, right: Tensor, nll: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Sum what is right, the log-likelihood and squared gaps, and :class:`WeightTotals` of those that have weights."""
+    wide = wide_dtype(confidence.device)
+    gap = confidence.to(wide) - happened.to(wide)
+    of_samples = (right.to(wide), nll.to(wide), gap.square())
+    if weight is None:
+        return torch.stack([part.sum() for part in of_samples])
+    heavy = weight.to(wide)
+    squares = heavy.square()
+    of_weights = (heavy.new_tensor(len(heavy)), squares.sum(), squares @ gap, squares @ gap.square())
+    return torch.stack([*((heavy * part).sum() for part in of_samples), *of_weights])
 
 
 def merge_sums(first: StreamSums, second: StreamSums) -> StreamSums:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 from adafocal.calibration.bins import BinStats
@@ -119,8 +120,12 @@ class SumsInMemory(PredictionSums):
 
         A sum of squares less the square of a sum loses a spread that is small against the mean gap; this loses none.
         """
-        from_mean, wrong = self.cells.confidence - self.gap, self.cells.count - self.cells.correct_sum
-        return (self.cells.correct_sum * (from_mean - 1).square() + wrong * from_mean.square()).sum()
+        gap = self.gap
+        total = torch.zeros_like(gap)
+        for cells in self.cells.pieces():
+            from_mean, wrong = cells.confidence - gap, cells.count - cells.correct_sum
+            total += (cells.correct_sum * (from_mean - 1).square() + wrong * from_mean.square()).sum()
+        return total
 
     @property
     def most_bins(self) -> int:

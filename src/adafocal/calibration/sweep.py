@@ -103,12 +103,23 @@ def rising_bins(cells: BinStats, *, most: int) -> BinStats:
     """
     cumulative, happened = cells.count.cumsum(0), cells.correct_sum.cumsum(0)
     most, n_bins = min(most, MAX_BINS), 1
-    if _rises(torch.arange(cells.n_bins, device=cumulative.device), cumulative, happened):
+    if _rises_everywhere(cells):
         n_bins = most  # already true of single cells, so of every coarser cut: spare the search its steps
     else:
         while n_bins < most and _rises(equal_mass_cells(cumulative, n_bins + 1), cumulative, happened):
             n_bins += 1
     return equal_mass_bins(cells, n_bins)
+
+
+def _rises_everywhere(cells: BinStats) -> bool:
+    """Whether no occupied cell has a lower accuracy than one before it."""
+    before = cells.correct_sum.new_zeros(1)
+    for some in cells.pieces():
+        accuracy = torch.cat([before, some.accuracy[some.count > 0]])
+        if bool((accuracy[1:] < accuracy[:-1]).any()):
+            return False
+        before = accuracy[-1:]
+    return True
 
 
 def _rises(last: Tensor, cumulative: Tensor, happened: Tensor) -> bool:

@@ -103,6 +103,12 @@ def class_rows(values: Tensor, axis: int) -> Tensor:
     return wide
 
 
+def class_columns(probs: Tensor) -> Tensor:
+    """Lay checked probabilities of shape (N, C) out class after class, shape (C, N), none above 1 by rounding."""
+    columns = class_rows(probs, 1).t().contiguous()
+    return columns if _plain(columns) and not bool(columns.max() > 1) else columns.clamp(max=1.0)
+
+
 def probs_top_label(rows: Tensor, labels: Tensor, axis: int, *, known: bool = False) -> tuple[Tensor, Tensor]:
     """Follow :func:`top_label_from_probs` for rows from :func:`class_rows`, without its checks.
 

@@ -44,13 +44,16 @@ def two_bin_calibration_error(
 def averaged_two_bins(cells: BinStats) -> Scalar:
     """Compute :func:`two_bin_calibration_error` of cells, each with its samples at their mean."""
     n = at_least_one(cells.count.sum())
-    below = (cells.confidence_sum - cells.correct_sum).cumsum(0) / n
-    # An empty cell stands where the one before it does, so that nothing lies between them.
-    place = cells.confidence.clamp(0, 1).cummax(0).values
-    width = torch.cat([place, place.new_ones(1)]).diff()
-    whole = below[-1]
-    squares = below.square() + (whole - below).square()
-    error = place[0] * whole.square() + (width * squares).sum()
+    whole = (cells.confidence_sum.sum() - cells.correct_sum.sum()) / n
+    error, passed, at = torch.zeros_like(whole), torch.zeros_like(whole), torch.zeros_like(whole)
+    for some in cells.pieces():
+        below = passed + (some.confidence_sum - some.correct_sum).cumsum(0) / n
+        # An empty cell stands where the one before it does, so that nothing lies between them.
+        place = torch.cat([at[None], some.confidence.clamp(0, 1)]).cummax(0).values
+        before = torch.cat([passed[None], below[:-1]])
+        error += (place.diff() * (before.square() + (whole - before).square())).sum()
+        passed, at = below[-1], place[-1]
+    error += (1 - at) * (passed.square() + (whole - passed).square())
     return torch.where(cells.count.sum() > 0, error, torch.nan)
 
 

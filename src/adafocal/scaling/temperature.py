@@ -3,6 +3,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from adafocal._checks import check_choice, check_flag, check_integer, check_numb
 from adafocal._shapes import ProbMatrix, SampleWeight
 from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.edges import SUM_ROUNDING
+from adafocal.calibration.top_label import class_rows
 from adafocal.errors import InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.scaling.files import Described, read_fitted
@@ -213,13 +215,14 @@ def _minimise(
     scores: ProbMatrix, labels: Tensor, weight: SampleWeight | None, low: float, high: float, tolerance: float
 ) -> Temperature:
     """Find the root in x = log(1/T) of the derivative of the mean negative log-likelihood by 1/T, which rises in x."""
+    scores = class_rows(scores, 1)
     lower, upper = -math.log(high), -math.log(low)
     start = min(max(0.0, lower), upper)
 
-    def derivatives(x: float) -> tuple[float, float]:
-        return nll_derivatives(scores, labels, weight, math.exp(x))
+    def derivatives(x: float, *, rough: bool = False) -> tuple[float, float]:
+        return nll_derivatives(scores, labels, weight, math.exp(x), rough=rough)
 
-    root = few_newton_steps(derivatives, start, lower, upper, tolerance)
+    root = few_newton_steps(derivatives, partial(derivatives, rough=True), start, lower, upper, tolerance)
     if root is not None:
         return Temperature(math.exp(-root))
     if derivatives(lower)[0] >= 0:
