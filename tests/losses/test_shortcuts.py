@@ -39,7 +39,7 @@ def test_losses_of_single_samples_know_their_slope():
 @pytest.mark.parametrize(("shape", "in_cache"), [((40, 5), 1000), ((FEW + 1, 3), 3000), ((2, 3, 4, 5), 25)])
 @pytest.mark.parametrize("name", sorted({*SLOPED} - {"mmce"}))
 def test_a_reduced_loss_is_that_of_its_samples(name, shape, in_cache, reduction, ignored, monkeypatch):
-    monkeypatch.setattr("adafocal.losses.reduced.IN_CACHE", in_cache)
+    monkeypatch.setattr("adafocal.losses.reduced.IN_CACHE", in_cache // torch.get_num_threads())
     logits = (3 * torch.randn(shape, dtype=torch.float64)).round(decimals=1)
     logits = logits.index_fill(1, torch.tensor([2]), -torch.inf).requires_grad_()
     labels = torch.randint(2, shape[:1] + shape[2:])

@@ -12,7 +12,7 @@ from adafocal._checks import can_read, check_label_values
 from adafocal.losses.derived import Derived, Kept
 
 WithSlope: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-IN_CACHE = 1 << 18  # logits at a time
+IN_CACHE = 1 << 18  # logits at a time, for each thread
 
 
 class Reduced(Derived):
@@ -76,13 +76,14 @@ class Reduced(Derived):
 
 def in_parts(with_slope: WithSlope, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Compute losses and derivative of logits (n, C) or (n, C, m), as many at a time as the cache holds."""
-    if logits.numel() <= IN_CACHE:
+    most = IN_CACHE * torch.get_num_threads()
+    if logits.numel() <= most:
         return with_slope(logits, labels)
     losses, slope = torch.empty(labels.shape, dtype=logits.dtype), torch.empty(logits.shape, dtype=logits.dtype)
     size = logits[0].numel()
-    rows, places = max(1, IN_CACHE // size), -(-labels[0].numel() // -(-size // IN_CACHE))  # equal parts of an image
+    rows, places = max(1, most // size), -(-labels[0].numel() // -(-size // most))  # equal parts of an image
     parts = _split((logits, labels, losses, slope), rows, 0)
-    if size > IN_CACHE and labels.ndim > 1:
+    if size > most and labels.ndim > 1:
         parts = [part for image in parts for part in _split(image, places, -1)]
     for part, of, loss, by_logits in parts:
         found = with_slope(part, of)
