@@ -71,7 +71,7 @@ ROWS = [
     imports("import adafocal"),
     imports(
         "import adafocal.losses",
-        note="Half of it is one collection of garbage over torch's objects, which comes due: 1.05 without.",
+        note="Half of it is one collection of garbage over torch's objects, which comes due: 1.06 without.",
     ),
     imports("import adafocal.cli.study, adafocal.study.results", goal=1.5),
     Row(
