@@ -155,8 +155,7 @@ class History(L.Callback):
             **self.measured,
             "seconds": time.perf_counter() - self._start,
         }
-        module: Any = pl_module
-        if isinstance(loss := innermost(module.loss), AdaFocalLoss):
+        if isinstance(loss := innermost(pl_module.get_submodule("loss")), AdaFocalLoss):
             row |= {f"gamma_{i}": value for i, value in enumerate(loss.gamma.tolist())}
             row |= {f"edge_{i}": value for i, value in enumerate(loss.edges.tolist(), start=1)}
         self.rows.append(row)
