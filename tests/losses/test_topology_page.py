@@ -23,7 +23,7 @@ def test_the_code_of_the_page_runs():
     names: dict[str, object] = {}
     exec("\n".join(blocks), names)
 
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     assert 0 <= float(names["pooled_ece"]) <= 1
     assert int(names["stats"].count.sum()) > 0
     assert torch.isfinite(names["loss"])
