@@ -57,6 +57,15 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
         )
 
 
+def check_spatial(name: str, values: Tensor) -> None:
+    """Raise unless ``values`` are those of signals, images or volumes: classes, then one to three spatial axes."""
+    if values.ndim not in (3, 4, 5) or 0 in values.shape[2:]:
+        raise InvalidValueError(
+            f"`{name}` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, "
+            f"got {tuple(values.shape)}."
+        )
+
+
 def check_tensor(name: str, value: object, *, kind: str = "a tensor") -> None:
     """Raise unless ``value`` is a tensor; what NumPy or a list holds is named with the way to make it one."""
     if not isinstance(value, Tensor):

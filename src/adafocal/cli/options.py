@@ -2,7 +2,7 @@
 """Options of the commands: typed settings to flags, with a recipe's values as defaults, and none ignored."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,14 +86,26 @@ def parse(
     chosen = get_recipe(recipe or suited(given))
     _set_defaults(parser, chosen.on(given), loss)
     options = parser.parse_args(arguments)
-    config = from_options(parser, options)
     flags = {one[2:].partition("=")[0] for one in parted(underscored(arguments))[0] if one.startswith("--")}
+    _check_whole(options, flags)
+    config = from_options(parser, options)
     asked = _changed(given, chosen.on(given).settings(loss)) | flags
     check_read(config, asked)
     if "optimizer.milestones" in flags:  # those of a file, as of a recipe, were meant for the epochs there
         check_reached(config)
     data = as_read(config.data, given=_of_data(dict.fromkeys(asked)))
     return Asked(options, chosen, only_read(replace(config, data=data)), given, asked)
+
+
+def _check_whole(options: Namespace, flags: Iterable[str]) -> None:
+    """Raise if a flag sets an argument of an argument: the parser would drop the others that stand beside it."""
+    for flag in flags:
+        first, *path = flag.split(".")
+        if len(path) > 1 and isinstance(options.get(first), dict):
+            whole, inner = ".".join([first, path[0]]), path[1]
+            raise InvalidValueError(
+                f"`{whole}` must be given as a whole, as in --{whole} '{{{inner}: …}}', got --{flag} alone."
+            )
 
 
 def suited(given: Mapping[str, object]) -> str:

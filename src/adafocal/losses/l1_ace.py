@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from adafocal._checks import check_choice, check_flag, check_integer
+from adafocal._checks import check_choice, check_flag, check_integer, check_spatial
 from adafocal._dtypes import at_least_float32, wide_dtype
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import checked_labels
 from adafocal.losses.options import check_ignore_index
-from adafocal.losses.penalised import PenalisedLoss, check_images
+from adafocal.losses.penalised import PenalisedLoss
 from adafocal.losses.targets import soft_target
 
 __all__ = ["L1ACELoss", "l1_ace_penalty"]
@@ -72,7 +72,7 @@ def l1_ace_penalty(
     """
     _check(n_bins, binning, include_background)
     check_ignore_index(ignore_index)
-    check_images(logits)
+    check_spatial("logits", logits)
     labels = checked_labels(logits, labels, weight=None, ignore_index=ignore_index, label_smoothing=label_smoothing)
     first = 0 if include_background else 1
     wide = at_least_float32(logits)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from adafocal._checks import check_integer
+from adafocal._checks import check_integer, check_spatial
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
@@ -17,7 +17,7 @@ from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import checked_labels
 from adafocal.losses.options import check_ignore_index
-from adafocal.losses.penalised import PenalisedLoss, check_images
+from adafocal.losses.penalised import PenalisedLoss
 from adafocal.losses.targets import soft_target
 
 __all__ = ["NACLLoss", "nacl_penalty"]
@@ -69,7 +69,7 @@ def nacl_penalty(
     """
     check_window(kernel_size)
     check_ignore_index(ignore_index)
-    check_images(logits)
+    check_spatial("logits", logits)
     labels = checked_labels(logits, labels, weight=None, ignore_index=ignore_index, label_smoothing=label_smoothing)
     wide = at_least_float32(logits)
     target = soft_target(wide, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)

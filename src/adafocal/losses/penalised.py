@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from adafocal._checks import can_read, check_label_values, check_number
+from adafocal._checks import can_read, check_label_values, check_number, check_spatial
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
@@ -15,15 +15,6 @@ from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import LOSSES, make_loss
 from adafocal.losses.cross_entropy import checked_labels, output_dtype
 from adafocal.losses.reduction import weighted
-
-
-def check_images(logits: Tensor) -> None:
-    """Raise unless the logits are those of signals, images or volumes."""
-    if logits.ndim not in (3, 4, 5) or 0 in logits.shape[2:]:
-        raise InvalidValueError(
-            "`logits` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, "
-            f"got {tuple(logits.shape)}."
-        )
 
 
 class PenalisedLoss(ClassificationLoss):
@@ -54,7 +45,7 @@ class PenalisedLoss(ClassificationLoss):
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each voxel."""
-        check_images(logits)
+        check_spatial("logits", logits)
         labels = checked_labels(logits, labels, **self.options)
         if not labels.is_floating_point() and can_read(labels):
             check_label_values(labels, logits.shape[1], ignore_index=self.ignore_index)

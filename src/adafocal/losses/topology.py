@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from adafocal._checks import check_choice, check_floating, check_integer, check_number, check_same_shape
+from adafocal._checks import check_choice, check_floating, check_integer, check_number, check_same_shape, check_spatial
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
@@ -104,20 +104,12 @@ def _check_volumes(probs: Logits, target: Logits) -> None:
     check_floating("probs", probs)
     check_floating("target", target)
     check_same_shape("target", target, "probs", probs)
-    _check_spatial("probs", probs)
+    check_spatial("probs", probs)
     for name, values in (("probs", probs.detach()), ("target", target)):
         # What is not finite gives NaN: a step with infinite logits happens, and is skipped, under mixed precision.
         outside = ((values < -1e-3) | (values > 1 + 1e-3)) & values.isfinite()
         if outside.any():
             raise InvalidValueError(f"`{name}` must lie in [0, 1], got {float(values[outside][0]):.6g}.")
-
-
-def _check_spatial(name: str, values: Tensor) -> None:
-    if values.ndim not in (3, 4, 5) or 0 in values.shape[2:]:
-        raise InvalidValueError(
-            f"`{name}` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, "
-            f"got {tuple(values.shape)}."
-        )
 
 
 class TopologyAwareFocalLoss(ClassificationLoss):
@@ -212,7 +204,7 @@ class TopologyAwareFocalLoss(ClassificationLoss):
 
     def topology(self, logits: Logits, labels: Labels) -> PerSample:
         """Measure the topology term of each volume, shape (N,), before ``topology_weight``."""
-        _check_spatial("logits", logits)
+        check_spatial("logits", logits)
         classes = self._classes(logits.shape[1])
         wide = at_least_float32(logits)
         target = soft_target(wide, labels, label_smoothing=self.label_smoothing, ignore_index=self.ignore_index)
