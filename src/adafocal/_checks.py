@@ -59,6 +59,7 @@ def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -
 
 def check_spatial(name: str, values: Tensor) -> None:
     """Raise unless ``values`` are those of signals, images or volumes: classes, then one to three spatial axes."""
+    check_floating(name, values)
     if values.ndim not in (3, 4, 5) or 0 in values.shape[2:]:
         raise InvalidValueError(
             f"`{name}` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, "

@@ -170,6 +170,10 @@ def test_bad_input_gets_one_sentence(kind, rejects):
     logits, labels = batch((1, 3, 4))
     with rejects(ValueError, "`base_args` must be left out where `base` is a module, got {'gamma': 1}."):
         kind(base=FocalLoss(), base_args={"gamma": 1})
+    with rejects(TypeError, "`base_args` must be names and values, got 2.0."):
+        kind(base="focal", base_args=2.0)
+    with rejects(TypeError, "`logits` must be a floating-point tensor, got list."):
+        kind()([[0.0]], labels)
     with rejects(TypeError, "`base` must be a name of a loss or a module, got 3."):
         kind(base=3)
     with rejects(ValueError, "`base_args` must hold no option that both losses share, got ignore_index."):

@@ -70,6 +70,8 @@ def innermost(loss: nn.Module) -> nn.Module:
 
 
 def _made(base: str | nn.Module, arguments: Mapping[str, Any] | None, options: Mapping[str, Any]) -> nn.Module:
+    if arguments is not None and not isinstance(arguments, Mapping):
+        raise InvalidTypeError(f"`base_args` must be names and values, got {shown(arguments)}.")
     if isinstance(base, nn.Module):
         if arguments:
             raise InvalidValueError(f"`base_args` must be left out where `base` is a module, got {shown(arguments)}.")
