@@ -169,7 +169,7 @@ def speeds() -> str:
     notes = list(dict.fromkeys(row["note"] for row in now if row["note"]))
     rows = []
     for row in now:
-        spread = f"{row['ratio']} [{row['low']}, {row['high']}]" if row["ratio"] else ""
+        spread = f"{row['ratio']} [{row['low']}, {row['high']}]".replace(" ", "&nbsp;") if row["ratio"] else ""
         reached = "" if not row["ratio"] else "yes" if float(row["ratio"]) <= float(row["goal"]) else "**no**"
         was = older.get((row["what"], row["peer"]), "")
         note = f"({notes.index(row['note']) + 1})" if row["note"] else ""
