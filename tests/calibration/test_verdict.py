@@ -105,7 +105,7 @@ def verdict_alone(record):
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "low"), [(50, 0.5), (200, 0.0), (1000, 0.99)])
 def test_a_calibrated_model_is_called_miscalibrated_at_most_once_in_twenty(unchecked_shapes, n, low):
-    draws = 2000
+    draws = 1000
     claims = sum(
         verdict_alone(drawn(uniform(n, low, seed=seed), seed=seed + 10**6)).miscalibrated for seed in range(draws)
     )

@@ -19,13 +19,13 @@ SQUARES = ["train", "--data.name", "cifar10", "--data.path", "{}/images.npz", "-
 SIZES = ["--data.validation_size", "40", "--data.train_size", "80", "--data.noise", "0"]
 OOD = ["ood", "--run", "{}/run", "--against", "gaussian_noise-5", "--scores", "msp", "--n_resamples", "10"]
 PAIR = ["ood", "--id", TEST, "--ood", VALIDATION, "--n_resamples", "10"]
-QUICK = {"run": {"command": RUN, "every": 8}, "scale fit": {"before": [RUN], "command": FIT}}
-# A run is stopped at each of its operations; commands that run it besides their own work, at some of them.
+QUICK = {"run": {"command": RUN, "every": 7}, "scale fit": {"before": [RUN], "command": FIT}}
+# A run is stopped at each of its operations, what writes in the same way at some, an odd number apart.
 LONG = {
     "run": {"command": RUN},
-    "train": {"command": TRAIN, "every": 3},
+    "train": {"command": TRAIN, "every": 5},
     "train, the best epoch": {"command": [*TRAIN, "--select", "best", "--epochs", "2"], "every": 5},
-    "train, overwriting": {"before": [TRAIN], "command": [*TRAIN, "--seed", "1", "--overwrite", "true"], "every": 3},
+    "train, overwriting": {"before": [TRAIN], "command": [*TRAIN, "--seed", "1", "--overwrite", "true"], "every": 7},
     "train, terminated": {"command": TRAIN, "signal": "TERM", "every": 7},
     "train, interrupted": {"command": TRAIN, "signal": "INT", "every": 7},
     "study": {"command": STUDY, "every": 7},
@@ -33,7 +33,7 @@ LONG = {
     "study of studies": {
         "before": [STUDY, RUN],
         "command": ["study", "--compare", "{}/study", "{}/run", "--study_dir", "{}/both"],
-        "every": 2,
+        "every": 5,
     },
     "predict": {"before": [RUN], "command": ["predict", "{}/run", "-o", "{}/p.npz", "--features", "true"]},
     "evaluate": {"before": [RUN], "command": ["evaluate", TEST, "--json", "{}/e/e.json", "--html", "{}/e/e.html"]},
@@ -41,9 +41,14 @@ LONG = {
     "ood": {
         "before": [RUN],
         "command": [*PAIR, "--json", "{}/o.json", "--html", "{}/o.html"],
+        "every": 3,
     },
-    "ood of a run": {"before": [[*SQUARES, *SIZES]], "command": OOD},
-    "report": {"before": [RUN], "command": ["report", "{}/run", "-o", "{}/r.html", "--figures", "{}/figures"]},
+    "ood of a run": {"before": [[*SQUARES, *SIZES]], "command": OOD, "every": 3},
+    "report": {
+        "before": [RUN],
+        "command": ["report", "{}/run", "-o", "{}/r.html", "--figures", "{}/figures"],
+        "every": 5,
+    },
 }  # fmt: skip
 
 
