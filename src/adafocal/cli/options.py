@@ -101,7 +101,7 @@ def _check_whole(options: Namespace, flags: Iterable[str]) -> None:
     """Raise if a flag sets an argument of an argument: the parser would drop the others that stand beside it."""
     for flag in flags:
         first, *path = flag.split(".")
-        if len(path) > 1 and isinstance(options.get(first), dict):
+        if first.endswith("_args") and len(path) > 1 and isinstance(options.get(first), dict):
             whole, inner = ".".join([first, path[0]]), path[1]
             raise InvalidValueError(
                 f"`{whole}` must be given as a whole, as in --{whole} '{{{inner}: …}}', got --{flag} alone."
