@@ -6,6 +6,7 @@ from scipy.special import softmax
 
 from adafocal.calibration import equal_width_edges
 from adafocal.losses import L1ACELoss, l1_ace_penalty
+from adafocal.losses.l1_ace import _own
 
 
 def batch(shape=(3, 4, 5, 6), dtype=torch.float64, sharpness=2.0):
@@ -51,8 +52,6 @@ def test_it_is_the_formula_of_the_paper_for_every_image(binning, n_bins, shape):
 def test_hard_bins_are_those_of_the_measures():
     confidence = torch.tensor([0.05, 0.1, 0.10000001, 0.5, 0.95, 1.0, 0.0], dtype=torch.float64)
     edges = equal_width_edges(20)
-
-    from adafocal.losses.l1_ace import _own
 
     assert _own(confidence, 20)[0][0].tolist() == torch.bucketize(confidence, edges).tolist()
 

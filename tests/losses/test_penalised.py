@@ -67,6 +67,16 @@ def test_a_module_that_reduces_by_itself_is_part_of_the_mean_once(kind, weighted
 
 
 @every_kind
+def test_label_smoothing_that_is_asked_for_reaches_a_base_with_a_share_of_its_own(kind):
+    logits, labels = batch()
+    for asked, share in ((0.0, 0.05), (0.3, 0.3)):
+        criterion = kind(base="label_smoothing", label_smoothing=asked, penalty_weight=0.0)
+        torch.testing.assert_close(
+            criterion(logits, labels), nn.CrossEntropyLoss(label_smoothing=share)(logits, labels)
+        )
+
+
+@every_kind
 def test_penalties_are_added_to_each_other(kind):
     logits, labels = batch()
     other = KINDS[1 - KINDS.index(kind)]

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from adafocal._checks import check_choice, check_flag, check_integer, check_spatial
-from adafocal._dtypes import at_least_float32, wide_dtype
+from adafocal._checks import check_choice, check_flag, check_integer
+from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.calibration.edges import assign_equal_width_bins
 from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
-from adafocal.losses.cross_entropy import checked_labels
-from adafocal.losses.options import check_ignore_index
-from adafocal.losses.penalised import PenalisedLoss
-from adafocal.losses.targets import soft_target
+from adafocal.losses.penalised import PenalisedLoss, wide_with_target
 
 __all__ = ["L1ACELoss", "l1_ace_penalty"]
 
@@ -71,13 +69,9 @@ def l1_ace_penalty(
     Differs from the code: bins end at k / n, theirs 1e-7 above.
     """
     _check(n_bins, binning, include_background)
-    check_ignore_index(ignore_index)
-    check_spatial("logits", logits)
-    labels = checked_labels(logits, labels, weight=None, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    wide, target = wide_with_target(logits, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
     first = 0 if include_background else 1
-    wide = at_least_float32(logits)
-    target = soft_target(wide, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)[:, first:]
-    probs = wide.softmax(dim=1)[:, first:]
+    target, probs = target[:, first:], wide.softmax(dim=1)[:, first:]
     counted = torch.ones_like(probs, requires_grad=False)
     if not labels.is_floating_point():
         counted = counted * (labels != ignore_index).unsqueeze(1)
@@ -100,8 +94,8 @@ def _gap(probs: Tensor, target: Tensor, counted: Tensor, *, n_bins: int, binning
 
 def _own(probs: Tensor, n_bins: int) -> list[tuple[Tensor, Tensor]]:
     """Place each probability in the bin (a, b] that holds it."""
-    edges = torch.arange(1, n_bins, device=probs.device, dtype=probs.dtype) / n_bins
-    return [(torch.bucketize(probs.detach().contiguous(), edges), torch.ones_like(probs, requires_grad=False))]
+    place = assign_equal_width_bins(probs.detach(), n_bins).long()
+    return [(place, torch.ones_like(probs, requires_grad=False))]
 
 
 def _nearest(probs: Tensor, n_bins: int) -> list[tuple[Tensor, Tensor]]:
@@ -128,8 +122,9 @@ class L1ACELoss(PenalisedLoss):
     the mean of both. ``weight`` weights both terms.
 
     Args:
-        base: The loss that the penalty is added to: a name that :func:`make_loss` knows, such as ``focal`` or
-            ``adafocal``, which is made with the options of this loss, or a module, which is taken as it is.
+        base: The loss that the penalty is added to: a name of the catalogue, such as ``focal`` or ``adafocal``, which
+            is made with the options of this loss; or a module or own code by name (:func:`make_loss`), which have
+            options of their own.
         base_args: Arguments of ``base`` where it is a name.
         penalty_weight: Factor of the penalty, >= 0; 0 is the base loss.
         n_bins: Number of bins.

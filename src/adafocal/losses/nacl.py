@@ -9,16 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from adafocal._checks import check_integer, check_spatial
-from adafocal._dtypes import at_least_float32
+from adafocal._checks import check_integer
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
 from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
-from adafocal.losses.cross_entropy import checked_labels
-from adafocal.losses.options import check_ignore_index
-from adafocal.losses.penalised import PenalisedLoss
-from adafocal.losses.targets import soft_target
+from adafocal.losses.penalised import PenalisedLoss, wide_with_target
 
 __all__ = ["NACLLoss", "nacl_penalty"]
 
@@ -68,11 +64,7 @@ def nacl_penalty(
     outside the image counts nothing, in the code as background; volumes have windows of three axes.
     """
     check_window(kernel_size)
-    check_ignore_index(ignore_index)
-    check_spatial("logits", logits)
-    labels = checked_labels(logits, labels, weight=None, ignore_index=ignore_index, label_smoothing=label_smoothing)
-    wide = at_least_float32(logits)
-    target = soft_target(wide, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)
+    wide, target = wide_with_target(logits, labels, ignore_index=ignore_index, label_smoothing=label_smoothing)
     counted = target.sum(dim=1, keepdim=True)  # 1, or 0 where ignored
     around, held = (_window_mean(values, kernel_size) for values in (target, counted))
     # The window of a voxel that counts holds that voxel.
@@ -102,8 +94,9 @@ class NACLLoss(PenalisedLoss):
     Formula: ``base + penalty_weight mean_c |t_c - z_c|``.
 
     Args:
-        base: The loss that the penalty is added to: a name that :func:`make_loss` knows, such as ``focal`` or
-            ``adafocal``, which is made with the options of this loss, or a module, which is taken as it is.
+        base: The loss that the penalty is added to: a name of the catalogue, such as ``focal`` or ``adafocal``, which
+            is made with the options of this loss; or a module or own code by name (:func:`make_loss`), which have
+            options of their own.
         base_args: Arguments of ``base`` where it is a name.
         penalty_weight: Factor of the penalty, >= 0; 0 is the base loss.
         kernel_size: Width of the window in voxels, odd.

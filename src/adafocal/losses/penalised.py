@@ -8,13 +8,16 @@ from torch import Tensor, nn
 from typing_extensions import Unpack
 
 from adafocal._checks import can_read, check_label_values, check_number, check_spatial
+from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import LOSSES, make_loss
 from adafocal.losses.cross_entropy import checked_labels, output_dtype
+from adafocal.losses.options import check_ignore_index
 from adafocal.losses.reduction import weighted
+from adafocal.losses.targets import soft_target
 
 
 class PenalisedLoss(ClassificationLoss):
@@ -62,6 +65,17 @@ class PenalisedLoss(ClassificationLoss):
         return weighted(spread, logits, labels, weight=self.weight, ignore_index=self.ignore_index)
 
 
+def wide_with_target(
+    logits: Logits, labels: Labels, *, ignore_index: int, label_smoothing: float
+) -> tuple[Logits, Logits]:
+    """Check a batch of images; give its logits in float32 or wider and the target of each voxel, of the same shape."""
+    check_ignore_index(ignore_index)
+    check_spatial("logits", logits)
+    labels = checked_labels(logits, labels, weight=None, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    wide = at_least_float32(logits)
+    return wide, soft_target(wide, labels, label_smoothing=label_smoothing, ignore_index=ignore_index)
+
+
 def innermost(loss: nn.Module) -> nn.Module:
     """Give the loss without its penalties."""
     while isinstance(loss, PenalisedLoss):
@@ -79,7 +93,8 @@ def _made(base: str | nn.Module, arguments: Mapping[str, Any] | None, options: M
     if not isinstance(base, str):
         raise InvalidTypeError(f"`base` must be a name of a loss or a module, got {shown(base)}.")
     shared = {**options, "reduction": "none"} if base in LOSSES else {}
-    shared = {name: value for name, value in shared.items() if base not in LOSSES or name not in LOSSES[base].defaults}
+    # An option that is off here leaves the base with what the catalogue gives it, as label smoothing its share.
+    shared = {name: value for name, value in shared.items() if name not in LOSSES[base].defaults or value}
     twice = [name for name in arguments or {} if name in shared]
     if twice:
         raise InvalidValueError(f"`base_args` must hold no option that both losses share, got {', '.join(twice)}.")
