@@ -79,13 +79,21 @@ def completed(text: str | None, names: Collection[str], shared: Mapping[str, str
     if not {"Args", "Example"} & {*titles}:
         return text or ""
     place, end = min(found), titles.index("Example") if "Example" in titles else len(parts)
-    own = re.split(r"\n    (?=\w)", parts[place])[1:] if titles[place] == "Args" else []
-    described = {name: f"{name}: {shared[name]}" for name in names if name in shared}
-    described |= {argument.partition(":")[0]: argument for argument in own}
-    arguments = [described[name] for name in dict.fromkeys([*names, *described]) if name in described]
+    own = described(parts[place]) if titles[place] == "Args" else {}
+    known = {name: shared[name] for name in names if name in shared} | own
+    arguments = [f"{name}: {known[name]}" for name in dict.fromkeys([*names, *known]) if name in known]
     added = [f"{title}:\n    {content}" for title, content in sections.items() if title not in titles]
     joined = "\n    ".join(["Args:", *arguments])
     return "\n\n".join([*parts[:place], joined, *parts[place + bool(own) : end], *added, *parts[end:]])
+
+
+def described(text: str | None) -> dict[str, str]:
+    """Find what a docstring says of each argument."""
+    for part in inspect.cleandoc(text or "").split("\n\n"):
+        if part.startswith("Args:\n"):
+            arguments = (argument.partition(": ") for argument in re.split(r"\n    (?=\w)", part)[1:])
+            return {name: said for name, _, said in arguments}
+    return {}
 
 
 def _raises(shared: dict[str, str], *, n_options: int) -> str:

@@ -29,6 +29,7 @@ from adafocal.losses.focal import *  # focal and inverse focal
 from adafocal.losses.flsd import *  # FLSD, scheduled focal, gamma from a target probability
 from adafocal.losses.dual_focal import *
 from adafocal.losses.adafocal import *
+from adafocal.losses.adafocal_per_class import *
 from adafocal.losses.brier import *  # Brier score; cross-entropy with a Brier-scaled gradient
 from adafocal.losses.mmce import *  # maximum mean calibration error
 from adafocal.losses.aurc import *  # regularized AURC; soft ranks

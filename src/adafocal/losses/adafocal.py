@@ -28,10 +28,10 @@ from adafocal.losses.dual_focal import dual_modulation
 from adafocal.losses.focal_family import FocalFamily, Modulation
 from adafocal.losses.forecast import Forecast
 from adafocal.losses.loop import SHARED, LoopWatch, Watched
-from adafocal.losses.modulate import at_least_zero, gamma_by_bin, modulate
+from adafocal.losses.modulate import Gamma, at_least_zero, gamma_by_bin, modulate
 from adafocal.losses.reduction import weight_of_labels
 from adafocal.losses.update_rule import check_pooled_rate, check_rule, moved_gammas, pooled_gap_of
-from adafocal.losses.validation_statistics import ValidationStatistics, counted_top_label
+from adafocal.losses.validation_statistics import ValidationStatistics, checked_top_label, counted_top_label
 
 __all__ = ["AdaFocalLoss"]
 
@@ -95,6 +95,7 @@ class AdaFocalLoss(Watched, FocalFamily):
     gamma: Tensor
     edges: Tensor
     forecast: Tensor
+    shared: tuple[str, ...] = SHARED
     pooled_rate: float | str | None = None  # of losses that were pickled before there was one
 
     def __init__(
@@ -136,7 +137,7 @@ class AdaFocalLoss(Watched, FocalFamily):
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it counts the step."""
         self._watch.stepped(logits, self.training)
-        rule = partial(gamma_by_bin, gamma=self.gamma, edges=self.edges)
+        rule = self._rule(labels)
         return dual_modulation(logits, labels, rule) if self.base == "dual" else partial(modulate, gamma=rule)
 
     def from_cross_entropy(self, ce: PerSample, labels: Labels) -> Tensor:
@@ -168,7 +169,7 @@ class AdaFocalLoss(Watched, FocalFamily):
             )
         self._watch.stepped(ce, self.training)
         counted = at_least_float32(ce).masked_fill(labels == self.ignore_index, 0.0)
-        losses = modulate(at_least_zero(counted), self.gamma_of)
+        losses = modulate(at_least_zero(counted), self._rule(labels))
         if self.weight is not None:
             losses = losses * weight_of_labels(labels, self.weight, self.ignore_index)
         return self.reduced(losses, labels)
@@ -176,6 +177,10 @@ class AdaFocalLoss(Watched, FocalFamily):
     def gamma_of(self, p: Tensor) -> Tensor:
         """Look up the gamma of the bin that holds each probability, of the shape of ``p``."""
         return torch.as_tensor(gamma_by_bin(p, gamma=self.gamma, edges=self.edges))
+
+    def _rule(self, labels: Labels) -> Gamma:
+        """Give the rule by which the probabilities of samples of these labels find their gammas."""
+        return partial(gamma_by_bin, gamma=self.gamma, edges=self.edges)
 
     @torch.no_grad()
     def observe(self, logits: Logits, labels: Labels) -> None:
@@ -207,17 +212,7 @@ class AdaFocalLoss(Watched, FocalFamily):
             TypeError: If ``confidence`` is not floating point or ``correct`` not boolean.
             ValueError: If the shapes differ, or a confidence is not in [0, 1]. Nothing of the batch is kept then.
         """
-        check_floating("confidence", confidence)
-        check_same_shape("correct", correct, "confidence", confidence)
-        if correct.dtype != torch.bool:
-            raise InvalidTypeError(f"`correct` must be a boolean tensor, got dtype {correct.dtype}.")
-        confidence, correct = confidence.flatten(), correct.flatten()
-        outside = ~((confidence >= 0) & (confidence <= 1))
-        if outside.any():
-            position = int(outside.nonzero()[0])
-            raise InvalidValueError(
-                f"`confidence` must be in [0, 1], got {float(confidence[position])} in sample {position}."
-            )
+        confidence, correct = checked_top_label(confidence, correct)
         batch = (confidence.to(self.edges), correct.to(self.edges.device))
         self._watch.observed()
         self._observed = self._observed.merge(ValidationStatistics.of_batch(*batch, streaming=self.streaming))
@@ -241,7 +236,7 @@ class AdaFocalLoss(Watched, FocalFamily):
                 what they have learned; ``gamma`` and ``edges`` keep their values.
         """
         check_group(process_group)
-        held = {name: getattr(self, name) for name in SHARED} | {k: v.tolist() for k, v in self.learned.items()}
+        held = {name: getattr(self, name) for name in self.shared} | {k: v.tolist() for k, v in self.learned.items()}
         check_same(held, process_group, like=self.edges)
         stats = self._observed.compute(self.n_bins, streaming=self.streaming, like=self.edges, group=process_group)
         if stats is None and self.ignore_predicted is not None:
@@ -252,11 +247,16 @@ class AdaFocalLoss(Watched, FocalFamily):
             )
         rule = {name: getattr(self, name) for name in ("rate", "switch_point", "gamma_min", "gamma_max")}
         extra = self._pooled_step(stats, process_group)
-        self.gamma.copy_(from_first_rank(moved_gammas(self.gamma, stats.gap, extra=extra, **rule), process_group))
+        for gamma, gap in self._gaps(stats, process_group):
+            gamma.copy_(from_first_rank(moved_gammas(gamma, gap, extra=extra, **rule), process_group))
         self.edges.copy_(from_first_rank(stats.edges, process_group))
         self.reset()
         self._watch.moved()
         return stats
+
+    def _gaps(self, stats: BinStats, group: Group) -> list[tuple[Tensor, Tensor]]:
+        """Say which gammas move by which gaps."""
+        return [(self.gamma, stats.gap)]
 
     def _pooled_step(self, stats: BinStats, group: Group) -> float:
         """Compute by how much the pooled gap moves every bin beyond what ``rate`` does."""

@@ -3,13 +3,15 @@
 
 import inspect
 from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
-from adafocal._docs import completed
+from adafocal._docs import completed, described
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.cross_entropy import modulated_cross_entropy, output_dtype, wide_cross_entropy
@@ -86,13 +88,15 @@ class ClassificationLoss(nn.Module):
         self.label_smoothing = label_smoothing
 
     def __init_subclass__(cls) -> None:
-        """Let signature and documentation name the options that ``**options`` stands for."""
+        """Let signature and documentation name the parent's arguments that ``**options`` stands for."""
         super().__init_subclass__()
         if not vars(cls).get("has_slope") and not COMPUTED.isdisjoint(vars(cls)):
             cls.has_slope = False
         if "__init__" in vars(cls):
-            cls.__init__.__signature__ = _spelled_out(cls.__init__)  # type: ignore[attr-defined]
-        cls.__doc__ = completed(cls.__doc__, inspect.signature(cls).parameters, OPTIONS, OF_MODULES)
+            parent = super(cls, cls).__init__
+            cls.__init__.__signature__ = _spelled_out(cls.__init__, of=parent)  # type: ignore[attr-defined]
+        shared = reduce(or_, (described(parent.__doc__) for parent in reversed(cls.__mro__[1:])), OPTIONS)
+        cls.__doc__ = completed(cls.__doc__, inspect.signature(cls).parameters, shared, OF_MODULES)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -163,19 +167,19 @@ class ClassificationLoss(nn.Module):
 
 def per_sample_loss(function: Function) -> Function:
     """Let signature and documentation of a function name what every function of single samples takes and gives."""
-    signature = _spelled_out(function, "self", "reduction")
+    signature = _spelled_out(function, "self", "reduction", of=ClassificationLoss.__init__)
     function.__signature__ = signature  # type: ignore[attr-defined]
     function.__doc__ = completed(function.__doc__, signature.parameters, INPUTS | OPTIONS, OF_FUNCTIONS)
     return function
 
 
-def _spelled_out(function: Callable[..., Any], *without: str) -> inspect.Signature:
-    """Put the parameters of the base class in the place of ``**options``.
+def _spelled_out(function: Callable[..., Any], *without: str, of: Callable[..., Any]) -> inspect.Signature:
+    """Put the parameters of the constructor ``of`` in the place of ``**options``.
 
     Python keeps names and defaults apart from ``**options``, yet ``help``, the documentation and
     :func:`~adafocal.losses.make_loss`, which refuses what is not in a signature, must see every name.
     """
-    shared = inspect.signature(ClassificationLoss.__init__).parameters.values()
+    shared = inspect.signature(of).parameters.values()
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adafocal._checks import check_label_values, check_labels_match
+from adafocal._checks import check_floating, check_label_values, check_labels_match, check_same_shape
 from adafocal._ranks import Group, over_ranks
-from adafocal._shapes import Confidence, Correct, Labels, Logits
+from adafocal._shapes import Confidence, Correct, Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats, bin_stats
-from adafocal.calibration.cells import joined_equal_mass
+from adafocal.calibration.cells import join_cells, joined_equal_mass
 from adafocal.calibration.edges import equal_mass_edges
 from adafocal.calibration.grid import grid_stats
 from adafocal.calibration.top_label import unread_top_label
@@ -49,22 +49,36 @@ class ValidationStatistics:
 
     def compute(self, n_bins: int, *, streaming: bool, like: Tensor, group: Group = None) -> BinStats | None:
         """Sum in equal-mass bins over the ranks of the group, of the dtype and device of ``like``; None of nothing."""
-        nothing = like.new_empty(0)
         if streaming:
-            cells = grid_stats(nothing, nothing) if self.cells is None else self.cells.to(like.device)
-            cells = cells.over_ranks(group)
+            cells = self._all_cells(like, group)
             return joined_equal_mass(cells, n_bins) if cells.count.any() else None
-        confidence = over_ranks(torch.cat([nothing, *(part.to(like) for part, _ in self.samples)]), group)
-        correct = over_ranks(torch.cat([nothing.bool(), *(part.to(like.device) for _, part in self.samples)]), group)
+        confidence, correct = self._all_samples(like, group)
         if confidence.numel() == 0:
             return None
         return bin_stats(confidence, correct, equal_mass_edges(confidence, n_bins))
 
+    def between(self, edges: Tensor, *, streaming: bool, group: Group = None) -> BinStats:
+        """Sum in the bins of these edges over the ranks of the group; where sums stream, edges are those of cells."""
+        if streaming:
+            return join_cells(self._all_cells(edges, group), edges)
+        return bin_stats(*self._all_samples(edges, group), edges)
+
+    def _all_cells(self, like: Tensor, group: Group) -> BinStats:
+        nothing = like.new_empty(0)
+        cells = grid_stats(nothing, nothing) if self.cells is None else self.cells.to(like.device)
+        return cells.over_ranks(group)
+
+    def _all_samples(self, like: Tensor, group: Group) -> tuple[Tensor, Tensor]:
+        nothing = like.new_empty(0)
+        confidence = over_ranks(torch.cat([nothing, *(part.to(like) for part, _ in self.samples)]), group)
+        correct = over_ranks(torch.cat([nothing.bool(), *(part.to(like.device) for _, part in self.samples)]), group)
+        return confidence, correct
+
 
 def counted_top_label(
-    logits: Logits, labels: Labels, *, ignore_index: int, ignore_predicted: int | None
-) -> tuple[Tensor, Tensor]:
-    """Check a batch and give confidence and correctness of the samples that count.
+    logits: Logits, labels: Labels, *, ignore_index: int, ignore_predicted: int | None, by_class: bool = False
+) -> tuple[Tensor, ...]:
+    """Check a batch and give confidence and correctness of the samples that count, and their class if asked for.
 
     Raises:
         TypeError: If ``logits`` is not floating point or ``labels`` does not hold class indices.
@@ -89,7 +103,24 @@ def counted_top_label(
         raise InvalidValueError(
             f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
         )
-    if ignore_predicted is not None:
-        kept = logits.argmax(class_axis(logits))[counted] != ignore_predicted
-        confidence, correct = confidence[kept], correct[kept]
+    if ignore_predicted is None and not by_class:
+        return confidence, correct
+    predicted = logits.argmax(class_axis(logits))[counted]
+    found = (confidence, correct, predicted) if by_class else (confidence, correct)
+    return found if ignore_predicted is None else tuple(part[predicted != ignore_predicted] for part in found)
+
+
+def checked_top_label(confidence: PerSample, correct: PerSample) -> tuple[Confidence, Correct]:
+    """Check what is observed without logits, and give it as rows; see ``AdaFocalLoss.observe_top_label``."""
+    check_floating("confidence", confidence)
+    check_same_shape("correct", correct, "confidence", confidence)
+    if correct.dtype != torch.bool:
+        raise InvalidTypeError(f"`correct` must be a boolean tensor, got dtype {correct.dtype}.")
+    confidence, correct = confidence.flatten(), correct.flatten()
+    outside = ~((confidence >= 0) & (confidence <= 1))
+    if outside.any():
+        position = int(outside.nonzero()[0])
+        raise InvalidValueError(
+            f"`confidence` must be in [0, 1], got {float(confidence[position])} in sample {position}."
+        )
     return confidence, correct

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AdaFocal with gammas per class: each class follows its own calibration, a rare one mostly that of all."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from typing_extensions import Unpack
+
+from adafocal._checks import check_number, check_same_shape
+from adafocal._ranks import Group, check_group, over_ranks
+from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.calibration.bins import BinStats, at_least_one
+from adafocal.calibration.edges import find_bins
+from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.adafocal import AdaFocalLoss
+from adafocal.losses.base import OtherOptions
+from adafocal.losses.catalogue import add_loss
+from adafocal.losses.focal_family import Modulation
+from adafocal.losses.loop import SHARED
+from adafocal.losses.modulate import Gamma
+from adafocal.losses.reduction import look_up
+from adafocal.losses.targets import class_axis
+from adafocal.losses.validation_statistics import ValidationStatistics, counted_top_label
+
+__all__ = ["PerClassAdaFocalLoss"]
+
+
+class PerClassAdaFocalLoss(AdaFocalLoss):
+    """AdaFocal with a table of gammas for each class, shrunk to the gammas of all where a class has few samples.
+
+    The bins are those of all validation samples. In each, the samples that are *predicted* as a class have a gap of
+    their own, which moves the gamma of that class and bin. A training sample takes the gamma of its label's class, in
+    the bin that holds its p_true; for soft targets each class takes its own.
+
+    Formula: ``gap_cb = (n_cb own_cb + shrinkage gap_b) / (n_cb + shrinkage)``, with ``n_cb`` samples that are predicted
+    as class c in bin b, ``own_cb`` their mean confidence minus accuracy, and ``gap_b`` that of all samples in the bin.
+    A class that is never predicted, or whose predictions ``ignore_predicted`` leaves out, follows ``gap_b``.
+
+    Args:
+        shrinkage: Number of samples that the gap of all is worth beside those of the class, >= 0. Infinitely many
+            would be :class:`AdaFocalLoss`. 100 is where the random error of a gap, about 0.4 / sqrt(n), is 0.04.
+
+    Attributes:
+        gamma: Gamma per bin of all classes together, float32, shape (n_bins,): what :class:`AdaFocalLoss` would have
+            learned from the same statistics.
+        class_gamma: Gamma per class and bin, float32, shape (C, n_bins); (0, n_bins) before the first :meth:`observe`.
+        edges: Inner bin edges, float32, shape (n_bins - 1,), for all classes.
+
+    Example:
+        >>> criterion = PerClassAdaFocalLoss(n_bins=1, shrinkage=0.0)
+        >>> criterion.observe(torch.tensor([[4.0, 0.0], [4.0, 0.0], [0.0, 4.0]]), torch.tensor([0, 1, 1]))
+        >>> criterion.adapt().gap
+        tensor([0.3153], dtype=torch.float64)
+        >>> criterion.class_gamma
+        tensor([[1.6193],
+                [0.9822]])
+
+    Reference:
+        Ghosh, Schaaf and Gormley, "AdaFocal: calibration-aware adaptive focal loss", NeurIPS 2022,
+        https://arxiv.org/abs/2211.11838; calibration of the samples predicted as a class: Gupta and Ramdas, "Top-label
+        calibration and multiclass-to-binary reductions", ICLR 2022, https://arxiv.org/abs/2107.08353.
+
+    Differs from the papers: gammas per class, and the shrinkage, are ours.
+    """
+
+    class_gamma: Tensor
+    shared = (*SHARED, "shrinkage")
+
+    def __init__(
+        self, weight: Tensor | None = None, *, shrinkage: float = 100.0, **options: Unpack[OtherOptions]
+    ) -> None:
+        super().__init__(weight, **options)
+        self.shrinkage = check_number("shrinkage", shrinkage, low=0.0)
+        self.register_buffer("class_gamma", self.gamma.new_empty(0, self.n_bins))
+        self._by_class: dict[int, ValidationStatistics] = {}
+
+    def modulation(self, logits: Logits, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies for this batch; it counts the step."""
+        self._check_classes(logits)
+        modulation = super().modulation(logits, labels)
+        return lambda ce: modulation(ce)  # of the whole batch: its gammas need the labels
+
+    def _rule(self, labels: Labels) -> Gamma:
+        if len(self.class_gamma) == 0:
+            return super()._rule(labels)
+        table, n_classes = self.class_gamma.flatten(), len(self.class_gamma)
+
+        def rule(p: Tensor) -> Tensor:
+            known = p.shape == labels.shape and not labels.is_floating_point()
+            classes = labels.clamp(0, n_classes - 1).long() if known else _own_classes(p)
+            return look_up(table, find_bins(p, self.edges.to(p.dtype)) + self.n_bins * classes)
+
+        return rule
+
+    def gamma_of(self, p: Tensor, labels: Labels | None = None) -> Tensor:
+        """Look up gammas of the shape of ``p``: those of the labels' classes, or those of all classes together."""
+        if labels is None:
+            return super().gamma_of(p)
+        rule = self._rule(labels)
+        assert callable(rule)
+        return torch.as_tensor(rule(p))
+
+    @torch.no_grad()
+    def observe(self, logits: Logits, labels: Labels) -> None:
+        """Note confidence, correctness and predicted class of a validation batch for the next :meth:`adapt`.
+
+        Args:
+            logits: Shape (C,), (N, C) or (N, C, d1, …), with at least one sample and always the same C.
+            labels: Class indices of shape (), (N,) or (N, d1, …); those equal to ``ignore_index`` are left out.
+
+        Raises:
+            TypeError: If ``logits`` is not floating point or ``labels`` does not hold class indices.
+            ValueError: If the batch is empty, shapes do not fit, a label is out of range, or a sample's logits are not
+                finite (-inf for a masked class is allowed). Nothing of the batch is kept then.
+        """
+        ignore, ignored = self.ignore_index, self.ignore_predicted
+        found = counted_top_label(logits, labels, ignore_index=ignore, ignore_predicted=ignored, by_class=True)
+        self._grow(self._check_classes(logits))
+        self.observe_top_label(*found)
+
+    @torch.no_grad()
+    def observe_top_label(self, confidence: PerSample, correct: PerSample, predicted: PerSample | None = None) -> None:
+        """Note what :meth:`observe` notes where there are no logits to give.
+
+        Args:
+            confidence: Largest probability of each sample, in [0, 1], any shape; nothing is a batch as well.
+            correct: Whether its class is the label, boolean, of the shape of ``confidence``.
+            predicted: Its class, an index, of the shape of ``confidence``.
+
+        Raises:
+            TypeError: If ``confidence`` is not floating point, ``correct`` not boolean, or ``predicted`` no integers.
+            ValueError: If the shapes differ, a confidence is not in [0, 1], a class is negative, or ``predicted`` is
+                left out. Nothing of the batch is kept then.
+        """
+        if predicted is None:
+            raise InvalidValueError("`predicted` must be given to a loss with gammas per class, got None.")
+        check_same_shape("predicted", predicted, "confidence", confidence)
+        if predicted.is_floating_point() or predicted.is_complex() or predicted.dtype == torch.bool:
+            raise InvalidTypeError(f"`predicted` must hold class indices, got dtype {predicted.dtype}.")
+        classes = torch.unique(predicted).tolist()
+        if classes and classes[0] < 0:
+            raise InvalidValueError(f"`predicted` must hold class indices >= 0, got {classes[0]}.")
+        super().observe_top_label(confidence, correct)
+        if classes:
+            self._grow(classes[-1] + 1)
+        for number in classes:
+            chosen = predicted == number
+            batch = (confidence[chosen].to(self.edges), correct[chosen].to(self.edges.device))
+            added = ValidationStatistics.of_batch(*batch, streaming=self.streaming)
+            self._by_class[number] = self._by_class.get(number, ValidationStatistics.empty()).merge(added)
+
+    @torch.no_grad()
+    def adapt(self, process_group: Group = None) -> BinStats:
+        """Update ``gamma``, ``class_gamma`` and ``edges`` from what was observed; see :meth:`AdaFocalLoss.adapt`."""
+        check_group(process_group)
+        n_classes = torch.tensor([len(self.class_gamma)], device=self.edges.device)
+        self._grow(int(over_ranks(n_classes, process_group).max()))  # a rank may have observed nothing
+        return super().adapt(process_group)
+
+    def _gaps(self, stats: BinStats, group: Group) -> list[tuple[Tensor, Tensor]]:
+        gaps = [self._shrunk(number, stats, group) for number in range(len(self.class_gamma))]
+        return [*super()._gaps(stats, group), *([(self.class_gamma.view(-1), torch.cat(gaps))] if gaps else [])]
+
+    def _shrunk(self, number: int, stats: BinStats, group: Group) -> Tensor:
+        """Compute the gap of a class in each bin, shrunk to that of all."""
+        held = self._by_class.get(number, ValidationStatistics.empty())
+        own = held.between(stats.edges, streaming=self.streaming, group=group)
+        total = own.confidence_sum - own.correct_sum + self.shrinkage * stats.gap
+        return torch.where(own.count + self.shrinkage > 0, total / at_least_one(own.count + self.shrinkage), stats.gap)
+
+    def reset(self) -> None:
+        """Forget what was observed since the last :meth:`adapt`; gammas and ``edges`` stay."""
+        super().reset()
+        self._by_class = {}
+
+    def _check_classes(self, logits: Logits) -> int:
+        n_classes, known = logits.shape[class_axis(logits)], len(self.class_gamma)
+        if known not in (0, n_classes):
+            raise InvalidValueError(
+                f"`logits` must have the {known} classes that gammas are kept for, got {n_classes}."
+            )
+        return n_classes
+
+    def _grow(self, n_classes: int) -> None:
+        """Keep gammas for so many classes: a new one starts from those of all together."""
+        added = n_classes - len(self.class_gamma)
+        if added > 0:
+            self.class_gamma = torch.cat([self.class_gamma, self.gamma.expand(added, -1)])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        held = state_dict.get(f"{prefix}class_gamma")
+        if isinstance(held, Tensor) and held.shape[1:] == self.class_gamma.shape[1:]:
+            self.class_gamma = self.class_gamma.new_empty(held.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _own_classes(p: Tensor) -> Tensor:
+    """Number the classes of probabilities of every sample and class, shape (C,), (N, C) or (N, C, d1, …)."""
+    axis = class_axis(p)
+    shape = [-1 if at == axis else 1 for at in range(p.ndim)]
+    return torch.arange(p.shape[axis], device=p.device).view(shape).expand(p.shape)
+
+
+add_loss(
+    name="adafocal_per_class",
+    title="AdaFocal per class",
+    cls=PerClassAdaFocalLoss,
+    formula="-(1 - p)^γ log p or -(1 + p)^|γ| log p, γ per class and bin, adapted on validation data",
+    paper="Ghosh et al., NeurIPS 2022, arXiv:2211.11838; Gupta and Ramdas, ICLR 2022, arXiv:2107.08353",
+    year=2022,
+    use="AdaFocal where classes are miscalibrated in different ways; experimental.",
+)
