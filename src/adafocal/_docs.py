@@ -79,7 +79,7 @@ def completed(text: str | None, names: Collection[str], shared: Mapping[str, str
     if not {"Args", "Example"} & {*titles}:
         return text or ""
     place, end = min(found), titles.index("Example") if "Example" in titles else len(parts)
-    own = described(parts[place]) if titles[place] == "Args" else {}
+    own = _arguments(parts[place]) if titles[place] == "Args" else {}
     known = {name: shared[name] for name in names if name in shared} | own
     arguments = [f"{name}: {known[name]}" for name in dict.fromkeys([*names, *known]) if name in known]
     added = [f"{title}:\n    {content}" for title, content in sections.items() if title not in titles]
@@ -89,11 +89,12 @@ def completed(text: str | None, names: Collection[str], shared: Mapping[str, str
 
 def described(text: str | None) -> dict[str, str]:
     """Find what a docstring says of each argument."""
-    for part in inspect.cleandoc(text or "").split("\n\n"):
-        if part.startswith("Args:\n"):
-            arguments = (argument.partition(": ") for argument in re.split(r"\n    (?=\w)", part)[1:])
-            return {name: said for name, _, said in arguments}
-    return {}
+    parts = inspect.cleandoc(text or "").split("\n\n")
+    return next((_arguments(part) for part in parts if part.startswith("Args:\n")), {})
+
+
+def _arguments(part: str) -> dict[str, str]:
+    return {name: said for name, _, said in (one.partition(": ") for one in re.split(r"\n    (?=\w)", part)[1:])}
 
 
 def _raises(shared: dict[str, str], *, n_options: int) -> str:

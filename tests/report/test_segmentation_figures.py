@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from adafocal._records import as_record
-from adafocal.report.segmentation_figures import case_panels, draw_diagram, draw_slice, draw_surface
+from adafocal.report.segmentation_figures import case_panels, draw_diagram, draw_errors, draw_slice, draw_surface
 from adafocal.report.svg import SERIES
 from adafocal.report.tables import segmentation_table
 from adafocal.results.run import Summary
@@ -32,6 +32,7 @@ def write_cases(folder, **changes):
         "image": image,
         "label": boxes(),
         "predicted": np.roll(boxes(), 1, axis=0),
+        "confidence": np.full((12, 16, 10), 0.75, dtype=np.float16),
         "diagram": diagram,
         "alive": np.array([[1, 1, 0], [1, 0, 0]]),
     } | changes
@@ -54,24 +55,25 @@ def test_a_damaged_file_is_named(tmp_path):
         case_panels(tmp_path)
 
 
-def test_two_cases_have_three_panels_each_that_tell_their_numbers(tmp_path):
+def test_two_cases_have_four_panels_each_that_tell_their_numbers(tmp_path):
     write_cases(tmp_path)
     panels = case_panels(tmp_path)
 
-    assert len(panels) == 6
+    assert len(panels) == 8
     assert [panel.title for panel in panels[::2]] == [
         "Best case, <b>case</b>",
+        "Best case: errors and confidence",
         "Best case: surfaces",
         "Best case: persistence",
     ]
     assert panels[0].caption.startswith("Dice 0.812. ")
-    assert panels[2].caption == "Voxels: head 180 true and 180 predicted, tail 180 true and 180 predicted."
-    assert "head: components 1, tunnels 1, cavities 0; tail: components 1, tunnels 0, cavities 0" in panels[4].alt
+    assert panels[4].caption == "Voxels: head 180 true and 180 predicted, tail 180 true and 180 predicted."
+    assert "head: components 1, tunnels 1, cavities 0; tail: components 1, tunnels 0, cavities 0" in panels[6].alt
     assert sum(len(panel.svg) for panel in panels) < 500_000
 
 
-def test_without_diagrams_the_other_panels_remain(tmp_path):
-    write_cases(tmp_path, diagram=None, alive=None)
+def test_without_diagrams_and_confidence_the_other_panels_remain(tmp_path):
+    write_cases(tmp_path, diagram=None, alive=None, confidence=None)
 
     assert [panel.title for panel in case_panels(tmp_path)[2:]] == ["Best case: surfaces", "Worst case: surfaces"]
 
@@ -81,7 +83,7 @@ def test_an_empty_mask_can_be_drawn(empty, tmp_path):
     write_cases(tmp_path, **{name: np.zeros_like(boxes()) for name in empty})
     true = 0 if "label" in empty else 180
 
-    assert f"head {true} true and 0 predicted" in case_panels(tmp_path)[2].caption
+    assert f"head {true} true and 0 predicted" in case_panels(tmp_path)[4].caption
 
 
 def test_a_slice_has_a_solid_and_a_dashed_contour_per_class(ax):
@@ -94,6 +96,31 @@ def test_a_slice_has_a_solid_and_a_dashed_contour_per_class(ax):
     assert len(styles) == 4
     assert len({str(color) for color, _ in styles}) == 2
     assert [dashes is None for _, dashes in styles] == [True, False, True, False]
+
+
+def test_errors_are_counted_with_the_confident_ones_and_never_where_nothing_is_labelled(tmp_path):
+    label = boxes()
+    label[0] = -100
+    predicted, confidence = boxes(), np.full(label.shape, 0.6, dtype=np.float16)
+    predicted[0], predicted[3, 3, 2:5], confidence[3, 3, 2:4] = 1, 0, 0.95
+    write_cases(tmp_path, label=label, predicted=predicted, confidence=confidence)
+    panel = case_panels(tmp_path)[2]
+
+    assert panel.caption.endswith(
+        " 3 voxels are wrong (truly background 0, head 3, tail 0), 2 of them at a confidence of 0.9 or more."
+    )
+    assert "in the slices [3, 3, " in panel.alt  # where the errors are, not where the mask is largest
+
+
+def test_an_unsure_voxel_is_coloured_and_a_sure_one_is_grey(ax):
+    confidence, wrong = np.array([[1.0, 0.5], [0.75, 1.0]]), np.array([[True, False], [False, False]])
+    draw_errors(ax, np.array([[0.0, 1.0], [0.5, 1.0]]), confidence, wrong)
+    (sure, half), (unsure, _) = ax.images[0].get_array()
+
+    assert np.ptp(sure) == 0
+    assert np.ptp(unsure) == pytest.approx(0.8)  # as yellow as can be
+    assert np.ptp(half) == pytest.approx(0.4)
+    assert len(ax.collections) == 1  # one outline
 
 
 def test_a_surface_shows_each_class_in_its_colour_and_nothing_beside_it(ax):
@@ -159,7 +186,7 @@ def test_rows_of_the_table_are_means_over_runs_and_a_missing_number_is_a_dash():
 
 def test_figures_of_several_runs_on_one_page_do_not_share_identifiers(tmp_path):
     write_cases(tmp_path)
-    marks = [re.findall(r'id="([^"]+)"', case_panels(tmp_path, mark=mark)[4].svg) for mark in ("-1", "-2")]
+    marks = [re.findall(r'id="([^"]+)"', case_panels(tmp_path, mark=mark)[6].svg) for mark in ("-1", "-2")]
     clips = [{name for name in found if re.fullmatch(r"[pm][0-9a-f]{10}", name)} for found in marks]
 
     assert clips[0]

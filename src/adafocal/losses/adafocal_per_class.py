@@ -65,6 +65,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
     """
 
     class_gamma: Tensor
+    has_slope = False  # gammas need the labels, not the probabilities alone
     shared = (*SHARED, "shrinkage")
 
     def __init__(
@@ -78,8 +79,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it counts the step."""
         self._check_classes(logits)
-        modulation = super().modulation(logits, labels)
-        return lambda ce: modulation(ce)  # of the whole batch: its gammas need the labels
+        return super().modulation(logits, labels)
 
     def _rule(self, labels: Labels) -> Gamma:
         if len(self.class_gamma) == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a segmentation looks like: slices with contours, shaded surfaces, persistence diagrams.
+"""What a segmentation looks like: slices with contours, errors over confidence, surfaces, persistence diagrams.
 
 ``case_panels`` makes all panels of a run from its ``cases.npz``; the drawing functions take data and axes.
 """
@@ -27,18 +27,21 @@ PLANES = ("sagittal", "coronal", "axial")
 DIMENSIONS = ("components", "tunnels", "cavities")
 MARKERS = ("o", "^", "s")
 PAINT = ((0.86, 0.33, 0.1), (0.2, 0.45, 0.95), (0.12, 0.58, 0.3), (0.6, 0.28, 0.9))  # as SERIES, where pixels are
+UNSURE = (1.0, 0.83, 0.2)
+SURE = 0.9  # an error of at least such a confidence is counted as made with confidence
 SIDE = 100  # pixels of a surface's picture, and samples along each of its rays
 
 
 def case_panels(folder: str | os.PathLike[str], *, mark: str = "") -> list[Panel]:
-    """Make the panels of a run's best and worst case: slices, surfaces and, where there are any, diagrams.
+    """Make the panels of a run's best and worst case: slices, errors over confidence, surfaces, and diagrams.
 
     Args:
         folder: A run folder.
         mark: Keeps the figures of several runs on one page apart.
 
     Returns:
-        Panels, the best case before the worst one; none where the folder holds no ``cases.npz``.
+        Panels, the best case before the worst one; none where the folder holds no ``cases.npz``, and of each kind only
+        what the file has arrays for: diagrams need cripser in training, errors a run that was made after version 0.2.
 
     Raises:
         ValueError: If that file is damaged.
@@ -57,7 +60,8 @@ def case_panels(folder: str | os.PathLike[str], *, mark: str = "") -> list[Panel
         for kind in KINDS
     }
     panels: list[Panel] = []
-    for panel, needs in ((_slices, "image"), (_surfaces, "image"), (_diagrams, "diagram")):
+    kinds = ((_slices, "image"), (_errors, "confidence"), (_surfaces, "image"), (_diagrams, "diagram"))
+    for panel, needs in kinds:
         panels += [panel(kind, f"{kind}{mark}", case, names) for kind, case in cases.items() if needs in case]
     return panels
 
@@ -79,6 +83,27 @@ def draw_slice(ax: Axes, image: Array, true: Array, predicted: Array, *, n_class
             if mask.any() and not mask.all():
                 color = SERIES[(number - 1) % len(SERIES)]
                 ax.contour(mask.T.astype(np.float32), levels=[0.5], colors=[color], linestyles=[style], linewidths=1.5)
+    ax.set_axis_off()
+
+
+def draw_errors(ax: Axes, image: Array, confidence: Array, wrong: Array) -> None:
+    """Draw a slice of a volume, in colour where the model is unsure, with an outline around what it got wrong.
+
+    An outline without colour is an error made with confidence.
+
+    Args:
+        ax: A matplotlib axis.
+        image: Intensities, shape (H, W).
+        confidence: Probability of the predicted class of each pixel, in [0, 1].
+        wrong: Whether that class is not the true one, boolean; False where nothing is labelled.
+    """
+    low, high = np.percentile(image.astype(np.float32), (1, 99.5))
+    grey = np.clip((image.astype(np.float32) - low) / max(high - low, 1e-3), 0, 1)
+    unsure = np.clip(2 * (1 - confidence.astype(np.float32)), 0, 1)[..., None]  # 1 from a confidence of one half down
+    pixels = (1 - unsure) * grey[..., None] + unsure * np.array(UNSURE)
+    ax.imshow(pixels.transpose(1, 0, 2), origin="lower", interpolation="nearest")
+    if wrong.any() and not wrong.all():
+        ax.contour(wrong.T.astype(np.float32), levels=[0.5], colors=[SERIES[0]], linewidths=1.5)
     ax.set_axis_off()
 
 
@@ -145,6 +170,23 @@ def _slices(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str
     caption = f"{dice}. Solid lines are the true mask, dashed lines the predicted one."
     alt = f"{title}, {dice}: slices {places} with contours of {', '.join(names[1:])}."
     return Panel(title, drawing.svg, caption, alt)
+
+
+def _errors(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:
+    wrong = (case["predicted"] != case["label"]) & (case["label"] >= 0)
+    places = _middle(wrong)
+    with svg_figure(f"errors-{mark}", rows=[], width=6.4, height=3.2) as drawing:
+        for axis, (ax, place) in enumerate(zip(drawing.figure.subplots(1, 3), places, strict=True)):
+            draw_errors(ax, *(part.take(place, axis) for part in (case["image"], case["confidence"], wrong)))
+            ax.set_title(f"{PLANES[axis]}, slice {place}")
+    sure = int((wrong & (case["confidence"] >= SURE)).sum())
+    title = f"{KINDS[kind]}: errors and confidence"
+    truly = ", ".join(f"{name} {int((wrong & (case['label'] == i)).sum()):,}" for i, name in enumerate(names))
+    said = (
+        f"{int(wrong.sum()):,} voxels are wrong (truly {truly}), {sure:,} of them at a confidence of {SURE:g} or more."
+    )
+    caption = f"Outlined: wrong. Yellow: unsure, the fuller the less sure. {said}"
+    return Panel(title, drawing.svg, caption, f"{title}, in the slices {places} with the most errors. {said}")
 
 
 def _surfaces(kind: str, mark: str, case: Mapping[str, Array], names: Sequence[str]) -> Panel:

@@ -109,10 +109,11 @@ class Extremes:
     def save(self, path: str | Path, class_names: Sequence[str]) -> None:
         """Write both to an ``.npz`` file, cut to the voxels that count.
 
-        Arrays ``best_…`` and ``worst_…``: ``name``, ``dice``, ``image``, ``label``, ``predicted``, and ``diagram``,
-        rows (class, dimension, birth, death) of the superlevel sets of each foreground class's probability, at most
+        Arrays ``best_…`` and ``worst_…``: ``name``, ``dice``, ``image``, ``label``, ``predicted``, ``confidence``, the
+        probability of what is predicted, in [0, 1], which older versions did not write, and ``diagram``, rows (class,
+        dimension, birth, death) of the superlevel sets of each foreground class's probability, at most
         ``MOST_PERSISTENT`` per class and dimension, with ``alive``, the Betti numbers at probability 0.5. Without
-        cripser, of the extra ``topology``, these two are missing.
+        cripser, of the extra ``topology``, the last two are missing.
         """
         arrays: dict[str, Any] = {"class_names": np.array(class_names)}
         for kind, case in (("best", self.best), ("worst", self.worst)):
@@ -131,6 +132,7 @@ def _arrays(case: Shown) -> dict[str, np.ndarray]:
         "image": case.image[box].half().numpy(),
         "label": case.labels[box].to(torch.int16).numpy(),
         "predicted": case.probs.argmax(0)[box].to(torch.int16).numpy(),
+        "confidence": case.probs.amax(0)[box].half().numpy(),
     }
     if importlib.util.find_spec("cripser") is not None:
         diagrams = persistence_diagrams(list(case.probs[(slice(1, None), *box)].float()), essential_death=0.0)
