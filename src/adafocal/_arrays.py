@@ -116,7 +116,7 @@ def as_numbers(name: str, values: ArrayLike) -> Tensor:
     return tensor
 
 
-def checked_cluster(cluster: ArrayLike | None, n: int, *, of: str) -> Tensor | None:
+def checked_cluster(cluster: ArrayLike | None, n: int, *, of: str, name: str = "cluster") -> Tensor | None:
     """Number what each of ``n`` rows belongs to, int64, shape (n,); the same in every part of the data.
 
     Raises:
@@ -125,11 +125,11 @@ def checked_cluster(cluster: ArrayLike | None, n: int, *, of: str) -> Tensor | N
     """
     if cluster is None:
         return None
-    array = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else as_array("cluster", cluster)
+    array = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else as_array(name, cluster)
     if array.shape != (n,):
-        raise InvalidValueError(f"`cluster` must have one value per row of `{of}`, {n}, got {array.shape}.")
+        raise InvalidValueError(f"`{name}` must have one value per row of `{of}`, {n}, got {array.shape}.")
     if array.dtype.kind not in "iu":
-        array = cluster_codes(as_coded(array, "cluster"), "cluster")
+        array = cluster_codes(as_coded(array, name), name)
     return torch.as_tensor(array.astype(np.int64))
 
 

@@ -29,6 +29,7 @@ OF_THE_SIZE = {"bin_stats", "grid_stats", "reliability_data"}
 # They take samples and give samples: there is nothing to weigh.
 WITHOUT = {"assign_bins", "one_class_from_probs", "top_label_from_logits", "top_label_from_probs", "wilson_interval"}
 WITHOUT |= {"top_label_from_features"}
+WITHOUT |= {"case_calibration", "case_stats"}  # voxels of a case, which count alike, as cases do
 FUNCTIONS = {
     name: function
     for part in (calibration, selective)

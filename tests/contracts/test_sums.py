@@ -16,7 +16,17 @@ from torch import Tensor
 import adafocal
 from adafocal import Predictions
 from adafocal._sums import Sums
-from adafocal.calibration import BinStats, StreamSums, bin_stats, binned_error, grid_stats, merge, stream_sums
+from adafocal.calibration import (
+    BinStats,
+    CaseStats,
+    StreamSums,
+    bin_stats,
+    binned_error,
+    case_stats,
+    grid_stats,
+    merge,
+    stream_sums,
+)
 from adafocal.losses.validation_statistics import ValidationStatistics
 from adafocal.training.history import EpochSums
 from adafocal.training.voxels import VoxelSums
@@ -96,6 +106,11 @@ KINDS = {
     ),
     "epoch": (EpochSums.empty(EDGES), lambda z, y: EpochSums.of_batch(z, y, EDGES),
               lambda sums: list(sums.compute().values())),
+    "cases": (
+        CaseStats.empty(n_classes=3),
+        lambda z, y: case_stats(z, y, torch.arange(len(y)) % 4),
+        lambda sums: [sums.errors(name) for name in ("ece", "ace", "mce")],
+    ),
     "voxels": (
         VoxelSums.empty(n_classes=3, n_bins=15),
         lambda z, y: VoxelSums.of_part(z, y, n_bins=15),
@@ -122,7 +137,7 @@ def test_parts_merge_into_the_sums_of_the_whole_in_any_grouping(kind):
     close(numbers(a), numbers(of_batch(*parts[0])))  # merging has changed no part
 
 
-@pytest.mark.parametrize("kind", ["bins", "stream", "epoch", "voxels"])
+@pytest.mark.parametrize("kind", ["bins", "stream", "epoch", "cases", "voxels"])
 def test_what_is_no_part_is_refused_by_its_name(kind, rejects):
     empty, *_ = KINDS[kind]
     with rejects(TypeError, f"`second` must be {type(empty).__name__}, got Tensor: use {empty.made_by}."):

@@ -9,7 +9,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -210,6 +210,18 @@ def of_metric(name: str, **settings: Any) -> list[tuple[str, Entry]]:
     ]
 
 
+def of_cases(name: str) -> tuple[str, Entry]:
+    """A function of voxels as rows, all of which are of one case."""
+    function = getattr(calibration, name)
+
+    @wraps(function)
+    def call(values: Tensor, labels: Tensor) -> Any:
+        sized = not isinstance(values, Tensor) or values.ndim > 0
+        return function(values, labels, cases=np.zeros(len(values) if sized and hasattr(values, "__len__") else 1, int))
+
+    return f"calibration.{name}", Entry(("logits", "labels"), {}, call, True)
+
+
 EVENT = ("confidence", "correct")
 YES_NO = ("confidence", "yes_no")
 CLASSES = ("probs", "labels")
@@ -234,6 +246,7 @@ ENTRIES: dict[str, Entry] = dict(
         entry(calibration, "brier_decomposition", *CLASSES),
         entry(calibration, "brier_score", *CLASSES),
         entry(calibration, "calibration_test", *YES_NO),
+        *(of_cases(name) for name in ("case_calibration", "case_stats")),
         entry(calibration, "classwise_calibration_error", *CLASSES),
         entry(calibration, "equal_mass_edges", "confidence", n_bins=5),
         entry(calibration, "evaluate", "predictions"),
@@ -315,6 +328,7 @@ ENTRIES: dict[str, Entry] = dict(
 )  # fmt: skip
 NO_DATA = {  # names that take no data: results, tables, and functions of plain numbers or of a file
     *(f"calibration.{name}" for name in ("BinStats", "BrierDecomposition", "CalibrationSummary", "ReliabilityData")),
+    *(f"calibration.{name}" for name in ("CaseCalibration", "CaseStats")),
     *(f"calibration.{name}" for name in ("SmoothCurve", "StreamSums", "Verdict", "equal_width_edges", "grid_edges")),
     *(f"selective.{name}" for name in ("RiskCoverageCurve", "SelectiveSummary", "rank_weights")),
     *(f"scaling.{name}" for name in ("ARGMAX_PRESERVING", "Choice", "METHODS", "load_scaling")),
@@ -374,7 +388,7 @@ def test_every_public_name_has_an_entry():
 
     assert named == exported
     assert {name for name in ENTRIES if name.startswith("segmentation.")} == of_segmentation
-    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (118, 104, 22)
+    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (122, 106, 24)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -465,7 +479,7 @@ def test_volumes_may_be_arrays():
 
 
 def test_every_function_with_tensors_takes_arrays():
-    assert len(TAKE_ARRAYS) == 53
+    assert len(TAKE_ARRAYS) == 55
     for name in (name for name in TAKE_ARRAYS if not name.startswith("metrics.")):
         assert hasattr(ENTRIES[name].call, "__wrapped__"), name
 
@@ -486,7 +500,7 @@ def test_no_sample_gives_nothing_or_a_sentence(name, unchecked_shapes):
     for result in tensors(entry.call(*arguments, **entry.options)):
         # Nothing, sums of nothing, or not a number.
         assert result.numel() == 0 or bool((result.isnan() | (result == 0)).all()) or "bin_stats" in name or (
-            "grid_stats" in name
+            "grid_stats" in name or "case_" in name
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ kolmogorov_smirnov.py        largest drift of summed confidence from summed accu
 truthful.py                  averaged two-bin error: no answer but the truth lowers it
 smooth.py                    smooth ECE: a kernel instead of bins
 classwise.py                 one class, every class, several labels per sample
+cases.py, case_stats.py      each class of each case of a segmentation, averaged over cases
 scores.py                    NLL, Brier score and its parts, over-confidence
 intervals.py                 intervals that cover at their level
 consistency.py               test of "is this model calibrated?"
@@ -31,6 +32,8 @@ linear.py                    the same from features and a linear head, a chunk a
 
 from adafocal.calibration.band import simultaneous_band
 from adafocal.calibration.bins import BinStats, bin_stats, merge
+from adafocal.calibration.case_stats import CaseCalibration, CaseStats
+from adafocal.calibration.cases import case_calibration, case_stats
 from adafocal.calibration.cells import join_cells, joined_equal_mass
 from adafocal.calibration.classwise import (
     classwise_calibration_error,
@@ -65,6 +68,8 @@ __all__ = [
     "BinStats",
     "BrierDecomposition",
     "CalibrationSummary",
+    "CaseCalibration",
+    "CaseStats",
     "ReliabilityData",
     "SmoothCurve",
     "StreamSums",
@@ -75,6 +80,8 @@ __all__ = [
     "brier_decomposition",
     "brier_score",
     "calibration_test",
+    "case_calibration",
+    "case_stats",
     "classwise_calibration_error",
     "equal_mass_edges",
     "equal_width_edges",

@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_choice, check_flag, check_integer
 from adafocal._dtypes import wide_dtype
 from adafocal._shapes import Labels, Logits, PerSample
+from adafocal.calibration.case_stats import average_gap
 from adafocal.calibration.edges import assign_equal_width_bins
 from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
@@ -86,10 +87,7 @@ def _gap(probs: Tensor, target: Tensor, counted: Tensor, *, n_bins: int, binning
     for place, share in (_nearest if binning == "soft" else _own)(probs, n_bins):
         parts = torch.stack([counted * share, counted * share * probs, counted * share * target])
         sums = sums.scatter_add(-1, place.expand_as(parts), parts)
-    held = sums[0] >= (LEAST if binning == "soft" else 0.5)
-    weight = torch.where(held, sums[0], 1.0)
-    gaps = torch.where(held, (sums[1] - sums[2]).abs() / weight, 0.0)
-    return gaps.sum(dim=-1) / held.sum(dim=-1).clamp_min(1)
+    return average_gap(*sums.unbind(), held=sums[0] >= (LEAST if binning == "soft" else 0.5))
 
 
 def _own(probs: Tensor, n_bins: int) -> list[tuple[Tensor, Tensor]]:
