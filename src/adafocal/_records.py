@@ -83,6 +83,16 @@ def to_plain(value: object) -> Any:
 
 def read_columns(path: Path) -> list[dict[str, float]]:
     """Read a CSV file of numbers: one mapping per row from column to number, NaN where there is none."""
+    return [{name: _float(value) for name, value in row.items()} for row in _read_rows(path)]
+
+
+def read_named_columns(path: Path) -> dict[str, dict[str, float]]:
+    """Read a CSV file whose first column names the rows: by name what :func:`read_columns` gives of the others."""
+    named = ([*row.items()] for row in _read_rows(path))
+    return {first[1]: {name: _float(value) for name, value in others} for first, *others in named}
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = list(csv.reader(file, strict=True)) or [[]]
@@ -96,7 +106,7 @@ def read_columns(path: Path) -> list[dict[str, float]]:
                 f"{str(path)!r} must be a whole CSV file of a run, got {len(row)} fields for {len(header)} columns in "
                 f"row {place}."
             )
-    return [{name: _float(value) for name, value in zip(header, row, strict=True)} for row in rows]
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def _fitted(value: Any, hint: Any, name: str) -> Any:

@@ -135,7 +135,9 @@ def test_wrong_input_gets_a_sentence(rejects):
 def test_the_interval_is_the_t_interval_moved_out_where_values_are_skewed():
     even = mean_over_cases([0.1, 0.2, 0.3])
     assert even.value == pytest.approx(0.2)
-    assert (even.low, even.high) == pytest.approx((0.2 - 0.2484, 0.2 + 0.2484), abs=0.011)  # t = 4.303 of 2, approximated
+    assert (even.low, even.high) == pytest.approx(
+        (0.2 - 0.2484, 0.2 + 0.2484), abs=0.011
+    )  # t = 4.303 of 2, approximated
 
     values = [0.0, 0.0, 0.0, 0.0, 1.0]
     skewed, mirrored = mean_over_cases(values), mean_over_cases([1 - value for value in values])

@@ -60,22 +60,22 @@ def test_two_cases_have_four_panels_each_that_tell_their_numbers(tmp_path):
     panels = case_panels(tmp_path)
 
     assert len(panels) == 8
-    assert [panel.title for panel in panels[::2]] == [
-        "Best case, <b>case</b>",
-        "Best case: errors and confidence",
-        "Best case: surfaces",
-        "Best case: persistence",
+    assert [panel.title for panel in panels] == [
+        f"{kind} case{what}"
+        for kind in ("Worst", "Best")
+        for what in (", <b>case</b>", ": errors and confidence", ": surfaces", ": persistence")
     ]
+    assert [panel.title for panel in case_panels(tmp_path, kinds=["best"])] == [panel.title for panel in panels[4:]]
     assert panels[0].caption.startswith("Dice 0.812. ")
-    assert panels[4].caption == "Voxels: head 180 true and 180 predicted, tail 180 true and 180 predicted."
-    assert "head: components 1, tunnels 1, cavities 0; tail: components 1, tunnels 0, cavities 0" in panels[6].alt
+    assert panels[2].caption == "Voxels: head 180 true and 180 predicted, tail 180 true and 180 predicted."
+    assert "head: components 1, tunnels 1, cavities 0; tail: components 1, tunnels 0, cavities 0" in panels[3].alt
     assert sum(len(panel.svg) for panel in panels) < 500_000
 
 
 def test_without_diagrams_and_confidence_the_other_panels_remain(tmp_path):
     write_cases(tmp_path, diagram=None, alive=None, confidence=None)
 
-    assert [panel.title for panel in case_panels(tmp_path)[2:]] == ["Best case: surfaces", "Worst case: surfaces"]
+    assert [panel.title for panel in case_panels(tmp_path)[1::2]] == ["Worst case: surfaces", "Best case: surfaces"]
 
 
 @pytest.mark.parametrize("empty", [("predicted",), ("predicted", "label")])
@@ -83,7 +83,7 @@ def test_an_empty_mask_can_be_drawn(empty, tmp_path):
     write_cases(tmp_path, **{name: np.zeros_like(boxes()) for name in empty})
     true = 0 if "label" in empty else 180
 
-    assert f"head {true} true and 0 predicted" in case_panels(tmp_path)[4].caption
+    assert f"head {true} true and 0 predicted" in case_panels(tmp_path)[2].caption
 
 
 def test_a_slice_has_a_solid_and_a_dashed_contour_per_class(ax):
@@ -104,7 +104,7 @@ def test_errors_are_counted_with_the_confident_ones_and_never_where_nothing_is_l
     predicted, confidence = boxes(), np.full(label.shape, 0.6, dtype=np.float16)
     predicted[0], predicted[3, 3, 2:5], confidence[3, 3, 2:4] = 1, 0, 0.95
     write_cases(tmp_path, label=label, predicted=predicted, confidence=confidence)
-    panel = case_panels(tmp_path)[2]
+    panel = case_panels(tmp_path)[1]
 
     assert panel.caption.endswith(
         " 3 voxels are wrong (truly background 0, head 3, tail 0), 2 of them at a confidence of 0.9 or more."
@@ -186,7 +186,7 @@ def test_rows_of_the_table_are_means_over_runs_and_a_missing_number_is_a_dash():
 
 def test_figures_of_several_runs_on_one_page_do_not_share_identifiers(tmp_path):
     write_cases(tmp_path)
-    marks = [re.findall(r'id="([^"]+)"', case_panels(tmp_path, mark=mark)[6].svg) for mark in ("-1", "-2")]
+    marks = [re.findall(r'id="([^"]+)"', case_panels(tmp_path, mark=mark)[3].svg) for mark in ("-1", "-2")]
     clips = [{name for name in found if re.fullmatch(r"[pm][0-9a-f]{10}", name)} for found in marks]
 
     assert clips[0]

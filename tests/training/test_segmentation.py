@@ -19,6 +19,7 @@ from adafocal.data import DataConfig
 from adafocal.predictions import Predictions
 from adafocal.recipes import get_recipe
 from adafocal.report import write_page
+from adafocal.results.folder import RunFolder
 from adafocal.results.run import Sizes
 from adafocal.training.cases import case_scores, mean_scores
 from adafocal.training.config import plain
@@ -174,6 +175,10 @@ def test_the_page_shows_scores_slices_surfaces_and_diagrams(finished, tmp_path):
     assert page.count('id="cases"') == 1
     for title in ("Best case, box_", "Worst case: surfaces", "Best case: persistence", ">Segmentation</h2>"):
         assert title in page
+    opening = page[: page.index(">Results</h2>")]
+    for first in ("Lowest Dice: box_", 'id="cases-table"', "Worst case: errors and confidence"):
+        assert first in opening
+    assert opening.count('<th scope="row"><bdi>box_') == len(RunFolder(folder).cases) > 0
     assert re.search(rf"<td[^>]*>{summary.segmentation['dice']['mean']:.3f}\s*</td>", page)
 
 

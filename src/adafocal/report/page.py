@@ -15,6 +15,7 @@ from adafocal._text import capital, short, shown
 from adafocal.data import DataConfig
 from adafocal.measures import MEASURES
 from adafocal.report import panels, tables
+from adafocal.report.case_tables import case_table, worst_cases
 from adafocal.report.examples import worst_of
 from adafocal.report.html import render_page
 from adafocal.report.ood_page import detection_sections, study_sections
@@ -70,7 +71,7 @@ def render(contents: Contents) -> str:
             "ranks": panels.rank_panels(comparison.rank_tables) if comparison else [],
             "failures": comparison.failures if comparison else [],
             "finding": _finding(contents),
-            "verdicts": [] if comparison else _verdicts(contents.experiments[0].runs[0]),
+            **_opening(contents),
             "notes": comparison.notes if comparison else [],
             "settings": yaml.safe_dump(contents.settings, sort_keys=False, allow_unicode=True),
             "command": shlex.join(provenance.command),
@@ -112,6 +113,19 @@ def _finding(contents: Contents) -> str:
     return f"Best average rank by test ECE over {table.n_experiments} experiments: {best}, then {then}; {apart}."
 
 
+def _opening(contents: Contents) -> dict[str, object]:
+    """What the page of a run opens with: its verdicts, and of a segmentation the worst cases."""
+    if contents.comparison:
+        return {"verdicts": [], "worst_cases": [], "case_table": None, "worst_case": []}
+    run = contents.experiments[0].runs[0]
+    return {
+        "verdicts": _verdicts(run),
+        "worst_cases": worst_cases(run.cases),
+        "case_table": case_table(run.cases),
+        "worst_case": case_panels(run, kinds=["worst"]),
+    }
+
+
 def _verdicts(run: RunFolder) -> list[tuple[str, str]]:
     """The verdicts of a run as trained and after temperature scaling, where its results hold some: head and text."""
     said = []
@@ -140,7 +154,9 @@ def _experiment(experiment: Experiment, place: int, n_losses: int, contents: Con
         "segmentation": tables.segmentation_table(
             {loss.title: [run.summary for run in loss.runs] for loss in losses}, name=f"segmentation{mark}"
         ),
-        "cases": case_panels(losses[0].runs[0], mark=mark),
+        "cases": case_panels(
+            losses[0].runs[0], kinds=(["worst", "best"] if contents.comparison else ["best"]), mark=mark
+        ),
         **{
             section: [panel for name, draw in of_section.items() for panel in draw(losses, name=f"{name}{mark}")]
             for section, of_section in FIGURES.items()

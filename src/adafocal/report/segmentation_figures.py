@@ -22,7 +22,7 @@ from adafocal.tables.npz import open_npz
 from adafocal.tables.piece import reason
 
 Array: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[Any]]"
-KINDS = {"best": "Best case", "worst": "Worst case"}
+KINDS = {"worst": "Worst case", "best": "Best case"}
 PLANES = ("sagittal", "coronal", "axial")
 DIMENSIONS = ("components", "tunnels", "cavities")
 MARKERS = ("o", "^", "s")
@@ -32,16 +32,17 @@ SURE = 0.9  # an error of at least such a confidence is counted as made with con
 SIDE = 100  # pixels of a surface's picture, and samples along each of its rays
 
 
-def case_panels(folder: str | os.PathLike[str], *, mark: str = "") -> list[Panel]:
-    """Make the panels of a run's best and worst case: slices, errors over confidence, surfaces, and diagrams.
+def case_panels(folder: str | os.PathLike[str], *, kinds: Sequence[str] = tuple(KINDS), mark: str = "") -> list[Panel]:
+    """Make the panels of a run's worst and best case: slices, errors over confidence, surfaces, and diagrams.
 
     Args:
         folder: A run folder.
+        kinds: Which of the two: ``worst``, ``best``.
         mark: Keeps the figures of several runs on one page apart.
 
     Returns:
-        Panels, the best case before the worst one; none where the folder holds no ``cases.npz``, and of each kind only
-        what the file has arrays for: diagrams need cripser in training, errors a run that was made after version 0.2.
+        Panels, case by case; none where the folder holds no ``cases.npz``, and of each kind only what the file has
+        arrays for: diagrams need cripser in training, errors a run that was made after version 0.2.
 
     Raises:
         ValueError: If that file is damaged.
@@ -55,14 +56,11 @@ def case_panels(folder: str | os.PathLike[str], *, mark: str = "") -> list[Panel
         names = [str(name) for name in found["class_names"]]
     except (InvalidValueError, KeyError, TypeError) as error:
         raise InvalidValueError(f"{str(path)!r} must hold the cases that training writes: {reason(error)}.") from error
-    cases = {
-        kind: {name.removeprefix(f"{kind}_"): value for name, value in found.items() if name.startswith(f"{kind}_")}
-        for kind in KINDS
-    }
     panels: list[Panel] = []
-    kinds = ((_slices, "image"), (_errors, "confidence"), (_surfaces, "image"), (_diagrams, "diagram"))
-    for panel, needs in kinds:
-        panels += [panel(kind, f"{kind}{mark}", case, names) for kind, case in cases.items() if needs in case]
+    for kind in kinds:
+        case = {name.removeprefix(f"{kind}_"): value for name, value in found.items() if name.startswith(f"{kind}_")}
+        for panel, needs in ((_slices, "image"), (_errors, "confidence"), (_surfaces, "image"), (_diagrams, "diagram")):
+            panels += [panel(kind, f"{kind}{mark}", case, names)] if needs in case else []
     return panels
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from adafocal._locks import is_ours
 from adafocal._notebook import table_html
 from adafocal._reading import load_predictions
-from adafocal._records import read_columns, read_record
+from adafocal._records import read_columns, read_named_columns, read_record
 from adafocal._text import short
 from adafocal.errors import AdafocalError, InvalidValueError
 from adafocal.losses.catalogue import loss_title
@@ -83,6 +83,7 @@ class RunFolder(_Folder):
         history: One mapping per epoch, column to number.
         mistakes: The most confident mistakes; None where there is no such file.
         best_scaling: What the best scaling makes of the test part; None where nobody has asked.
+        cases: Scores of each test case by its name, where voxels were labelled; else nothing.
         detections: What was measured on out-of-distribution data, by file name.
     """
 
@@ -98,6 +99,7 @@ class RunFolder(_Folder):
     best_scaling = cached_property(
         lambda self: read_record(self / SCALED, BestScaling) if (self / SCALED).exists() else self.summary.best_scaling
     )
+    cases = cached_property(lambda self: read_named_columns(self / CASE_TABLE) if (self / CASE_TABLE).exists() else {})
     detections = cached_property(
         lambda self: {file.stem: read_detections(file) for file in sorted(self.path.glob(DETECTIONS))}
     )
