@@ -1,67 +1,177 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segment the hippocampus with several losses and seeds, and print the table of docs/segmentation.md.
+"""Segment the hippocampus with several losses and seeds, and print the tables of docs/segmentation.md.
 
 Runs that are finished are read, so the command can be stopped and repeated, or shared between processes by loss:
 
     python benchmarks/hippocampus.py --data ~/data --losses cross_entropy focal --folder runs/hippocampus
+    python benchmarks/hippocampus.py --data ~/data --output docs/results/hippocampus_losses.csv
+    python benchmarks/hippocampus.py --tables docs/results/hippocampus_losses.csv  # no run, the tables alone
 """
 
 import argparse
+import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
 import torch
+from monai.losses import DiceLoss
+from torch import Tensor
+from torch.nn import functional as F
 
+from adafocal.data.volumes import IGNORED
+from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
 from adafocal.results.run import Summary
+from adafocal.study.statistics import paired_differences
 from adafocal.training.run import run
 
-ALL = ("cross_entropy", "focal", "topology_aware_focal", "adafocal")
+FOREGROUND = {"streaming": True, "ignore_predicted": 0}
+# What is compared: a loss and its arguments; None are those of the recipe.
+VARIANTS = {
+    "cross_entropy": ("cross_entropy", None),
+    "dice_cross_entropy": ("hippocampus:dice_cross_entropy", None),
+    "focal": ("focal", None),
+    "topology_aware_focal": ("topology_aware_focal", None),
+    "l1_ace": ("l1_ace", None),
+    "nacl": ("nacl", None),
+    "adafocal_pooled": ("adafocal", {"streaming": True}),
+    "adafocal_foreground": ("adafocal", FOREGROUND),
+    "adafocal_per_class": ("adafocal_per_class", FOREGROUND),
+    "adafocal_predictive": ("adafocal", {**FOREGROUND, "pooled_rate": "predictive"}),
+}
+BASELINE = "cross_entropy"
+OF_CASES = ("dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error")
+ERRORS = ("class_ace", "class_ece", "class_mce")
+ENDS = ("", "_scaled")
+Found = dict[str, dict[int, dict[str, float]]]  # by loss and seed, the measures by name
+
+
+def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of the voxels that count plus MONAI's soft Dice loss of all classes over them."""
+    known = (labels != IGNORED).unsqueeze(1)
+    mask = F.one_hot(labels.clamp(min=0), logits.shape[1]).movedim(-1, 1)
+    dice = DiceLoss()(logits.softmax(1) * known, mask * known)
+    return F.cross_entropy(logits, labels, ignore_index=IGNORED) + dice
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="folder that holds hippocampus3d or Task04_Hippocampus")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder that holds hippocampus3d or Task04_Hippocampus")
     parser.add_argument("--recipe", default="hippocampus-unet3d-short")
-    parser.add_argument("--losses", nargs="+", default=ALL)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--losses", nargs="+", default=VARIANTS, choices=VARIANTS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--folder", type=Path, default=Path("runs/hippocampus"))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="write every run's measures into this CSV file")
+    parser.add_argument("--tables", type=Path, help="print the tables of such a file instead of running")
     options = parser.parse_args()
+    if options.tables is not None:
+        print_tables(read_measures(options.tables))
+        return
+    if options.data is None:
+        parser.error("--data is needed to run")
     torch.set_num_threads(options.threads)
-    summaries = {loss: [] for loss in options.losses}
+    found: Found = {loss: {} for loss in options.losses}
     for seed in options.seeds:
         for loss in options.losses:
-            config = get_recipe(options.recipe).settings(loss)
-            config = replace(config, seed=seed, data=replace(config.data, root=options.data))
-            summaries[loss].append(run(config, options.folder / f"{loss}-s{seed}", progress=False))
-    print_tables(summaries)
+            summary = run(settings(loss, seed, options), options.folder / f"{loss}-s{seed}", progress=False)
+            found[loss][seed] = measures(summary)
+    if options.output is not None:
+        write_measures(found, options.output)
+    print_tables(found)
 
 
-def print_tables(summaries: dict[str, list[Summary]]) -> None:
-    print("| loss | Dice | HD95, voxels | β0 error | β1 error | β2 error |\n|---|---|---|---|---|---|")
-    for loss, found in summaries.items():
-        measures = [[s.segmentation[f"betti{dim}_error"]["mean"] for s in found] for dim in range(3)]
-        dice, distance = ([s.segmentation[name]["mean"] for s in found] for name in ("dice", "hausdorff95"))
-        cells = [spread(dice, 3), spread(distance, 2), *(spread(values, 2) for values in measures)]
-        print(f"| `{loss}` | " + " | ".join(cells) + " |")
-    print("\n| loss | ECE, pooled | ECE, per case | ECE, predicted foreground | NLL | T |\n|---|---|---|---|---|---|")
-    for loss, found in summaries.items():
-        pooled, per_case = ([s.segmentation[f"voxels_{kind}"] for s in found] for kind in ("pooled", "per_case"))
-        cells = [
-            both(pooled, "ece", 100, 2),
-            both(per_case, "ece", 100, 2),
-            both(pooled, "ece_predicted_foreground", 100, 2),
-            both(pooled, "nll", 1, 4),
-            spread([s.temperature for s in found], 2),
-        ]
-        print(f"| `{loss}` | " + " | ".join(cells) + " |")
+def settings(loss: str, seed: int, options: argparse.Namespace):
+    name, arguments = VARIANTS[loss]
+    config = get_recipe(options.recipe).settings(name if name in LOSSES else BASELINE)
+    config = replace(config, loss=name, loss_args=config.loss_args if arguments is None else arguments)
+    return replace(config, seed=seed, data=replace(config.data, root=options.data))
 
 
-def both(found: list[dict], name: str, scale: float, digits: int) -> str:
-    before, after = ([scale * numbers[name + end] for numbers in found] for end in ("", "_scaled"))
-    return f"{spread(before, digits)} → {spread(after, digits)}"
+def measures(summary: Summary) -> dict[str, float]:
+    """Flatten what a run found: of each measure of cases the class mean and each class, before and after scaling."""
+    segmentation = summary.everything["segmentation"]
+    found = {"temperature": summary.temperature}
+    for name in (*OF_CASES, *(f"{error}{end}" for end in ENDS for error in ERRORS)):
+        found |= {name if of == "mean" else f"{name}_{of}": value for of, value in segmentation[name].items()}
+    pooled = segmentation["voxels_pooled"]
+    for end in ENDS:
+        found |= {f"pooled_{name}{end}": pooled[f"{name}{end}"] for name in ("ece", "ece_predicted_foreground", "nll")}
+        found[f"case_ece{end}"] = segmentation["voxels_per_case"][f"ece{end}"]
+    return found
+
+
+def write_measures(found: Found, path: Path) -> None:
+    rows = [{"loss": loss, "seed": seed, **row} for loss, seeds in found.items() for seed, row in seeds.items()]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{v:.5g}" if isinstance(v, float) else v for name, v in row.items()} for row in rows)
+
+
+def read_measures(path: Path) -> Found:
+    found: Found = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            loss, seed = row.pop("loss"), int(row.pop("seed"))
+            found.setdefault(loss, {})[seed] = {name: float(value) for name, value in row.items()}
+    return found
+
+
+def print_tables(found: Found) -> None:
+    """Print overlap and topology; calibration before and after temperature; each class; what differs beyond chance."""
+    table(found, {"Dice": ("dice", 1, 3), "HD95": ("hausdorff95", 1, 2), "components": ("betti0_error", 1, 2),
+                  "tunnels": ("betti1_error", 1, 2), "cavities": ("betti2_error", 1, 2)})  # fmt: skip
+    classes = {"ACE": ("class_ace", 100, 2), "ECE of classes": ("class_ece", 100, 3), "MCE": ("class_mce", 100, 1)}
+    voxels = {"ECE, per case": ("case_ece", 100, 2), "ECE, pooled": ("pooled_ece", 100, 2)}
+    voxels |= {"ECE, predicted foreground": ("pooled_ece_predicted_foreground", 100, 2), "NLL": ("pooled_nll", 1, 4)}
+    table(found, classes, both=True)
+    table(found, voxels, both=True, temperature=True)
+    shown = ("dice", 1, 3), ("class_ace", 100, 2), ("class_ece", 100, 3)
+    for name in ("anterior", "posterior"):
+        of_class = {
+            f"{error.removeprefix('class_').capitalize()} {name}": error for error in ("class_ace", "class_ece")
+        }
+        table(found, {title: (f"{error}{{end}}_{name}", 100, 2) for title, error in of_class.items()}, both=True)
+    shown += ("pooled_ece_predicted_foreground", 100, 2), ("class_ace_scaled", 100, 2), ("pooled_nll_scaled", 1, 4)
+    print_differences(found, shown)
+
+
+def table(
+    found: Found, columns: Mapping[str, tuple[str, float, int]], *, both: bool = False, temperature: bool = False
+):
+    names = [*columns, *(["T"] if temperature else [])]
+    print(f"\n| loss | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
+    for loss, seeds in found.items():
+        cells = []
+        for name, scale, digits in columns.values():
+            ends = ENDS if both else ("",)
+            names = [name.format(end=end) if "{end}" in name else f"{name}{end}" for end in ends]
+            cells.append(" → ".join(spread([scale * row[one] for row in seeds.values()], digits) for one in names))
+        cells += [spread([row["temperature"] for row in seeds.values()], 2)] if temperature else []
+        print(f"| `{loss}` | {' | '.join(cells)} |")
+
+
+def print_differences(found: Found, columns: tuple[tuple[str, float, int], ...]) -> None:
+    """Print differences to the baseline, paired over seeds; bold where Holm over the losses leaves p below 5 %."""
+    differences = {
+        name: paired_differences(
+            {loss: {seed: scale * row[name] for seed, row in seeds.items()} for loss, seeds in found.items()},
+            baseline=BASELINE,
+        )
+        for name, scale, _ in columns
+    }
+    print(f"\n| loss | {' | '.join(name for name, *_ in columns)} |\n|{'---|' * (len(columns) + 1)}")
+    for loss in found:
+        if loss != BASELINE:
+            cells = []
+            for name, _, digits in columns:
+                one = differences[name][loss]
+                text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]".replace("-", "−")
+                cells.append(f"**{text}**" if one.p_value < 0.05 else text)
+            print(f"| `{loss}` | {' | '.join(cells)} |")
 
 
 def spread(values: list[float], digits: int) -> str:
