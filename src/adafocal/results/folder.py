@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adafocal._checks import require
 from adafocal._locks import is_ours
 from adafocal._notebook import table_html
 from adafocal._reading import load_predictions
@@ -24,10 +25,12 @@ from adafocal.results.comparison import read_comparison
 from adafocal.results.outcome import Outcome, outcome_of
 from adafocal.results.run import BestScaling, Mistakes, Provenance, Settings, Summary
 from adafocal.scaling import Temperature
+from adafocal.tables.columns import Names
 
 SETTINGS, PROVENANCE, SUMMARY, HISTORY = "config.yaml", "provenance.json", "summary.json", "metrics.csv"
 ROWS, EXAMPLES, CASES, CASE_TABLE, PAGE = "splits.npz", "examples.json", "cases.npz", "cases.csv", "report.html"
 SCALED = "best_scaling.json"
+CASE = "case"  # the column of predictions of voxels that says of what case they are
 LAST, BEST = Path("checkpoints/last.ckpt"), Path("checkpoints/best.ckpt")
 STUDYS_LOG = "log.txt"
 EVENTS = "events.out.tfevents.*"  # TensorBoard's
@@ -144,10 +147,15 @@ class RunFolder(_Folder):
 
     def predictions(self, part: str = "test") -> Predictions:
         """Read the predictions of a part."""
-        held = self._kept.get(part) or load_predictions(self / f"{part}.parquet")
+        held = self._kept.get(part) or self._read(part)
         if self.keeps:
             self._kept[part] = held
         return held
+
+    def _read(self, part: str) -> Predictions:
+        path = self / f"{part}.parquet"
+        of_cases = self.cases and path.exists() and CASE in require("pyarrow.parquet").read_schema(path).names
+        return load_predictions(path, Names(features=True, unlabelled=True, cluster=CASE if of_cases else None))
 
     @property
     def part_for_scaling(self) -> str:

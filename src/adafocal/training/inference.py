@@ -116,7 +116,8 @@ def predict_voxels(
 ) -> Predictions:
     """Predict volumes case by case, each process its share, and keep a sample of all voxels; see :func:`infer`.
 
-    The sample is in the order of the cases, on the CPU, in every process, and the same for any number of processes.
+    The sample is in the order of the cases, on the CPU, in every process, and the same for any number of processes;
+    its clusters are the places of the cases in the split.
     """
     sample = VoxelSample(split.labels, seed=classifier.config.seed)
     ranks = ranks_of(trainer, split)
@@ -128,7 +129,7 @@ def predict_voxels(
             place = next(places)
             rows, flat = counted_rows(scores[None], truth)
             chosen = sample.choose(len(flat), place)
-            kept[place] = [rows[chosen], flat[chosen]]
+            kept[place] = [rows[chosen], flat[chosen], torch.full_like(chosen, place)]
             if penultimate is not None:
                 kept[place].append(counted_rows(penultimate[row : row + 1].cpu(), truth)[0][chosen])
             if each is not None:
@@ -136,11 +137,12 @@ def predict_voxels(
 
     infer(classifier, split, keep, trainer=trainer, checkpoint=checkpoint, features=features)
     cases = join_over_ranks(kept)
-    rows, labels, *penultimate = (torch.cat(parts) for parts in zip(*cases.values(), strict=True))
+    rows, labels, case, *penultimate = (torch.cat(parts) for parts in zip(*cases.values(), strict=True))
     _check_converged(rows)
     return Predictions(
         logits=rows,
         labels=labels,
         features=penultimate[0] if features else None,
+        cluster=case,
         classes=classifier.splits.names,
     )
