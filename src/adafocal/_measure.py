@@ -46,6 +46,7 @@ class Measure:
             ``none``, NaN.
         least: What is tested by resampling is never below it: up to it a value is written as ``≤``.
         source: Where the summary of a run holds it; empty for the test part.
+        later: Whether runs of older versions do not hold it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Measure:
     in_stream: str = "exact"
     least: float = 0.0
     source: str = ""
+    later: bool = False
 
     def __post_init__(self) -> None:
         if not self.heading:

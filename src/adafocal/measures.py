@@ -57,6 +57,9 @@ _OF_RUNS_ALONE = (
         name="voxel_ece_foreground", heading="foreground", page_heading="foreground", unit="%",
         source="segmentation.voxels_pooled.ece_predicted_foreground",
     ),
+    Measure(name="class_ece", heading="class ECE %", unit="%", source="segmentation.class_ece.mean", later=True),
+    Measure(name="class_ace", heading="class ACE %", unit="%", source="segmentation.class_ace.mean", later=True),
+    Measure(name="class_mce", heading="class MCE %", unit="%", source="segmentation.class_mce.mean", later=True),
 )  # fmt: skip
 OF_PREDICTIONS: dict[str, PredictionMeasure] = {name: measure for name, measure in CATALOGUE.items() if measure.title}
 MEASURES: dict[str, Measure] = {**OF_PREDICTIONS, **{one.name: one for one in _OF_RUNS_ALONE}, **OF_DETECTION}

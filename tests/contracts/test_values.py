@@ -222,6 +222,18 @@ def of_cases(name: str) -> tuple[str, Entry]:
     return f"calibration.{name}", Entry(("logits", "labels"), {}, call, True)
 
 
+def _of_volumes(inputs: str) -> tuple[str, Entry]:
+    """The metric of cases, for voxels as rows of one case."""
+
+    def call(values: Tensor, labels: Tensor) -> Tensor:
+        metric = metrics.CaseCalibrationError(n_classes=C, inputs=inputs)
+        sized = not isinstance(values, Tensor) or values.ndim > 0
+        metric.update(values, labels, np.zeros(len(values) if sized and hasattr(values, "__len__") else 1, int))
+        return metric.compute()
+
+    return f"metrics.CaseCalibrationError of {inputs}", Entry((inputs, "labels"), {}, call, True)
+
+
 EVENT = ("confidence", "correct")
 YES_NO = ("confidence", "yes_no")
 CLASSES = ("probs", "labels")
@@ -319,6 +331,7 @@ ENTRIES: dict[str, Entry] = dict(
         *of_metric("BrierScore"),
         *of_metric("CalibrationError"),
         *of_metric("ClasswiseCalibrationError", n_classes=C),
+        *(_of_volumes(inputs) for inputs in ("logits", "probs")),
         *of_metric("NegativeLogLikelihood"),
         *of_metric("Overconfidence"),
         *((f"segmentation.{name}", Entry(("mask", "mask"), {}, getattr(segmentation, name))) for name in
@@ -388,7 +401,7 @@ def test_every_public_name_has_an_entry():
 
     assert named == exported
     assert {name for name in ENTRIES if name.startswith("segmentation.")} == of_segmentation
-    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (122, 106, 24)
+    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (123, 108, 24)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -479,7 +492,7 @@ def test_volumes_may_be_arrays():
 
 
 def test_every_function_with_tensors_takes_arrays():
-    assert len(TAKE_ARRAYS) == 55
+    assert len(TAKE_ARRAYS) == 57
     for name in (name for name in TAKE_ARRAYS if not name.startswith("metrics.")):
         assert hasattr(ENTRIES[name].call, "__wrapped__"), name
 

@@ -14,8 +14,10 @@ import pytest
 import torch
 import yaml
 
-from adafocal.calibration import evaluate
+from adafocal._estimate import mean_over_cases
+from adafocal.calibration import case_calibration, case_stats, evaluate
 from adafocal.data import DataConfig
+from adafocal.measures import MEASURES
 from adafocal.predictions import Predictions
 from adafocal.recipes import get_recipe
 from adafocal.report import write_page
@@ -73,6 +75,7 @@ def test_a_run_of_volumes_counts_cases_and_writes_a_table_of_them(finished):
     assert json.loads((folder / "summary.json").read_text()) == summary.everything
     assert set(summary.segmentation) == {
         "dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error", "voxels_pooled", "voxels_per_case",
+        "class_ece", "class_ace", "class_mce", "class_ece_scaled", "class_ace_scaled", "class_mce_scaled", "intervals",
     }  # fmt: skip
 
 
@@ -105,6 +108,55 @@ def test_calibration_per_case_is_the_mean_of_the_cases_own_errors(finished):
     assert [float(row["ece"]) for row in rows] == pytest.approx(errors, rel=1e-5)
     assert summary.segmentation["voxels_per_case"]["ece"] == pytest.approx(np.mean(errors), rel=1e-5)
     assert summary.segmentation["voxels_per_case"]["ece"] != pytest.approx(summary.test["ece"], rel=1e-5)
+
+
+def test_calibration_per_class_is_that_of_each_cases_own_voxels(finished, config):
+    folder, summary = finished
+    test, rows = Predictions.load(folder / "test.parquet"), cases_of(folder)
+    sizes = torch.tensor([(14 + int(row["case"][-1]) % 3) * 20 * 12 for row in rows])
+    cases = torch.arange(len(rows)).repeat_interleave(sizes)
+    names = summary.class_names[1:]
+    for end, logits in (("", test.logits), ("_scaled", test.logits / summary.temperature)):
+        found = case_calibration(logits, test.labels, cases=cases, n_bins=config.n_bins)
+        stats = case_stats(logits, test.labels, cases, n_bins=config.n_bins)
+        for name in ("ece", "ace", "mce"):
+            column, block = f"class_{name}{end}", summary.segmentation[f"class_{name}{end}"]
+            errors = stats.errors(name)[:, 1:]
+            for place, label in enumerate(names):
+                held = [float(row[f"{column}_{label}"]) for row in rows]
+                assert held == pytest.approx(errors[:, place].tolist(), abs=1e-5)
+                assert block[label] == pytest.approx(found.classes[place + 1][name].value, abs=1e-5)
+            assert [float(row[column]) for row in rows] == pytest.approx(errors.mean(dim=1).tolist(), abs=1e-5)
+            overall = getattr(found, name)
+            assert block["mean"] == pytest.approx(overall.value, abs=1e-5)
+            assert summary.segmentation["intervals"][column] == pytest.approx([overall.low, overall.high], abs=1e-4)
+
+
+def test_means_over_cases_have_intervals(finished):
+    folder, summary = finished
+    intervals = summary.segmentation["intervals"]
+    for name, high in (("dice", 1.0), ("hausdorff95", math.inf), ("ece_scaled", 1.0)):
+        found = mean_over_cases([float(row[name]) for row in cases_of(folder)], low=0.0, high=high)
+        assert intervals[name] == pytest.approx([found.low, found.high], abs=1e-6)
+        assert found.low < found.value < found.high
+
+
+def test_a_run_of_a_version_without_calibration_per_class_is_read(finished, tmp_path):
+    folder, summary = finished
+    shutil.copytree(folder, tmp_path / "run")
+    file = tmp_path / "run" / "summary.json"
+    old = json.loads(file.read_text())
+    old["segmentation"] = {
+        name: value
+        for name, value in old["segmentation"].items()
+        if not name.startswith("class_") and name != "intervals"
+    }
+    file.write_text(json.dumps(old))
+    read = RunFolder(tmp_path / "run").summary
+
+    assert math.isnan(read.value(MEASURES["class_ace"]))
+    assert read.value(MEASURES["dice"]) == summary.value(MEASURES["dice"])
+    write_page(tmp_path / "run", tmp_path / "page.html")
 
 
 def test_temperature_is_fitted_to_validation_voxels_and_lowers_their_nll(finished):

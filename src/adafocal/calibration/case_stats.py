@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sums per case, class and bin, and what they tell: calibration errors of each case, averaged over cases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -92,7 +92,7 @@ class CaseStats(Sums):
                 f"`second.bins` must have the classes and bins of `first.bins`, {tuple(shapes[0])}, "
                 f"got {tuple(shapes[1])}."
             )
-        return _joined([self, second])
+        return join_cases([self, second])
 
     @property
     def n_cases(self) -> int:
@@ -132,7 +132,8 @@ class CaseStats(Sums):
         return CaseCalibration(self.n_cases, self.bins.n_bins, level, **overall, classes=classes)
 
 
-def _joined(parts: list[CaseStats]) -> CaseStats:
+def join_cases(parts: Sequence[CaseStats]) -> CaseStats:
+    """Add what is of one case, within the parts and over them; classes and bins must be the same."""
     codes, index = torch.unique(torch.cat([part.codes for part in parts]), return_inverse=True)
 
     def joined(name: str) -> Tensor:

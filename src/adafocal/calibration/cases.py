@@ -60,7 +60,7 @@ def case_calibration(
     Returns:
         Means over cases with intervals of the mean over new cases, see :class:`CaseCalibration`; NaN without cases.
         There is no interval of fewer than three. It is the t interval, wider on the long side of skewed values:
-        simulated coverage is 93 to 96 % unless values are very skewed (lognormal of spread 1: 87 % of 5 cases, 91 %
+        simulated coverage is 93 to 97 % unless values are very skewed (lognormal of spread 1: 87 % of 5 cases, 91 %
         of 20). If a tenth of all cases fails, ten cases may not show it, and no interval can tell.
 
     Raises:

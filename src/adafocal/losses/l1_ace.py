@@ -87,7 +87,8 @@ def _gap(probs: Tensor, target: Tensor, counted: Tensor, *, n_bins: int, binning
     for place, share in (_nearest if binning == "soft" else _own)(probs, n_bins):
         parts = torch.stack([counted * share, counted * share * probs, counted * share * target])
         sums = sums.scatter_add(-1, place.expand_as(parts), parts)
-    return average_gap(*sums.unbind(), held=sums[0] >= (LEAST if binning == "soft" else 0.5))
+    count, confidence_sum, correct_sum = sums
+    return average_gap(count, confidence_sum, correct_sum, count >= (LEAST if binning == "soft" else 0.5))
 
 
 def _own(probs: Tensor, n_bins: int) -> list[tuple[Tensor, Tensor]]:

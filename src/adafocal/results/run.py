@@ -57,8 +57,14 @@ class Sizes:
 
 def _needed(part: str) -> frozenset[str]:
     """Names that a part must hold, because they are measures of the catalogue."""
-    places = (measure.place for measure in (*OF_RUNS.values(), *OF_MASKS.values()))
+    places = (measure.place for measure in (*OF_RUNS.values(), *OF_MASKS.values()) if not measure.later)
     return frozenset(place.removeprefix(f"{part}.") for place in places if place.startswith(f"{part}."))
+
+
+def _holds(value: object, place: str) -> bool:
+    """Tell whether there is something at a dotted name."""
+    first, _, rest = place.partition(".")
+    return isinstance(value, Mapping) and first in value and (not rest or _holds(value[first], rest))
 
 
 class _ByKey(Mapping[str, object]):
@@ -127,6 +133,8 @@ class Summary(_ByKey):
     def value(self, measure: Measure) -> float:
         """Look up a measure; NaN where it is not defined, as after a best scaling that is not known."""
         if measure.place.startswith("best_scaling.") and self.best_scaling is None:
+            return nan
+        if measure.later and not _holds(self.everything, measure.place):
             return nan
         return number_at(self.everything, measure.place)
 

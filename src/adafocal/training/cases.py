@@ -13,14 +13,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from adafocal._estimate import mean_over_cases
 from adafocal._files import atomic_path
 from adafocal._records import to_plain
+from adafocal.calibration.case_stats import ERRORS
 from adafocal.data.volumes import IGNORED
 from adafocal.measures import OF_MASKS
 from adafocal.topology.masks import betti_numbers, dice_score, hausdorff_distance_95
 from adafocal.topology.persistence import PersistenceDiagram, persistence_diagrams
 
-MEASURES = tuple(name for name, measure in OF_MASKS.items() if measure.place == f"segmentation.{name}.mean")
+CLASS_ERRORS = tuple(f"class_{name}" for name in ERRORS)
+MEASURES = tuple(
+    name
+    for name, measure in OF_MASKS.items()
+    if measure.place == f"segmentation.{name}.mean" and name not in CLASS_ERRORS
+)
+AT_MOST_1 = ("dice", "error", "ece", "class_")
 MOST_PERSISTENT = 200  # points of a diagram that are kept, per class and dimension
 
 
@@ -35,25 +43,43 @@ def case_scores(predicted: Tensor, labels: Tensor, class_names: Sequence[str]) -
     Returns:
         Dice as a fraction, Hausdorff-95 in voxels, errors of the Betti numbers; NaN where a class is in neither mask.
     """
-    scores: dict[str, float] = {}
     by_class = [
         _mask_scores((predicted == number) & (labels != IGNORED), labels == number)
         for number in range(1, len(class_names))
     ]
-    for place, measure in enumerate(MEASURES):
-        values = [found[place] for found in by_class]
-        scores[measure] = _mean(values)
-        scores |= {f"{measure}_{name}": value for name, value in zip(class_names[1:], values, strict=True)}
-    return scores
+    return by_names(
+        {measure: [found[place] for found in by_class] for place, measure in enumerate(MEASURES)}, class_names
+    )
 
 
-def mean_scores(rows: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> dict[str, dict[str, float | None]]:
+def by_names(scores: Mapping[str, Sequence[float]], class_names: Sequence[str]) -> dict[str, float]:
+    """Name the scores of each foreground class as columns: ``MEASURE``, their mean, and ``MEASURE_CLASS``."""
+    columns: dict[str, float] = {}
+    for measure, values in scores.items():
+        columns[measure] = _mean(values)
+        columns |= {f"{measure}_{name}": value for name, value in zip(class_names[1:], values, strict=True)}
+    return columns
+
+
+def mean_scores(
+    rows: Sequence[Mapping[str, Any]], class_names: Sequence[str], measures: Sequence[str] = MEASURES
+) -> dict[str, dict[str, float | None]]:
     """Average each measure over cases, for the class mean (``mean``) and each class; None without a value."""
     columns = {"mean": "", **{name: f"_{name}" for name in class_names[1:]}}
     return {
         measure: {name: to_plain(_mean([row[f"{measure}{end}"] for row in rows])) for name, end in columns.items()}
-        for measure in MEASURES
+        for measure in measures
     }
+
+
+def mean_intervals(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, list[float | None]]:
+    """Give lower and upper end of the 95 % interval of each mean over cases; None of fewer than three cases."""
+    intervals = {}
+    for measure in measures:
+        high = 1.0 if measure.startswith(AT_MOST_1) else math.inf
+        found = mean_over_cases([row[measure] for row in rows], low=0.0, high=high)
+        intervals[measure] = [found.low, found.high]
+    return intervals
 
 
 def _mask_scores(predicted: Tensor, true: Tensor) -> tuple[float, ...]:
@@ -80,7 +106,7 @@ class Shown:
         dice: Mean overlap over the foreground classes.
         image: First channel, shape (D, H, W).
         labels: True classes.
-        probs: Class probabilities, shape (C, D, H, W).
+        logits: What the model gave, shape (C, D, H, W).
         place: Its place among the cases; of equals the first is shown.
     """
 
@@ -88,8 +114,13 @@ class Shown:
     dice: float
     image: Tensor
     labels: Tensor
-    probs: Tensor
+    logits: Tensor
     place: int
+
+    @property
+    def probs(self) -> Tensor:
+        """Class probabilities, shape (C, D, H, W), which only a case that is kept needs."""
+        return self.logits.softmax(0)
 
 
 class Extremes:
@@ -124,18 +155,18 @@ class Extremes:
 
 
 def _arrays(case: Shown) -> dict[str, np.ndarray]:
-    counted = (case.labels != IGNORED).nonzero()
+    counted, probs = (case.labels != IGNORED).nonzero(), case.probs
     box = tuple(slice(int(low), int(high) + 1) for low, high in zip(counted.amin(0), counted.amax(0), strict=True))
     arrays = {
         "name": np.array(case.name),
         "dice": np.array(case.dice),
         "image": case.image[box].half().numpy(),
         "label": case.labels[box].to(torch.int16).numpy(),
-        "predicted": case.probs.argmax(0)[box].to(torch.int16).numpy(),
-        "confidence": case.probs.amax(0)[box].half().numpy(),
+        "predicted": probs.argmax(0)[box].to(torch.int16).numpy(),
+        "confidence": probs.amax(0)[box].half().numpy(),
     }
     if importlib.util.find_spec("cripser") is not None:
-        diagrams = persistence_diagrams(list(case.probs[(slice(1, None), *box)].float()), essential_death=0.0)
+        diagrams = persistence_diagrams(list(probs[(slice(1, None), *box)].float()), essential_death=0.0)
         arrays["alive"] = np.array([diagram.betti(0.5) for diagram in diagrams])
         arrays["diagram"] = torch.cat([_points(diagram, number) for number, diagram in enumerate(diagrams, 1)]).numpy()
     return arrays

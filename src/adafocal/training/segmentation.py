@@ -8,6 +8,7 @@ Written into the run folder beside the rest::
     cases.npz                          the best and the worst test case, for the page
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,21 @@ from adafocal._ranks import join_over_ranks
 from adafocal.predictions import Predictions
 from adafocal.results.folder import CASE_TABLE, CASES
 from adafocal.scaling import fit_temperature
-from adafocal.training.cases import Extremes, Shown, case_scores, mean_scores
+from adafocal.training.cases import (
+    CLASS_ERRORS,
+    MEASURES,
+    Extremes,
+    Shown,
+    by_names,
+    case_scores,
+    mean_intervals,
+    mean_scores,
+)
 from adafocal.training.classifier import Classifier
 from adafocal.training.inference import CaseConsumer, predict_voxels
 from adafocal.training.voxels import VoxelSums
 
-CALIBRATION = ("error", "nll", "ece")
+CALIBRATION, ENDS = ("error", "nll", "ece"), ("", "_scaled")
 
 
 def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpoint: Path | None) -> dict[str, object]:
@@ -40,8 +50,9 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
 
     Returns:
         ``temperature``; per part a summary of calibration pooled over all voxels, without intervals, because voxels are
-        not independent; ``test_scaled``; and ``segmentation``: per measure the mean over test cases, and calibration as
-        ``voxels_pooled`` and ``voxels_per_case``.
+        not independent; ``test_scaled``; and ``segmentation``: per measure the mean over test cases, also of the
+        calibration of each class (``class_ece`` and the like), calibration of the top label as ``voxels_pooled`` and
+        ``voxels_per_case``, and ``intervals`` over cases of the means.
     """
     splits, n_bins = classifier.splits, classifier.config.n_bins
     pooled: dict[str, VoxelSums] = {}
@@ -70,23 +81,28 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
     return {
         "temperature": temperature.temperature,
         **summaries,
-        "segmentation": {
-            **mean_scores(rows, splits.class_names),
-            "voxels_pooled": {
-                f"{name}{end}": value
-                for end, part in (("", "test"), ("_scaled", "test_scaled"))
-                for name, value in (
-                    *((name, summaries[part][name]) for name in CALIBRATION),
-                    ("ece_predicted_foreground", pooled[part].foreground_ece()),
-                )
-            },
-            "voxels_per_case": {
-                name: sum(row[name] for row in rows) / len(rows)
-                for end in ("", "_scaled")
-                for name in (f"{measure}{end}" for measure in CALIBRATION)
-            },
-        },
+        "segmentation": _of_cases(rows, splits.class_names) | {"voxels_pooled": _of_voxels(summaries, pooled)},
     }
+
+
+def _of_cases(rows: list[dict[str, Any]], class_names: Sequence[str]) -> dict[str, object]:
+    """Average what was measured of each case, with intervals over cases."""
+    per_case = [f"{name}{end}" for end in ENDS for name in CALIBRATION]
+    classes = [f"{name}{end}" for end in ENDS for name in CLASS_ERRORS]
+    return {
+        **mean_scores(rows, class_names, [*MEASURES, *classes]),
+        "voxels_per_case": {name: sum(row[name] for row in rows) / len(rows) for name in per_case},
+        "intervals": mean_intervals(rows, [*MEASURES, *classes, *per_case]),
+    }
+
+
+def _of_voxels(summaries: dict[str, dict[str, object]], pooled: dict[str, VoxelSums]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for end in ENDS:
+        part = f"test{end}"
+        found |= {f"{name}{end}": summaries[part][name] for name in CALIBRATION}
+        found[f"ece_predicted_foreground{end}"] = pooled[part].foreground_ece()
+    return found
 
 
 class CaseSums:
@@ -119,12 +135,18 @@ class ScoreTable:
         """Add a case with its scores."""
         for sums in (self.before, self.after):
             sums.add(place, inputs, logits, labels, rows, flat)
-        own, scaled = (sums.cases[place].compute() for sums in (self.before, self.after))
+        found, names = [sums.cases[place] for sums in (self.before, self.after)], self.splits.class_names
+        own = {
+            f"{key}{end}": value for end, one in zip(ENDS, found, strict=True) for key, value in one.compute().items()
+        }
+        classes = {
+            f"{key}{end}": of for end, one in zip(ENDS, found, strict=True) for key, of in one.of_classes().items()
+        }
         source = int(self.splits.test.index[place])
         name = str(source) if self.splits.case_names is None else self.splits.case_names[source]
-        scores = case_scores(logits.argmax(0), labels, self.splits.class_names)
-        self.rows[place] = {"case": name, **scores, **own, **{f"{key}_scaled": value for key, value in scaled.items()}}
-        self.extremes.add(Shown(name, scores["dice"], inputs[0], labels, logits.softmax(0), place))
+        scores = case_scores(logits.argmax(0), labels, names)
+        self.rows[place] = {"case": name, **scores, **own, **by_names(classes, names)}
+        self.extremes.add(Shown(name, scores["dice"], inputs[0], labels, logits, place))
 
     def joined(self) -> tuple[list[dict[str, Any]], Extremes]:
         """Gather the rows of all processes, and the best and the worst of all cases."""

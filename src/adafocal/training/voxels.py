@@ -9,6 +9,8 @@ from torch import Tensor
 
 from adafocal._sums import Sums
 from adafocal.calibration import BinStats, StreamSums, equal_width_edges, stream_sums
+from adafocal.calibration.case_stats import ERRORS
+from adafocal.calibration.cases import sum_cases
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.calibration.cells import equal_width_bins
 from adafocal.data.volumes import IGNORED
@@ -61,17 +63,22 @@ class VoxelSample:
 
 @dataclass(frozen=True, eq=False)
 class VoxelSums(Sums):
-    """Sums over all voxels, and over those that are predicted to be of any class but 0, in equal-width bins."""
+    """Sums in equal-width bins over all voxels, over those predicted to be of any class but 0, and of each class.
+
+    Those of the classes have shape (C, n_bins): the event is that the label is the class.
+    """
 
     made_by = "VoxelSums.of_part"
     all: StreamSums
     foreground: BinStats
+    classes: BinStats
 
     @classmethod
     def empty(cls, *, n_classes: int, n_bins: int, dtype: torch.dtype = torch.float32) -> "VoxelSums":
         """Start from nothing, to which sums of logits of this dtype can be added."""
         edges = equal_width_edges(n_bins, dtype=dtype)
-        return cls(StreamSums.empty(n_classes=n_classes, n_bins=n_bins, dtype=dtype), BinStats.empty(edges))
+        classes = BinStats.empty(equal_width_edges(n_bins), n_classes)
+        return cls(StreamSums.empty(n_classes=n_classes, n_bins=n_bins, dtype=dtype), BinStats.empty(edges), classes)
 
     @classmethod
     def of_part(cls, logits: Tensor, labels: Tensor, *, n_bins: int) -> "VoxelSums":
@@ -79,7 +86,10 @@ class VoxelSums(Sums):
         predictions = Predictions(logits=logits, labels=labels)
         found = predictions.predicted > 0
         foreground = equal_width_bins(predictions.confidence[found], predictions.correct[found], n_bins)
-        return cls(stream_sums(predictions, n_bins=n_bins), foreground)
+        labels = predictions.labels
+        case = sum_cases(predictions.probs, labels, torch.zeros_like(labels), n_bins=n_bins).bins
+        classes = BinStats(case.edges, case.count[0], case.confidence_sum[0], case.correct_sum[0])
+        return cls(stream_sums(predictions, n_bins=n_bins), foreground, classes)
 
     @classmethod
     def of_case(cls, rows: Tensor, labels: Tensor, *, n_bins: int, temperature: float = 1.0) -> "VoxelSums":
@@ -93,6 +103,10 @@ class VoxelSums(Sums):
         """Error, negative log-likelihood and ECE."""
         right, nll = (self.all.totals[:2] / self.all.bins.count.sum()).tolist()
         return {"error": 1.0 - right, "nll": nll, "ece": float(self.all.bins.compute())}
+
+    def of_classes(self) -> dict[str, list[float]]:
+        """Errors of the probability of each class but 0 by their names, see :func:`case_calibration`."""
+        return {f"class_{name}": error(self.classes)[1:].tolist() for name, error in ERRORS.items()}
 
     def summary(self) -> dict[str, object]:
         """Every number of a calibration summary that has a meaning for voxels (else None), and the error."""
