@@ -43,7 +43,6 @@ from adafocal.results.folder import (
 )
 from adafocal.study.terminal import print_comparison
 from adafocal.tables.scan import Names, scan
-from adafocal.training.voxels import OF_INDEPENDENT_SAMPLES
 from report.folders import predictions, write_run, write_study
 
 PACKAGE = Path(adafocal.__file__).parent
@@ -183,14 +182,6 @@ def test_what_is_better_is_what_better_predictions_have():
             assert good[name] < bad[name], name
         if entry.better == "zero":
             assert abs(good[name]) < abs(bad[name]), name
-
-
-def test_intervals_and_tests_are_not_said_of_voxels():
-    known = {"accuracy_interval", "overconfidence_interval", "rms_interval", "p_calibrated"}
-
-    assert known <= set(OF_INDEPENDENT_SAMPLES)
-    assert {entry.interval for entry in OF_PREDICTIONS.values()} - {""} <= set(OF_INDEPENDENT_SAMPLES)
-    assert set(OF_INDEPENDENT_SAMPLES).isdisjoint({"ece", "nll", "accuracy", "rms_debiased"})
 
 
 def test_how_values_are_written():

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -94,7 +95,27 @@ def test_pooled_calibration_is_that_of_all_voxels_that_count(finished):
     assert pooled["ece_scaled"] == summary.test_scaled["ece"]
     foreground = evaluate(Predictions(logits=test.logits[found], labels=test.labels[found]))
     assert pooled["ece_predicted_foreground"] == pytest.approx(foreground.ece, rel=1e-5)
-    assert summary.test["accuracy_interval"] is None
+    assert pooled["predicted_foreground"]["nll"] == pytest.approx(foreground.nll, rel=1e-5)
+
+
+def test_intervals_and_verdicts_come_from_cases_and_not_from_voxels(finished):
+    folder, summary = finished
+    test = Predictions.load(folder / "test.parquet", cluster="case")
+    found = test.predicted > 0
+    pooled = summary.segmentation["voxels_pooled"]
+
+    for said, rows in ((summary.test, test), (pooled["predicted_foreground"], test[found])):
+        by_case = evaluate(rows)
+        assert said["n_clusters"] == by_case.n_clusters == len(cases_of(folder))
+        assert said["overconfidence_interval"] == pytest.approx(by_case.overconfidence_interval, rel=1e-4)
+        assert said["verdict"]["kind"] == by_case.verdict.kind
+        assert said["verdict"]["p"] == pytest.approx(by_case.verdict.p, rel=1e-3)
+        assert said["p_calibrated"] is None
+        assert said["rms_interval"] == [None, None]
+    of_voxels = evaluate(Predictions(logits=test.logits, labels=test.labels))
+    wide, narrow = (np.ptp(one) for one in (summary.test["accuracy_interval"], of_voxels.accuracy_interval))
+    assert wide > 1.5 * narrow
+    assert set(pq.read_table(folder / "test.parquet")["case"].to_pylist()) == {row["case"] for row in cases_of(folder)}
 
 
 def test_calibration_per_case_is_the_mean_of_the_cases_own_errors(finished):
@@ -228,6 +249,7 @@ def test_the_page_shows_scores_slices_surfaces_and_diagrams(finished, tmp_path):
     for title in ("Best case, box_", "Worst case: surfaces", "Best case: persistence", ">Segmentation</h2>"):
         assert title in page
     opening = page[: page.index(">Results</h2>")]
+    assert opening.count("All voxels, ") == opening.count("Predicted foreground, ") == 2
     for first in ("Lowest Dice: box_", 'id="cases-table"', "Worst case: errors and confidence"):
         assert first in opening
     assert opening.count('<th scope="row"><bdi>box_') == len(RunFolder(folder).cases) > 0
@@ -280,15 +302,18 @@ def test_sums_do_not_depend_on_how_cases_are_cut(monkeypatch):
 
     assert len(rows) == 2 * 120 - 30
     expected, actual = whole.summary(), parts.summary()
+    numbers = {name for name, value in expected.items() if isinstance(value, (int, float))}
+    assert len(numbers) >= 15
     for name, value in expected.items():
-        assert actual[name] == (value if value is None else pytest.approx(value, abs=1e-6)), name
-    assert parts.foreground_ece() == pytest.approx(whole.foreground_ece(), abs=1e-6)
+        assert actual[name] == (pytest.approx(value, abs=1e-6) if name in numbers else value) or name == "verdict", name
+    assert actual["verdict"]["gap"] == pytest.approx(expected["verdict"]["gap"], abs=1e-6)
+    assert parts.of_foreground()["ece"] == pytest.approx(whole.of_foreground()["ece"], abs=1e-6)
 
 
 def test_a_run_that_finds_no_foreground_says_so_with_none():
     voxels = VoxelSums.of_case(torch.tensor([[2.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1]), n_bins=15)
 
-    assert voxels.foreground_ece() is None
+    assert voxels.of_foreground() is None
 
 
 def test_the_settings_of_a_run_of_volumes_survive_their_file(finished, config):

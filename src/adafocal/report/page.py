@@ -15,11 +15,11 @@ from adafocal._text import capital, short, shown
 from adafocal.data import DataConfig
 from adafocal.measures import MEASURES
 from adafocal.report import panels, tables
-from adafocal.report.case_tables import case_table, worst_cases
 from adafocal.report.examples import worst_of
 from adafocal.report.html import render_page
 from adafocal.report.ood_page import detection_sections, study_sections
 from adafocal.report.segmentation_figures import case_panels
+from adafocal.report.segmentation_tables import case_table, worst_cases
 from adafocal.results.comparison import Comparison
 from adafocal.results.contents import Contents, Experiment, LossContents, read_contents
 from adafocal.results.folder import PAGE, RunFolder
@@ -128,12 +128,21 @@ def _opening(contents: Contents) -> dict[str, object]:
 
 def _verdicts(run: RunFolder) -> list[tuple[str, str]]:
     """The verdicts of a run as trained and after temperature scaling, where its results hold some: head and text."""
-    said = []
-    for title, part in (("As trained", run.summary.test), ("After temperature scaling", run.summary.test_scaled)):
-        verdict = part.get("verdict")
-        if isinstance(verdict, Mapping):
-            kind, _, text = str(verdict.get("text", "")).partition(": ")
-            said.append((f"{title}: {kind.lower()}.", capital(text)))
+    summary, said = run.summary, []
+    for end, when, part in (
+        ("", "as trained", summary.test),
+        ("_scaled", "after temperature scaling", summary.test_scaled),
+    ):
+        parts: dict[str, object] = {"": part}
+        if summary.segmentation is not None:
+            pooled = summary.segmentation.get("voxels_pooled")
+            foreground = pooled.get(f"predicted_foreground{end}") if isinstance(pooled, Mapping) else None
+            parts = {"All voxels, ": part, "Predicted foreground, ": foreground}
+        for of, held in parts.items():
+            verdict = held.get("verdict") if isinstance(held, Mapping) else None
+            if isinstance(verdict, Mapping):
+                kind, _, text = str(verdict.get("text", "")).partition(": ")
+                said.append((f"{capital(of + when)}: {kind.lower()}.", capital(text)))
     return said
 
 

@@ -3,7 +3,7 @@
 
 Written into the run folder beside the rest::
 
-    validation.parquet, test.parquet   at most about a million voxels, drawn alike from all cases
+    validation.parquet, test.parquet   at most about a million voxels, drawn alike from all cases, with their `case`
     cases.csv                          one row per test case: overlap, distance, topology, calibration
     cases.npz                          the best and the worst test case, for the page
 """
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from adafocal._files import write_rows
 from adafocal._ranks import join_over_ranks
+from adafocal.data.splits import DataSplits
 from adafocal.predictions import Predictions
-from adafocal.results.folder import CASE_TABLE, CASES
+from adafocal.results.folder import CASE, CASE_TABLE, CASES
 from adafocal.scaling import fit_temperature
 from adafocal.training.cases import (
     CLASS_ERRORS,
@@ -49,10 +50,11 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
         checkpoint: Weights; None takes those of the model.
 
     Returns:
-        ``temperature``; per part a summary of calibration pooled over all voxels, without intervals, because voxels are
-        not independent; ``test_scaled``; and ``segmentation``: per measure the mean over test cases, also of the
-        calibration of each class (``class_ece`` and the like), calibration of the top label as ``voxels_pooled`` and
-        ``voxels_per_case``, and ``intervals`` over cases of the means.
+        ``temperature``; per part a summary of calibration pooled over all voxels, whose intervals and verdict come from
+        cases as clusters, because voxels are not independent; ``test_scaled``; and ``segmentation``: per measure the
+        mean over test cases, also of the calibration of each class (``class_ece`` and the like), calibration of the top
+        label as ``voxels_pooled`` and ``voxels_per_case``, and ``intervals`` over cases of the means. Pooled voxels
+        that are not called background have a summary of their own, ``predicted_foreground``.
     """
     splits, n_bins = classifier.splits, classifier.config.n_bins
     pooled: dict[str, VoxelSums] = {}
@@ -74,7 +76,7 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
     rows, extremes = table.joined()
     if trainer.is_global_zero:
         for name, predictions in samples.items():
-            predictions.save(folder / f"{name}.parquet")
+            save_voxels(predictions, folder / f"{name}.parquet", splits, name)
         write_rows(folder / CASE_TABLE, rows)
         extremes.save(folder / CASES, splits.class_names)
     summaries = {name: sums.summary() for name, sums in pooled.items()}
@@ -101,8 +103,24 @@ def _of_voxels(summaries: dict[str, dict[str, object]], pooled: dict[str, VoxelS
     for end in ENDS:
         part = f"test{end}"
         found |= {f"{name}{end}": summaries[part][name] for name in CALIBRATION}
-        found[f"ece_predicted_foreground{end}"] = pooled[part].foreground_ece()
+        foreground = pooled[part].of_foreground()
+        found[f"ece_predicted_foreground{end}"] = foreground and foreground["ece"]
+        found[f"predicted_foreground{end}"] = foreground
     return found
+
+
+def save_voxels(predictions: Predictions, path: Path, splits: DataSplits, part: str) -> None:
+    """Write voxels with the name of their case, by its place among those of the part."""
+    assert predictions.cluster is not None
+    names = [case_name(splits, part, place) for place in range(len(splits.parts[part]))]
+    rows = Predictions(logits=predictions.logits, labels=predictions.labels, classes=predictions.classes)
+    rows.save(path, **{CASE: [names[place] for place in predictions.cluster.tolist()]})
+
+
+def case_name(splits: DataSplits, part: str, place: int) -> str:
+    """Name a case of a part; one without a name by its row of the source."""
+    source = int(splits.parts[part].index[place])
+    return str(source) if splits.case_names is None else splits.case_names[source]
 
 
 class CaseSums:
@@ -115,7 +133,8 @@ class CaseSums:
 
     def add(self, place: int, inputs: Tensor, logits: Tensor, labels: Tensor, rows: Tensor, flat: Tensor) -> None:
         """Add a case: what :func:`~adafocal.training.inference.predict_voxels` hands on."""
-        self.cases[place] = VoxelSums.of_case(rows, flat, n_bins=self.n_bins, temperature=self.temperature)
+        sums = VoxelSums.of_case(rows, flat, n_bins=self.n_bins, temperature=self.temperature, case=place)
+        self.cases[place] = sums
 
     def pooled(self) -> VoxelSums:
         """Pool the cases of all processes in their order, so that sums are those of one process."""
@@ -142,8 +161,7 @@ class ScoreTable:
         classes = {
             f"{key}{end}": of for end, one in zip(ENDS, found, strict=True) for key, of in one.of_classes().items()
         }
-        source = int(self.splits.test.index[place])
-        name = str(source) if self.splits.case_names is None else self.splits.case_names[source]
+        name = case_name(self.splits, "test", place)
         scores = case_scores(logits.argmax(0), labels, names)
         self.rows[place] = {"case": name, **scores, **own, **by_names(classes, names)}
         self.extremes.add(Shown(name, scores["dice"], inputs[0], labels, logits, place))

@@ -11,8 +11,6 @@ from adafocal._sums import Sums
 from adafocal.calibration import BinStats, StreamSums, equal_width_edges, stream_sums
 from adafocal.calibration.case_stats import ERRORS
 from adafocal.calibration.cases import sum_cases
-from adafocal.calibration.catalogue import CATALOGUE
-from adafocal.calibration.cells import equal_width_bins
 from adafocal.data.volumes import IGNORED
 from adafocal.errors import InvalidValueError
 from adafocal.losses.cross_entropy import as_rows
@@ -20,9 +18,6 @@ from adafocal.predictions import Predictions
 
 MAX_VOXELS = 1_000_000  # rows of a file of predictions
 ROWS = 1 << 16  # rows summed at a time
-# Intervals and tests take samples to be independent, which the voxels of a case are not.
-OF_INDEPENDENT_SAMPLES = [one.interval for one in CATALOGUE.values() if one.interval]
-OF_INDEPENDENT_SAMPLES += ["verdict", *(name for name, one in CATALOGUE.items() if one.in_stream == "drawn")]
 
 
 def counted_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,39 +60,42 @@ class VoxelSample:
 class VoxelSums(Sums):
     """Sums in equal-width bins over all voxels, over those predicted to be of any class but 0, and of each class.
 
-    Those of the classes have shape (C, n_bins): the event is that the label is the class.
+    Cases are clusters: their voxels are not independent. The sums of the classes have shape (C, n_bins): the event is
+    that the label is the class.
     """
 
     made_by = "VoxelSums.of_part"
     all: StreamSums
-    foreground: BinStats
+    foreground: StreamSums
     classes: BinStats
 
     @classmethod
     def empty(cls, *, n_classes: int, n_bins: int, dtype: torch.dtype = torch.float32) -> "VoxelSums":
         """Start from nothing, to which sums of logits of this dtype can be added."""
-        edges = equal_width_edges(n_bins, dtype=dtype)
-        classes = BinStats.empty(equal_width_edges(n_bins), n_classes)
-        return cls(StreamSums.empty(n_classes=n_classes, n_bins=n_bins, dtype=dtype), BinStats.empty(edges), classes)
+        nothing = StreamSums.empty(n_classes=n_classes, n_bins=n_bins, dtype=dtype)
+        return cls(nothing, nothing, BinStats.empty(equal_width_edges(n_bins), n_classes))
 
     @classmethod
-    def of_part(cls, logits: Tensor, labels: Tensor, *, n_bins: int) -> "VoxelSums":
-        """Sum logits, (M, C), and labels, (M,)."""
-        predictions = Predictions(logits=logits, labels=labels)
-        found = predictions.predicted > 0
-        foreground = equal_width_bins(predictions.confidence[found], predictions.correct[found], n_bins)
-        labels = predictions.labels
-        case = sum_cases(predictions.probs, labels, torch.zeros_like(labels), n_bins=n_bins).bins
-        classes = BinStats(case.edges, case.count[0], case.confidence_sum[0], case.correct_sum[0])
+    def of_part(cls, logits: Tensor, labels: Tensor, *, n_bins: int, case: int = 0) -> "VoxelSums":
+        """Sum logits, (M, C), and labels, (M,), of voxels of the case of this number."""
+        predictions = Predictions(logits=logits, labels=labels, cluster=torch.full_like(labels, case))
+        found, probs = predictions.predicted > 0, predictions.probs
+        foreground = StreamSums.empty(n_classes=predictions.n_classes, n_bins=n_bins, dtype=probs.dtype)
+        if found.any():
+            foreground = stream_sums(predictions[found], n_bins=n_bins)
+        each = sum_cases(probs, predictions.labels, torch.zeros_like(labels), n_bins=n_bins).bins
+        classes = BinStats(each.edges, each.count[0], each.confidence_sum[0], each.correct_sum[0])
         return cls(stream_sums(predictions, n_bins=n_bins), foreground, classes)
 
     @classmethod
-    def of_case(cls, rows: Tensor, labels: Tensor, *, n_bins: int, temperature: float = 1.0) -> "VoxelSums":
+    def of_case(
+        cls, rows: Tensor, labels: Tensor, *, n_bins: int, temperature: float = 1.0, case: int = 0
+    ) -> "VoxelSums":
         """Sum the voxels of a case, logits (M, C), which are divided by the temperature, and labels (M,)."""
         if len(labels) == 0:
             raise InvalidValueError("Every case must have at least one voxel that counts, got 0.")
         parts = zip(torch.split(rows / temperature, ROWS), torch.split(labels, ROWS), strict=True)
-        return reduce(cls.merge, (cls.of_part(*part, n_bins=n_bins) for part in parts))
+        return reduce(cls.merge, (cls.of_part(*part, n_bins=n_bins, case=case) for part in parts))
 
     def compute(self) -> dict[str, float]:
         """Error, negative log-likelihood and ECE."""
@@ -109,10 +107,14 @@ class VoxelSums(Sums):
         return {f"class_{name}": error(self.classes)[1:].tolist() for name, error in ERRORS.items()}
 
     def summary(self) -> dict[str, object]:
-        """Every number of a calibration summary that has a meaning for voxels (else None), and the error."""
-        summary = self.all.compute()
-        return {"error": 1.0 - summary.accuracy, **summary.to_dict(), **dict.fromkeys(OF_INDEPENDENT_SAMPLES)}
+        """Every number of a calibration summary; null where rows would have to be independent."""
+        return _summary(self.all)
 
-    def foreground_ece(self) -> float | None:
-        """ECE of the voxels that are predicted to be of any class but 0; None without such voxels."""
-        return float(self.foreground.compute()) if self.foreground.count.any() else None
+    def of_foreground(self) -> dict[str, object] | None:
+        """The same of the voxels that are predicted to be of any class but 0; None without such voxels."""
+        return _summary(self.foreground) if self.foreground.n else None
+
+
+def _summary(sums: StreamSums) -> dict[str, object]:
+    summary = sums.compute()
+    return {"error": 1.0 - summary.accuracy, **summary.to_dict()}

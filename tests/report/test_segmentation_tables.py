@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from adafocal.report.case_tables import MAX_CASES, case_table, worst_cases
+from adafocal.report.segmentation_tables import MAX_CASES, case_table, worst_cases
 from adafocal.results.folder import RunFolder
 
 CASES = {
@@ -20,6 +20,11 @@ def test_the_worst_are_named_and_come_first_and_what_is_not_defined_last():
     assert [row.title for row in table.rows] == ["<b>", "d", "a", "c"]
     assert table.headings == ["Case", "Dice", "HD95"]  # what the catalogue knows of single cases
     assert [[cell.text for cell in row.cells] for row in table.rows][::3] == [["0.200", "9.00"], ["–", "–"]]
+
+
+def test_the_worst_calibrated_are_named_too():
+    cases = {name: {"dice": 0.5, "class_ace": error} for name, error in zip("abcd", (0.1, 0.4, 0.2, 0.3), strict=True)}
+    assert worst_cases(cases)[1] == "Highest class ACE: b (40.00\u00a0%), d (30.00\u00a0%), c (20.00\u00a0%)."
 
 
 def test_without_cases_there_is_nothing():

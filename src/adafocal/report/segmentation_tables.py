@@ -45,8 +45,9 @@ def _worst(cases: Cases, measure: Measure) -> str:
     column = measure.place.removeprefix("segmentation.").removesuffix(".mean")
     higher = measure.better == "higher"
     ordered = sorted(cases, key=lambda name: _badness(cases[name][column], higher_is_better=higher))[:WORST]
-    named = ", ".join(f"{short(name)} ({measure.page_text(cases[name][column])})" for name in ordered)
-    return f"{'Lowest' if higher else 'Highest'} {measure.on_page}: {named}."
+    unit = "\u00a0%" if measure.unit == "%" else ""
+    named = ", ".join(f"{short(name)} ({measure.page_text(cases[name][column])}{unit})" for name in ordered)
+    return f"{'Lowest' if higher else 'Highest'} {measure.label}: {named}."
 
 
 def _badness(value: float, *, higher_is_better: bool) -> float:
