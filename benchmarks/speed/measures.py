@@ -94,12 +94,12 @@ def over_more_rows(repeats: int) -> Pairs:
 
 
 REST = (
-    "A batch of 8 rows takes 0.22 ms (torchmetrics 0.06), one of 10,000 x 10 0.43: what is left are small calls. "
-    "Turning the rows and reading them five times is 0.13 ms of the goal's 0.33."
+    "All steps as one function of NumPy, without layers and sentences for faults, take 0.45, 0.43 and 0.36 at 10, 21 "
+    "and 40 classes in the same run: turning the rows is 0.1, the checks that they are distributions 0.05, bins 0.1."
 )
 EXPONENTIALS = (
-    "As for probabilities, and the exponentials take 0.12, 0.2 and 0.4 ms a batch at 10, 21 and 40 classes, of the "
-    "goal's 0.43, 0.52 and 0.71."
+    "All steps as one function of NumPy, its coarser exponential among them, take 0.40, 0.45 and 0.45 at 10, 21 and 40 "
+    "classes in the same run; the exponentials are a third of it."
 )
 BRIER = "A quarter of it are the parts of the Brier score, which a stream has not: they sort each class."
 ROWS = [

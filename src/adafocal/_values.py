@@ -197,8 +197,10 @@ def check_class_indices(values: Tensor, labels: Tensor, *, name: str, ignore_ind
     check_index_labels(values, labels, name=name)
     n_classes = values.shape[min(1, values.ndim - 1)]
     if labels.numel() > 0 and (ignore_index is None or not 0 <= ignore_index < n_classes):
-        held = labels.numpy() if can_read(labels) else None
-        low, high = torch.stack(labels.aminmax()).tolist() if held is None else (held.min(), held.max())
+        if labels.dtype == torch.int64 and can_read(labels):
+            low, high = 0, labels.numpy().view(np.uint64).max()  # where a negative one is huge
+        else:
+            low, high = torch.stack(labels.aminmax()).tolist()
         if low >= 0 and high < n_classes:
             return None
     check_label_values(labels, n_classes, ignore_index=ignore_index)
@@ -235,7 +237,7 @@ def check_distributions(
         # NumPy runs these short sums without waiting for threads, which is several times faster on a busy machine.
         rows = wide.numpy()
         long = axis == rows.ndim - 1 and rows.strides[axis] == rows.itemsize
-        sums = rows @ np.ones(rows.shape[axis], rows.dtype) if long else rows.sum(axis=axis)
+        sums = rows @ np.ones(rows.shape[axis], rows.dtype) if long else np.add.reduce(rows, axis)
         if rows.min() >= 0 and sums.min() >= 1 - allowed and sums.max() <= 1 + allowed:
             return
     bad = ~(((wide.sum(dim=axis) - 1).abs() <= allowed) & (wide.amin(dim=axis) >= 0))

@@ -95,6 +95,28 @@ def test_a_subclass_that_gives_its_own_losses_is_asked_for_them(base):
     torch.testing.assert_close(Doubled()(logits, labels), 2 * base()(logits, labels))
 
 
+@pytest.mark.parametrize("name", ["adafocal", "brier", "mmce"])
+def test_a_graph_that_is_kept_gives_its_derivative_again_whatever_became_of_the_first(name):
+    logits, labels = torch.randn(6, 4, requires_grad=True), torch.randint(4, (6,))
+    loss = of_many_gammas(name)(logits, labels)
+    (first,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    expected = first.clone()
+    first.zero_()
+    (second,) = torch.autograd.grad(3 * loss, logits, retain_graph=True)
+    assert torch.equal(torch.autograd.grad(loss, logits)[0], expected)
+    torch.testing.assert_close(second, 3 * expected)
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
+def test_derivatives_of_many_scales_are_found_at_once():
+    logits, labels = torch.randn(6, 4, requires_grad=True), torch.randint(4, (6,))
+    loss, scales = BrierLoss()(logits, labels), torch.tensor([1.0, -2.0])
+    (one,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    (both,) = torch.autograd.grad(loss, logits, scales, is_grads_batched=True)
+    torch.testing.assert_close(both, scales.view(2, 1, 1) * one)
+
+
 def test_a_subclass_that_reduces_by_itself_is_asked_for_it():
     class Largest(BrierLoss):
         def reduced(self, losses, labels):
@@ -108,7 +130,7 @@ def test_an_error_that_is_not_of_a_label_passes():
     class Faulty(BrierLoss):
         has_slope = True
 
-        def with_slope(self, logits, labels):
+        def with_slope(self, logits, place, factor):
             raise RuntimeError("of another kind")
 
     with pytest.raises(RuntimeError, match="of another kind"):
@@ -131,9 +153,14 @@ def test_a_penalised_loss_is_that_of_its_samples(n, weighted, reduction):
     torch.testing.assert_close(slope, plain_slope, rtol=1e-10, atol=1e-14)
 
 
-def test_a_penalised_loss_of_ignored_samples_is_not_taken_in_one_step():
-    logits, labels = torch.randn(6, 4, requires_grad=True), torch.tensor([0, 1, -100, 2, 3, 0])
-    assert not MMCELoss().in_one_step(logits, labels)
+@pytest.mark.parametrize("ignored", [-100, 1])
+def test_a_penalised_loss_of_ignored_samples_is_that_of_the_others(ignored):
+    logits, labels = torch.randn(6, 4, dtype=torch.float64, requires_grad=True), torch.tensor([0, 2, ignored, 2, 3, 0])
+    criterion, others = MMCELoss(ignore_index=ignored), labels != ignored
+    value, slope = with_gradient(lambda z: criterion(z, labels), logits)
+    expected, expected_slope = with_gradient(lambda z: criterion(z[others], labels[others]), logits)
+    assert torch.equal(value, expected)
+    torch.testing.assert_close(slope, expected_slope)
 
 
 def test_a_gamma_per_sample_is_that_of_its_sample(monkeypatch):
@@ -178,8 +205,8 @@ def test_soft_ranks_by_running_sums_are_those_of_the_formula(share):
 @pytest.mark.parametrize("width", [0.4, 0.005])
 def test_running_sums_give_what_all_pairs_do(width):
     x, b = torch.rand(300, dtype=torch.float64), torch.randn(300, dtype=torch.float64)
-    for one, other in zip(_all_pairs(x, b, width), _running_sums(x, b, width), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+    for one, other in zip(_all_pairs(x.numpy(), b.numpy(), width), _running_sums(x, b, width), strict=True):
+        torch.testing.assert_close(torch.from_numpy(one), other, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -241,8 +241,9 @@ def sums_per_bin(
     if plain and correct.dtype == torch.bool:
         # A call of NumPy costs a quarter of one of PyTorch, which is what batches of a few thousand consist of.
         place, sure = index.numpy().astype(np.intp, copy=False), at_least_float32(confidence).numpy()
-        pairs = np.bincount(2 * place + correct.numpy(), minlength=2 * n_bins).reshape(n_bins, 2)
-        sums = pairs.sum(axis=1), np.bincount(place, sure, n_bins), pairs[:, 1].astype(np.float64)
+        pairs = np.bincount(2 * place + correct.numpy(), minlength=2 * n_bins)
+        wrong, right = pairs[::2], pairs[1::2]
+        sums = wrong + right, np.bincount(place, sure, n_bins), right.astype(np.float64)
         return tuple(map(torch.from_numpy, sums))
     ones = torch.ones_like(index, dtype=torch.int64)
     count = torch.zeros(n_bins, dtype=torch.int64, device=index.device).index_add_(0, index, ones)

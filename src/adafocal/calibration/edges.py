@@ -191,6 +191,13 @@ def assign_equal_width_bins(confidence: Tensor, n_bins: int) -> Tensor:
     # Edges are k / n_bins rounded to float32, so half a float32 step below a value is on its side of k / n_bins; and
     # such a number times n_bins is exact and never whole, so cutting its fraction off is rounding down.
     # A search puts NaN behind the last edge, as it does 1.
+    if can_read(confidence):
+        low = np.maximum(np.minimum(confidence.detach().numpy(), 1.0), 2.0**-100).astype(np.float64)
+        if np.isnan(np.add.reduce(low, None)):
+            low = np.fmin(low, 1.0)
+        low.view(np.int64)[...] -= 1 << 28
+        low *= n_bins
+        return torch.from_numpy(low.astype(np.int32))
     below = confidence.nan_to_num(1.0).clamp_(2.0**-100, 1.0).double()
     below.view(torch.int64).sub_(1 << 28)
     return below.mul_(n_bins).int()

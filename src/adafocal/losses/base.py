@@ -107,8 +107,8 @@ class ClassificationLoss(nn.Module):
         """Compute the loss of each sample."""
         raise NotImplementedError
 
-    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute what ``per_sample`` does, and its derivative; see :class:`~adafocal.losses.reduced.Reduced`."""
+    def with_slope(self, logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+        """Compute what ``per_sample`` does, and its derivative times a factor; see :class:`~adafocal.losses.reduced.Reduced`."""
         raise NotImplementedError
 
     def forward(self, logits: Logits, labels: Labels) -> Tensor:
@@ -124,12 +124,12 @@ class ClassificationLoss(nn.Module):
         """Whether this is a step of training that one function can take, from the logits to the reduced loss."""
         return (
             self.has_slope
-            and self.weight is None
+            and torch.is_grad_enabled()
+            and self._buffers["weight"] is None
             and self.reduction != "none"
             and not self.label_smoothing
             and is_plain(logits, labels)
             and logits.requires_grad
-            and torch.is_grad_enabled()
         )
 
     def one_step(

@@ -15,6 +15,7 @@ from adafocal.losses.base import ClassificationLoss, OtherOptions, per_sample_lo
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import checked_labels, output_dtype, wide_cross_entropy
 from adafocal.losses.derived import Derived, Kept
+from adafocal.losses.reduced import constant
 from adafocal.losses.reduction import all_counted, weighted
 from adafocal.losses.targets import class_axis, soft_target
 
@@ -125,17 +126,17 @@ class _SquaredDistance(Derived):
         return slope.scatter_add_(self.axis, self.index, mean.add_(missed).mul_(scale))
 
 
-def _with_slope(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _with_slope(logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
     """Compute Brier scores and their derivative, with m = 1 - p of the truth and the score L.
 
-    The derivative is 2 p (p - L + m) by another logit, and -2 (1 - m) L by that of the truth.
+    The derivative is 2 (p² - p (L - m)) by another logit, and -2 (1 - m) L by that of the truth.
     """
-    index = labels.unsqueeze(1)
-    others = F.softmax(logits, dim=1).scatter_(1, index, 0.0)
-    missed = others.sum(dim=1, keepdim=True)
-    losses = torch.linalg.vector_norm(others, dim=1, keepdim=True).square().addcmul_(missed, missed)
-    slope = others.sub(losses - missed).mul_(others).scatter_(1, index, missed.sub_(1.0).mul_(losses))
-    return losses.squeeze(1), slope.mul_(2.0)
+    distance = torch.softmax(logits, 1).scatter_(1, place, 0.0)
+    missed = distance.sum(dim=1, keepdim=True)
+    slope = distance.scatter_(1, place, missed).square()
+    losses = slope.sum(dim=1, keepdim=True)
+    slope.addcmul_(distance, losses - missed, value=-1.0).scatter_(1, place, (missed * losses).sub_(losses))
+    return losses, slope.mul_(constant(2.0 * factor, slope.dtype))
 
 
 class BrierLoss(ClassificationLoss):
@@ -157,9 +158,9 @@ class BrierLoss(ClassificationLoss):
         """Compute the loss of each sample."""
         return brier_loss(logits, labels, **self.options)
 
-    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def with_slope(self, logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """Compute losses and their derivative."""
-        return _with_slope(logits, labels)
+        return _with_slope(logits, place, factor)
 
 
 add_loss(
@@ -247,14 +248,13 @@ class BrierWeightedLoss(ClassificationLoss):
         """Compute the loss of each sample."""
         return brier_weighted_loss(logits, labels, gamma=self.gamma, norm=self.norm, **self.options)
 
-    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def with_slope(self, logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """Compute losses and their derivative, that of cross-entropy times the constant weight."""
-        index = labels.unsqueeze(1)
-        log_p = F.log_softmax(logits, dim=1)
-        ce = log_p.gather(1, index).neg_()
-        residual, _ = _away_from(log_p.exp_(), index, 1)
-        weight = torch.linalg.vector_norm(residual, self.norm, dim=1, keepdim=True).pow(self.gamma)
-        return ce.mul_(weight).squeeze(1), residual.mul_(weight)
+        log_p = torch.log_softmax(logits, 1)
+        ce = log_p.gather(1, place).neg_()
+        residual, _ = _away_from(log_p.exp_(), place, 1)
+        weight = torch.linalg.vector_norm(residual, self.norm, dim=1, keepdim=True).pow_(self.gamma)
+        return ce.mul_(weight), residual.mul_(weight.mul_(constant(factor, weight.dtype)))
 
 
 add_loss(

@@ -51,9 +51,9 @@ def _gap_below_label(logits: Tensor, labels: Tensor) -> Tensor:
 def _next_lower(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     """Find how far the largest logit strictly below that of the label lies, and which it is; classes are second."""
     # Logits that are not lower are infinitely far; a threshold, which `where` would take five times as long for.
-    far = (logits.gather(1, label) - logits).nan_to_num_(nan=math.inf, posinf=math.inf, neginf=-math.inf)
-    gap, rival = F.threshold(far, 0.0, math.inf, inplace=True).min(dim=1, keepdim=True)
-    return gap, rival
+    far = F.threshold(logits.gather(1, label) - logits, 0.0, math.inf, inplace=True)
+    gap, rival = far.min(dim=1, keepdim=True)
+    return gap.nan_to_num_(nan=math.inf, posinf=math.inf), rival  # NaN where the label is masked, and another class
 
 
 def _gap_below_each_class(logits: Tensor) -> Tensor:
@@ -66,15 +66,12 @@ def _gap_below_each_class(logits: Tensor) -> Tensor:
     return torch.where(found, values - below, torch.inf).movedim(-1, axis)
 
 
-def dual_with_slope(logits: Tensor, labels: Tensor, *, gamma: Gamma) -> tuple[Tensor, Tensor]:
+def dual_with_slope(logits: Tensor, place: Tensor, factor: float, *, gamma: Gamma) -> tuple[Tensor, Tensor]:
     """Compute dual focal losses and their derivative, by the cross-entropy and by the next lower logit."""
-    ce, minus_q, slope = cross_entropy_with_slope(logits, labels)
-    place = labels.unsqueeze(1)
+    ce, minus_q, slope = cross_entropy_with_slope(logits, place)
     gap, rival = _next_lower(logits, place)
-    below = (gap.squeeze(1) + ce).neg_().exp_()
-    _, losses, (by_ce, by_rival) = focal_with_slope(ce, minus_q, gamma, below)
-    slope.mul_(by_ce.unsqueeze(1))
-    by_rival = by_rival.unsqueeze(1)
+    _, losses, (by_ce, by_rival) = focal_with_slope(ce, minus_q, gamma, gap.add_(ce).neg_().exp_(), factor=factor)
+    slope.mul_(by_ce)
     return losses, slope.scatter_add_(1, rival, by_rival).scatter_add_(1, place, by_rival.neg())
 
 
@@ -144,9 +141,9 @@ class DualFocalLoss(ClassificationLoss):
         """Compute the loss of each sample."""
         return self.modulated(dual_modulation(logits, labels, self.gamma), logits, labels)
 
-    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def with_slope(self, logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """Compute losses and their derivative."""
-        return dual_with_slope(logits, labels, gamma=self.gamma)
+        return dual_with_slope(logits, place, factor, gamma=self.gamma)
 
 
 add_loss(

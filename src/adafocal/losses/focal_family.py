@@ -5,14 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-import numpy as np
 from torch import Tensor
 
-from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.losses.base import ClassificationLoss
-from adafocal.losses.cross_entropy import cross_entropy_of_labels, output_dtype
-from adafocal.losses.modulate import FEW, Focal, Gamma, focal_with_slope, modulate
+from adafocal.losses.modulate import Gamma, focal_with_slope, modulate
 from adafocal.losses.reduced import cross_entropy_with_slope
 
 Modulation: TypeAlias = Callable[[Tensor], Tensor]
@@ -50,23 +47,14 @@ class FocalFamily(ClassificationLoss):
         gamma = modulation.keywords["gamma"]
         if isinstance(gamma, Tensor) and gamma.ndim > 0:  # one per sample
             return formula(logits, labels)
-        if modulation.func is modulate and labels.numel() <= FEW:  # then nodes of torch's own are faster
-            return self._of_few(gamma, logits, labels)
         return self.one_step(partial(SLOPES[modulation.func], gamma=gamma), formula, logits, labels)
 
-    def _of_few(self, gamma: Gamma, logits: Logits, labels: Labels) -> Tensor:
-        ce = cross_entropy_of_labels(at_least_float32(logits), labels, ignore_index=self.ignore_index)
-        mean = self.reduction == "mean"
-        divisor = int(np.count_nonzero(labels.numpy() != self.ignore_index)) if mean else 1
-        loss, dtype = Focal(gamma, divisor=divisor)(ce), output_dtype(logits)
-        return loss if loss.dtype == dtype else loss.to(dtype)
 
-
-def _with_slope(logits: Tensor, labels: Tensor, *, gamma: Gamma) -> tuple[Tensor, Tensor]:
+def _with_slope(logits: Tensor, place: Tensor, factor: float, *, gamma: Gamma) -> tuple[Tensor, Tensor]:
     """Compute focal losses and their derivative: that of :func:`modulate` times that of cross-entropy."""
-    ce, minus_q, slope = cross_entropy_with_slope(logits, labels)
-    _, losses, (by_ce,) = focal_with_slope(ce, minus_q, gamma)
-    return losses, slope.mul_(by_ce.unsqueeze(1))
+    ce, minus_q, slope = cross_entropy_with_slope(logits, place)
+    _, losses, (by_ce,) = focal_with_slope(ce, minus_q, gamma, factor=factor)
+    return losses, slope.mul_(by_ce)
 
 
 # Which function gives losses of this form with their derivative by the logits; others enter theirs.

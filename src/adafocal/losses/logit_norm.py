@@ -15,7 +15,7 @@ from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.derived import Derived, Kept
-from adafocal.losses.reduced import cross_entropy_with_slope
+from adafocal.losses.reduced import constant, cross_entropy_with_slope
 from adafocal.losses.targets import class_axis
 
 __all__ = ["LogitNormLoss"]
@@ -50,14 +50,20 @@ class _Normalise(Derived):
 
     def value(self, x: Tensor) -> tuple[Tensor, Kept]:
         """Compute it, u, its scale, and what is masked."""
+        masked, finite, length = None, x, self._length(x) if can_read(x) and x.numel() > 0 else None
         # Nobody waits for an accelerator to learn whether a class is masked.
-        whole = can_read(x) and x.numel() > 0 and float(x.detach().amin()) > -math.inf
-        masked = None if whole else x == -torch.inf
-        finite = x if masked is None else x.masked_fill(masked, 0.0)
-        length = torch.linalg.vector_norm(finite, dim=self.axis, keepdim=True)
-        scale = (self.temperature * torch.hypot(length, torch.full_like(length, SHORTEST))).reciprocal_()
+        if length is None or not float(length.amax()) < math.inf:
+            masked = x == -torch.inf
+            finite = x.masked_fill(masked, 0.0)
+            length = self._length(finite)
+        square, shortest = self.temperature**2, SHORTEST * self.temperature
+        scale = torch.addcmul(constant(shortest**2, x.dtype), length, length, value=square).rsqrt_()
         unit = finite * scale
         return unit if masked is None else unit.masked_fill(masked, -torch.inf), (unit, scale, masked)
+
+    def _length(self, x: Tensor) -> Tensor:
+        length: Tensor = torch.linalg.vector_norm(x, dim=self.axis, keepdim=True)
+        return length
 
     def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
         """Multiply by the derivative."""
@@ -65,7 +71,7 @@ class _Normalise(Derived):
         grad = grad if masked is None else grad.masked_fill(masked, 0.0)
         held = unit * grad  # reused: a tensor of this size costs as much as a pass over it
         along = held.sum(dim=self.axis, keepdim=True)
-        return torch.mul(unit, along * -(self.temperature**2), out=held).add_(grad).mul_(scale)
+        return torch.addcmul(grad, unit, along, value=-(self.temperature**2), out=held).mul_(scale)
 
 
 class LogitNormLoss(ClassificationLoss):
@@ -104,12 +110,13 @@ class LogitNormLoss(ClassificationLoss):
         wide = normalised(at_least_float32(logits), temperature=self.temperature)
         return self.cross_entropy(wide, labels).to(output_dtype(logits))
 
-    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def with_slope(self, logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """Compute losses and their derivative: that by the normalised logits is p - y."""
         function = _Normalise(self.temperature, 1)
-        normal, kept = function.value(logits)
-        losses, _, slope = cross_entropy_with_slope(normal, labels)
-        return losses, function.slope(slope, logits, *kept)
+        normal, (unit, scale, masked) = function.value(logits)
+        assert scale is not None
+        losses, _, slope = cross_entropy_with_slope(normal, place)
+        return losses, function.slope(slope, logits, unit, scale.mul_(constant(factor, scale.dtype)), masked)
 
 
 add_loss(

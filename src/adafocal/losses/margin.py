@@ -16,7 +16,7 @@ from adafocal.losses.base import ClassificationLoss, OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import output_dtype
 from adafocal.losses.derived import Derived, Kept
-from adafocal.losses.reduced import cross_entropy_with_slope
+from adafocal.losses.reduced import constant, cross_entropy_with_slope
 from adafocal.losses.reduction import weighted
 from adafocal.losses.targets import class_axis
 
@@ -108,16 +108,17 @@ class MarginSmoothingLoss(ClassificationLoss):
         penalty = weighted(penalty, logits, labels, weight=self.weight, ignore_index=self.ignore_index)
         return ce.add(penalty, alpha=self.penalty_weight).to(output_dtype(logits))
 
-    def with_slope(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def with_slope(self, logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """Compute losses and their derivative, each a sum of two."""
-        ce, _, slope = cross_entropy_with_slope(logits, labels)
+        ce, _, slope = cross_entropy_with_slope(logits, place)
         penalty, (largest, low) = _Penalty(self.margin, 1).value(logits)
         if largest is not None and low is not None:
             step = self.penalty_weight / logits.shape[1]
             top = torch.eq(logits, largest, out=torch.empty_like(low))  # equal logits share, as in the graph
-            share = low.sum(dim=1, keepdim=True).mul_(step).div_(top.sum(dim=1, keepdim=True))
-            slope.addcmul_(top, share).sub_(low, alpha=step)
-        return ce.add_(penalty, alpha=self.penalty_weight), slope
+            share = low.sum(dim=1, keepdim=True).div_(top.sum(dim=1, keepdim=True))
+            slope.addcmul_(top, share, value=step).sub_(low, alpha=step)
+        losses = ce.add_(penalty.unsqueeze(1), alpha=self.penalty_weight)
+        return losses, slope.mul_(constant(factor, slope.dtype))
 
 
 add_loss(

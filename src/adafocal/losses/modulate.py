@@ -19,6 +19,7 @@ from adafocal.losses.reduction import look_up
 Gamma: TypeAlias = "float | Tensor | Callable[[Tensor], Tensor]"
 ROUNDING = 1e-3  # by which a fused kernel may miss a cross-entropy of 0 from below
 FEW = 1 << 11  # samples for which the calls cost more than the computation
+LARGEST_LOSS = 1e30  # infinite where the truth is masked, and its probability 0
 SMALLEST_BASE = 1e-30  # so that every power has a derivative, and gamma / base fits into float32
 
 
@@ -99,7 +100,7 @@ def gamma_by_bin(p: Any, *, gamma: Any, edges: Any) -> Any:
     """Look up the gamma of the bin that holds each probability, of torch or NumPy; edges are the inner ones."""
     if isinstance(p, Tensor):
         return look_up(gamma, find_bins(p, edges.to(p.dtype)))
-    return gamma.numpy()[edges.numpy().searchsorted(p)]
+    return gamma.numpy().take(edges.numpy().searchsorted(p))
 
 
 def check_gamma(gamma: float | Tensor, logits: Tensor, *, low: float = -math.inf) -> None:
@@ -128,20 +129,19 @@ def at_least_zero(ce: Tensor) -> Tensor:
 
 
 class Focal(Derived):
-    """The transform :func:`modulate` of one gamma, or with a ``divisor`` the sum of its losses divided by it."""
+    """The transform :func:`modulate` of one gamma."""
 
-    def __init__(self, gamma: Gamma, *, divisor: int | None = None) -> None:
+    def __init__(self, gamma: Gamma) -> None:
         self.gamma: Any = gamma
-        self.divisor = divisor
 
     def formula(self, x: Tensor) -> Tensor:
         """Compute it as a plain graph, after :meth:`value` with the gammas that it took."""
-        losses = focal_formula(x, gamma_at(self.gamma, torch.exp(-x.detach())))
-        return losses if self.divisor is None else losses.sum() / max(self.divisor, 1)
+        return focal_formula(x, gamma_at(self.gamma, torch.exp(-x.detach())))
 
     def value(self, x: Tensor) -> tuple[Tensor, Kept]:
         """Compute it, and its derivative."""
-        self.gamma, value, (slope,) = focal_with_slope(x, torch.neg(x).expm1_(), self.gamma, divisor=self.divisor)
+        taken, value, (slope,) = focal_with_slope(x.detach(), torch.neg(x).expm1_(), self.gamma)
+        self.gamma = torch.from_numpy(taken) if isinstance(taken, np.ndarray) else taken
         return value, (slope,)
 
     def slope(self, grad: Tensor, x: Tensor, *kept: Any) -> Tensor:
@@ -150,31 +150,29 @@ class Focal(Derived):
 
 
 def focal_with_slope(
-    ce: Tensor, minus_q: Tensor, gamma: Gamma, *below: Tensor, divisor: int | None = None
-) -> tuple[float | Tensor, Tensor, list[Tensor]]:
+    ce: Tensor, minus_q: Tensor, gamma: Gamma, *below: Tensor, factor: float = 1.0
+) -> tuple[Any, Tensor, list[Tensor]]:
     """Compute gammas, losses and derivatives by the cross-entropy: those of :func:`modulate`, or of the dual loss.
 
     A few on the CPU are computed with NumPy, whose calls cost a third of torch's. The probabilities are always torch's,
     as one may lie at an edge.
 
     Args:
-        ce: Cross-entropies, any shape.
+        ce: Cross-entropies, any shape, without gradient as the others.
         minus_q: p - 1 of theirs, without cancellation.
         gamma: As that of :func:`modulate`.
         below: For the dual loss the next lower probability. Then there is a second derivative: that by its logit, with
             the cross-entropy held.
-        divisor: What the sum of the losses is divided by, where that is asked for instead of them.
+        factor: What the derivatives are multiplied by.
     """
-    if ce.device.type != "cpu" or ce.ndim == 0 or ce.numel() > FEW:
-        return _with_slope(ce, minus_q, gamma, *below, divisor=divisor)
-    with np.errstate(all="ignore"):
-        arrays = (values.detach().numpy() for values in (ce, minus_q, *below))
-        taken, value, slopes = _with_slope(next(arrays), next(arrays), gamma, *arrays, divisor=divisor)
-    taken = torch.from_numpy(taken) if isinstance(taken, np.ndarray) else taken
+    if not ce.is_cpu or ce.ndim == 0 or ce.numel() > FEW:
+        return _with_slope(ce, minus_q, gamma, *below, factor=factor)
+    arrays = (values.numpy() for values in (ce, minus_q, *below))
+    taken, value, slopes = _with_slope(next(arrays), next(arrays), gamma, *arrays, factor=factor)
     return taken, torch.from_numpy(value), [torch.from_numpy(slope) for slope in slopes]
 
 
-def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any, divisor: int | None) -> tuple[Any, Any, list[Any]]:
+def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any, factor: float) -> tuple[Any, Any, list[Any]]:
     """Do what :func:`focal_with_slope` does; arrays of torch or of NumPy alike."""
     short = minus_q - below[0] if below else minus_q
     margin = short + 1.0
@@ -184,17 +182,12 @@ def _with_slope(ce: Any, minus_q: Any, gamma: Any, *below: Any, divisor: int | N
     loss = weight * ce
     # d(weight · ce) / d(ce) = weight · (1 + gamma · p · ce / base). The second term is 0 / 0 at p = 1, and 0 · inf
     # where the truth itself is masked with -inf; next to the first its limit is 0 in both.
-    ratio = loss / base
-    ratio *= gamma
-    if isinstance(ratio, Tensor):
-        ratio.nan_to_num_(0.0, 0.0, 0.0)
+    if isinstance(loss, Tensor):
+        ratio = (loss / base).nan_to_num_(0.0, 0.0, 0.0)
     else:
-        ratio[~np.isfinite(ratio)] = 0.0
-    slope = margin
-    slope *= ratio
-    slope += weight
-    if divisor is not None:
-        slope /= max(divisor, 1)
-        total = loss.sum()
-        loss = total / divisor if isinstance(total, Tensor) else np.asarray(total / divisor, dtype=ce.dtype)
-    return gamma, loss, [slope, *(q * ratio for q in below)]
+        ratio = np.minimum(loss, LARGEST_LOSS) / np.maximum(base, SMALLEST_BASE)
+    ratio *= gamma * factor
+    weight *= factor
+    margin *= ratio
+    margin += weight
+    return gamma, loss, [margin, *(q * ratio for q in below)]
