@@ -108,7 +108,7 @@ class ClassificationLoss(nn.Module):
         raise NotImplementedError
 
     def with_slope(self, logits: Tensor, place: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-        """Compute what ``per_sample`` does, and its derivative times a factor; see :class:`~adafocal.losses.reduced.Reduced`."""
+        """Compute losses of samples and their derivative; see :class:`~adafocal.losses.reduced.Reduced`."""
         raise NotImplementedError
 
     def forward(self, logits: Logits, labels: Labels) -> Tensor:

@@ -168,7 +168,8 @@ def focal_with_slope(
     if not ce.is_cpu or ce.ndim == 0 or ce.numel() > FEW:
         return _with_slope(ce, minus_q, gamma, *below, factor=factor)
     arrays = (values.numpy() for values in (ce, minus_q, *below))
-    taken, value, slopes = _with_slope(next(arrays), next(arrays), gamma, *arrays, factor=factor)
+    with np.errstate(over="ignore"):  # a power of 2 with a large |gamma|, infinite as torch's
+        taken, value, slopes = _with_slope(next(arrays), next(arrays), gamma, *arrays, factor=factor)
     return taken, torch.from_numpy(value), [torch.from_numpy(slope) for slope in slopes]
 
 
