@@ -98,8 +98,8 @@ REST = (
     "and 40 classes in the same run: turning the rows is 0.1, the checks that they are distributions 0.05, bins 0.1."
 )
 EXPONENTIALS = (
-    "All steps as one function of NumPy, its coarser exponential among them, take 0.40, 0.45 and 0.45 at 10, 21 and 40 "
-    "classes in the same run; the exponentials are a third of it."
+    "All steps as one function of NumPy, its coarser exponential among them, take 0.40, 0.5 and 0.45 at 10, 21 and 40 "
+    "classes in the same run; torch's exponentials alone are 0.12, 0.2 and 0.4 ms a batch."
 )
 BRIER = "A quarter of it are the parts of the Brier score, which a stream has not: they sort each class."
 ROWS = [
