@@ -179,6 +179,20 @@ def sum_cases(probs: Tensor, labels: Tensor, codes: Tensor, *, n_bins: int, igno
     return CaseStats(found[held], BinStats(edges, *(each[held] for each in bins)))
 
 
+def sum_events(
+    confidence: Tensor, happened: Tensor, codes: Tensor, *, n_bins: int, weight: Tensor | None = None
+) -> CaseStats:
+    """Sum one checked event, all of shape (N,), by case: sums of shape (G, 1, n_bins); weights are above 0."""
+    found, index = torch.unique(codes, return_inverse=True)
+    place, size = assign_equal_width_bins(confidence, n_bins) + n_bins * index, n_bins * len(found)
+    wide = wide_dtype(confidence.device)
+    heavy = torch.ones_like(confidence, dtype=wide) if weight is None else weight.to(wide)
+    sums = [torch.bincount(place, heavy * part, size) for part in (heavy.new_ones(()), confidence.to(wide), happened)]
+    count, *rest = (part.view(len(found), 1, n_bins) for part in sums)
+    edges = equal_width_edges(n_bins, device=confidence.device)
+    return CaseStats(found, BinStats(edges, count if weight is not None else count.long(), *rest))
+
+
 def _pieces(probs: Tensor, labels: Tensor, index: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Give probabilities class after class, (C, M), with labels and places of cases, (M,), some voxels at a time."""
     if probs.ndim == 2:  # each row is a voxel

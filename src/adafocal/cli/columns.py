@@ -17,6 +17,7 @@ HELP = {
     "weight": "Column of how much each row counts.",
     "positive_class": "The class whose probability is meant, by index, name or label.",
     "cluster": "Column of what rows belong to, such as a document: intervals are those of clusters, all else stays.",
+    "case": "Column of cases, such as a scan or patient: calibration per case, its mean over cases, the worst first.",
     "time": "Column of dates or timestamps (ISO 8601; UTC where no zone is said): calibration over time.",
     "time_unit": "What numbers in it count since 1970: s, ms, us or ns.",
     "by": "Column of groups, or several joined by commas.",
@@ -58,7 +59,8 @@ def column_options(options: Namespace, *more: str, without: tuple[str, ...] = ()
 
 def names_of(options: Namespace, unlabelled: bool = False, of_event: bool = False) -> Names:
     """What the options say of the columns."""
-    given: dict[str, Any] = {name: options.get(name) for name in HELP if name != "positive_class"}
+    given: dict[str, Any] = {name: options.get(name) for name in HELP if name not in ("positive_class", "case")}
+    given["cluster"] = given["cluster"] or options.get("case")
     return Names(
         **given,
         positive=options.get("positive_class"),

@@ -2,7 +2,7 @@
 """``adafocal evaluate``: calibration of predictions in files, whoever made them."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,12 @@ from adafocal.tables.source import Source
 if TYPE_CHECKING:
     from adafocal.cli.console import PlainConsole
     from adafocal.cli.remedy import Advice
+    from adafocal.evaluation.cases import CasesMeasured, CaseWatch
     from adafocal.evaluation.gate import Judgement
     from adafocal.evaluation.measure import Measured
     from adafocal.evaluation.monitor import Monitor
     from adafocal.evaluation.windows import Monitored
+    from adafocal.tables.piece import Piece
 
 DESCRIPTION = """Measure the calibration of predictions in tables.
 
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> int:
     limits = [*read_limits(options.fail_above or [], "above"), *read_limits(options.fail_below or [], "below")]
     if options.strict and not limits:
         raise InvalidValueError("`strict` must go with `--fail-above` or `--fail-below`, got it alone.")
-    monitor = _monitor(options, n_bins)
+    monitor, cases = _monitor(options, n_bins), _cases(options, n_bins)
     files = find_files(options.files)
     check_outputs(options, "json", "html", reads=[file.path for file in files if file.path is not None])
     names = names_of(options, of_event=True)
@@ -57,14 +59,16 @@ def main(arguments: list[str]) -> int:
         "n_bins": n_bins,
         "positive_class": options.positive_class,
     }
+    watches = [one for one in (monitor, cases) if one is not None]
     with _progress(count_rows(files)) as advance:
-        measured = _measured(options, files, names, event, advance, monitor)
+        measured = _measured(options, files, names, event, advance, watches)
     measured[""].event.check_occurs(float(measured[""].bins.correct_sum.sum()) > 0)
     measured[""] = replace(measured[""], n_files=len(files))
     monitored = None if monitor is None else monitor.result()
     judgements = judge(limits, measured, strict=options.strict)
     advice = advise(options, measured[""], arguments)
-    _write(options, measured, files, monitored, judgements, advice)
+    per_case = None if cases is None else cases.result()
+    _write(options, measured, files, monitored, judgements, advice, per_case)
     alarmed = options.fail_on_alarm and monitored is not None and monitored.alarm is not None
     return BEYOND if alarmed or any(one.failed for one in judgements) else 0
 
@@ -95,6 +99,20 @@ def _monitor(options: Namespace, n_bins: int) -> "Monitor | None":
     )
 
 
+def _cases(options: Namespace, n_bins: int) -> "CaseWatch | None":
+    """What sums rows by their case, where a column of cases is named."""
+    from adafocal.errors import InvalidValueError
+    from adafocal.evaluation.cases import CaseWatch
+
+    if options.case is None:
+        return None
+    if options.cluster is not None:
+        raise InvalidValueError("`case` must not go with `cluster`: rows of a case are a cluster. Got both.")
+    if options.executor != "local":
+        raise InvalidValueError(f"`case` must go with `--executor local`, got {options.executor!r}.")
+    return CaseWatch(options.case, n_bins=n_bins, positive_class=options.positive_class)
+
+
 def _write(
     options: Namespace,
     measured: "dict[str, Measured]",
@@ -102,11 +120,13 @@ def _write(
     monitored: "Monitored | None",
     judgements: "Sequence[Judgement]",
     advice: "Advice",
+    per_case: "CasesMeasured | None",
 ) -> None:
     """Write JSON and page, print tables and limits, and say what was written."""
     from adafocal.cli.output import console_beside, write_json
     from adafocal.evaluation.as_json import to_json
     from adafocal.evaluation.measure import ALL
+    from adafocal.report.case_table import print_cases
     from adafocal.report.monitor_panel import print_monitored
     from adafocal.report.terminal import notes, print_measured
 
@@ -115,17 +135,23 @@ def _write(
     result |= {"notes": notes(whole)} | to_json(measured, advice.remedy)
     if monitored is not None:
         result["over_time"] = monitored.to_dict()
+    if per_case is not None:
+        result["per_case"] = per_case.to_dict()
     if judgements:
         result["limits"] = [one.to_dict() for one in judgements]
     console = console_beside(options.json)
     print_measured(measured, console, advice.remedy, advice.steps)
     if monitored is not None:
         print_monitored(monitored, console, whole.event)
+    if per_case is not None:
+        print_cases(per_case, console, whole.event)
     write_json(options.json, result, console)
     if options.html is not None:
         from adafocal.report.evaluation_page import write_evaluation
 
-        write_evaluation(options.html, measured, files=files, monitored=monitored, **advice._asdict())
+        write_evaluation(
+            options.html, measured, files=files, monitored=monitored, per_case=per_case, **advice._asdict()
+        )
         console.print(f"page {options.html}", soft_wrap=True)
     _say_limits(options, console, monitored, judgements)
 
@@ -147,7 +173,7 @@ def _say_limits(
 def _parser() -> CommandParser:
     parser = CommandParser("evaluate", DESCRIPTION)
     parser.add_argument("files", nargs="+", type=str, help="Files, folders, globs, addresses; - is standard input.")
-    add_columns(parser, "confidence", "correct", "cluster", "by", "time", "time_unit")
+    add_columns(parser, "confidence", "correct", "cluster", "case", "by", "time", "time_unit")
     parser.add_argument("--window", type=str, default=None, help="With --time: how long a window is, 30m, 12h, 1d, 2w.")
     parser.add_argument(
         "--tolerance", type=float, default=None, help="With --time: by how much confidence may be off without an alarm."
@@ -182,7 +208,7 @@ def _measured(
     names: Names,
     event: dict[str, Any],
     advance: Callable[[int], None],
-    monitor: "Monitor | None" = None,
+    watches: "Sequence[Monitor | CaseWatch]" = (),
 ) -> "dict[str, Measured]":
     """Measure here, or on Ray where that is wanted and rows are many: they are read once."""
     from adafocal.evaluation.measure import measure
@@ -190,8 +216,10 @@ def _measured(
     from adafocal.tables.scan import scan
 
     if options.executor == "local" or not is_large(files, names):
-        pieces = scan(files, names)
-        return measure(pieces if monitor is None else monitor.watched(pieces), **event, advance=advance)
+        pieces: Iterable[Piece] = scan(files, names)
+        for watch in watches:
+            pieces = watch.watched(pieces)
+        return measure(pieces, **event, advance=advance)
 
     from adafocal.workers.on_ray import RayExecutor
 

@@ -8,10 +8,12 @@ from adafocal._files import write_text
 from adafocal._reading import Record
 from adafocal._text import capital, short, told_apart
 from adafocal.calibration.catalogue import CATALOGUE
+from adafocal.evaluation.cases import CasesMeasured
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import ALL, Measured
 from adafocal.evaluation.windows import Monitored
 from adafocal.outcomes import Outcomes
+from adafocal.report.case_table import case_table
 from adafocal.report.figures import draw_risk_coverage
 from adafocal.report.html import render_page
 from adafocal.report.monitor_panel import monitor_panel, monitor_table
@@ -49,6 +51,7 @@ def write_evaluation(
     *,
     files: Sequence[str | Path | Source],
     monitored: Monitored | None = None,
+    per_case: CasesMeasured | None = None,
     remedy: Remedy | None = None,
     steps: Sequence[str] = (),
     made: Sequence[str] = (),
@@ -60,6 +63,7 @@ def write_evaluation(
         measured: As ``measure`` gives it.
         files: Where the predictions came from.
         monitored: Calibration over time, where rows have one.
+        per_case: Calibration per case, where rows have one.
         remedy: What scalings do; None where that was not measured.
         steps: The commands that do what is recommended.
         made: How and when the page was made, line by line.
@@ -89,6 +93,7 @@ def write_evaluation(
         "reliability": _diagram(whole, remedy),
         **_beyond_the_sums(whole),
         "groups": _groups(measured, event),
+        "cases": None if per_case is None else case_table(per_case, event),
         "over_time": [] if monitored is None else [monitor_panel(monitored, event)],
         "windows": None if monitored is None else monitor_table(monitored, event),
         "files": "\n".join(map(str, files)),

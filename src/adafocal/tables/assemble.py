@@ -111,6 +111,12 @@ def _piece(
     group, group_names = _groups([_words(table[name], name) for name in columns.by])
     words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
     cluster = None if words is None else cluster_codes(words, str(columns.cluster))
+    if words is not None and cluster is not None:
+        held, rows = np.unique(words.index, return_index=True)
+        piece = replace(
+            piece,
+            cluster_names={int(cluster[row]): str(words.values[one]) for one, row in zip(held, rows, strict=True)},
+        )
     piece = replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
     return piece if columns.time is None else _timed(piece, table[columns.time], names)
 

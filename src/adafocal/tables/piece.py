@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every reader of a table gives: consecutive rows as arrays, by the same rules whatever the format."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -82,6 +83,7 @@ class Piece:
         features: Features, floating point, shape (N, D); None for none.
         weight: Weights, floating point, shape (N,); None where all weigh 1.
         cluster: What each row belongs to, int64, shape (N,); None where rows stand for themselves.
+        cluster_names: Their text.
         time: When each row was, microseconds since 1970, int64, shape (N,); None without such a column.
         zoned: Whether times have a time zone; None where that is not said.
         group_names: Values of the columns of groups, as text.
@@ -99,6 +101,7 @@ class Piece:
     features: np.ndarray | None = None
     weight: np.ndarray | None = None
     cluster: np.ndarray | None = None
+    cluster_names: Mapping[int, str] = field(default_factory=dict)
     time: np.ndarray | None = None
     zoned: bool | None = None
     group_names: tuple[str, ...] = ()
