@@ -23,7 +23,7 @@ def test_the_code_of_the_page_runs():
     names: dict[str, object] = {}
     exec("\n".join(blocks), names)
 
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     assert 0 <= float(names["pooled_ece"]) <= 1
     assert float(names["mean_ace"]) == pytest.approx(names["found"].ace.value)
     assert int(names["stats"].count.sum()) > 0

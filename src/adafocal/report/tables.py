@@ -21,7 +21,7 @@ MAX_CLASSES = 1000  # rows of a table of classes
 # Of single classes; the catalogue holds measures of all predictions.
 FOUND = Measure(name="found", heading="Found %", unit="%", digits=1)
 SURPLUS = Measure(name="surplus", heading="Mean prob. − share %", unit="%")
-CLASS_ECE = Measure(name="class_ece", heading="ECE of the class %", unit="%")
+CLASS_ECE = Measure(name="ece_of_class", heading="ECE of the class %", unit="%")
 FITTED = "the temperature fitted on validation data"
 LOWER = "lower is better, and confidence − accuracy is best at zero."
 BEST = f"{LOWER} T is {FITTED}."
@@ -30,7 +30,8 @@ OF_SEGMENTATION = (
     "Mean over test cases and classes, ± standard deviation over seeds where there are several. Dice is overlap, "
     "higher is better. HD95 is the distance of the surfaces in voxels. Components, tunnels and cavities: by how "
     "many the predicted mask has too many or too few. Calibration of voxels is pooled over all cases, or the mean "
-    "of the cases' own errors; predicted foreground leaves out voxels that are called background."
+    "of the cases' own errors; predicted foreground leaves out voxels that are called background. Class ECE, ACE and "
+    "MCE are means over cases of the errors of each foreground class's probability."
 )
 
 

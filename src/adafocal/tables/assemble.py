@@ -109,16 +109,17 @@ def _piece(
     features = matrix(columns.features, table) if columns.features else None
     features = features[:, None] if features is not None and features.ndim == 1 else features
     group, group_names = _groups([_words(table[name], name) for name in columns.by])
-    words = None if columns.cluster is None else _words(table[columns.cluster], columns.cluster)
-    cluster = None if words is None else cluster_codes(words, str(columns.cluster))
-    if words is not None and cluster is not None:
-        held, rows = np.unique(words.index, return_index=True)
-        piece = replace(
-            piece,
-            cluster_names={int(cluster[row]): str(words.values[one]) for one, row in zip(held, rows, strict=True)},
-        )
-    piece = replace(piece, features=features, cluster=cluster, group=group, group_names=group_names)
+    piece = replace(piece, features=features, group=group, group_names=group_names)
+    if columns.cluster is not None:
+        piece = _clustered(piece, _words(table[columns.cluster], columns.cluster), columns.cluster)
     return piece if columns.time is None else _timed(piece, table[columns.time], names)
+
+
+def _clustered(piece: Piece, words: Coded, name: str) -> Piece:
+    cluster = cluster_codes(words, name)
+    held, rows = np.unique(words.index, return_index=True)
+    names = {int(cluster[row]): str(words.values[one]) for one, row in zip(held, rows, strict=True)}
+    return replace(piece, cluster=cluster, cluster_names=names)
 
 
 def _timed(piece: Piece, column: Column, names: Names) -> Piece:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ MEASURES = tuple(
     for name, measure in OF_MASKS.items()
     if measure.place == f"segmentation.{name}.mean" and name not in CLASS_ERRORS
 )
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
 AT_MOST_1 = ("dice", "error", "ece", "class_")
 MOST_PERSISTENT = 200  # points of a diagram that are kept, per class and dimension
 
@@ -62,7 +63,7 @@ def by_names(scores: Mapping[str, Sequence[float]], class_names: Sequence[str]) 
 
 
 def mean_scores(
-    rows: Sequence[Mapping[str, Any]], class_names: Sequence[str], measures: Sequence[str] = MEASURES
+    rows: Rows, class_names: Sequence[str], measures: Sequence[str] = MEASURES
 ) -> dict[str, dict[str, float | None]]:
     """Average each measure over cases, for the class mean (``mean``) and each class; None without a value."""
     columns = {"mean": "", **{name: f"_{name}" for name in class_names[1:]}}
@@ -72,7 +73,7 @@ def mean_scores(
     }
 
 
-def mean_intervals(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, list[float | None]]:
+def mean_intervals(rows: Rows, measures: Sequence[str]) -> dict[str, list[float | None]]:
     """Give lower and upper end of the 95 % interval of each mean over cases; None of fewer than three cases."""
     intervals = {}
     for measure in measures:

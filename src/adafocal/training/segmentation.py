@@ -25,6 +25,7 @@ from adafocal.training.cases import (
     CLASS_ERRORS,
     MEASURES,
     Extremes,
+    Rows,
     Shown,
     by_names,
     case_scores,
@@ -87,7 +88,7 @@ def dense_results(trainer: Any, classifier: Classifier, folder: Path, *, checkpo
     }
 
 
-def _of_cases(rows: list[dict[str, Any]], class_names: Sequence[str]) -> dict[str, object]:
+def _of_cases(rows: Rows, class_names: Sequence[str]) -> dict[str, object]:
     """Average what was measured of each case, with intervals over cases."""
     per_case = [f"{name}{end}" for end in ENDS for name in CALIBRATION]
     classes = [f"{name}{end}" for end in ENDS for name in CLASS_ERRORS]
