@@ -36,6 +36,7 @@ VARIANTS = {
     "topology_aware_focal": ("topology_aware_focal", None),
     "l1_ace": ("l1_ace", None),
     "nacl": ("nacl", None),
+    "dice_l1_ace": ("l1_ace", {"base": "hippocampus:dice_cross_entropy"}),
     "adafocal_pooled": ("adafocal", {"streaming": True}),
     "adafocal_foreground": ("adafocal", FOREGROUND),
     "adafocal_per_class": ("adafocal_per_class", FOREGROUND),

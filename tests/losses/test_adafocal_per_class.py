@@ -139,13 +139,32 @@ def test_predictions_at_the_size_of_a_vocabulary_come_with_their_class():
         criterion.adapt()  # nothing of these was kept
 
 
-def test_other_numbers_of_classes_are_refused():
-    criterion, _ = adapted(PerClassAdaFocalLoss(n_bins=4), validation())
+def test_a_class_without_gammas_takes_those_of_all_and_fewer_classes_are_refused():
+    criterion, _ = adapted(PerClassAdaFocalLoss(n_bins=4, reduction="none"), validation())
+    logits, labels = validation(40, n_classes=5, seed=4)
+    plain, _ = adapted(AdaFocalLoss(n_bins=4, reduction="none"), validation())
+    beyond = labels >= 3
+    torch.testing.assert_close(criterion(logits, labels)[beyond], plain(logits, labels)[beyond])
+    assert not torch.equal(criterion(logits, labels)[~beyond], plain(logits, labels)[~beyond])
+    criterion.observe(logits, labels)
+    assert criterion.class_gamma.shape == (5, 4)
     for call in (criterion, criterion.observe):
-        with pytest.raises(ValueError, match="`logits` must have the 3 classes that gammas are kept for, got 4"):
-            call(*validation(10, n_classes=4))
+        with pytest.raises(ValueError, match=r"`logits` must have at least the 5 classes that gammas .* got 3"):
+            call(*validation(10))
     with pytest.raises(ValueError, match="`shrinkage` must be"):
         PerClassAdaFocalLoss(shrinkage=-1.0)
+
+
+def test_kept_classes_change_no_loss_and_take_a_checkpoint():
+    kept, trained = PerClassAdaFocalLoss(n_bins=4), adapted(PerClassAdaFocalLoss(n_bins=4), validation())[0]
+    kept.keep_classes(3)
+    batch = validation(50, seed=5)
+    torch.testing.assert_close(kept(*batch), AdaFocalLoss(n_bins=4)(*batch))
+    assert {name: value.shape for name, value in kept.state_dict().items()} == {
+        name: value.shape for name, value in trained.state_dict().items()
+    }
+    with pytest.raises(ValueError, match="`n_classes` must be"):
+        kept.keep_classes(-1)
 
 
 @pytest.mark.parametrize("batch", [3, 3000])

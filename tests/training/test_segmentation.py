@@ -234,6 +234,22 @@ def test_a_finished_run_predicts_voxels_with_features(finished):
     assert predictions.features.shape == (stored.n, 4)
 
 
+@pytest.mark.parametrize("loss", ["adafocal_per_class", "l1_ace"])
+def test_gammas_of_each_class_are_kept_through_a_run_that_goes_on(loss, config, tmp_path):
+    arguments = {"streaming": True, "ignore_predicted": 0}
+    if loss == "l1_ace":
+        arguments = {"base": "adafocal_per_class", "base_args": arguments}
+    config = replace(config, loss=loss, loss_args=arguments, epochs=1)
+    whole = run(config, tmp_path / "run", progress=False)
+    (tmp_path / "run/summary.json").unlink()
+
+    assert run(config, tmp_path / "run", progress=False).everything == whole.everything
+    state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    (gamma,) = (value for name, value in state.items() if name.endswith("class_gamma"))
+    assert gamma.shape == (3, 15)
+    assert predict_with(tmp_path / "run").n == whole.test["n"]
+
+
 def test_a_model_of_volumes_takes_no_images(finished, rejects, tmp_path):
     np.savez(tmp_path / "train.npz", image=np.zeros((4, 8, 8), dtype=np.uint8), label=np.arange(4))
     with rejects(ValueError, "The data must be volumes, as the model was trained on, got other data."):

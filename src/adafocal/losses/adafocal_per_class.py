@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from adafocal._checks import check_number, check_same_shape
+from adafocal._checks import check_integer, check_number, check_same_shape
 from adafocal._ranks import Group, check_group, over_ranks
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats, at_least_one
@@ -76,19 +76,34 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         self.register_buffer("class_gamma", self.gamma.new_empty(0, self.n_bins))
         self._by_class: dict[int, ValidationStatistics] = {}
 
+    def keep_classes(self, n_classes: int) -> None:
+        """Keep gammas for at least so many classes; new ones start from those of all classes together.
+
+        What is observed does the same; before that, it gives the buffers the shape that a checkpoint has.
+
+        Args:
+            n_classes: Number of classes, >= 0.
+
+        Raises:
+            TypeError: If it is not an integer.
+            ValueError: If it is negative.
+        """
+        added = check_integer("n_classes", n_classes, minimum=0) - len(self.class_gamma)
+        if added > 0:
+            self.class_gamma = torch.cat([self.class_gamma, self.gamma.expand(added, -1)])
+
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it counts the step."""
         self._check_classes(logits)
         return super().modulation(logits, labels)
 
     def _rule(self, labels: Labels) -> Gamma:
-        if len(self.class_gamma) == 0:
-            return super()._rule(labels)
-        table, n_classes = self.class_gamma.flatten(), len(self.class_gamma)
+        n_classes = len(self.class_gamma)
+        table = torch.cat([self.class_gamma, self.gamma[None]]).flatten()  # of a class without gammas those of all
 
         def rule(p: Tensor) -> Tensor:
             known = p.shape == labels.shape and not labels.is_floating_point()
-            classes = labels.clamp(0, n_classes - 1).long() if known else _own_classes(p)
+            classes = (labels.long() if known else _own_classes(p)).clamp(0, n_classes)
             return look_up(table, find_bins(p, self.edges.to(p.dtype)) + self.n_bins * classes)
 
         return rule
@@ -106,7 +121,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         """Note confidence, correctness and predicted class of a validation batch for the next :meth:`adapt`.
 
         Args:
-            logits: Shape (C,), (N, C) or (N, C, d1, …), with at least one sample and always the same C.
+            logits: Shape (C,), (N, C) or (N, C, d1, …), with at least one sample and never fewer C.
             labels: Class indices of shape (), (N,) or (N, d1, …); those equal to ``ignore_index`` are left out.
 
         Raises:
@@ -116,7 +131,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         """
         ignore, ignored = self.ignore_index, self.ignore_predicted
         found = counted_top_label(logits, labels, ignore_index=ignore, ignore_predicted=ignored, by_class=True)
-        self._grow(self._check_classes(logits))
+        self.keep_classes(self._check_classes(logits))
         self.observe_top_label(*found)
 
     @torch.no_grad()
@@ -143,7 +158,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
             raise InvalidValueError(f"`predicted` must hold class indices >= 0, got {classes[0]}.")
         super().observe_top_label(confidence, correct)
         if classes:
-            self._grow(classes[-1] + 1)
+            self.keep_classes(classes[-1] + 1)
         for number in classes:
             chosen = predicted == number
             batch = (confidence[chosen].to(self.edges), correct[chosen].to(self.edges.device))
@@ -155,7 +170,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         """Update ``gamma``, ``class_gamma`` and ``edges`` from what was observed; see :meth:`AdaFocalLoss.adapt`."""
         check_group(process_group)
         n_classes = torch.tensor([len(self.class_gamma)], device=self.edges.device)
-        self._grow(int(over_ranks(n_classes, process_group).max()))  # a rank may have observed nothing
+        self.keep_classes(int(over_ranks(n_classes, process_group).max()))  # a rank may have observed nothing
         return super().adapt(process_group)
 
     def _gaps(self, stats: BinStats, group: Group) -> list[tuple[Tensor, Tensor]]:
@@ -176,17 +191,11 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
 
     def _check_classes(self, logits: Logits) -> int:
         n_classes, known = logits.shape[class_axis(logits)], len(self.class_gamma)
-        if known not in (0, n_classes):
+        if n_classes < known:
             raise InvalidValueError(
-                f"`logits` must have the {known} classes that gammas are kept for, got {n_classes}."
+                f"`logits` must have at least the {known} classes that gammas are kept for, got {n_classes}."
             )
         return n_classes
-
-    def _grow(self, n_classes: int) -> None:
-        """Keep gammas for so many classes: a new one starts from those of all together."""
-        added = n_classes - len(self.class_gamma)
-        if added > 0:
-            self.class_gamma = torch.cat([self.class_gamma, self.gamma.expand(added, -1)])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         held = state_dict.get(f"{prefix}class_gamma")

@@ -9,6 +9,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adafocal._lightning import L
 from adafocal.data import DataSplits, Split
+from adafocal.losses import PerClassAdaFocalLoss
+from adafocal.losses.penalised import innermost
 from adafocal.training.batches import TensorBatches, epoch_seed
 from adafocal.training.config import TrainConfig
 from adafocal.training.optimizers import make_optimizer, make_schedule
@@ -35,6 +37,8 @@ class Classifier(L.LightningModule):
         self.config = config
         self.model = model
         self.loss = loss
+        if isinstance(adaptive := innermost(loss), PerClassAdaFocalLoss):
+            adaptive.keep_classes(splits.n_classes)  # so that a checkpoint of its gammas fits
         self.splits = splits
         self.average: AveragedModel | None = None
         if config.ema is not None:
