@@ -35,8 +35,8 @@ VARIANTS = {
     "focal": ("focal", None),
     "topology_aware_focal": ("topology_aware_focal", None),
     "l1_ace": ("l1_ace", None),
-    "nacl": ("nacl", None),
     "dice_l1_ace": ("l1_ace", {"base": "hippocampus:dice_cross_entropy"}),
+    "nacl": ("nacl", None),
     "adafocal_pooled": ("adafocal", {"streaming": True}),
     "adafocal_foreground": ("adafocal", FOREGROUND),
     "adafocal_per_class": ("adafocal_per_class", FOREGROUND),
@@ -81,6 +81,7 @@ def main() -> None:
             found[loss][seed] = measures(summary)
     if options.output is not None:
         write_measures(found, options.output)
+        found = read_measures(options.output)  # so that the tables are those of the file, to the last digit
     print_tables(found)
 
 
@@ -123,56 +124,54 @@ def read_measures(path: Path) -> Found:
 
 def print_tables(found: Found) -> None:
     """Print overlap and topology; calibration before and after temperature; each class; what differs beyond chance."""
-    table(found, {"Dice": ("dice", 1, 3), "HD95": ("hausdorff95", 1, 2), "components": ("betti0_error", 1, 2),
-                  "tunnels": ("betti1_error", 1, 2), "cavities": ("betti2_error", 1, 2)})  # fmt: skip
-    classes = {"ACE": ("class_ace", 100, 2), "ECE of classes": ("class_ece", 100, 3), "MCE": ("class_mce", 100, 1)}
-    voxels = {"ECE, per case": ("case_ece", 100, 2), "ECE, pooled": ("pooled_ece", 100, 2)}
-    voxels |= {"ECE, predicted foreground": ("pooled_ece_predicted_foreground", 100, 2), "NLL": ("pooled_nll", 1, 4)}
-    table(found, classes, both=True)
-    table(found, voxels, both=True, temperature=True)
-    shown = ("dice", 1, 3), ("class_ace", 100, 2), ("class_ece", 100, 3)
-    for name in ("anterior", "posterior"):
-        of_class = {
-            f"{error.removeprefix('class_').capitalize()} {name}": error for error in ("class_ace", "class_ece")
-        }
-        table(found, {title: (f"{error}{{end}}_{name}", 100, 2) for title, error in of_class.items()}, both=True)
-    shown += ("pooled_ece_predicted_foreground", 100, 2), ("class_ace_scaled", 100, 2), ("pooled_nll_scaled", 1, 4)
-    print_differences(found, shown)
+    overlap = {"Dice": ("dice", 1, 3), "HD95": ("hausdorff95", 1, 2), "components": ("betti0_error", 1, 2)}
+    overlap |= {"tunnels": ("betti1_error", 1, 2), "cavities": ("betti2_error", 1, 2)}
+    classes = {"ACE": ("class_ace{end}", 100, 2), "ECE": ("class_ece{end}", 100, 3), "MCE": ("class_mce{end}", 100, 1)}
+    each = {
+        f"{error}, {name}": (f"class_{error.lower()}{{end}}_{name}", 100, digits)
+        for error, digits in (("ACE", 2), ("ECE", 3))
+        for name in ("anterior", "posterior")
+    }
+    voxels = {"ECE, per case": ("case_ece{end}", 100, 2), "ECE, pooled": ("pooled_ece{end}", 100, 2)}
+    voxels |= {"ECE, foreground": ("pooled_ece_predicted_foreground{end}", 100, 2), "NLL": ("pooled_nll{end}", 1, 4)}
+    voxels |= {"T": ("temperature", 1, 2)}
+    for columns in (overlap, classes, each, voxels):
+        table(found, columns)
+    shown = {"Dice": overlap["Dice"], "ACE": ("class_ace", 100, 2), "ACE, scaled": ("class_ace_scaled", 100, 2)}
+    shown |= {"ECE": ("class_ece", 100, 3), "ECE, foreground": ("pooled_ece_predicted_foreground", 100, 2)}
+    shown |= {"NLL": ("pooled_nll", 1, 4), "NLL, scaled": ("pooled_nll_scaled", 1, 4)}
+    if BASELINE in found:
+        print_differences(found, shown)
 
 
-def table(
-    found: Found, columns: Mapping[str, tuple[str, float, int]], *, both: bool = False, temperature: bool = False
-):
-    names = [*columns, *(["T"] if temperature else [])]
-    print(f"\n| loss | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
+def table(found: Found, columns: Mapping[str, tuple[str, float, int]]) -> None:
+    """Print mean and standard deviation over seeds, where a name has an ``{end}`` before and after scaling."""
+    print(f"\n| loss | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
     for loss, seeds in found.items():
         cells = []
         for name, scale, digits in columns.values():
-            ends = ENDS if both else ("",)
-            names = [name.format(end=end) if "{end}" in name else f"{name}{end}" for end in ends]
+            names = dict.fromkeys(name.format(end=end) for end in ENDS)
             cells.append(" → ".join(spread([scale * row[one] for row in seeds.values()], digits) for one in names))
-        cells += [spread([row["temperature"] for row in seeds.values()], 2)] if temperature else []
         print(f"| `{loss}` | {' | '.join(cells)} |")
 
 
-def print_differences(found: Found, columns: tuple[tuple[str, float, int], ...]) -> None:
+def print_differences(found: Found, columns: Mapping[str, tuple[str, float, int]]) -> None:
     """Print differences to the baseline, paired over seeds; bold where Holm over the losses leaves p below 5 %."""
     differences = {
-        name: paired_differences(
+        title: paired_differences(
             {loss: {seed: scale * row[name] for seed, row in seeds.items()} for loss, seeds in found.items()},
             baseline=BASELINE,
         )
-        for name, scale, _ in columns
+        for title, (name, scale, _) in columns.items()
     }
-    print(f"\n| loss | {' | '.join(name for name, *_ in columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for loss in found:
-        if loss != BASELINE:
-            cells = []
-            for name, _, digits in columns:
-                one = differences[name][loss]
-                text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]".replace("-", "−")
-                cells.append(f"**{text}**" if one.p_value < 0.05 else text)
-            print(f"| `{loss}` | {' | '.join(cells)} |")
+    print(f"\n| loss | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    for loss in [loss for loss in found if loss != BASELINE]:
+        cells = []
+        for title, (_, _, digits) in columns.items():
+            one = differences[title][loss]
+            text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]".replace("-", "−")
+            cells.append(f"**{text}**" if one.p_value < 0.05 else text)
+        print(f"| `{loss}` | {' | '.join(cells)} |")
 
 
 def spread(values: list[float], digits: int) -> str:

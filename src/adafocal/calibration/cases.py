@@ -15,6 +15,7 @@ from adafocal._shapes import Given, Labels, Logits
 from adafocal._values import check_class_indices, check_distributions, check_softmax
 from adafocal.calibration.bins import BinStats
 from adafocal.calibration.case_stats import CaseCalibration, CaseStats
+from adafocal.calibration.clusters import numbered
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
@@ -159,7 +160,7 @@ def _checked_probs(values: Tensor, counted: Tensor | None, inputs: str) -> Tenso
 def sum_cases(probs: Tensor, labels: Tensor, codes: Tensor, *, n_bins: int, ignore_index: int = -100) -> CaseStats:
     """Sum checked probabilities (N, C, d1, …) and labels as :func:`case_stats` does."""
     n_classes, device = probs.shape[1], probs.device
-    found, index = torch.unique(codes, return_inverse=True)
+    found, index = numbered(codes)
     size = len(found) * n_classes * n_bins
     count, correct_sum = torch.zeros((2, size), dtype=torch.int64, device=device)
     confidence_sum = torch.zeros(size, dtype=wide_dtype(device), device=device)
@@ -168,6 +169,7 @@ def sum_cases(probs: Tensor, labels: Tensor, codes: Tensor, *, n_bins: int, igno
         counted = truth != ignore_index
         if not bool(counted.all()):
             some, truth, case = some[:, counted], truth[counted], case[counted]
+        some = some.contiguous()
         place = assign_equal_width_bins(some, n_bins) + n_bins * (first + n_classes * case)
         count += torch.bincount(place.flatten(), minlength=size)
         confidence_sum += torch.bincount(place.flatten(), some.flatten().to(confidence_sum), size)
@@ -183,7 +185,7 @@ def sum_events(
     confidence: Tensor, happened: Tensor, codes: Tensor, *, n_bins: int, weight: Tensor | None = None
 ) -> CaseStats:
     """Sum one checked event, all of shape (N,), by case: sums of shape (G, 1, n_bins); weights are above 0."""
-    found, index = torch.unique(codes, return_inverse=True)
+    found, index = numbered(codes)
     place, size = assign_equal_width_bins(confidence, n_bins) + n_bins * index, n_bins * len(found)
     wide = wide_dtype(confidence.device)
     heavy = torch.ones_like(confidence, dtype=wide) if weight is None else weight.to(wide)

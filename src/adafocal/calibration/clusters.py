@@ -43,7 +43,7 @@ class ClusterSums(Sums):
 
     @classmethod
     def _joined(cls, codes: Tensor, sums: Tensor) -> "ClusterSums":
-        found, index = torch.unique(codes, return_inverse=True)
+        found, index = numbered(codes)
         return cls(found, sums.new_zeros(len(found), sums.shape[1]).index_add_(0, index, sums))
 
     def merge(self, second: "ClusterSums") -> "ClusterSums":
@@ -94,3 +94,11 @@ class ClusterSums(Sums):
         z = student_quantile(0.5 + level / 2, self.n - 1)
         low, high = score_interval(share[None], worth.clamp_max(n)[None], level=level, z=z)
         return low[0], high[0]
+
+
+def numbered(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the distinct codes, ascending, and the place of each code among them; one code alone needs no sorting."""
+    if codes.numel() and bool((codes == codes[0]).all()):
+        return codes[:1], torch.zeros_like(codes)
+    found, index = torch.unique(codes, return_inverse=True)
+    return found, index
