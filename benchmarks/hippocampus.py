@@ -169,13 +169,13 @@ def print_differences(found: Found, columns: Mapping[str, tuple[str, float, int]
         cells = []
         for title, (_, _, digits) in columns.items():
             one = differences[title][loss]
-            text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]".replace("-", "−")
+            text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f},\u00a0{one.high:.{digits}f}]".replace("-", "−")
             cells.append(f"**{text}**" if one.p_value < 0.05 else text)
         print(f"| `{loss}` | {' | '.join(cells)} |")
 
 
 def spread(values: list[float], digits: int) -> str:
-    deviation = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    deviation = f"\u00a0±\u00a0{stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{mean(values):.{digits}f}{deviation}"
 
 
