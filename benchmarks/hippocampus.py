@@ -151,7 +151,7 @@ def table(found: Found, columns: Mapping[str, tuple[str, float, int]]) -> None:
         cells = []
         for name, scale, digits in columns.values():
             names = dict.fromkeys(name.format(end=end) for end in ENDS)
-            cells.append(" → ".join(spread([scale * row[one] for row in seeds.values()], digits) for one in names))
+            cells.append(" →\u00a0".join(spread([scale * row[one] for row in seeds.values()], digits) for one in names))
         print(f"| `{loss}` | {' | '.join(cells)} |")
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from adafocal._checks import check_integer, check_number, check_same_shape
+from adafocal._checks import check_class_axis, check_integer, check_number, check_same_shape
 from adafocal._ranks import Group, check_group, over_ranks
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.bins import BinStats, at_least_one
@@ -190,6 +190,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         self._by_class = {}
 
     def _check_classes(self, logits: Logits) -> int:
+        check_class_axis("logits", logits)
         n_classes, known = logits.shape[class_axis(logits)], len(self.class_gamma)
         if n_classes < known:
             raise InvalidValueError(
