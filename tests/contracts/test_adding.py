@@ -78,7 +78,6 @@ def test_a_metric_is_named_in_its_file_and_where_fields_are_generated():
         "ece_sweep": "sweep",
         "smooth_ece": "smooth",
         "ks": "kolmogorov_smirnov",
-        "mce": "errors",
         "rms_debiased": "errors",
         "ece_debiased": "errors",
         "classwise_ece": "classwise",
