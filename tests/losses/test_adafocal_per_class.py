@@ -133,6 +133,8 @@ def test_predictions_at_the_size_of_a_vocabulary_come_with_their_class():
         criterion.observe_top_label(confidence, correct)
     with pytest.raises(TypeError, match=r"`predicted` must hold class indices, got dtype torch\.bool"):
         criterion.observe_top_label(confidence, correct, correct)
+    with pytest.raises(TypeError, match=r"`predicted` must hold class indices, got dtype torch\.float32"):
+        criterion.observe_top_label(confidence, correct, confidence)
     with pytest.raises(ValueError, match="`predicted` must hold class indices >= 0, got -1"):
         criterion.observe_top_label(confidence, correct, labels - 1)
     with pytest.raises(ValueError, match="`adapt` needs at least one observed"):
@@ -165,6 +167,37 @@ def test_kept_classes_change_no_loss_and_take_a_checkpoint():
     }
     with pytest.raises(ValueError, match="`n_classes` must be"):
         kept.keep_classes(-1)
+
+
+def test_classes_are_added_one_by_one_from_those_of_all_and_never_taken_away():
+    criterion, _ = adapted(PerClassAdaFocalLoss(n_bins=4), validation())
+    own = criterion.class_gamma
+    for n_classes in (0, 3):
+        criterion.keep_classes(n_classes)
+        assert criterion.class_gamma is own
+    criterion.keep_classes(4)
+    assert torch.equal(criterion.class_gamma, torch.cat([own, criterion.gamma[None]]))
+
+
+@pytest.mark.parametrize(
+    ("shrinkage", "of_one"), [(0.0, -0.4), (1.0, (-0.4 + 0.2 / 3) / 2), (0.5, (-0.4 + 0.1 / 3) / 1.5)]
+)
+def test_a_bin_with_one_sample_of_a_class_or_none(shrinkage, of_one):
+    criterion = PerClassAdaFocalLoss(n_bins=1, shrinkage=shrinkage)
+    confidence, correct = torch.tensor([0.6, 0.6, 1.0]), torch.tensor([True, False, True])
+    criterion.keep_classes(3)
+    criterion.observe_top_label(confidence, correct, torch.tensor([0, 1, 1]))
+    gap = criterion.adapt().gap  # (2.2 - 2) / 3
+    gaps = torch.tensor([of_one, (0.6 + shrinkage * 0.2 / 3) / (2 + shrinkage), float(gap)])
+    torch.testing.assert_close(criterion.class_gamma[:, 0], gaps.exp())
+
+
+def test_other_numbers_of_bins_are_no_checkpoint_of_this_loss():
+    trained = adapted(PerClassAdaFocalLoss(n_bins=5), validation())[0].state_dict()
+    with pytest.raises(RuntimeError, match=r"size mismatch for class_gamma: .*\[3, 5\].*\[0, 4\]"):
+        PerClassAdaFocalLoss(n_bins=4).load_state_dict(trained)
+    with pytest.raises(RuntimeError, match="class_gamma"):
+        PerClassAdaFocalLoss(n_bins=5).load_state_dict(trained | {"class_gamma": 1.0})
 
 
 @pytest.mark.parametrize("batch", [3, 3000])

@@ -175,7 +175,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
 
     def _gaps(self, stats: BinStats, group: Group) -> list[tuple[Tensor, Tensor]]:
         gaps = [self._shrunk(number, stats, group) for number in range(len(self.class_gamma))]
-        return [*super()._gaps(stats, group), *([(self.class_gamma.view(-1), torch.cat(gaps))] if gaps else [])]
+        return [*super()._gaps(stats, group), (self.class_gamma.view(-1), torch.cat(gaps))]
 
     def _shrunk(self, number: int, stats: BinStats, group: Group) -> Tensor:
         """Compute the gap of a class in each bin, shrunk to that of all."""
