@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """AdaFocal with gammas per class: each class follows its own calibration, a rare one mostly that of all."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -98,15 +99,8 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         return super().modulation(logits, labels)
 
     def _rule(self, labels: Labels) -> Gamma:
-        n_classes = len(self.class_gamma)
-        table = torch.cat([self.class_gamma, self.gamma[None]]).flatten()  # of a class without gammas those of all
-
-        def rule(p: Tensor) -> Tensor:
-            known = p.shape == labels.shape and not labels.is_floating_point()
-            classes = (labels.long() if known else _own_classes(p)).clamp(0, n_classes)
-            return look_up(table, find_bins(p, self.edges.to(p.dtype)) + self.n_bins * classes)
-
-        return rule
+        table = torch.cat([self.class_gamma, self.gamma[None]])  # of a class without gammas those of all
+        return partial(_gamma_by_class_and_bin, labels=labels, table=table, edges=self.edges)
 
     def gamma_of(self, p: Tensor, labels: Labels | None = None) -> Tensor:
         """Look up gammas of the shape of ``p``: those of the labels' classes, or those of all classes together."""
@@ -203,6 +197,13 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         if isinstance(held, Tensor) and held.shape[1:] == self.class_gamma.shape[1:]:
             self.class_gamma = self.class_gamma.new_empty(held.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _gamma_by_class_and_bin(p: Tensor, *, labels: Labels, table: Tensor, edges: Tensor) -> Tensor:
+    """Look up gammas of the shape of ``p``: the last row of the table is for classes that have none."""
+    known = p.shape == labels.shape and not labels.is_floating_point()
+    classes = (labels.long() if known else _own_classes(p)).clamp(0, len(table) - 1)
+    return look_up(table.flatten(), find_bins(p, edges.to(p.dtype)) + table.shape[1] * classes)
 
 
 def _own_classes(p: Tensor) -> Tensor:
