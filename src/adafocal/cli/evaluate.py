@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adafocal.evaluation.gate import Judgement
     from adafocal.evaluation.measure import Measured
     from adafocal.evaluation.monitor import Monitor
+    from adafocal.evaluation.watch import Watch
     from adafocal.evaluation.windows import Monitored
     from adafocal.tables.piece import Piece
 
@@ -208,7 +209,7 @@ def _measured(
     names: Names,
     event: dict[str, Any],
     advance: Callable[[int], None],
-    watches: "Sequence[Monitor | CaseWatch]" = (),
+    watches: "Sequence[Watch]" = (),
 ) -> "dict[str, Measured]":
     """Measure here, or on Ray where that is wanted and rows are many: they are read once."""
     from adafocal.evaluation.measure import measure

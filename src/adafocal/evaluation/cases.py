@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sums rows by their cases, for calibration per case, averaged over cases."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from adafocal._estimate import Estimate, mean_over_cases
@@ -10,6 +9,7 @@ from adafocal.calibration.case_stats import ERRORS, CaseStats
 from adafocal.calibration.cases import sum_cases, sum_events
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import find_event
+from adafocal.evaluation.watch import Watch
 from adafocal.outcomes import Outcomes
 from adafocal.tables.piece import Piece
 
@@ -55,7 +55,7 @@ class CasesMeasured:
         return {**found, "cases": list(found["cases"])}
 
 
-class CaseWatch:
+class CaseWatch(Watch):
     """Sums rows by case as they pass, in any order.
 
     Args:
@@ -70,13 +70,6 @@ class CaseWatch:
         self._event: CaseStats | None = None
         self._classes: CaseStats | None = None
         self._class_names: tuple[str, ...] = ()
-
-    def watched(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """Give pieces on as they come, and sum their rows."""
-        for piece in pieces:
-            if piece.n:
-                self._add(piece)
-            yield piece
 
     def _add(self, piece: Piece) -> None:
         record = checked(piece)

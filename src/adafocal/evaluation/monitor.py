@@ -2,7 +2,6 @@
 """Sums rows by the windows that they fall into, for calibration over time and its alarm."""
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -20,6 +19,7 @@ from adafocal.calibration.measure import LEVEL
 from adafocal.calibration.reliability import score_interval
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import find_event
+from adafocal.evaluation.watch import Watch
 from adafocal.evaluation.windows import Monitored, Window, read_window
 from adafocal.outcomes import Outcomes
 from adafocal.tables.piece import Piece
@@ -45,7 +45,7 @@ class _Sums:
             self.clusters = clusters if self.clusters is None else self.clusters.merge(clusters)
 
 
-class Monitor:
+class Monitor(Watch):
     """Sums rows by window as they pass, in any order.
 
     Args:
@@ -69,13 +69,6 @@ class Monitor:
         self._sums: dict[int, _Sums] = {}
         self._weighted = self._clustered = False
         self._zoned: bool | None = None
-
-    def watched(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """Give pieces on as they come, and sum their rows."""
-        for piece in pieces:
-            if piece.n:
-                self._add(piece)
-            yield piece
 
     def _add(self, piece: Piece) -> None:
         assert piece.time is not None

@@ -102,14 +102,6 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         table = torch.cat([self.class_gamma, self.gamma[None]])  # of a class without gammas those of all
         return partial(_gamma_by_class_and_bin, labels=labels, table=table, edges=self.edges)
 
-    def gamma_of(self, p: Tensor, labels: Labels | None = None) -> Tensor:
-        """Look up gammas of the shape of ``p``: those of the labels' classes, or those of all classes together."""
-        if labels is None:
-            return super().gamma_of(p)
-        rule = self._rule(labels)
-        assert callable(rule)
-        return torch.as_tensor(rule(p))
-
     @torch.no_grad()
     def observe(self, logits: Logits, labels: Labels) -> None:
         """Note confidence, correctness and predicted class of a validation batch for the next :meth:`adapt`.

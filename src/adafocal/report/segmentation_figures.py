@@ -52,7 +52,7 @@ def case_panels(folder: str | os.PathLike[str], *, kinds: Sequence[str] = tuple(
         return []
     try:
         with open_npz(path) as arrays:
-            found = {name: arrays[name] for name in arrays.names}
+            found = {name: arrays[name] for name in arrays.names if name.partition("_")[0] in ("class", *kinds)}
         names = [str(name) for name in found["class_names"]]
     except (InvalidValueError, KeyError, TypeError) as error:
         raise InvalidValueError(f"{str(path)!r} must hold the cases that training writes: {reason(error)}.") from error

@@ -19,7 +19,7 @@ Cases = Mapping[str, Mapping[str, float]]
 def worst_cases(cases: Cases) -> list[str]:
     """Name the worst cases by overlap and by calibration, a sentence each; none where a case has no such score."""
     held = _measures(cases)
-    return [_worst(cases, held[name]) for name in NAMED if name in held]
+    return [_worst(cases, name, held[name]) for name in NAMED if name in held]
 
 
 def case_table(cases: Cases) -> Table | None:
@@ -35,14 +35,12 @@ def case_table(cases: Cases) -> Table | None:
 
 
 def _measures(cases: Cases) -> dict[str, Measure]:
-    """Measures of the catalogue that single cases have, by the column that holds them."""
+    """Measures of the catalogue that single cases have, in columns of their names."""
     columns = set.intersection(*({*row} for row in cases.values())) if cases else set()
-    places = {one.place.removeprefix("segmentation.").removesuffix(".mean"): one for one in OF_MASKS.values()}
-    return {column: one for column, one in places.items() if column in columns}
+    return {name: measure for name, measure in OF_MASKS.items() if name in columns}
 
 
-def _worst(cases: Cases, measure: Measure) -> str:
-    column = measure.place.removeprefix("segmentation.").removesuffix(".mean")
+def _worst(cases: Cases, column: str, measure: Measure) -> str:
     higher = measure.better == "higher"
     ordered = sorted(cases, key=lambda name: _badness(cases[name][column], higher_is_better=higher))[:WORST]
     unit = "\u00a0%" if measure.unit == "%" else ""

@@ -155,13 +155,13 @@ class ScoreTable:
         """Add a case with its scores."""
         for sums in (self.before, self.after):
             sums.add(place, inputs, logits, labels, rows, flat)
-        found, names = [sums.cases[place] for sums in (self.before, self.after)], self.splits.class_names
-        own = {
-            f"{key}{end}": value for end, one in zip(ENDS, found, strict=True) for key, value in one.compute().items()
-        }
-        classes = {
-            f"{key}{end}": of for end, one in zip(ENDS, found, strict=True) for key, of in one.of_classes().items()
-        }
+        names = self.splits.class_names
+        own: dict[str, float] = {}
+        classes: dict[str, list[float]] = {}
+        for end, sums in zip(ENDS, (self.before, self.after), strict=True):
+            found = sums.cases[place]
+            own |= {f"{key}{end}": value for key, value in found.compute().items()}
+            classes |= {f"{key}{end}": values for key, values in found.of_classes().items()}
         name = case_name(self.splits, "test", place)
         scores = case_scores(logits.argmax(0), labels, names)
         self.rows[place] = {"case": name, **scores, **own, **by_names(classes, names)}
