@@ -117,7 +117,7 @@ def check_class_axis(name: str, logits: Tensor) -> None:
 def _one_class(name: str, values: Tensor) -> str:
     # One sigmoid per sample is the commonest way here: its softmax is 1, and every loss 0, whatever the label.
     axis, shape = min(1, values.ndim - 1), tuple(values.shape)
-    other, instead = f"torch.zeros_like({name})", ", or nn.BCEWithLogitsLoss"
+    other, instead = f"torch.zeros_like({name})", ", or `sigmoid=True` of a loss"
     if "prob" in name:
         other, instead = f"1 - {name}", ""
     return (

@@ -39,7 +39,8 @@ else:
 
 Scalar: TypeAlias = Float[Tensor, ""]
 Logits: TypeAlias = Float[Tensor, "*logit_axes"]
-Labels: TypeAlias = Num[Tensor, "*label_axes"]
+Labels: TypeAlias = Shaped[Tensor, "*label_axes"]
+Targets: TypeAlias = Shaped[Tensor, "*label_axes"]
 Weights: TypeAlias = Num[Tensor, "*label_axes"]
 PerSample: TypeAlias = Shaped[Tensor, "*n"]
 Confidence: TypeAlias = Float[Tensor, " n"]

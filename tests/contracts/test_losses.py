@@ -121,12 +121,14 @@ def test_catalogue_says_whether_a_loss_is_of_images_alone(name):
 def test_constructor_shows_the_shared_options_and_takes_no_other(name):
     weight, *shared = inspect.signature(ClassificationLoss).parameters.values()
     cls = LOSSES[name].cls
+    if cls.sigmoid_undefined:
+        shared = shared[:-2]
 
     for parameters in (
         list(inspect.signature(cls).parameters.values()),
         list(inspect.signature(cls.__init__).parameters.values())[1:],
     ):
-        assert [parameters[0], *parameters[-3:]] == [weight, *shared]
+        assert [parameters[0], *parameters[-len(shared) :]] == [weight, *shared]
     with pytest.raises(TypeError, match="unexpected keyword argument 'weigth'"):
         cls(weigth=torch.ones(4))
 
@@ -562,7 +564,7 @@ def test_rows_that_are_no_distribution_are_refused(name, shape, rejects):
         shown = ", ".join(f"{value:.6g}" for value in row)
         sentence = (
             f"`labels` given as class probabilities must be at least 0 and sum to 1 for each sample, got [{shown}]: "
-            "for several labels per sample use nn.BCEWithLogitsLoss, and to leave samples out, class indices with "
+            "for several labels per sample use `sigmoid=True`, and to leave samples out, class indices with "
             "`ignore_index`."
         )
         with rejects(ValueError, sentence):
@@ -605,7 +607,8 @@ def test_one_logit_per_sample_is_refused(name, shape, soft, rejects):
     axis = min(1, len(shape) - 1)
     sentence = (
         f"`logits` must have at least 2 classes, got 1 (shape {shape}): for one value per sample use "
-        f"torch.cat([torch.zeros_like(logits), logits], {axis}) with class indices 0 and 1, or nn.BCEWithLogitsLoss."
+        f"torch.cat([torch.zeros_like(logits), logits], {axis}) with class indices 0 and 1, or `sigmoid=True` of "
+        "a loss."
     )
     with rejects(ValueError, sentence):
         make_loss(name)(torch.randn(shape), labels)
@@ -661,6 +664,6 @@ def test_unknown_loss_is_refused_with_the_known_ones(rejects):
 
 
 def test_unknown_argument_is_refused_with_the_known_ones(rejects):
-    known = "weight, gamma, ignore_index, reduction, label_smoothing"
+    known = "weight, gamma, ignore_index, reduction, label_smoothing, sigmoid, pos_weight"
     with rejects(ValueError, f"`loss_args` of focal must be among {known}, got 'alpha'."):
         make_loss("focal", {"alpha": 1.0})

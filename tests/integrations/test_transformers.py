@@ -210,9 +210,9 @@ def test_wrong_inputs_are_told_in_one_sentence(rejects):
         (
             1,
             torch.tensor(1.0),
-            r"`logits` must have at least 2 classes, got 1 \(shape \(8, 1\)\): .* nn.BCEWithLogitsLoss",
+            r"`logits` must have at least 2 classes, got 1 \(shape \(8, 1\)\): .* or `sigmoid=True`",
         ),
-        (3, torch.tensor([1.0, 1.0, 0.0]), r"`labels` given as class probabilities must .* use nn.BCEWithLogitsLoss"),
+        (3, torch.tensor([1.0, 1.0, 0.0]), r"`labels` given as class probabilities must .* use `sigmoid=True`"),
     ],
     ids=["one output", "several labels"],
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four options that every loss shares show in signature and documentation of a class that names none of them."""
+"""The options that every loss shares show in signature and documentation of a class that names none of them."""
 
 import inspect
 
@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from adafocal.losses import LOSSES, focal_loss
 from adafocal.losses.base import ClassificationLoss, LossOptions, SampleOptions, per_sample_loss
 
-SHARED = ["weight", "ignore_index", "reduction", "label_smoothing"]
+SHARED = ["weight", "ignore_index", "reduction", "label_smoothing", "sigmoid", "pos_weight"]
 
 
 def names(cls):
@@ -61,7 +61,7 @@ def test_a_function_of_single_samples_documents_what_all_of_them_take_and_give()
         """
         return options
 
-    assert names(own_loss) == ["logits", "labels", "scale", "weight", "ignore_index", "label_smoothing"]
+    assert names(own_loss) == ["logits", "labels", "scale", *(name for name in SHARED if name != "reduction")]
     assert sections(own_loss) == ["A loss.", "Args", "Returns", "Raises", "Example"]
     lines = own_loss.__doc__.split("\n\n")[1].split("\n")
     documented = [line.split(":")[0].strip() for line in lines if not line.startswith("     ")]
@@ -91,9 +91,9 @@ def test_an_option_that_a_loss_names_itself_stays_as_it_is():
         def __init__(self, *, reduction: str = "sum", **options: Unpack[LossOptions]) -> None:
             super().__init__(reduction=reduction, **options)
 
-    assert names(Smoothed) == ["reduction", "weight", "ignore_index", "label_smoothing"]
+    assert names(Smoothed) == ["reduction", *(name for name in SHARED if name != "reduction")]
     assert inspect.signature(Smoothed).parameters["reduction"].default == "sum"
-    assert [Smoothed.__doc__.count(f" {name}: ") for name in names(Smoothed)] == [1, 1, 1, 1]
+    assert [Smoothed.__doc__.count(f" {name}: ") for name in names(Smoothed)] == [1] * 6
     assert "reduction: Of its own.\n" in Smoothed.__doc__
     assert "ignore_index: Documented here.\n" in Smoothed.__doc__
 

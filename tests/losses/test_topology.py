@@ -261,7 +261,7 @@ def test_bad_input_gets_one_sentence(rejects):
     rule = "`logits` must have shape (N, C, d1), (N, C, d1, d2) or (N, C, d1, d2, d3) with at least one voxel, got"
     with rejects(ValueError, f"{rule} (4, 3)."):
         TopologyAwareFocalLoss()(torch.randn(4, 3), torch.zeros(4, dtype=torch.int64))
-    one = "torch.cat([torch.zeros_like(logits), logits], 1) with class indices 0 and 1, or nn.BCEWithLogitsLoss."
+    one = "torch.cat([torch.zeros_like(logits), logits], 1) with class indices 0 and 1, or `sigmoid=True` of a loss."
     shape = "`logits` must have at least 2 classes, got 1 (shape (2, 1, 4, 4)): for one value per sample use "
     with rejects(ValueError, shape + one):
         TopologyAwareFocalLoss()(torch.randn(2, 1, 4, 4), torch.zeros(2, 4, 4, dtype=torch.int64))

@@ -83,7 +83,8 @@ class AdaFocalTrainerCallback(TrainerCallback):
 
         Args:
             outputs: What the model returned: with ``logits``, or a tuple that starts with them.
-            labels: Class indices; those equal to the loss's ``ignore_index`` do not count.
+            labels: Class indices; those equal to the loss's ``ignore_index`` do not count. With ``sigmoid`` 0 or 1 for
+                each logit, (N, L), as of ``problem_type="multi_label_classification"``, or (N,) for ``num_labels=1``.
             num_items_in_batch: Labels that count in all batches of the step, on all processes; None takes the mean
                 over this batch. With class weights the sum is weighted and the number is not.
         """
@@ -95,11 +96,11 @@ class AdaFocalTrainerCallback(TrainerCallback):
             self.criterion.to(logits.device)
         if self._training and not torch.is_grad_enabled():
             self._observe(logits, labels)
-        logits, labels = _as_rows(logits, labels)
-        losses = self.criterion.per_sample(logits, labels)
+        logits, labels = self._rows(logits, labels)
         if num_items_in_batch is None:
-            return self.criterion.reduced(losses, labels)
-        total: Tensor = losses.sum(dtype=torch.float32) / num_items_in_batch
+            loss: Tensor = self.criterion(logits, labels)
+            return loss
+        total: Tensor = self.criterion.unreduced(logits, labels).sum(dtype=torch.float32) / num_items_in_batch
         return total
 
     def on_init_end(self, args: object, state: object, control: object, **kwargs: object) -> None:
@@ -124,8 +125,8 @@ class AdaFocalTrainerCallback(TrainerCallback):
                     f"`pooled_rate` must be as in the checkpoint, which holds {', '.join(sorted(saved))}, "
                     f"got {self.criterion.pooled_rate!r}."
                 )
-            for name, values in learned.items():
-                values.copy_(torch.tensor(saved[name], dtype=values.dtype))
+            kept = {name: _as_saved(saved[name], like=values) for name, values in learned.items()}
+            self.criterion.load_state_dict(self.criterion.state_dict() | kept)
         elif state.global_step > 0:
             warnings.warn("The checkpoint holds no AdaFocal gammas: training goes on with those given.", stacklevel=2)
         self._keep(state)
@@ -219,8 +220,8 @@ class AdaFocalTrainerCallback(TrainerCallback):
         if not isinstance(labels, Tensor):
             raise InvalidValueError(f"`labels` must be part of every batch for AdaFocal, got {type(labels).__name__}.")
         labels = labels.to(logits.device)
-        if logits.ndim < 3 or labels.is_floating_point():  # a sequence has one label: there is nothing to shift
-            return logits, labels
+        if self.criterion.sigmoid or logits.ndim < 3 or labels.is_floating_point():
+            return logits, labels  # a sequence has one label, or one for each question: there is nothing to shift
         if self.shift_labels is None:
             raise InvalidValueError(
                 "`shift_labels` must be True (token i predicts label i + 1, as in causal language models) or False for "
@@ -233,7 +234,10 @@ class AdaFocalTrainerCallback(TrainerCallback):
     def _observe(self, logits: Tensor, labels: Tensor) -> None:
         logits, labels = without_repeats(logits, labels)
         if labels.numel() > 0:
-            self.criterion.observe(*_as_rows(logits, labels))
+            self.criterion.observe(*self._rows(logits, labels))
+
+    def _rows(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return (_entries if self.criterion.sigmoid else _samples)(logits, labels)
 
 
 def _logits(outputs: Any) -> Tensor:
@@ -243,7 +247,21 @@ def _logits(outputs: Any) -> Tensor:
     return logits
 
 
-def _as_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Flatten tokens of shape (N, L, C) to samples (N L, C); the class axis of transformers is the last."""
+def _samples(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Flatten tokens of shape (N, T, C) to samples (N T, C); the class axis of transformers is the last."""
     width = logits.shape[-1]
     return logits.reshape(-1, width), labels.reshape(-1, width) if labels.is_floating_point() else labels.reshape(-1)
+
+
+def _entries(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Flatten tokens of shape (N, T, L); a model of one logit has an axis of length 1 that its labels lack."""
+    if logits.shape == (*labels.shape, 1):
+        logits = logits.squeeze(-1)
+    elif logits.shape == labels.shape and logits.ndim > 2:
+        return logits.flatten(0, -2), labels.flatten(0, -2)
+    return logits, labels
+
+
+def _as_saved(numbers: list[Any], *, like: Tensor) -> Tensor:
+    """Give what a checkpoint holds as a tensor, which may have more rows than the one that it is for."""
+    return torch.tensor(numbers, dtype=like.dtype, device=like.device).view(len(numbers), *like.shape[1:])

@@ -17,28 +17,26 @@ from adafocal._checks import (
     check_tensor,
 )
 from adafocal._dtypes import at_least_float32
-from adafocal._ranks import Group, check_group, check_same, from_first_rank
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.calibration.bins import BinStats
 from adafocal.calibration.edges import equal_width_edges
 from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.losses.adaptive import PREDICTIVE, AdaptiveGammas
 from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.dual_focal import dual_modulation
+from adafocal.losses.entries import certain_entries, label_count, label_numbers, label_of
 from adafocal.losses.focal_family import FocalFamily, Modulation
 from adafocal.losses.forecast import Forecast
-from adafocal.losses.loop import SHARED, LoopWatch, Watched
+from adafocal.losses.loop import LoopWatch
 from adafocal.losses.modulate import Gamma, at_least_zero, gamma_by_bin, modulate
 from adafocal.losses.reduction import weight_of_labels
-from adafocal.losses.update_rule import check_pooled_rate, check_rule, moved_gammas, pooled_gap_of
-from adafocal.losses.validation_statistics import ValidationStatistics, checked_top_label, counted_top_label
+from adafocal.losses.update_rule import check_pooled_rate, check_rule
+from adafocal.losses.validation_statistics import ValidationStatistics, counted_top_label
 
 __all__ = ["AdaFocalLoss"]
 
-PREDICTIVE = "predictive"
 
-
-class AdaFocalLoss(Watched, FocalFamily):
+class AdaFocalLoss(AdaptiveGammas, FocalFamily):
     """Focal loss with one gamma per confidence bin, adapted after each validation pass.
 
     Train with it in place of ``nn.CrossEntropyLoss``. In each validation pass hand every batch to :meth:`observe`, then
@@ -68,9 +66,17 @@ class AdaFocalLoss(Watched, FocalFamily):
         ignore_predicted: Class whose predictions stay out of the statistics, such as a background that would fill
             every bin. It goes by the prediction, because leaving samples out by their label makes a calibrated model
             look over-confident. A pass without any other prediction changes nothing.
+        per_label: With ``sigmoid``, keep gammas for each label besides those of all entries: an entry takes those of
+            its label, which follow the label's own calibration, ``gap_lb = (m own_lb + shrinkage gap_b) / (m +
+            shrinkage)``. There m is the number of the label's entries in bin b, at most that of its rarer outcome in
+            the whole pass: a label with few positives keeps the gap of all entries, which is ``gap_b``.
+        shrinkage: With ``per_label``, how many outcomes the gap of all is worth beside those of the label, >= 0; None
+            is 100.
 
     Attributes:
-        gamma: Gamma per bin, float32, shape (n_bins,).
+        gamma: Gamma per bin, float32, shape (n_bins,); with ``per_label`` those of all entries.
+        label_gamma: With ``per_label``, gamma per label and bin, float32, shape (L, n_bins); (0, n_bins) before the
+            first :meth:`observe`.
         edges: Inner bin edges, float32, shape (n_bins - 1,); evenly spaced before the first :meth:`adapt`.
         forecast: With ``pooled_rate="predictive"`` the state of its forecast, float64, shape (8,).
 
@@ -89,14 +95,11 @@ class AdaFocalLoss(Watched, FocalFamily):
 
     Differs from the paper: the authors sum the loss over the batch, here ``reduction`` defaults to ``mean`` as in
     PyTorch. Their bins interpolate edges between samples and leave the smallest confidence out; here equal confidences
-    share a bin and every sample counts. ``pooled_rate`` is ours, and so is what the dual base does below gamma 0.
+    share a bin and every sample counts. ``pooled_rate`` is ours, and so are ``per_label`` and what the dual base does
+    below gamma 0. Of a sigmoid, which they do not treat, every entry is a sample of two classes.
     """
 
-    gamma: Tensor
-    edges: Tensor
-    forecast: Tensor
-    shared: tuple[str, ...] = SHARED
-    pooled_rate: float | str | None = None  # of losses that were pickled before there was one
+    label_gamma: Tensor
 
     def __init__(
         self,
@@ -112,6 +115,8 @@ class AdaFocalLoss(Watched, FocalFamily):
         base: str = "focal",
         streaming: bool = False,
         ignore_predicted: int | None = None,
+        per_label: bool = False,
+        shrinkage: float | None = None,
         **options: Unpack[OtherOptions],
     ) -> None:
         super().__init__(weight, **options)
@@ -133,9 +138,15 @@ class AdaFocalLoss(Watched, FocalFamily):
             self.register_buffer("forecast", Forecast().numbers())
         self._observed = ValidationStatistics.empty()
         self._watch = LoopWatch()
+        self.per_label = check_flag("per_label", per_label)
+        self._check_per_label(shrinkage)
+        if per_label:
+            self.group_by("label_gamma", 100.0 if shrinkage is None else shrinkage)
 
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it counts the step."""
+        if self.per_label:
+            self._check_labels(logits)
         self._watch.stepped(logits, self.training)
         rule = self._rule(labels)
         return dual_modulation(logits, labels, rule) if self.base == "dual" else partial(modulate, gamma=rule)
@@ -162,10 +173,10 @@ class AdaFocalLoss(Watched, FocalFamily):
         check_same_shape("labels", labels, "ce", ce)
         if labels.is_floating_point():
             raise InvalidTypeError("`labels` must be class indices for `from_cross_entropy`, got probabilities.")
-        if self.base != "focal" or self.label_smoothing > 0.0:
+        if self.base != "focal" or self.label_smoothing > 0.0 or self.sigmoid:
             raise InvalidValueError(
-                "`from_cross_entropy` needs `base` 'focal' and `label_smoothing` 0, "
-                f"got {self.base!r} and {self.label_smoothing}."
+                "`from_cross_entropy` needs `base` 'focal', `label_smoothing` 0 and `sigmoid` False, "
+                f"got {self.base!r}, {self.label_smoothing} and {self.sigmoid}."
             )
         self._watch.stepped(ce, self.training)
         counted = at_least_float32(ce).masked_fill(labels == self.ignore_index, 0.0)
@@ -180,6 +191,8 @@ class AdaFocalLoss(Watched, FocalFamily):
 
     def _rule(self, labels: Labels) -> Gamma:
         """Give the rule by which the probabilities of samples of these labels find their gammas."""
+        if self.per_label:
+            return self.group_rule(partial(label_of, labels=labels))
         return partial(gamma_by_bin, gamma=self.gamma, edges=self.edges)
 
     @torch.no_grad()
@@ -188,95 +201,41 @@ class AdaFocalLoss(Watched, FocalFamily):
 
         Args:
             logits: Shape (C,), (N, C) or (N, C, d1, …), with at least one sample.
-            labels: Class indices of shape (), (N,) or (N, d1, …); those equal to ``ignore_index`` are left out.
+            labels: Class indices of shape (), (N,) or (N, d1, …); those equal to ``ignore_index`` are left out. With
+                ``sigmoid`` 0 or 1 for each logit, as any kind of number.
 
         Raises:
             TypeError: If ``logits`` is not floating point or ``labels`` does not hold class indices.
             ValueError: If the batch is empty, shapes do not fit, a label is out of range, or a sample's logits are not
                 finite (-inf for a masked class is allowed). Nothing of the batch is kept then.
         """
-        ignore, predicted = self.ignore_index, self.ignore_predicted
-        self.observe_top_label(*counted_top_label(logits, labels, ignore_index=ignore, ignore_predicted=predicted))
+        beside = None
+        if self.sigmoid:
+            logits, labels = certain_entries(logits, labels, ignore_index=self.ignore_index)
+            beside = 2 * label_numbers(labels) + labels if self.per_label else None
+        ignore, ignored = self.ignore_index, self.ignore_predicted
+        found = counted_top_label(logits, labels, ignore_index=ignore, ignore_predicted=ignored, beside=beside)
+        confidence, correct, *answers = found
+        if self.per_label:
+            self._check_labels(logits)
+            self.keep_groups(label_count(labels))
+            self.note_groups(confidence, correct, answers[0] // 2, answers[0] % 2 == 1)
+        self.note(confidence, correct)
 
-    @torch.no_grad()
-    def observe_top_label(self, confidence: PerSample, correct: PerSample) -> None:
-        """Note what :meth:`observe` notes where there are no logits to give, such as at the size of a vocabulary.
+    def in_one_step(self, logits: Logits, labels: Labels) -> bool:
+        """Whether one function can take this batch: gammas per label need its places."""
+        return not self.per_label and super().in_one_step(logits, labels)
 
-        Samples that do not count, ignored ones or those that ``ignore_predicted`` names, are the caller's to leave out.
+    def _check_per_label(self, shrinkage: float | None) -> None:
+        if self.per_label and not self.sigmoid:
+            raise InvalidValueError("`per_label` must be False without `sigmoid`, got True.")
+        if shrinkage is not None and not self.per_label:
+            raise InvalidValueError(f"`shrinkage` must be None without `per_label`, got {shrinkage}.")
 
-        Args:
-            confidence: Largest probability of each sample, in [0, 1], any shape; nothing is a batch as well.
-            correct: Whether its class is the label, boolean, of the shape of ``confidence``.
-
-        Raises:
-            TypeError: If ``confidence`` is not floating point or ``correct`` not boolean.
-            ValueError: If the shapes differ, or a confidence is not in [0, 1]. Nothing of the batch is kept then.
-        """
-        confidence, correct = checked_top_label(confidence, correct)
-        batch = (confidence.to(self.edges), correct.to(self.edges.device))
-        self._watch.observed()
-        self._observed = self._observed.merge(ValidationStatistics.of_batch(*batch, streaming=self.streaming))
-
-    @torch.no_grad()
-    def adapt(self, process_group: Group = None) -> BinStats:
-        """Update ``gamma`` and ``edges`` from what was observed since the last call, and forget it.
-
-        In a distributed run every rank must call this; ranks may have observed different numbers of samples, also none.
-        All ranks end with bit-identical buffers.
-
-        Args:
-            process_group: The ranks whose validation data belong together, this one among them; None is all.
-
-        Returns:
-            The statistics of the validation pass in its own equal-mass bins, over all ranks of the group.
-
-        Raises:
-            TypeError: If ``process_group`` is no group.
-            ValueError: If nothing was observed on any rank, or, on every rank, if the ranks differ in a setting or in
-                what they have learned; ``gamma`` and ``edges`` keep their values.
-        """
-        check_group(process_group)
-        held = {name: getattr(self, name) for name in self.shared} | {k: v.tolist() for k, v in self.learned.items()}
-        check_same(held, process_group, like=self.edges)
-        stats = self._observed.compute(self.n_bins, streaming=self.streaming, like=self.edges, group=process_group)
-        if stats is None and self.ignore_predicted is not None:
-            return BinStats.empty(self.edges.clone())
-        if stats is None:
-            raise InvalidValueError(
-                "`adapt` needs at least one observed validation sample, got 0: call `observe` first."
-            )
-        rule = {name: getattr(self, name) for name in ("rate", "switch_point", "gamma_min", "gamma_max")}
-        extra = self._pooled_step(stats, process_group)
-        for gamma, gap in self._gaps(stats, process_group):
-            gamma.copy_(from_first_rank(moved_gammas(gamma, gap, extra=extra, **rule), process_group))
-        self.edges.copy_(from_first_rank(stats.edges, process_group))
-        self.reset()
-        self._watch.moved()
-        return stats
-
-    def _gaps(self, stats: BinStats, group: Group) -> list[tuple[Tensor, Tensor]]:
-        """Say which gammas move by which gaps."""
-        return [(self.gamma, stats.gap)]
-
-    def _pooled_step(self, stats: BinStats, group: Group) -> float:
-        """Compute by how much the pooled gap moves every bin beyond what ``rate`` does."""
-        if self.pooled_rate is None:
-            return 0.0
-        pooled = pooled_gap_of(stats)
-        if not isinstance(self.pooled_rate, str):
-            return (self.pooled_rate - self.rate) * pooled
-        after = Forecast.of(self.forecast).after(pooled).numbers(like=self.forecast)
-        self.forecast.copy_(from_first_rank(after, group))
-        return float(self.forecast[2]) - self.rate * pooled
-
-    @property
-    def learned(self) -> dict[str, Tensor]:
-        """What :meth:`adapt` has learned, by name: the buffers but for the class weights."""
-        return {name: values for name, values in self.named_buffers() if name != "weight"}
-
-    def reset(self) -> None:
-        """Forget what was observed since the last :meth:`adapt`; ``gamma`` and ``edges`` stay."""
-        self._observed = ValidationStatistics.empty()
+    def _check_labels(self, entries: Tensor) -> None:
+        n_labels, known = label_count(entries[:, 0]), len(self.group_gamma)
+        if known not in (0, n_labels):
+            raise InvalidValueError(f"`logits` must have the {known} labels that gammas are kept for, got {n_labels}.")
 
 
 add_loss(

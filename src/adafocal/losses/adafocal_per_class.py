@@ -2,27 +2,21 @@
 """AdaFocal with gammas per class: each class follows its own calibration, a rare one mostly that of all."""
 
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from adafocal._checks import check_class_axis, check_integer, check_number, check_same_shape
-from adafocal._ranks import Group, check_group, over_ranks
+from adafocal._checks import check_class_axis, check_integer, check_labels_match, check_same_shape
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.calibration.bins import BinStats, at_least_one
-from adafocal.calibration.edges import find_bins
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.focal_family import Modulation
-from adafocal.losses.loop import SHARED
 from adafocal.losses.modulate import Gamma
-from adafocal.losses.reduction import look_up
 from adafocal.losses.targets import class_axis
-from adafocal.losses.validation_statistics import ValidationStatistics, counted_top_label
+from adafocal.losses.validation_statistics import counted_top_label
 
 __all__ = ["PerClassAdaFocalLoss"]
 
@@ -67,15 +61,13 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
 
     class_gamma: Tensor
     has_slope = False  # gammas need the labels, not the probabilities alone
-    shared = (*SHARED, "shrinkage")
+    sigmoid_undefined = "whose groups are classes: use AdaFocalLoss(sigmoid=True, per_label=True)"
 
     def __init__(
         self, weight: Tensor | None = None, *, shrinkage: float = 100.0, **options: Unpack[OtherOptions]
     ) -> None:
         super().__init__(weight, **options)
-        self.shrinkage = check_number("shrinkage", shrinkage, low=0.0)
-        self.register_buffer("class_gamma", self.gamma.new_empty(0, self.n_bins))
-        self._by_class: dict[int, ValidationStatistics] = {}
+        self.group_by("class_gamma", shrinkage)
 
     def keep_classes(self, n_classes: int) -> None:
         """Keep gammas for at least so many classes; new ones start from those of all classes together.
@@ -89,9 +81,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
             TypeError: If it is not an integer.
             ValueError: If it is negative.
         """
-        added = check_integer("n_classes", n_classes, minimum=0) - len(self.class_gamma)
-        if added > 0:
-            self.class_gamma = torch.cat([self.class_gamma, self.gamma.expand(added, -1)])
+        self.keep_groups(check_integer("n_classes", n_classes, minimum=0))
 
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it counts the step."""
@@ -99,8 +89,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         return super().modulation(logits, labels)
 
     def _rule(self, labels: Labels) -> Gamma:
-        table = torch.cat([self.class_gamma, self.gamma[None]])  # of a class without gammas those of all
-        return partial(_gamma_by_class_and_bin, labels=labels, table=table, edges=self.edges)
+        return self.group_rule(partial(_class_of, labels=labels))
 
     @torch.no_grad()
     def observe(self, logits: Logits, labels: Labels) -> None:
@@ -115,8 +104,9 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
             ValueError: If the batch is empty, shapes do not fit, a label is out of range, or a sample's logits are not
                 finite (-inf for a masked class is allowed). Nothing of the batch is kept then.
         """
-        ignore, ignored = self.ignore_index, self.ignore_predicted
-        found = counted_top_label(logits, labels, ignore_index=ignore, ignore_predicted=ignored, by_class=True)
+        check_labels_match(logits, labels)
+        ignore, ignored, predicted = self.ignore_index, self.ignore_predicted, logits.argmax(class_axis(logits))
+        found = counted_top_label(logits, labels, ignore_index=ignore, ignore_predicted=ignored, beside=predicted)
         self.keep_classes(self._check_classes(logits))
         self.observe_top_label(*found)
 
@@ -139,41 +129,10 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         check_same_shape("predicted", predicted, "confidence", confidence)
         if predicted.is_floating_point() or predicted.is_complex() or predicted.dtype == torch.bool:
             raise InvalidTypeError(f"`predicted` must hold class indices, got dtype {predicted.dtype}.")
-        classes = torch.unique(predicted).tolist()
-        if classes and classes[0] < 0:
-            raise InvalidValueError(f"`predicted` must hold class indices >= 0, got {classes[0]}.")
+        if bool((predicted < 0).any()):
+            raise InvalidValueError(f"`predicted` must hold class indices >= 0, got {int(predicted.min())}.")
         super().observe_top_label(confidence, correct)
-        if classes:
-            self.keep_classes(classes[-1] + 1)
-        for number in classes:
-            chosen = predicted == number
-            batch = (confidence[chosen].to(self.edges), correct[chosen].to(self.edges.device))
-            added = ValidationStatistics.of_batch(*batch, streaming=self.streaming)
-            self._by_class[number] = self._by_class.get(number, ValidationStatistics.empty()).merge(added)
-
-    @torch.no_grad()
-    def adapt(self, process_group: Group = None) -> BinStats:
-        """Update ``gamma``, ``class_gamma`` and ``edges`` from what was observed; see :meth:`AdaFocalLoss.adapt`."""
-        check_group(process_group)
-        n_classes = torch.tensor([len(self.class_gamma)], device=self.edges.device)
-        self.keep_classes(int(over_ranks(n_classes, process_group).max()))  # a rank may have observed nothing
-        return super().adapt(process_group)
-
-    def _gaps(self, stats: BinStats, group: Group) -> list[tuple[Tensor, Tensor]]:
-        gaps = [self._shrunk(number, stats, group) for number in range(len(self.class_gamma))]
-        return [*super()._gaps(stats, group), (self.class_gamma.view(-1), torch.cat(gaps))]
-
-    def _shrunk(self, number: int, stats: BinStats, group: Group) -> Tensor:
-        """Compute the gap of a class in each bin, shrunk to that of all."""
-        held = self._by_class.get(number, ValidationStatistics.empty())
-        own = held.between(stats.edges, streaming=self.streaming, group=group)
-        total = own.confidence_sum - own.correct_sum + self.shrinkage * stats.gap
-        return torch.where(own.count + self.shrinkage > 0, total / at_least_one(own.count + self.shrinkage), stats.gap)
-
-    def reset(self) -> None:
-        """Forget what was observed since the last :meth:`adapt`; gammas and ``edges`` stay."""
-        super().reset()
-        self._by_class = {}
+        self.note_groups(confidence.flatten(), correct.flatten(), predicted.flatten())
 
     def _check_classes(self, logits: Logits) -> int:
         check_class_axis("logits", logits)
@@ -184,22 +143,11 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
             )
         return n_classes
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        held = state_dict.get(f"{prefix}class_gamma")
-        if isinstance(held, Tensor) and held.shape[1:] == self.class_gamma.shape[1:]:
-            self.class_gamma = self.class_gamma.new_empty(held.shape)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
-
-def _gamma_by_class_and_bin(p: Tensor, *, labels: Labels, table: Tensor, edges: Tensor) -> Tensor:
-    """Look up gammas of the shape of ``p``: the last row of the table is for classes that have none."""
-    known = p.shape == labels.shape and not labels.is_floating_point()
-    classes = (labels.long() if known else _own_classes(p)).clamp(0, len(table) - 1)
-    return look_up(table.flatten(), find_bins(p, edges.to(p.dtype)) + table.shape[1] * classes)
-
-
-def _own_classes(p: Tensor) -> Tensor:
-    """Number the classes of probabilities of every sample and class, shape (C,), (N, C) or (N, C, d1, …)."""
+def _class_of(p: Tensor, *, labels: Labels) -> Tensor:
+    """Give the class of each probability: its label's, or its own where every sample has one of each class."""
+    if p.shape == labels.shape and not labels.is_floating_point():
+        return labels.long()
     axis = class_axis(p)
     shape = [-1 if at == axis else 1 for at in range(p.ndim)]
     return torch.arange(p.shape[axis], device=p.device).view(shape).expand(p.shape)

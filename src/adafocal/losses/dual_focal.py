@@ -4,6 +4,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_class_axis, check_number
 from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
-from adafocal.losses.base import ClassificationLoss, OtherOptions, SampleOptions, per_sample_loss
+from adafocal.losses.base import ClassificationLoss, EntryOptions, OtherOptions, SampleOptions, linear_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import as_rows, modulated_cross_entropy
 from adafocal.losses.focal_family import SLOPES
@@ -78,8 +79,8 @@ def dual_with_slope(logits: Tensor, place: Tensor, factor: float, *, gamma: Gamm
 SLOPES[modulate_dual] = dual_with_slope
 
 
-@per_sample_loss
-def dual_focal_loss(logits: Logits, labels: Labels, *, gamma: float, **options: Unpack[SampleOptions]) -> PerSample:
+@linear_loss
+def dual_focal_loss(logits: Logits, labels: Labels, *, gamma: float, **options: Unpack[EntryOptions]) -> PerSample:
     """Weight cross-entropy down where the truth stands clear of the class below it.
 
     Where focal loss looks at p_true alone, this asks for a gap to the next lower probability, which counters the
@@ -100,7 +101,9 @@ def dual_focal_loss(logits: Logits, labels: Labels, *, gamma: float, **options: 
         Tao, Dong and Xu, "Dual focal loss for calibration", ICML 2023, https://arxiv.org/abs/2305.13665, section 3.
     """
     check_number("gamma", gamma)
-    return modulated_cross_entropy(dual_modulation(logits, labels, gamma), logits, labels, **options)
+    return modulated_cross_entropy(
+        dual_modulation(logits, labels, gamma), logits, labels, **cast(SampleOptions, options)
+    )
 
 
 def dual_modulation(logits: Logits, labels: Labels, gamma: Gamma) -> Callable[[Tensor], Tensor]:
@@ -136,6 +139,7 @@ class DualFocalLoss(ClassificationLoss):
         self.gamma = check_number("gamma", gamma, low=0.0)
 
     has_slope = True
+    linear = True
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from typing_extensions import Unpack
 from adafocal._checks import check_class_axis, check_number, traced
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.errors import InvalidValueError
-from adafocal.losses.base import OtherOptions, SampleOptions, per_sample_loss
+from adafocal.losses.base import EntryOptions, OtherOptions, SampleOptions, linear_loss
 from adafocal.losses.catalogue import add_loss
 from adafocal.losses.cross_entropy import modulated_cross_entropy
 from adafocal.losses.focal_family import FocalFamily, Modulation
@@ -22,8 +23,8 @@ from adafocal.losses.targets import class_axis
 __all__ = ["FocalLoss", "InverseFocalLoss", "focal_loss", "inverse_focal_loss"]
 
 
-@per_sample_loss
-def focal_loss(logits: Logits, labels: Labels, *, gamma: float | Tensor, **options: Unpack[SampleOptions]) -> PerSample:
+@linear_loss
+def focal_loss(logits: Logits, labels: Labels, *, gamma: float | Tensor, **options: Unpack[EntryOptions]) -> PerSample:
     """Weight cross-entropy down where the model is already confident of the truth.
 
     Use it when cross-entropy ends over-confident; a fixed gamma can overshoot into under-confidence, which
@@ -49,12 +50,14 @@ def focal_loss(logits: Logits, labels: Labels, *, gamma: float | Tensor, **optio
     """
     check_class_axis("logits", logits)
     check_gamma(gamma, logits)
-    return modulated_cross_entropy(lambda ce: modulate(ce, _per_element(gamma, ce)), logits, labels, **options)
+    return modulated_cross_entropy(
+        lambda ce: modulate(ce, _per_element(gamma, ce)), logits, labels, **cast(SampleOptions, options)
+    )
 
 
-@per_sample_loss
+@linear_loss
 def inverse_focal_loss(
-    logits: Logits, labels: Labels, *, gamma: float | Tensor, **options: Unpack[SampleOptions]
+    logits: Logits, labels: Labels, *, gamma: float | Tensor, **options: Unpack[EntryOptions]
 ) -> PerSample:
     """Weight cross-entropy up where the model is confident of the truth.
 

@@ -28,15 +28,16 @@ class FocalFamily(ClassificationLoss):
         raise NotImplementedError
 
     has_slope = True
+    linear = True
 
     def per_sample(self, logits: Logits, labels: Labels) -> PerSample:
         """Compute the loss of each sample."""
         return self.modulated(self.modulation(logits, labels), logits, labels)
 
-    def forward(self, logits: Logits, labels: Labels) -> Tensor:
-        """Compute the loss, reduced as ``reduction`` says."""
+    def over_classes(self, logits: Logits, labels: Labels) -> Tensor:
+        """Compute the reduced loss of logits of classes."""
         if not self.in_one_step(logits, labels):
-            return super().forward(logits, labels)
+            return super().over_classes(logits, labels)
         modulation = self.modulation(logits, labels)
 
         def formula(x: Logits, of: Labels) -> Tensor:

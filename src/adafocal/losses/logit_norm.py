@@ -96,6 +96,8 @@ class LogitNormLoss(ClassificationLoss):
     Differs from the paper: the small constant that keeps the length from 0 is 1e-3 where the authors' code adds 1e-7.
     """
 
+    sigmoid_undefined = "whose logits (0, z) would keep nothing but their sign"
+
     def __init__(
         self, weight: Tensor | None = None, *, temperature: float = 0.04, **options: Unpack[OtherOptions]
     ) -> None:

@@ -16,7 +16,7 @@ STEPS = 50_000
 # Settings by which ranks adapt alike.
 SHARED = (
     *("n_bins", "rate", "pooled_rate", "gamma_min", "gamma_max", "switch_point", "base"),
-    *("streaming", "ignore_predicted", "ignore_index"),
+    *("streaming", "ignore_predicted", "ignore_index", "sigmoid", "per_label", "shrinkage"),
 )
 PASSES = 10  # who observes a validation set piece by piece between steps gets none either
 

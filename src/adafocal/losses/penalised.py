@@ -27,6 +27,8 @@ class PenalisedLoss(ClassificationLoss):
     value of a module that reduces by itself is borne by each voxel, so that it is part of the mean once.
     """
 
+    sigmoid_undefined = "which takes images of classes"
+
     base: nn.Module
 
     def __init__(

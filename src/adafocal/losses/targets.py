@@ -43,7 +43,7 @@ def distributions(logits: Logits, labels: Labels, *, ignore_index: int) -> Label
     raise InvalidValueError(
         "`labels` given as class probabilities must be at least 0 and sum to 1 for each sample, "
         f"got {shown_row(labels.detach().movedim(axis, -1)[~good][0], most=6)}: for several labels per sample use "
-        "nn.BCEWithLogitsLoss, and to leave samples out, class indices with `ignore_index`."
+        "`sigmoid=True`, and to leave samples out, class indices with `ignore_index`."
     )
 
 

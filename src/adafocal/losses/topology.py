@@ -163,6 +163,8 @@ class TopologyAwareFocalLoss(ClassificationLoss):
     unmatched points, ``epsilon``, the cap on matched points, and gamma and lambda.
     """
 
+    sigmoid_undefined = "which takes images of classes"
+
     def __init__(
         self,
         weight: Tensor | None = None,

@@ -76,9 +76,9 @@ class ValidationStatistics:
 
 
 def counted_top_label(
-    logits: Logits, labels: Labels, *, ignore_index: int, ignore_predicted: int | None, by_class: bool = False
+    logits: Logits, labels: Labels, *, ignore_index: int, ignore_predicted: int | None, beside: Tensor | None = None
 ) -> tuple[Tensor, ...]:
-    """Check a batch and give confidence and correctness of the samples that count, and their class if asked for.
+    """Check a batch and give confidence and correctness of the samples that count, and what stands beside them.
 
     Raises:
         TypeError: If ``logits`` is not floating point or ``labels`` does not hold class indices.
@@ -103,11 +103,11 @@ def counted_top_label(
         raise InvalidValueError(
             f"`logits` must be finite (-inf only for masked classes), got another value in sample {position}."
         )
-    if ignore_predicted is None and not by_class:
-        return confidence, correct
-    predicted = logits.argmax(class_axis(logits))[counted]
-    found = (confidence, correct, predicted) if by_class else (confidence, correct)
-    return found if ignore_predicted is None else tuple(part[predicted != ignore_predicted] for part in found)
+    found = (confidence, correct) if beside is None else (confidence, correct, beside[counted])
+    if ignore_predicted is None:
+        return found
+    kept = logits.argmax(class_axis(logits))[counted] != ignore_predicted
+    return tuple(part[kept] for part in found)
 
 
 def checked_top_label(confidence: PerSample, correct: PerSample) -> tuple[Confidence, Correct]:
