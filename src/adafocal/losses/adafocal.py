@@ -141,7 +141,7 @@ class AdaFocalLoss(AdaptiveGammas, FocalFamily):
         self.per_label = check_flag("per_label", per_label)
         self._check_per_label(shrinkage)
         if per_label:
-            self.group_by("label_gamma", 100.0 if shrinkage is None else shrinkage)
+            self._group_by("label_gamma", 100.0 if shrinkage is None else shrinkage)
 
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it counts the step."""
@@ -192,7 +192,7 @@ class AdaFocalLoss(AdaptiveGammas, FocalFamily):
     def _rule(self, labels: Labels) -> Gamma:
         """Give the rule by which the probabilities of samples of these labels find their gammas."""
         if self.per_label:
-            return self.group_rule(partial(label_of, labels=labels))
+            return self._group_rule(partial(label_of, labels=labels))
         return partial(gamma_by_bin, gamma=self.gamma, edges=self.edges)
 
     @torch.no_grad()
@@ -218,9 +218,9 @@ class AdaFocalLoss(AdaptiveGammas, FocalFamily):
         confidence, correct, *answers = found
         if self.per_label:
             self._check_labels(logits)
-            self.keep_groups(label_count(labels))
-            self.note_groups(confidence, correct, answers[0] // 2, answers[0] % 2 == 1)
-        self.note(confidence, correct)
+            self._keep_groups(label_count(labels))
+            self._note_groups(confidence, correct, answers[0] // 2, answers[0] % 2 == 1)
+        self._note(confidence, correct)
 
     def in_one_step(self, logits: Logits, labels: Labels) -> bool:
         """Whether one function can take this batch: gammas per label need its places."""
@@ -233,7 +233,7 @@ class AdaFocalLoss(AdaptiveGammas, FocalFamily):
             raise InvalidValueError(f"`shrinkage` must be None without `per_label`, got {shrinkage}.")
 
     def _check_labels(self, entries: Tensor) -> None:
-        n_labels, known = label_count(entries[:, 0]), len(self.group_gamma)
+        n_labels, known = label_count(entries[:, 0]), len(self._group_gamma)
         if known not in (0, n_labels):
             raise InvalidValueError(f"`logits` must have the {known} labels that gammas are kept for, got {n_labels}.")
 

@@ -67,7 +67,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         self, weight: Tensor | None = None, *, shrinkage: float = 100.0, **options: Unpack[OtherOptions]
     ) -> None:
         super().__init__(weight, **options)
-        self.group_by("class_gamma", shrinkage)
+        self._group_by("class_gamma", shrinkage)
 
     def keep_classes(self, n_classes: int) -> None:
         """Keep gammas for at least so many classes; new ones start from those of all classes together.
@@ -81,7 +81,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
             TypeError: If it is not an integer.
             ValueError: If it is negative.
         """
-        self.keep_groups(check_integer("n_classes", n_classes, minimum=0))
+        self._keep_groups(check_integer("n_classes", n_classes, minimum=0))
 
     def modulation(self, logits: Logits, labels: Labels) -> Modulation:
         """Give the function of cross-entropies for this batch; it counts the step."""
@@ -89,7 +89,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         return super().modulation(logits, labels)
 
     def _rule(self, labels: Labels) -> Gamma:
-        return self.group_rule(partial(_class_of, labels=labels))
+        return self._group_rule(partial(_class_of, labels=labels))
 
     @torch.no_grad()
     def observe(self, logits: Logits, labels: Labels) -> None:
@@ -132,7 +132,7 @@ class PerClassAdaFocalLoss(AdaFocalLoss):
         if bool((predicted < 0).any()):
             raise InvalidValueError(f"`predicted` must hold class indices >= 0, got {int(predicted.min())}.")
         super().observe_top_label(confidence, correct)
-        self.note_groups(confidence.flatten(), correct.flatten(), predicted.flatten())
+        self._note_groups(confidence.flatten(), correct.flatten(), predicted.flatten())
 
     def _check_classes(self, logits: Logits) -> int:
         check_class_axis("logits", logits)

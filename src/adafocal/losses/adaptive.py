@@ -62,9 +62,9 @@ class AdaptiveGammas(Watched):
         """
         if self.per_label:
             raise InvalidValueError("`observe` must be given the logits of a loss with gammas per label, got none.")
-        self.note(*checked_top_label(confidence, correct))
+        self._note(*checked_top_label(confidence, correct))
 
-    def note(self, confidence: Confidence, correct: Correct) -> None:
+    def _note(self, confidence: Confidence, correct: Correct) -> None:
         """Note a batch that has been checked."""
         batch = (confidence.to(self.edges), correct.to(self.edges.device))
         self._watch.observed()
@@ -103,7 +103,7 @@ class AdaptiveGammas(Watched):
         extra = self._pooled_step(stats, process_group)
         moved = [(self.gamma, stats.gap)]
         if self.groups is not None:
-            moved.append((self.group_gamma.view(-1), self._group_gaps(stats, process_group)))
+            moved.append((self._group_gamma.view(-1), self._group_gaps(stats, process_group)))
         for gamma, gap in moved:
             gamma.copy_(from_first_rank(moved_gammas(gamma, gap, extra=extra, **rule), process_group))
         self.edges.copy_(from_first_rank(stats.edges, process_group))
@@ -132,7 +132,7 @@ class AdaptiveGammas(Watched):
         self._observed = ValidationStatistics.empty()
         self._forget_groups()
 
-    def group_by(self, name: str, shrinkage: float) -> None:
+    def _group_by(self, name: str, shrinkage: float) -> None:
         """Keep gammas per group in a buffer of this name."""
         self.groups = name
         self.shrinkage = check_number("shrinkage", shrinkage, low=0.0)
@@ -140,29 +140,29 @@ class AdaptiveGammas(Watched):
         self._forget_groups()
 
     @property
-    def group_gamma(self) -> Tensor:
+    def _group_gamma(self) -> Tensor:
         """Gammas per group and bin, shape (groups, n_bins)."""
         assert self.groups is not None
         table: Tensor = getattr(self, self.groups)
         return table
 
-    def keep_groups(self, n_groups: int) -> None:
+    def _keep_groups(self, n_groups: int) -> None:
         """Keep gammas for at least so many groups; new ones start from those of all."""
-        added = n_groups - len(self.group_gamma)
+        added = n_groups - len(self._group_gamma)
         if added > 0 and self.groups is not None:
-            setattr(self, self.groups, torch.cat([self.group_gamma, self.gamma.expand(added, -1)]))
+            setattr(self, self.groups, torch.cat([self._group_gamma, self.gamma.expand(added, -1)]))
 
-    def group_rule(self, group_of: Callable[[Tensor], Tensor]) -> Gamma:
+    def _group_rule(self, group_of: Callable[[Tensor], Tensor]) -> Gamma:
         """Give the rule by which probabilities find their gammas, from one that finds their groups."""
-        table = torch.cat([self.group_gamma, self.gamma[None]])  # of a group without gammas those of all
+        table = torch.cat([self._group_gamma, self.gamma[None]])  # of a group without gammas those of all
         return partial(_gamma_by_group_and_bin, group_of=group_of, table=table, edges=self.edges)
 
-    def note_groups(
+    def _note_groups(
         self, confidence: Confidence, correct: Correct, groups: ClassIndex, happened: Correct | None = None
     ) -> None:
         """Note a batch of validation, and the outcomes that m counts where they are given."""
         for number in torch.unique(groups).tolist():
-            self.keep_groups(number + 1)
+            self._keep_groups(number + 1)
             chosen = groups == number
             batch = (confidence[chosen].to(self.edges), correct[chosen].to(self.edges.device))
             added = ValidationStatistics.of_batch(*batch, streaming=self.streaming)
@@ -180,12 +180,12 @@ class AdaptiveGammas(Watched):
     def _share_groups(self, process_group: Group) -> None:
         """Keep as many groups as any rank does, which may have observed nothing."""
         if self.groups is not None:
-            n_groups = torch.tensor([len(self.group_gamma)], device=self.edges.device)
-            self.keep_groups(int(over_ranks(n_groups, process_group).max()))
+            n_groups = torch.tensor([len(self._group_gamma)], device=self.edges.device)
+            self._keep_groups(int(over_ranks(n_groups, process_group).max()))
 
     def _group_gaps(self, stats: BinStats, process_group: Group) -> Tensor:
         """Compute the gap of each group in each bin, shrunk to that of all, shape (groups n_bins,)."""
-        n_groups, shrinkage = len(self.group_gamma), float(self.shrinkage or 0.0)
+        n_groups, shrinkage = len(self._group_gamma), float(self.shrinkage or 0.0)
         none = (0, 0)
         noted = torch.tensor([self._outcomes.get(number, none) for number in range(n_groups)], dtype=torch.int64)
         outcomes = over_ranks(noted.flatten().to(self.edges.device), process_group).view(-1, n_groups, 2).sum(dim=0)
@@ -201,8 +201,8 @@ class AdaptiveGammas(Watched):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         held = state_dict.get(f"{prefix}{self.groups}")
-        if self.groups is not None and isinstance(held, Tensor) and held.shape[1:] == self.group_gamma.shape[1:]:
-            setattr(self, self.groups, self.group_gamma.new_empty(held.shape))
+        if self.groups is not None and isinstance(held, Tensor) and held.shape[1:] == self._group_gamma.shape[1:]:
+            setattr(self, self.groups, self._group_gamma.new_empty(held.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
