@@ -53,6 +53,9 @@ OPTIONS = {
     "Whole weights\n        are repeated samples.",
     "inputs": "``logits`` or ``probs``: what :meth:`update` is given; never guessed.",
     "ignore_index": "Label of samples that do not count.",
+    "n_labels": "Number of labels L.",
+    "average": "``macro``: the mean over labels, of those of which an entry was seen; ``micro``: of the entries of all "
+    "labels\n        together; ``none``: each label's value, shape (L,).",
 }
 
 

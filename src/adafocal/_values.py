@@ -276,6 +276,13 @@ def check_softmax(name: str, largest: Tensor, *, counted: Tensor | None = None) 
         raise InvalidValueError(f"`{name}` must be finite (-inf only for masked classes), got another value{place}.")
 
 
+def check_log_odds(name: str, values: Tensor) -> None:
+    """Raise where a logit of a sigmoid is NaN or inf; -inf is a label that is masked."""
+    good = values < torch.inf
+    if not good.all():
+        _refuse(name, values, good, "be finite (-inf only for masked labels)")
+
+
 def _refuse(name: str, values: Tensor, good: Tensor, rule: str) -> None:
     position = (~good).nonzero()[0].tolist()
     raise InvalidValueError(f"`{name}` must {rule}, got {values[tuple(position)].item():g}{_at(position)}.")

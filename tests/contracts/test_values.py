@@ -47,6 +47,7 @@ GOOD: dict[str, Any] = {
     "probs": PROBS,
     "logits": LOGITS,
     "log_probs": PROBS.log(),
+    "several_logits": LOGITS,
     "several_probs": PROBS,
     "several_labels": (PROBS > 0.2).float(),
     "labels": LABELS,
@@ -136,6 +137,7 @@ BAD: dict[str, Mapping[str, Callable[[Any], Any]]] = {
     },
     "logits": FLOATS | {"all -inf in a row": lambda t: t.index_fill(0, torch.tensor([3]), -math.inf)},
     "log_probs": FLOATS | {"probabilities": lambda t: t.exp(), "logits": lambda t: 3 * t},
+    "several_logits": FLOATS | {"no label": lambda t: t[:, :0]},
     "several_probs": SHARES | {"no label": lambda t: t[:, :0]},
     "labels": STRANGE
     | {
@@ -208,6 +210,17 @@ def of_metric(name: str, **settings: Any) -> list[tuple[str, Entry]]:
         (f"metrics.{name} of {inputs}", Entry((inputs, "labels"), {}, updated(make, inputs=inputs, **settings), True))
         for inputs in ("logits", "probs")
     ]
+
+
+def of_labels() -> list[tuple[str, Entry]]:
+    """Every metric of sigmoid models: of any shape, or of as many labels as there are columns."""
+    kinds = {"Binary": {}, "Multilabel": {"n_labels": C}}
+    named = [(name, options) for kind, options in kinds.items() for name in metrics.__all__ if name.startswith(kind)]
+    return [
+        (f"metrics.{name} of {inputs}", Entry((f"several_{inputs}", "several_labels"), {},
+         updated(getattr(metrics, name), inputs=inputs, **options), True))
+        for name, options in named for inputs in ("logits", "probs")
+    ]  # fmt: skip
 
 
 def of_cases(name: str) -> tuple[str, Entry]:
@@ -328,6 +341,7 @@ ENTRIES: dict[str, Entry] = dict(
         *(entry(scaling, f"fit_{name}", "two_classes") for name in ("platt", "beta", "quadratic")),
         *((name, Entry(("predictions",), {}, method)) for name, method in FITTED.items()),
         ("scaling.LogOddsScaling", Entry(("two_classes",), {}, scaling.fit_platt(GOOD["two_classes"]).apply)),
+        *of_labels(),
         *of_metric("BrierScore"),
         *of_metric("CalibrationError"),
         *of_metric("ClasswiseCalibrationError", n_classes=C),
@@ -401,7 +415,7 @@ def test_every_public_name_has_an_entry():
 
     assert named == exported
     assert {name for name in ENTRIES if name.startswith("segmentation.")} == of_segmentation
-    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (123, 108, 24)
+    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (135, 132, 24)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -492,7 +506,7 @@ def test_volumes_may_be_arrays():
 
 
 def test_every_function_with_tensors_takes_arrays():
-    assert len(TAKE_ARRAYS) == 57
+    assert len(TAKE_ARRAYS) == 81
     for name in (name for name in TAKE_ARRAYS if not name.startswith("metrics.")):
         assert hasattr(ENTRIES[name].call, "__wrapped__"), name
 

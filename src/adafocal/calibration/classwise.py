@@ -16,6 +16,7 @@ from adafocal.calibration.cells import sum_binned
 from adafocal.calibration.measure import CLASSES, PredictionMeasure
 from adafocal.errors import InvalidValueError
 
+AVERAGES_OF_CLASSES = ("macro", "none")
 AVERAGES = ("label", "pooled", "none")
 
 
@@ -29,6 +30,7 @@ def classwise_calibration_error(
     norm: str = "l1",
     debias: bool = False,
     threshold: float = 0.0,
+    average: str = "macro",
     sample_weight: Given[SampleWeight] | None = None,
 ) -> Tensor:
     """Measure the calibration error of each class's probability, averaged over the classes.
@@ -44,9 +46,11 @@ def classwise_calibration_error(
         norm: ``l1``, ``l2`` or ``max``, within a class.
         debias: Take the expected noise away, within a class.
         threshold: Leave out probabilities below it, in [0, 1]; a class with none left is left out of the average.
+        average: ``macro`` averages the errors of the classes, ``none`` gives the error of each class.
 
     Returns:
-        A scalar in [0, 1], float64, a fraction; lower is better. NaN if the threshold leaves nothing.
+        A scalar in [0, 1], float64, or shape (C,) for ``none``; fractions, lower is better. NaN where the threshold
+        leaves nothing.
 
     Example:
         >>> probs = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]])
@@ -61,7 +65,8 @@ def classwise_calibration_error(
     probs, labels, weight = weighted_classes(probs, labels, sample_weight)
     check_number("threshold", threshold, low=0.0, high=1.0)
     check_choice("norm", norm, NORMS)
-    errors = []
+    check_choice("average", average, AVERAGES_OF_CLASSES)
+    errors, nothing = [], torch.tensor(torch.nan, dtype=torch.float64, device=probs.device)
     for index in range(probs.shape[1]):
         confidence, happened = class_event(probs, labels, index)
         of_class = weight
@@ -70,10 +75,11 @@ def classwise_calibration_error(
             confidence, happened = confidence[counted], happened[counted]
             of_class = None if weight is None else weight[counted]
             if confidence.numel() == 0:
+                errors.append(nothing)
                 continue
         stats = sum_binned(confidence, happened, n_bins=n_bins, binning=binning, weight=of_class)
         errors.append(stats.compute(norm=norm, debias=debias))
-    return torch.stack(errors).mean() if errors else torch.tensor(torch.nan, dtype=torch.float64, device=probs.device)
+    return torch.stack(errors) if average == "none" else torch.stack(errors).nanmean()
 
 
 @documented

@@ -84,6 +84,11 @@ def sum_cells(confidence: Confidence, correct: Correct, weight: SampleWeight | N
     return sum_placed(confidence, correct, edges, lambda some: _cells(some, edges), weight)
 
 
+def grid_cells(confidence: Tensor) -> Tensor:
+    """Find the cell of each confidence, of checked values in float32 or float64."""
+    return _cells(confidence, _edges(confidence.dtype, confidence.device))
+
+
 @lru_cache
 def _edges(dtype: torch.dtype, device: torch.device) -> Tensor:
     return grid_edges(dtype=dtype, device=device)

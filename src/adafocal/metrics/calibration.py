@@ -8,6 +8,7 @@ from adafocal._checks import check_choice, check_integer
 from adafocal._shapes import Labels, Logits, Scalar, Weights
 from adafocal.calibration.bins import NORMS, BinStats, sums_per_bin
 from adafocal.calibration.cells import BINNINGS, joined_equal_mass
+from adafocal.calibration.classwise import AVERAGES_OF_CLASSES
 from adafocal.calibration.edges import assign_equal_width_bins, equal_width_edges
 from adafocal.calibration.grid import N_CELLS, grid_edges, sum_cells
 from adafocal.errors import InvalidValueError
@@ -84,7 +85,7 @@ class CalibrationError(BinMetric):
 
 
 class ClasswiseCalibrationError(BinMetric):
-    """Mean over the classes of the calibration error of each class's probability, in equal-width bins.
+    """Calibration error of each class's probability, in equal-width bins, averaged over the classes.
 
     The event of class k is "the label is k", its confidence the probability of k, over all samples. With many classes
     most probabilities are near 0, and so is this error: compare it only between models of the same task. The function
@@ -95,6 +96,7 @@ class ClasswiseCalibrationError(BinMetric):
     Args:
         n_classes: Number of classes C.
         n_bins: Number of bins (a, b] per class.
+        average: ``macro``: the mean over classes; ``none``: the error of each class, shape (C,).
 
     Example:
         >>> metric = ClasswiseCalibrationError(n_classes=2, inputs="probs")
@@ -103,10 +105,20 @@ class ClasswiseCalibrationError(BinMetric):
         tensor(0.3000, dtype=torch.float64)
     """
 
-    def __init__(self, *, n_classes: int, n_bins: int = 15, inputs: str = "logits", ignore_index: int = -100) -> None:
+    def __init__(
+        self,
+        *,
+        n_classes: int,
+        n_bins: int = 15,
+        average: str = "macro",
+        inputs: str = "logits",
+        ignore_index: int = -100,
+    ) -> None:
         super().__init__(inputs=inputs, ignore_index=ignore_index)
         check_integer("n_classes", n_classes, minimum=2)
         check_integer("n_bins", n_bins, minimum=1)
+        check_choice("average", average, AVERAGES_OF_CLASSES)
+        self.average = average
         self.n_classes = n_classes
         self.n_bins = n_bins
         settings = (n_classes, n_bins, inputs, ignore_index)
@@ -131,10 +143,11 @@ class ClasswiseCalibrationError(BinMetric):
             "correct_sum": _per_bin(each, happened, like),
         }
 
-    def compute(self) -> Scalar:
-        """Compute the error, a fraction in [0, 1]; NaN when nothing was seen."""
+    def compute(self) -> Tensor:
+        """Compute the error, a fraction in [0, 1], or those of shape (C,); NaN when nothing was seen."""
         edges = equal_width_edges(self.n_bins, device=self.count.device)
-        return BinStats(edges, self.mass, self.confidence_sum, self.correct_sum).compute().mean()
+        errors = BinStats(edges, self.mass, self.confidence_sum, self.correct_sum).compute()
+        return errors if self.average == "none" else errors.mean()
 
 
 class Overconfidence(BinMetric):
