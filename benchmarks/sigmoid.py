@@ -58,7 +58,7 @@ TASKS = {
         data=DataConfig(name="mnist", train_size=2000, validation_size=1000, scaling_size=1000),
         model="small_cnn",
         model_args={"width": 16},
-        optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4),
+        optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=5e-3),
         epochs=20,
         batch_size=32,
         milestones=(10, 15),
