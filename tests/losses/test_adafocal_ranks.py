@@ -16,10 +16,16 @@ def epoch_data(epoch):
     return 3 * torch.randn(101, 4, generator=generator), torch.randint(4, (101,), generator=generator)
 
 
+def events(labels):
+    """Several yes-or-no questions, of which the last is rarely true."""
+    return torch.stack([labels > 0, labels > 1, labels == 0, labels < 0], dim=1)
+
+
 def run_rank(rank, n_ranks, port, cuts, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=n_ranks)
     criterion, predictive = AdaFocalLoss(n_bins=7), AdaFocalLoss(n_bins=7, pooled_rate="predictive")
+    entries = AdaFocalLoss(n_bins=7, sigmoid=True, per_label=True, shrinkage=5.0)
     for epoch in range(N_EPOCHS):
         logits, labels = epoch_data(epoch)
         mine = slice(cuts[rank], cuts[rank + 1])
@@ -27,12 +33,15 @@ def run_rank(rank, n_ranks, port, cuts, folder):
             if mine.start < mine.stop:
                 one.observe(logits[mine], labels[mine])
             one.adapt()
+        if mine.start < mine.stop:
+            entries.observe(logits[mine], events(labels[mine]))
+        entries.adapt()
     refused = ""
     try:
         criterion.adapt()
     except ValueError as error:
         refused = str(error)
-    found = {**criterion.learned, "refused": refused, "predictive": predictive.learned}
+    found = {**criterion.learned, "refused": refused, "predictive": predictive.learned, "entries": entries.learned}
     torch.save(found, f"{folder}/{rank}.pt")
     dist.barrier()  # with torch 2.6 the first rank may wait for ever for others that have gone
     dist.destroy_process_group()
@@ -56,13 +65,17 @@ def test_ranks_end_bit_identical_to_each_other_and_equal_to_one_process(cuts, tm
     n_ranks = len(cuts) - 1
     torch.multiprocessing.spawn(run_rank, args=(n_ranks, free_port(), cuts, str(tmp_path)), nprocs=n_ranks)
     alone, predictive = AdaFocalLoss(n_bins=7), AdaFocalLoss(n_bins=7, pooled_rate="predictive")
+    entries = AdaFocalLoss(n_bins=7, sigmoid=True, per_label=True, shrinkage=5.0)
     for epoch in range(N_EPOCHS):
-        for one in (alone, predictive):
-            one.observe(*epoch_data(epoch))
+        logits, labels = epoch_data(epoch)
+        for one, targets in ((alone, labels), (predictive, labels), (entries, events(labels))):
+            one.observe(logits, targets)
             one.adapt()
     for rank in range(n_ranks):
         state = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert torch.equal(alone.gamma, state["gamma"])
         assert torch.equal(alone.edges, state["edges"])
-        assert all(torch.equal(values, state["predictive"][name]) for name, values in predictive.learned.items())
+        for name, one in (("predictive", predictive), ("entries", entries)):
+            assert one.learned.keys() == state[name].keys()
+            assert all(torch.equal(values, state[name][which]) for which, values in one.learned.items())
         assert state["refused"] == "`adapt` needs at least one observed validation sample, got 0: call `observe` first."
