@@ -293,7 +293,13 @@ def test_nothing_observed_or_empty_is_as_in_torch():
         ),
         (
             lambda: FocalLoss(sigmoid=True)(torch.zeros(4, 3), torch.zeros(4).long()),
-            "`labels` must have the shape of `logits` with `sigmoid`, (4, 3), one target for each entry, got (4,).",
+            "`labels` must have the shape of `logits` with `sigmoid`, (4, 3), one target for each entry, got (4,): "
+            "use `F.one_hot(labels, L)` where they are class indices.",
+        ),
+        (
+            lambda: FocalLoss(sigmoid=True)(torch.zeros(4, 1), torch.zeros(4)),
+            "`labels` must have the shape of `logits` with `sigmoid`, (4, 1), one target for each entry, got (4,): use "
+            "`labels.view_as(logits)`.",
         ),
         (
             lambda: FocalLoss(sigmoid=True)(torch.zeros(()), torch.zeros(())),

@@ -108,8 +108,14 @@ def check_entries(logits: Logits, targets: Targets) -> None:
     if targets.shape != logits.shape:
         raise InvalidValueError(
             f"`labels` must have the shape of `logits` with `sigmoid`, {tuple(logits.shape)}, one target for each "
-            f"entry, got {tuple(targets.shape)}."
+            f"entry, got {tuple(targets.shape)}{_remedy(logits, targets)}."
         )
+
+
+def _remedy(logits: Tensor, targets: Tensor) -> str:
+    if targets.numel() == logits.numel():
+        return ": use `labels.view_as(logits)`"
+    return ": use `F.one_hot(labels, L)` where they are class indices" if targets.ndim == logits.ndim - 1 else ""
 
 
 def _check_values(good: Tensor, targets: Tensor, ignore_index: int, *, rule: str) -> None:
