@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What rows of predictions must be; messages name the row."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from adafocal._arrays import ArrayLike, as_array, as_tensor
@@ -12,6 +16,12 @@ from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.labels import class_indices
 from adafocal.tables.numbers import UNNORMALIZED
 from adafocal.tables.piece import RowError
+
+if TYPE_CHECKING:
+    from adafocal.predictions import Predictions
+
+# What stands where a row has no choice.
+NOTHING = {"logits": -torch.inf, "probs": 0.0}
 
 
 def matrix(name: str, values: ArrayLike) -> Tensor:
@@ -47,6 +57,39 @@ def check_labels(labels: Tensor, n_classes: int) -> None:
         raise RowError(f"`labels` must be class indices in [0, {n_classes}), got {int(labels[row])}", row)
 
 
+def check_choices(values: Tensor, labels: Tensor, kind: str) -> None:
+    """Raise unless each label is a choice that its row has."""
+    missing = values.gather(1, labels[:, None])[:, 0] == NOTHING[kind]
+    if missing.any():
+        row = int(missing.nonzero()[0])
+        rule = f"`labels` must be a choice that the row has, whose {kind[:-1]} is not {NOTHING[kind]:g}"
+        raise RowError(f"{rule}, got {int(labels[row])}", row)
+
+
+def check_values(record: "Predictions") -> None:
+    """Raise unless every row of a record holds what it should."""
+    labels, features = record._labels, record.features
+    if labels is not None:
+        check_labels(labels, record.n_classes)
+    if record.logits is None:
+        check_probs(record._values)
+    else:
+        check_logits(record.logits)
+    if record.ragged and labels is not None:
+        check_choices(record._values, labels, record.kind)
+    if features is not None:
+        check_rows("features", features.isfinite().all(dim=1), "be finite", features)
+
+
+def joined(parts: "Sequence[Predictions]") -> Tensor:
+    """Join the values of records row after row; of ragged ones to the width of the widest."""
+    width, nothing = max(part.n_classes for part in parts), NOTHING[parts[0].kind]
+    held = [part._values for part in parts]
+    if parts[0].ragged:
+        held = [F.pad(values, (0, width - values.shape[1]), value=nothing) for values in held]
+    return torch.cat(held)
+
+
 def check_rows(name: str, good: Tensor, rule: str, values: Tensor) -> None:
     """Raise for the first row that is not good."""
     if not good.all():
@@ -80,3 +123,19 @@ def check_probs(probs: Tensor) -> None:
     check_rows("probs", wide.isfinite().all(dim=1), "be finite", probs)
     check_rows("probs", ((wide >= 0) & (wide <= 1 + allowed)).all(dim=1), "lie in [0, 1]", probs)
     check_rows("probs", summed, f"sum to 1 within {allowed:g} in each row", probs)
+
+
+def arrays_of(predictions: "Predictions", suffix: str) -> dict[str, np.ndarray]:
+    """The arrays of a record as a file of this suffix keeps them."""
+    named = {predictions.kind: predictions._values, "labels": predictions._labels}
+    named |= {name: getattr(predictions, name) for name in ("features", "weight", "cluster")}
+    arrays = {}
+    for name, tensor in named.items():
+        if tensor is None:
+            continue
+        if tensor.dtype == torch.bfloat16 or (suffix == ".csv" and tensor.dtype == torch.float16):
+            tensor = tensor.float()
+            # Rounding to half precision moves the sum of a row further than the tolerance of float32.
+            tensor = tensor / tensor.sum(dim=1, keepdim=True) if name == "probs" else tensor
+        arrays[name] = tensor.cpu().numpy()
+    return arrays

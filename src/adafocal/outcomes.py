@@ -147,6 +147,8 @@ class Outcomes:
         correct: str | None = None,
         weight: str | None = None,
         cluster: str | None = None,
+        likelihood: str | None = None,
+        filter: str | None = None,
     ) -> "Outcomes":
         """Read a table with a column of confidences and one of whether each was right.
 
@@ -156,12 +158,17 @@ class Outcomes:
             correct: The column of whether they were right; None: ``correct``.
             weight: The column of weights; None reads none.
             cluster: The column of what rows belong to; None reads none.
+            likelihood: Of evaluation logs, how log-likelihoods of tokens become a confidence; None: ``sum``.
+            filter: Of evaluation logs, which filter of answers is read.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If columns are missing, the file is damaged, or the values are no outcomes.
         """
-        names = Names(confidence=confidence or "confidence", correct=correct, weight=weight, cluster=cluster)
+        names = Names(
+            confidence=confidence, correct=correct, weight=weight, cluster=cluster, outcomes=True,
+            likelihood=likelihood, filter=filter,
+        )  # fmt: skip
         return read_whole(path, names, lambda _kind, arrays, _classes: cls(**arrays), rows=False)
 
 

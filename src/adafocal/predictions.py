@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from adafocal._arrays import ArrayLike, checked_cluster, checked_weight
+from adafocal._checks import check_flag
 from adafocal._dtypes import at_least_float32
 from adafocal._files import atomic_path
 from adafocal._notebook import record_html
-from adafocal._rows import check_labels, check_logits, check_probs, check_rows, indices, matrix, with_remedy
+from adafocal._rows import arrays_of, check_values, indices, joined, matrix, with_remedy
 from adafocal._text import listed
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Names
@@ -40,6 +41,8 @@ class Predictions:
         cluster: What each row belongs to, such as its document or patient, numbers or words, shape (N,); rows of one
             cluster are not taken to be independent. None: rows stand for themselves.
         classes: Names of the classes, one per column.
+        ragged: Whether each row has choices of its own, of any number, in place of classes that all rows share: -inf or
+            probability 0 where it has none. What speaks of single classes is then not measured.
 
     Raises:
         TypeError: If a dtype is wrong, or not exactly one of ``logits`` and ``probs`` is given.
@@ -64,6 +67,7 @@ class Predictions:
         weight: ArrayLike | None = None,
         cluster: ArrayLike | None = None,
         classes: Sequence[str] | None = None,
+        ragged: bool = False,
     ) -> None:
         if (logits is None) == (probs is None):
             raise InvalidTypeError("`logits` or `probs` must be given, and not both.")
@@ -71,6 +75,7 @@ class Predictions:
         self._values = matrix("probs", probs) if self.logits is None else self.logits
         self.features = None if features is None else matrix("features", features)
         self.classes = None if classes is None else tuple(map(str, classes))
+        self.ragged = check_flag("ragged", ragged)
         self._labels = None if labels is None else indices(labels, self.classes)
         if self.n == 0:
             raise InvalidValueError(f"`{self.kind}` must hold at least one row, got 0.")
@@ -80,20 +85,15 @@ class Predictions:
             raise InvalidValueError(
                 f"`classes` must name each of the {self.n_classes} classes once, got {listed(self.classes)}."
             )
+        if ragged and classes is not None:
+            raise InvalidValueError(f"`classes` must not be given where rows are ragged, got {listed(classes)}.")
         for name, other in (("labels", self._labels), ("features", self.features)):
             if other is not None and len(other) != self.n:
                 rule = f"`{name}` must have one row per row of `{self.kind}`, {self.n}"
                 raise InvalidValueError(f"{rule}, got {len(other)}.")
         self.weight = checked_weight(weight, self.n, of=self.kind)
         self.cluster = checked_cluster(cluster, self.n, of=self.kind)
-        if self._labels is not None:
-            check_labels(self._labels, self.n_classes)
-        if self.logits is None:
-            check_probs(self._values)
-        else:
-            check_logits(self.logits)
-        if self.features is not None:
-            check_rows("features", self.features.isfinite().all(dim=1), "be finite", self.features)
+        check_values(self)
 
     @property
     def labels(self) -> Tensor:
@@ -165,11 +165,11 @@ class Predictions:
     def __getitem__(self, rows: Tensor | slice) -> "Predictions":
         """The predictions of some rows, by a mask of shape (N,), indices, or a slice."""
         parts = {name: None if one is None else one[rows] for name, one in self._beside.items()}
-        return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes)
+        return Predictions(**{self.kind: self._values[rows]}, **parts, classes=self.classes, ragged=self.ragged)
 
     def with_values(self, **values: Tensor) -> "Predictions":
         """The same rows with other ``logits=`` or ``probs=``, shape (N, C)."""
-        return Predictions(**values, **self._beside, classes=self.classes)
+        return Predictions(**values, **self._beside, classes=self.classes, ragged=self.ragged)
 
     @property
     def _beside(self) -> dict[str, Any]:
@@ -177,11 +177,11 @@ class Predictions:
 
     @classmethod
     def concatenate(cls, parts: Sequence["Predictions"]) -> "Predictions":
-        """Join predictions of one kind and of the same classes, row after row."""
-        first, values = parts[0], torch.cat([part._values for part in parts])
+        """Join predictions of one kind and of the same classes, or of ragged choices, row after row."""
+        first, values = parts[0], joined(parts)
         beside = first._beside.items()
         held = {name: None if one is None else torch.cat([of._beside[name] for of in parts]) for name, one in beside}
-        return cls(**{first.kind: values}, **held, classes=first.classes)
+        return cls(**{first.kind: values}, **held, classes=first.classes, ragged=first.ragged)
 
     def __repr__(self) -> str:
         features = "" if self.features is None else f", features={self.features.shape[1]}"
@@ -211,7 +211,7 @@ class Predictions:
             if values.shape != (self.n,):
                 raise InvalidValueError(f"`{name}` must have one value per row, {self.n}, got shape {values.shape}.")
         with atomic_path(path) as temporary:
-            write_table({**more, **_arrays(self, suffix)}, temporary, self.classes or ())
+            write_table({**more, **arrays_of(self, suffix)}, temporary, self.classes or ())
 
     @classmethod
     def load(
@@ -225,6 +225,9 @@ class Predictions:
         cluster: str | None = None,
         positive_class: str | None = None,
         normalize: bool = False,
+        ragged: bool = False,
+        likelihood: str | None = None,
+        filter: str | None = None,
     ) -> "Predictions":
         """Read what :meth:`save` wrote, or a table from elsewhere; see the guide to tables.
 
@@ -244,6 +247,9 @@ class Predictions:
             cluster: The column of what rows belong to; None reads none.
             positive_class: Label of the class that a single column speaks of; None: 1, True or yes.
             normalize: Divide every row of probabilities by its sum, whatever it is.
+            ragged: Whether each row has choices of its own: lists may be of any length.
+            likelihood: Of evaluation logs, how log-likelihoods become probabilities; None: ``sum``.
+            filter: Of evaluation logs, which filter of answers is read.
 
         Returns:
             The checked record.
@@ -262,7 +268,7 @@ class Predictions:
         positive = None if positive_class is None else str(positive_class)
         names = Names(
             logits=logits, probs=probs, label=label, weight=weight, cluster=cluster, positive=positive, features=True,
-            unlabelled=label is None, normalize=normalize,
+            unlabelled=label is None, normalize=normalize, ragged=ragged, likelihood=likelihood, filter=filter,
         )  # fmt: skip
         found = read_whole(path, names, from_table, rows=False)
         if positive is not None and found.labelled and not bool((found.labels == 1).any()):
@@ -283,18 +289,3 @@ def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> Pre
         return Predictions(**arrays, classes=classes or None)
     except RowError as error:
         raise (with_remedy(error, arrays[kind]) if kind == "probs" else error) from None
-
-
-def _arrays(predictions: Predictions, suffix: str) -> dict[str, np.ndarray]:
-    named = {predictions.kind: predictions._values, "labels": predictions._labels}
-    named |= {name: getattr(predictions, name) for name in ("features", "weight", "cluster")}
-    arrays = {}
-    for name, tensor in named.items():
-        if tensor is None:
-            continue
-        if tensor.dtype == torch.bfloat16 or (suffix == ".csv" and tensor.dtype == torch.float16):
-            tensor = tensor.float()
-            # Rounding to half precision moves the sum of a row further than the tolerance of float32.
-            tensor = tensor / tensor.sum(dim=1, keepdim=True) if name == "probs" else tensor
-        arrays[name] = tensor.cpu().numpy()
-    return arrays

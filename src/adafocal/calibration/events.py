@@ -77,6 +77,8 @@ def _piece_event(predictions: Predictions, n_bins: int, positive_class: int | No
         gaps, square = _weighted_class_sums(probs.clamp(max=1.0) if above else probs, labels, n_bins, weight)
     if positive_class is not None:
         square = _event_square(confidence, happened, weight)
+    if predictions.ragged:  # the first choice of one row has nothing to do with that of another
+        gaps = gaps.new_zeros(0, 1)
     return Event(confidence, happened, right, nll, square, gaps)
 
 

@@ -214,9 +214,9 @@ def overconfidence(
 
 def _parts(sums: PredictionSums) -> tuple[Tensor, Tensor]:
     """Split the score of data in memory: it needs all samples at once."""
-    if not isinstance(sums, SumsInMemory) or sums.record is None:
+    record, n_bins = sums.record if isinstance(sums, SumsInMemory) else None, sums.bins.n_bins
+    if record is None or getattr(record, "ragged", False):
         return sums.totals.new_tensor(math.nan), sums.totals.new_tensor(math.nan)
-    record, n_bins = sums.record, sums.bins.n_bins
     calibration, refinement, _ = split_score(record.probs, record.labels, n_bins=n_bins, weight=record.weight)
     # Of outcomes the score is of one event, half of that of both classes.
     half = 0.5 if isinstance(record, Outcomes) else 1.0

@@ -171,6 +171,8 @@ def _sums(
             raise InvalidValueError(NO_WEIGHT)
         record = record[record.weight > 0]  # what counts nothing is not there
     weight, wide = record.weight, wide_dtype(record.device)
+    if isinstance(record, Predictions) and record.ragged and positive_class is not None:
+        raise InvalidValueError(f"`positive_class` must not be given for ragged choices, got {positive_class}.")
     event = outcome_event(record) if isinstance(record, Outcomes) else label_event(record, n_bins, positive_class)
     confidence = event.confidence.clamp(max=1.0)
     columns = (confidence, event.happened, event.right, event.nll, *(() if weight is None else (weight,)))

@@ -21,17 +21,25 @@ HELP = {
     "time": "Column of dates or timestamps (ISO 8601; UTC where no zone is said): calibration over time.",
     "time_unit": "What numbers in it count since 1970: s, ms, us or ns.",
     "by": "Column of groups, or several joined by commas.",
+    "likelihood": "Of evaluation logs: log-likelihoods as they are (sum, the default, as acc of the harness), "
+    "divided by the length of the choice in characters (character, as acc_norm), bytes (byte, as acc_bytes) or tokens "
+    "(token).",
+    "filter": "Of evaluation logs: which filter of the answers is read, where there are several.",
 }
 SINGLE = ("probs", "logits", "label", "weight", "positive_class")
+OF_LOGS = ("likelihood", "filter")
 
 
 def add_columns(parser: CommandParser, *options: str, without: tuple[str, ...] = ()) -> None:
     """Add the options of a table of predictions, and others by name."""
-    for name in (*SINGLE, *options):
+    for name in (*SINGLE, *options, *OF_LOGS):
         if name not in without:
             parser.add_argument(f"--{name}", type=str, default=None, help=HELP[name])
     parser.add_argument(
         "--normalize", action="store_true", help="Divide every row of probabilities by its sum, whatever it is."
+    )
+    parser.add_argument(
+        "--ragged", action="store_true", help="Each row has choices of its own: lists of any length, -inf for none."
     )
 
 
@@ -53,8 +61,9 @@ def bins_of(options: Namespace) -> int:
 
 def column_options(options: Namespace, *more: str, without: tuple[str, ...] = ()) -> list[str]:
     """The options of a table as they were given, for another command."""
-    names = [name for name in (*SINGLE, *more) if name not in without and options.get(name) is not None]
-    return [f"--{name}={options[name]}" for name in names] + ["--normalize"] * options.normalize
+    names = [name for name in (*SINGLE, *more, *OF_LOGS) if name not in without and options.get(name) is not None]
+    switches = [f"--{name}" for name in ("normalize", "ragged") if options[name]]
+    return [f"--{name}={options[name]}" for name in names] + switches
 
 
 def names_of(options: Namespace, unlabelled: bool = False, of_event: bool = False) -> Names:
@@ -65,6 +74,7 @@ def names_of(options: Namespace, unlabelled: bool = False, of_event: bool = Fals
         **given,
         positive=options.get("positive_class"),
         normalize=options.normalize,
+        ragged=options.ragged,
         unlabelled=unlabelled,
         of_event=of_event,
     )

@@ -15,7 +15,7 @@ from adafocal._text import shown
 from adafocal.cli.columns import add_bins, add_columns, bins_of, names_of
 from adafocal.cli.parser import CommandParser
 from adafocal.errors import InvalidValueError
-from adafocal.tables.source import FORMATS, PACKED, STDIN, Source
+from adafocal.tables.source import FORMATS, LOGS, PACKED, STDIN, Source
 
 if TYPE_CHECKING:
     from adafocal.evaluation.event import Event
@@ -66,7 +66,8 @@ def main(arguments: list[str]) -> int:
         n_bins=n_bins,
     )
     divided = divided_rows(sum(table.rounded for table in tables.values()), normalized=options.normalize)
-    found = replace(found, event=event, notes=(*found.notes, *divided))
+    said = dict.fromkeys(line for table in tables.values() for line in table.said)
+    found = replace(found, event=event, notes=(*found.notes, *said, *divided))
     console = console_beside(options.json)
     print_comparison(found, console)
     places = {name: [str(file) for file in of] for name, of in files.items()}
@@ -123,7 +124,7 @@ def _named(options: Namespace, files: Sequence[Sequence[Source]]) -> dict[str, S
 def _stem(place: str) -> str:
     """The last part of a path, without what says how it is packed and of which format it is."""
     name = "stdin" if place == STDIN else Path(place).name
-    for suffix in (*PACKED, *FORMATS):
+    for suffix in (*PACKED, *FORMATS, *LOGS):
         name = name.removesuffix(suffix)
     return name or place
 

@@ -126,7 +126,8 @@ def _shifted(
     origin = applied.origin
     if origin is None or origin.shares is None:
         raise InvalidValueError(
-            "`prior` must go with a scaling that says the class shares of its data, got an older one: fit it anew."
+            "`prior` must go with a scaling that says the class shares of its data, got an older one, or one of ragged "
+            "choices: fit it anew, on classes."
         )
     if origin.kind == OUTCOMES:
         raise InvalidTypeError(

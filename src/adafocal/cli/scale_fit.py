@@ -24,6 +24,7 @@ from adafocal.scaling.groups import FEWEST, POOLED, Fit, GroupScaling, fit_group
 from adafocal.scaling.sample import spread_rows
 from adafocal.scaling.scores import as_predictions, like
 from adafocal.tables.columns import OUTCOMES
+from adafocal.tables.piece import said_of
 from adafocal.tables.source import Source
 
 LARGEST = 20_000_000  # numbers that are cross-fitted; of more, rows spread over all
@@ -52,6 +53,8 @@ def fit_and_tell(
     if folds == 1:
         raise InvalidValueError("`folds` must be 0 or an integer >= 2, got 1: with 0 nothing is held out.")
     record = rows.record
+    for line in said_of(rows.said):
+        console.print(line, soft_wrap=True)
     fitted: Scaling
     if by is None:
         fitted = fit(as_predictions(record))
@@ -75,7 +78,8 @@ def fit_and_tell(
         out_of_fold=None if tried.why_not else {"folds": folds, **{name: _plain(one) for name, one in results.items()}},
     )  # fmt: skip
     classes = f" ({listed(told.classes)})" if told.classes else ""
-    of = "outcomes" if told.kind == OUTCOMES else f"{told.kind} of {told.n_classes} classes{classes}"
+    held = "ragged choices" if getattr(record, "ragged", False) else f"{told.n_classes} classes{classes}"
+    of = "outcomes" if told.kind == OUTCOMES else f"{told.kind} of {held}"
     console.print(f"fitted on {told.rows:,} rows of {of}")
     return fitted.with_origin(told)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``adafocal scale`` reads: rows with their groups, and which class a single column speaks of."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,18 +11,19 @@ from adafocal._text import shown
 from adafocal.errors import MissingFileError
 from adafocal.scaling.origin import POSITIVE
 from adafocal.tables.columns import Names
-from adafocal.tables.piece import EMPTY, NO_VALUE, Piece
+from adafocal.tables.piece import EMPTY, NO_VALUE, Piece, said_by
 from adafocal.tables.scan import scan
 from adafocal.tables.source import STDIN, Source
 
 
 class Rows(NamedTuple):
-    """A table in memory: its record, the group of each row, and the label that a single column speaks of."""
+    """A table in memory: its record, the group of each row, the label of a single column, and what its reader did."""
 
     record: Record
     groups: list[str | None] | None
     positive: str | None
     kind: str
+    said: Mapping[str, int]
 
 
 def read_rows(source: Source, names: Names) -> Rows:
@@ -38,7 +40,7 @@ def read_rows(source: Source, names: Names) -> Rows:
     parts = [checked(piece) for piece in held]
     record: Record = parts[0] if len(parts) == 1 else type(parts[0]).concatenate(parts)  # type: ignore[arg-type]
     groups = None if names.by is None else [group for piece in held for group in groups_of(piece)]
-    return Rows(record, groups, positive_of(held[0], names), held[0].columns.kind)
+    return Rows(record, groups, positive_of(held[0], names), held[0].columns.kind, said_by(pieces))
 
 
 def groups_of(piece: Piece) -> list[str | None]:

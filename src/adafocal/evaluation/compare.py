@@ -179,7 +179,7 @@ def _of_one_kind(predictions: Mapping[str, Record]) -> tuple[dict[str, Record], 
 
 def _in_order(record: Predictions, first: Predictions, name: str, first_name: str) -> tuple[Predictions, str]:
     """Put the classes in the order of the first record's, and say so; numbers are taken to be in that order."""
-    if record.n_classes != first.n_classes:
+    if record.n_classes != first.n_classes and not (record.ragged and first.ragged):
         raise InvalidValueError(
             f"`predictions` must have the same classes, got {first.n_classes} in {shown(first_name)} and "
             f"{record.n_classes} in {shown(name)}."
@@ -203,7 +203,8 @@ def _in_order(record: Predictions, first: Predictions, name: str, first_name: st
     place[order] = torch.arange(len(order), device=record.device)
     values = record.probs if record.logits is None else record.logits
     parts = {part: getattr(record, part) for part in ("features", "weight", "cluster")}
-    moved = Predictions(**{record.kind: values[:, order]}, labels=place[record.labels], classes=first.classes, **parts)
+    parts |= {record.kind: values[:, order], "labels": place[record.labels]}
+    moved = Predictions(**parts, classes=first.classes)
     return moved, f"The classes of {printable(name)} are put in the order of {printable(first_name)}."
 
 

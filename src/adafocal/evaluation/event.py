@@ -30,12 +30,14 @@ class Event:
         index: The class that it is about; None for the top label, and for outcomes.
         of_outcomes: Whether rows are outcomes, which have no classes.
         label: The label that the user named as the event of a single column; None for none.
+        of_choices: Whether each row has choices of its own, so that nothing speaks of single classes.
     """
 
     text: str = "the top label is right"
     index: int | None = None
     of_outcomes: bool = False
     label: str | None = None
+    of_choices: bool = False
 
     @property
     def of_class(self) -> bool:
@@ -85,6 +87,10 @@ def find_event(piece: Piece, positive_class: int | str | None) -> Event:
         if named is not None:
             raise InvalidValueError(f"`positive_class` must not be given for outcomes, got {shown(named)}.")
         return Event("the answer is right", of_outcomes=True)
+    if piece.columns.ragged:
+        if named is not None:
+            raise InvalidValueError(f"`positive_class` must not be given for ragged choices, got {shown(named)}.")
+        return Event("the top choice is right", of_choices=True)
     if piece.single:
         (column,) = piece.columns.values
         return Event(f"the label is {named if named is not None else '1'}, by {column}", 1, label=named)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the calibration of predictions in files: in memory where they fit, else as a stream of constant size."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ from adafocal.calibration.stream import NO_WEIGHT, summary_of, sums_in_memory
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event, find_event
 from adafocal.scaling.sample import Sample
-from adafocal.tables.piece import Piece
+from adafocal.tables.piece import Piece, said_of
 
 # Up to this many logits or probabilities, all of them are kept: 80 MB in float32 with what is computed from them.
 IN_MEMORY = 10_000_000
@@ -43,15 +43,19 @@ Rows = tuple[Record, list[tuple[str, np.ndarray]]]
 
 @dataclass
 class Seen:
-    """What the rows that were read have told: the calibrated event, and how many were divided by their sum."""
+    """What rows that were read have told: the calibrated event, how many were divided by their sum, what was said."""
 
     positive_class: int | str | None
     event: Event | None = None
     rounded: int = 0
     normalized: bool = False
+    said: Counter[str] = field(default_factory=Counter)
 
     def note(self, piece: Piece) -> None:
-        """Take a piece of at least one row into account."""
+        """Take a piece into account."""
+        self.said.update(piece.said)
+        if not piece.n:
+            return
         self.event = self.event or find_event(piece, self.positive_class)
         self.rounded += piece.rounded
         self.normalized |= piece.normalized
@@ -75,6 +79,7 @@ class Measured:
         rounded: Of all rows, how many were divided by their sum.
         normalized: Whether they were because the user asked; see :class:`~adafocal.tables.piece.Piece`.
         n_files: From how many files the rows come.
+        said: What the readers of the files did, in sentences.
     """
 
     summary: CalibrationSummary
@@ -87,6 +92,7 @@ class Measured:
     rounded: int = 0
     normalized: bool = False
     n_files: int = 1
+    said: tuple[str, ...] = ()
 
 
 def measure(
@@ -143,12 +149,12 @@ def of_one_width(pieces: Iterable[Piece], seen: Seen) -> Iterator[Piece]:
     """Leave out empty pieces, note what the others tell, and raise where the number of classes changes."""
     width = None
     for piece in pieces:
+        seen.note(piece)
         if piece.n == 0:
             continue
-        seen.note(piece)
         n_classes = piece.values[0].size
         width = n_classes if width is None else width
-        if n_classes != width:
+        if n_classes != width and not piece.columns.ragged:
             raise InvalidValueError(f"files must all have {width} classes, got {n_classes} in {str(piece.path)!r}.")
         yield piece
 
@@ -177,7 +183,7 @@ def _exact(record: Record, n_bins: int, seen: Seen, *, whole: bool) -> Measured:
         return Measured(summary_of(sums), sums.bins, exact=True, event=event, normalized=seen.normalized)
     kept = record if record.weight is None and event.index is None else None
     curve, told = smooth_reliability_from_bins(sums.cells), (event, seen.rounded, seen.normalized)
-    return Measured(summary_of(sums), sums.bins, True, curve, kept, record, *told)
+    return Measured(summary_of(sums), sums.bins, True, curve, kept, record, *told, said=tuple(said_of(seen.said)))
 
 
 def sum_rows(
@@ -236,6 +242,7 @@ def summaries(total: dict[str, StreamSums], seen: Seen, sample: Record | None = 
             event=event,
             rounded=seen.rounded if name == ALL else 0,
             normalized=seen.normalized,
+            said=tuple(said_of(seen.said)) if name == ALL else (),
         )
         for name in sorted(total)
     }

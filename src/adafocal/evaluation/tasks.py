@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sums predictions in files as independent tasks: one per file, or per run of row groups of a Parquet file."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from adafocal.calibration import StreamSums
 from adafocal.errors import InvalidValueError
@@ -61,6 +61,7 @@ class TaskSums:
         classes: Names of the classes.
         event: What was calibrated; None without rows.
         rounded: How many rows were divided by their sum.
+        said: What the reader did.
     """
 
     kind: str | None
@@ -68,6 +69,7 @@ class TaskSums:
     classes: tuple[str, ...] = ()
     event: Event | None = None
     rounded: int = 0
+    said: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_tasks(files: Sequence[Source], names: Names, *, n_bins: int, positive_class: int | str | None) -> list[Task]:
@@ -109,7 +111,7 @@ def sum_task(task: Task) -> TaskSums:
         sums = sum_rows(of_one_width(noting(pieces), seen), task.n_bins, seen)
     if not found:
         return TaskSums(None, sums)
-    return TaskSums(found[0].kind, sums, found[0].classes, seen.event, seen.rounded)
+    return TaskSums(found[0].kind, sums, found[0].classes, seen.event, seen.rounded, seen.said)
 
 
 def in_tasks(
@@ -185,6 +187,7 @@ def measure_in_tasks(
     def note(result: TaskSums) -> None:
         seen.event = seen.event or result.event
         seen.rounded += result.rounded
+        seen.said.update(result.said)
 
     total = merge_tasks(tasks, done, advance, note)
     if not total:

@@ -12,7 +12,7 @@ from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event
 from adafocal.evaluation.measure import Seen, of_one_width
 from adafocal.tables.columns import Names
-from adafocal.tables.piece import EMPTY, NO_VALUE
+from adafocal.tables.piece import EMPTY, NO_VALUE, said_of
 from adafocal.tables.scan import scan
 from adafocal.tables.source import Source
 
@@ -26,12 +26,14 @@ class Whole:
         event: What is calibrated.
         ids: What each row is called, as text, shape (N,); None where no column was named.
         rounded: How many rows were divided by their sum.
+        said: What the readers of the files did, in sentences.
     """
 
     record: Record
     event: Event
     ids: np.ndarray | None
     rounded: int
+    said: tuple[str, ...] = ()
 
 
 def read_whole_table(
@@ -59,4 +61,4 @@ def read_whole_table(
         raise InvalidValueError(f"`FILE` must hold at least one row, got 0 in {shown(', '.join(map(str, files)))}.")
     record: Record = type(records[0]).concatenate(records)  # type: ignore[arg-type]
     seen.event.check_occurs(bool((record.labels == 1).any()))
-    return Whole(record, seen.event, np.concatenate(ids) if ids else None, seen.rounded)
+    return Whole(record, seen.event, np.concatenate(ids) if ids else None, seen.rounded, tuple(said_of(seen.said)))

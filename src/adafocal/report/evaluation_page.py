@@ -151,7 +151,7 @@ def _beyond_the_sums(whole: Measured) -> dict[str, object]:
     if record is None:
         return {"classes": [], "class_table": None, "risk": []}
     risk = [_risk(record)]
-    if isinstance(record, Outcomes):
+    if isinstance(record, Outcomes) or record.ragged:
         return {"classes": [], "class_table": None, "risk": risk}
     outcome = outcome_of(record, n_bins=whole.bins.n_bins)
     names = record.classes or [str(number) for number in range(outcome.n_classes)]

@@ -90,7 +90,8 @@ def _print(console: Console, *lines: str) -> None:
 def headline(whole: Measured) -> str:
     """Say how much was measured, and the calibration of what."""
     summary, event = whole.summary, whole.event
-    held = f"{summary.n:,} outcomes" if event.of_outcomes else f"{summary.n:,} samples, {summary.n_classes} classes"
+    classes = "each with its own choices" if event.of_choices else f"{summary.n_classes} classes"
+    held = f"{summary.n:,} outcomes" if event.of_outcomes else f"{summary.n:,} samples, {classes}"
     return f"{held}; calibrated event: {printable(event.text)}"
 
 
@@ -99,6 +100,9 @@ def notes(whole: Measured) -> list[str]:
     said = []
     if whole.n_files > 1:
         said.append(f"{whole.n_files:,} files are pooled into one set of rows: `adafocal compare` compares files.")
+    said += whole.said
+    if whole.event.of_choices:
+        said.append("Choices are not the same in every row: no measure of single classes, no parts of the Brier score.")
     said += divided_rows(whole.rounded, normalized=whole.normalized)
     if whole.summary.n_effective < whole.summary.n:
         said.append(f"Weighted: the effective sample size is {whole.summary.n_effective:,.1f}.")

@@ -22,6 +22,8 @@ from adafocal.scaling.origin import Origin
 
 FORMAT, OLDER = "adafocal-scaling-2", ("adafocal-scaling-1",)  # which said nothing of what it was fitted on
 FITTED_ON = "fitted_on"
+# Methods that know no class from another, and what is made of them by group.
+OF_CHOICES = ("temperature", "by_group")
 Fitted = TypeVar("Fitted")
 One = TypeVar("One", bound="Described")
 
@@ -49,7 +51,9 @@ class Described:
             ValueError: If classes differ.
         """
         check_predictions("predictions", predictions)
-        if self.origin is not None:
+        if predictions.ragged:
+            check_of_choices(str(self.content()["method"]))
+        elif self.origin is not None:
             self.origin.check(predictions.n_classes, predictions.classes)
 
     def apply(self, predictions: Predictions) -> Predictions:
@@ -75,6 +79,15 @@ def write_fitted(path: str | Path, method: str, parameters: Mapping[str, object]
     told = {} if origin is None else {FITTED_ON: to_plain(origin)}
     content = {"format": FORMAT, "method": method, **told, **parameters}
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def check_of_choices(method: str) -> None:
+    """Refuse a method that knows one class from another for choices that each row has for itself."""
+    if method not in OF_CHOICES:
+        raise InvalidValueError(
+            f"`predictions` must have the same classes in every row for {method} scaling, got ragged choices, which "
+            f"take {OF_CHOICES[0]} scaling."
+        )
 
 
 def check_suffix(path: str | Path) -> None:

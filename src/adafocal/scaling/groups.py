@@ -221,7 +221,11 @@ def _drawn(plain: Predictions, mine: Tensor, fit: Fit, strength: float) -> Descr
         return None
     values = plain.probs if plain.logits is None else plain.logits
     try:
-        return fit(Predictions(**{plain.kind: values}, labels=plain.labels, weight=weight, classes=plain.classes))
+        return fit(
+            Predictions(
+                **{plain.kind: values}, labels=plain.labels, weight=weight, classes=plain.classes, ragged=plain.ragged
+            )
+        )
     except InvalidValueError:
         return None
 

@@ -142,6 +142,6 @@ def origin_of(
         kind=predictions.kind,
         n_classes=predictions.n_classes,
         classes=predictions.classes,
-        shares=tuple((each @ probs / each.sum()).tolist()),
+        shares=None if predictions.ragged else tuple((each @ probs / each.sum()).tolist()),
         options={name: value for name, value in options.items() if value is not None},
     )

@@ -9,6 +9,7 @@ from adafocal._values import check_predictions
 from adafocal.errors import InvalidValueError
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
+from adafocal.scaling.files import check_of_choices
 
 
 def log_scores(predictions: Predictions) -> ProbMatrix:
@@ -20,6 +21,8 @@ def log_scores(predictions: Predictions) -> ProbMatrix:
     if predictions.logits is not None:
         return at_least_float32(predictions.logits)
     probs = predictions.probs
+    if predictions.ragged:  # what a row does not have, it does not get
+        return probs.log()
     return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
 
 
@@ -59,6 +62,8 @@ def same_kind(predictions: Predictions, scores: ProbMatrix, *, keep_predicted: b
 def fit_data(predictions: Predictions, method: str, *, several_classes: bool) -> Predictions:
     """Take the rows that count; raise unless there are 2, and labels of 2 classes where the method needs them."""
     check_predictions("predictions", predictions)
+    if predictions.ragged:
+        check_of_choices(method)
     if predictions.weight is not None and not bool((predictions.weight > 0).all()):
         predictions = predictions[predictions.weight > 0]
     if predictions.n < 2:

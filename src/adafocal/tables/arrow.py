@@ -12,7 +12,7 @@ from adafocal._checks import require
 from adafocal._text import printable
 from adafocal.errors import AdafocalError, InvalidTypeError, InvalidValueError
 from adafocal.tables.columns import Columns
-from adafocal.tables.piece import Coded, Column, FormatError, RowError
+from adafocal.tables.piece import RAGGED, Coded, Column, FormatError, RowError
 
 
 @contextmanager
@@ -37,7 +37,12 @@ def from_batch(batch: Any, columns: Columns) -> dict[str, Column]:
         TypeError: If a column does not hold what it should.
     """
     held = dict(zip(batch.schema.names, batch.columns, strict=True))
-    table: dict[str, Column] = {name: numbers(held[name], name) for name in columns.numbers if name in held}
+    nothing = columns.nothing if columns.ragged else None
+    table: dict[str, Column] = {
+        name: numbers(held[name], name, *((nothing, RAGGED) if name in columns.values else ()))
+        for name in columns.numbers
+        if name in held
+    }
     for name in (name for name in columns.texts if name in held and name not in table):
         alone = name == columns.time and name not in (columns.label, columns.cluster, *columns.by)
         table[name] = (instants if alone else words)(held[name], name)
@@ -50,8 +55,14 @@ def of_text(table: dict[str, Column], columns: Columns) -> dict[str, Column]:
     return table | {name: column.astype(np.float32) for name, column in held.items() if isinstance(column, np.ndarray)}
 
 
-def numbers(array: Any, name: str) -> np.ndarray:
+def numbers(array: Any, name: str, nothing: float | None = None, remedy: str = "") -> np.ndarray:
     """Turn a column of numbers or of number lists of one length into an array.
+
+    Args:
+        array: The column.
+        name: Its name.
+        nothing: What stands behind the end of lists that are shorter than others; None where all are of one length.
+        remedy: What to do where they are not.
 
     Raises:
         RowError: If a value is missing or a list is of another length than the first.
@@ -60,11 +71,19 @@ def numbers(array: Any, name: str) -> np.ndarray:
     _check_no_null(array, name)
     kind = array.type
     if holds_lists(kind):
-        width, flat = _width(array, name), array.flatten()
+        flat = array.flatten()
+        lengths = _lengths(array)
+        if nothing is None:
+            _check_alike(lengths, name, remedy)
         if flat.null_count:
-            row = _first(flat.is_null()) // width
+            row = int(np.searchsorted(np.cumsum(lengths), _first(flat.is_null()), side="right"))
             raise RowError(f"`{printable(name)}` must have no missing values, got null", row)
-        return _plain(flat, kind, name).reshape(len(array), width)
+        plain, width = _plain(flat, kind, name), int(lengths.max(initial=0))
+        if len(plain) == len(array) * width:
+            return plain.reshape(len(array), width)
+        filled = np.full((len(array), width), nothing, plain.dtype if plain.dtype.kind == "f" else np.float64)
+        filled[np.arange(width) < lengths[:, None]] = plain
+        return filled
     return _plain(array, kind, name)
 
 
@@ -143,15 +162,18 @@ def _plain(array: Any, kind: Any, name: str) -> np.ndarray:
     return np.from_dlpack(array)
 
 
-def _width(array: Any, name: str) -> int:
+def _lengths(array: Any) -> np.ndarray:
+    """How long each list is, shape (N,)."""
     if hasattr(array.type, "list_size"):
-        return int(array.type.list_size)
-    lengths = np.diff(np.from_dlpack(array.offsets))
+        return np.full(len(array), int(array.type.list_size))
+    return np.diff(np.from_dlpack(array.offsets))
+
+
+def _check_alike(lengths: np.ndarray, name: str, remedy: str) -> None:
     other = np.flatnonzero(lengths != lengths[:1])
     if len(other):
         what = f"`{printable(name)}` must have rows of one length, {lengths[0]}, got {lengths[other[0]]}"
-        raise RowError(what, int(other[0]))
-    return int(lengths[0]) if len(lengths) else 0
+        raise RowError(what, int(other[0]), remedy)
 
 
 def _first(mask: Any) -> int:

@@ -73,6 +73,9 @@ def _piece(
     path: Any, columns: Columns, first_row: int, table: dict[str, Column], names: Names, digits: Digits
 ) -> Piece:
     values, rounded = matrix(columns.values, table), 0
+    if columns.ragged and (columns.kind == OUTCOMES or values.ndim == 1):
+        got = "outcomes" if columns.kind == OUTCOMES else "a single column"
+        raise InvalidValueError(f"`ragged` must go with logits or probabilities of several choices, got {got}.")
     if names.normalize and (columns.kind != "probs" or values.ndim == 1):
         got = "a single column" if columns.kind == "probs" else columns.kind
         raise InvalidValueError(f"`normalize` must go with probabilities of all classes, got {got}.")

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which columns of a table hold predictions: found by name, never guessed from values."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from adafocal._settings import or_meant
+from adafocal._settings import check_choice, or_meant
 from adafocal._text import listed, printable
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 SINGULAR = {"logits": "logit", "probs": "prob", "features": "feature"}
 OUTCOMES = "outcomes"
+LIKELIHOODS = ("sum", "character", "byte", "token")
 RULE = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`), or `confidence` and `correct`"
 
 
@@ -34,6 +36,10 @@ class Names:
         unlabelled: Whether a table without labels is read as well.
         normalize: Whether rows of probabilities are divided by their sum, whatever it is.
         of_event: Whether ``positive`` may name a class of several columns, whose event is then what is measured.
+        ragged: Whether each row has choices of its own, of any number, in place of classes that all rows share.
+        likelihood: Of evaluation logs, how log-likelihoods become probabilities, one of ``LIKELIHOODS``; None: ``sum``.
+        filter: Of evaluation logs, which filter of answers is read; None where there is but one.
+        outcomes: Whether outcomes are asked for, by whatever names.
 
     Raises:
         TypeError: If more than one of ``logits``, ``probs`` and ``confidence`` is given, or the label of outcomes.
@@ -54,14 +60,25 @@ class Names:
     unlabelled: bool = False
     normalize: bool = False
     of_event: bool = False
+    ragged: bool = False
+    likelihood: str | None = None
+    filter: str | None = None
+    outcomes: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type is not bool and value is not None and not isinstance(value, str):
                 raise InvalidTypeError(f"`{field.name}` must be the name of a column, got {value!r}.")
+        if self.likelihood is not None:
+            check_choice("likelihood", self.likelihood, LIKELIHOODS)
         if self.logits is not None and self.probs is not None:
             raise InvalidTypeError("`logits` or `probs` must be given, and not both.")
+        if self.likelihood is not None and self.confidence is not None:
+            raise InvalidTypeError(
+                f"`likelihood` must not be given with `confidence`, got {self.likelihood!r} and {self.confidence!r}: "
+                "one tells how sure answers are."
+            )
         if self.of_outcomes and (self.logits or self.probs or self.label):
             other = "logits" if self.logits else "probs" if self.probs else "label"
             raise InvalidTypeError(f"`confidence` and `correct` must not be given with `{other}`: name one kind.")
@@ -69,7 +86,7 @@ class Names:
     @property
     def of_outcomes(self) -> bool:
         """Whether outcomes are asked for."""
-        return self.confidence is not None or self.correct is not None
+        return self.outcomes or self.confidence is not None or self.correct is not None
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,7 @@ class Columns:
         cluster: The column of what belongs together, or none.
         by: The columns of groups, or none.
         time: The column of when rows were, or none.
+        ragged: Whether each row has choices of its own, of any number; where it has none, values are ``nothing``.
     """
 
     kind: str
@@ -97,6 +115,12 @@ class Columns:
     cluster: str | None = None
     by: tuple[str, ...] = ()
     time: str | None = None
+    ragged: bool = False
+
+    @property
+    def nothing(self) -> float:
+        """The value of a choice that a row does not have."""
+        return -math.inf if self.kind == "logits" else 0.0
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -131,18 +155,21 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
     Raises:
         ValueError: If a column is missing or there twice, or two sets of columns fit.
     """
+    for option in ("likelihood", "filter"):
+        if getattr(names, option) is not None:
+            raise InvalidValueError(f"`{option}` must go with an evaluation log, got {getattr(names, option)!r}.")
     counts = Counter(header)
-    weight, cluster, time = (_there(counts, name) for name in (names.weight, names.cluster, names.time))
-    by = () if names.by is None else _groups(counts, names.by)
+    weight, cluster, time = (column_there(counts, name) for name in (names.weight, names.cluster, names.time))
+    by = () if names.by is None else group_columns(counts, names.by)
     kind, values = _values(counts, names)
     features: tuple[str, ...]
     classes: tuple[str, ...]
     if kind == OUTCOMES:
-        label, features, classes = _there(counts, names.correct or "correct"), (), ()
+        label, features, classes = column_there(counts, names.correct or "correct"), (), ()
     else:
         features = _find(counts, "features", "feature") if names.features else ()
         label, classes = _label(counts, names), _classes(values, kind, names.logits or names.probs)
-    columns = Columns(kind, values, label, features, classes, weight, cluster, by, time)
+    columns = Columns(kind, values, label, features, classes, weight, cluster, by, time, names.ragged)
     for name in columns.wanted:
         if counts[name] > 1:
             raise InvalidValueError(f"columns must have names of their own, got {counts[name]} named `{name}`.")
@@ -151,25 +178,26 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
 
 def _label(counts: Counter[str], names: Names) -> str | None:
     if names.label is not None:
-        return _there(counts, names.label)
+        return column_there(counts, names.label)
     found = [name for name in ("label", "labels") if name in counts]
     if len(found) == 2 or not (found or names.unlabelled):
         _missing(counts, "either `label` or `labels`")
     return found[0] if found else None
 
 
-def _groups(counts: Counter[str], by: str) -> tuple[str, ...]:
+def group_columns(counts: Counter[str], by: str) -> tuple[str, ...]:
+    """Part the names of columns that are joined by commas, or raise if one is none."""
     parts = [by] if by in counts else [part.strip() for part in by.split(",")]
     for part in parts:
-        _there(counts, part)
+        column_there(counts, part)
     return tuple(dict.fromkeys(parts))
 
 
 def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
     """Find kind and columns of the predictions."""
     if names.of_outcomes:
-        _there(counts, names.correct or "correct")
-        return OUTCOMES, (str(_there(counts, names.confidence or "confidence")),)
+        column_there(counts, names.correct or "correct")
+        return OUTCOMES, (str(column_there(counts, names.confidence or "confidence")),)
     asked = {"logits": names.logits, "probs": names.probs}
     kinds = [kind for kind, name in asked.items() if name is not None] or list(asked)
     found = {kind: _find(counts, asked[kind] or kind, SINGULAR[kind], given=asked[kind] is not None) for kind in kinds}
@@ -189,7 +217,8 @@ def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
     return kind, values
 
 
-def _there(counts: Counter[str], name: str | None) -> str | None:
+def column_there(counts: Counter[str], name: str | None) -> str | None:
+    """Give the name of a column back, or raise if it is none."""
     if name is not None and name not in counts:
         _missing(counts, f"`{printable(name)}`", name)
     return name

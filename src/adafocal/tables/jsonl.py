@@ -12,6 +12,7 @@ from adafocal._text import printable, shown
 from adafocal.tables.arrow import arrow_faults, from_batch, of_text
 from adafocal.tables.assemble import make_piece, of_folders
 from adafocal.tables.columns import Columns, Names, find_columns
+from adafocal.tables.lm_eval import is_sample, read_samples
 from adafocal.tables.numbers import Digits
 from adafocal.tables.piece import FormatError, Piece, RowError, reason
 from adafocal.tables.source import HEAD, Source, check_begins
@@ -40,6 +41,9 @@ def read_jsonl(place: Source | Path, names: Names, numbers: int) -> Iterator[Pie
     for lines in _lines(source, BLOCK):
         if columns is None:
             first = _object(lines[0], 0)
+            if is_sample(first):
+                yield from read_samples(source, (_object(*line) for line in _numbered(source)), names, numbers)
+                return
             keys = source.keys_beside(first)
             columns = find_columns([*first, *keys], names)
             wanted = [name for name in columns.wanted if name in first]
@@ -102,6 +106,11 @@ def _lines(source: Source, block: int) -> Iterator[list[bytes]]:
                 yield lines
             if not part:
                 return
+
+
+def _numbered(source: Source) -> Iterator[tuple[bytes, int]]:
+    lines = (line for part in _lines(source, BLOCK) for line in part)
+    yield from ((line, row) for row, line in enumerate(lines))
 
 
 def _object(line: bytes, row: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 """What counts as a number in a table."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,13 @@ def matrix(parts: tuple[str, ...], table: Mapping[str, Any]) -> np.ndarray:
             rule = "have shape (N, C)" if len(parts) == 1 else "have one number per row"
             raise InvalidValueError(f"`{printable(part)}` must {rule}, got {array.shape}.")
     return np.stack(arrays).T  # class after class
+
+
+def padded(parts: Sequence[np.ndarray], nothing: float) -> np.ndarray:
+    """Join matrices row after row; those of fewer columns get more, which hold ``nothing``."""
+    width = max(part.shape[1] for part in parts)
+    more = [np.full((len(part), width - part.shape[1]), nothing, part.dtype) for part in parts]
+    return np.concatenate([np.hstack(both) for both in zip(parts, more, strict=True)])
 
 
 def class_after_class(rows: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every reader of a table gives: consecutive rows as arrays, by the same rules whatever the format."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ from adafocal.errors import InvalidValueError
 from adafocal.tables.columns import OUTCOMES, Columns
 
 NO_VALUE, EMPTY = "(missing)", "(empty)"
+RAGGED = ": ragged where each row has choices of its own"
 
 
 class RowError(InvalidValueError):
@@ -91,6 +93,8 @@ class Piece:
         single: Whether the values are of the two classes of a single column.
         rounded: How many rows were divided by their sum.
         normalized: Whether they were because the user asked, and not because rounding explains why it is not 1.
+        said: What the reader did that readers of numbers should know, by sentence: of how many rows, put for ``{n}``.
+        beside: Of an evaluation log, what else of its rows is written where they are; None for a table.
     """
 
     path: Any
@@ -109,6 +113,8 @@ class Piece:
     single: bool = False
     rounded: int = 0
     normalized: bool = False
+    said: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, Coded] | None = None
 
     @property
     def n(self) -> int:
@@ -117,10 +123,12 @@ class Piece:
 
     def arrays(self) -> dict[str, Any]:
         """The arguments of the record: of ``Outcomes``, or of ``Predictions``."""
-        more = {"weight": self.weight, "cluster": self.cluster}
+        more: dict[str, Any] = {"weight": self.weight, "cluster": self.cluster}
         if self.columns.kind == OUTCOMES:
             return {"confidence": self.values, "correct": self.labels, **more}
         more["features"] = self.features
+        if self.columns.ragged:
+            more["ragged"] = True
         return {self.columns.kind: self.values, "labels": self.labels, **more}
 
     def groups(self) -> list[tuple[str, np.ndarray]]:
@@ -139,6 +147,19 @@ class Piece:
             for name in ("values", "labels", "features", "weight", "cluster", "time", "group")
         }
         return replace(self, first_row=self.first_row + (rows.start or 0), **cut)
+
+
+def said_by(pieces: Iterable[Piece]) -> Counter[str]:
+    """Add up what readers of pieces said."""
+    total: Counter[str] = Counter()
+    for piece in pieces:
+        total.update(piece.said)
+    return total
+
+
+def said_of(said: Mapping[str, int]) -> list[str]:
+    """Write out what readers said, with the numbers of rows in it."""
+    return [sentence.replace("{n}", f"{count:,}") for sentence, count in said.items()]
 
 
 def group_name(text: str | None) -> str:

@@ -15,7 +15,7 @@ from adafocal.tables.feather import open_feather
 from adafocal.tables.jsonl import json_batches
 from adafocal.tables.npz import open_npz
 from adafocal.tables.parquet import open_parquet
-from adafocal.tables.source import Source
+from adafocal.tables.source import LOGS, Source
 
 ROWS = 1 << 16
 
@@ -35,6 +35,8 @@ def raw_batches(
         ValueError: If the file is damaged or no such table.
     """
     pa = require("pyarrow", extra="report")
+    if source.format in LOGS:
+        raise InvalidValueError("a table must have columns, got an evaluation log")
     if source.format in (".csv", ".tsv"):
         yield from text_batches(source)
     elif source.format in (".jsonl", ".ndjson"):

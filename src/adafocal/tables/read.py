@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of predictions, whatever their format: one reader and one writer for each."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -12,13 +13,15 @@ import numpy as np
 from adafocal._settings import ended
 from adafocal._text import printable, shown
 from adafocal.errors import InvalidTypeError, InvalidValueError, MissingFileError
-from adafocal.tables.columns import Names
+from adafocal.tables.columns import Columns, Names
 from adafocal.tables.csv import read_csv, write_csv
 from adafocal.tables.feather import read_feather
+from adafocal.tables.inspect_ai import read_inspect
 from adafocal.tables.jsonl import read_jsonl
 from adafocal.tables.npz import read_npz, write_npz
+from adafocal.tables.numbers import padded
 from adafocal.tables.parquet import read_parquet, write_parquet
-from adafocal.tables.piece import FormatError, Piece, RowError
+from adafocal.tables.piece import RAGGED, FormatError, Piece, RowError, said_by, said_of
 from adafocal.tables.source import WRITTEN, Source, known_suffix
 
 Built = TypeVar("Built")
@@ -26,6 +29,7 @@ WHOLE = 1 << 22  # numbers read at a time where all are kept
 READERS: dict[str, Callable[..., Iterator[Piece]]] = {
     ".parquet": read_parquet, ".npz": read_npz, ".csv": read_csv, ".tsv": read_csv, ".jsonl": read_jsonl,
     ".ndjson": read_jsonl, ".feather": read_feather, ".arrow": read_feather,
+    ".eval": read_inspect, ".json": read_inspect,
 }  # fmt: skip
 WRITERS = dict(zip(WRITTEN, (write_parquet, write_npz, write_csv), strict=True))
 
@@ -58,7 +62,7 @@ def read_table(
     widths: dict[str, int] = {}
     pieces = read() if row_groups is None else read(row_groups=row_groups, first_row=first_row)
     for piece in pieces:
-        if piece.n:
+        if piece.n and not piece.columns.ragged:
             widths = widths or _widths(piece)
             _check_widths(piece, widths)
         yield piece
@@ -88,17 +92,29 @@ def read_whole(
         raise MissingFileError(f"`path` must be an existing file, got {shown(str(place))}.")
     with named(source, "path", rows=rows):
         pieces = list(read_table(source, names, WHOLE))
+        _warn_of_left_out(pieces)
         held = [piece for piece in pieces if piece.n] or pieces
         columns = held[0].columns
         arrays = [piece.arrays() for piece in held]
         del pieces, held
-        joined = {name: _joined(arrays, name) for name in list(arrays[0])}
+        joined = {name: _joined(arrays, name, columns) for name in list(arrays[0])}
         return build(columns.kind, joined, columns.classes)
 
 
-def _joined(arrays: list[dict[str, Any]], name: str) -> np.ndarray | None:
+def _warn_of_left_out(pieces: Sequence[Piece]) -> None:
+    """Say which rows are not there, as nobody prints what else a reader did."""
+    left_out = {sentence: count for sentence, count in said_by(pieces).items() if "{n}" in sentence}
+    for sentence in said_of(left_out):
+        warnings.warn(sentence, stacklevel=4)
+
+
+def _joined(arrays: list[dict[str, Any]], name: str, columns: Columns) -> np.ndarray | bool | None:
     """Join an array of all pieces, and forget the pieces, in the usual layout: row after row."""
     parts = [part.pop(name) for part in arrays]
+    if isinstance(parts[0], bool):
+        return parts[0]
+    if columns.ragged and name == columns.kind:
+        return padded(parts, columns.nothing)
     return None if parts[0] is None else np.ascontiguousarray(np.concatenate(parts))
 
 
@@ -135,4 +151,4 @@ def _check_widths(piece: Piece, expected: dict[str, int]) -> None:
     for name, width in _widths(piece).items():
         if width != expected[name]:
             what = f"`{printable(name)}` must have rows of one length, {expected[name]}, got {width}"
-            raise RowError(what, piece.first_row)
+            raise RowError(what, piece.first_row, RAGGED if name in piece.columns.values else "")

@@ -49,9 +49,13 @@ def rewrite(source: Source, names: Names, path: str | Path, change: Callable[[Pi
         for piece in read_table(source, names, NUMBERS):
             if not piece.n:
                 continue
-            rest = rest or _Rest(raw_batches(source, aside=(CLASSES,) if _kept_beside(piece.columns) else ()))
             kind, values = change(piece)
-            write(_replaced(rest.take(piece.n), piece, kind, values))
+            if piece.beside is None:
+                rest = rest or _Rest(raw_batches(source, aside=(CLASSES,) if _kept_beside(piece.columns) else ()))
+                held = rest.take(piece.n)
+            else:
+                held = _of_log(piece)
+            write(_replaced(held, piece, kind, values))
             rows += piece.n
     return rows
 
@@ -74,6 +78,17 @@ class _Rest:
             held = table if held is None or not held.num_rows else pa.concat_tables([held, table])
         self.held = held.slice(n)
         return held.slice(0, n)
+
+
+def _of_log(piece: Piece) -> Any:
+    """The rows of an evaluation log as a table."""
+    pa = require("pyarrow")
+    held: dict[str, Any] = {}
+    for name, column in (piece.beside or {}).items():
+        held[name] = pa.array([column.values[code] for code in column.index])
+    held[str(piece.columns.label)] = pa.array(piece.labels)
+    held[piece.columns.values[0]] = pa.array(np.zeros(piece.n))  # where the values go
+    return pa.table(held)
 
 
 def _replaced(table: Any, piece: Piece, kind: str, values: np.ndarray) -> Any:

@@ -13,6 +13,10 @@ from adafocal.tables.source import Source, find_sources
 
 __all__ = ["PIECE", "Names", "Piece", "count_rows", "find_files", "row_groups", "scan"]
 
+UNLIKE = (
+    "files must be alike, got an evaluation log, or one with epochs, beside another table: evaluate each for itself, "
+    "or name what rows belong to (--cluster)"
+)
 # Numbers per piece: small enough for the processor's cache, large enough that calls cost nothing.
 PIECE = 1 << 19
 
@@ -70,6 +74,8 @@ def scan(
                 first = first or piece.columns
                 if piece.columns.kind != first.kind:
                     raise InvalidValueError(f"files must all hold {first.kind}, got {piece.columns.kind}.")
+                if piece.columns.ragged != first.ragged or (piece.columns.cluster is None) != (first.cluster is None):
+                    raise InvalidValueError(UNLIKE)
                 if piece.columns.classes != first.classes:
                     got = ", ".join(piece.columns.classes) or "numbers"
                     wanted = ", ".join(first.classes) or "numbers"

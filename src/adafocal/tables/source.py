@@ -21,6 +21,7 @@ from adafocal.tables.remote import elsewhere, file_system, list_files
 
 STDIN = "-"
 FORMATS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".npz", ".feather", ".arrow")
+LOGS = (".eval", ".json")  # of Inspect
 PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 TEXT = (".csv", ".tsv", ".jsonl", ".ndjson")
 # How files of other formats begin.
@@ -31,8 +32,10 @@ BEGINS = {
 KINDS = {
     ".parquet": "Parquet", ".npz": "npz or zip", ".feather": "Feather", ".arrow": "Arrow", ".gz": "gzip",
     ".bz2": "bzip2", ".zst": "zstd", ".jsonl": "JSON lines", ".csv": "CSV", ".tsv": "TSV", ".ndjson": "JSON lines",
-    ".xls": "Excel", ".xlsx": "Excel",
+    ".xls": "Excel", ".xlsx": "Excel", ".eval": "Inspect", ".json": "JSON",
 }  # fmt: skip
+LOCAL = 30  # bytes of a zip file before the name of its first member
+INSPECT = re.compile(rb'{\s*"version":\s*\d+,\s*"status":')
 HEAD = 1 << 10  # bytes that tell the format
 SHEET = "save the sheet as CSV"
 REMEDIES = {
@@ -169,7 +172,7 @@ def known_suffix(path: str | Path, *, writes: bool = False) -> str:
     suffix = pure.suffix.lower()
     if suffix in PACKED and not writes:
         suffix = PurePosixPath(pure.stem).suffix.lower()
-    allowed = WRITTEN if writes else FORMATS
+    allowed = WRITTEN if writes else (*FORMATS, *LOGS)
     if suffix not in allowed:
         packed = "" if writes else f" (also with {', '.join(PACKED)})"
         remedy = "" if writes or suffix not in REMEDIES else f": {REMEDIES[suffix]}"
@@ -184,9 +187,14 @@ def looks_like(head: bytes) -> str | None:
     """The suffix of the format that bytes begin like; None for plain text and for what nobody knows."""
     for start, suffix in BEGINS.items():
         if head.startswith(start):
+            if suffix == ".npz" and head[LOCAL:].startswith((b"_journal/", b"samples/", b"header.json")):
+                return ".eval"
             excel = suffix == ".npz" and any(part in head for part in (b"[Content_Types].xml", b"_rels/", b"xl/"))
             return ".xlsx" if excel else suffix
-    return ".jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if INSPECT.match(text):
+        return ".json"
+    return ".jsonl" if text.startswith(b"{") else None
 
 
 def check_begins(source: Source, head: bytes) -> None:
@@ -220,7 +228,7 @@ def find_sources(place: str | Path) -> list[Source]:
     """
     found = _there(str(place))
     if not found:
-        raise MissingFileError(f"`FILE` must name existing files ({', '.join(FORMATS)}), got {str(place)!r}.")
+        raise MissingFileError(f"`FILE` must name existing files ({', '.join((*FORMATS, *LOGS))}), got {str(place)!r}.")
     return found
 
 
@@ -246,6 +254,8 @@ def _tables_in(folder: Path) -> list[Path]:
 
 def _is_table(name: str) -> bool:
     if name[0] in "._":  # engines put marks such as _SUCCESS and hidden copies beside their data
+        return False
+    if PurePosixPath(name).suffix.lower() == ".json":  # settings and results lie beside tables; a log is named itself
         return False
     with contextlib.suppress(InvalidValueError):
         known_suffix(name)
