@@ -337,7 +337,8 @@ def test_rows_of_another_length_are_named_by_row_in_whatever_piece_they_are(tmp_
     pq.write_table(pa.table({"probs": [[0.5, 0.5]] * 9 + [[0.2, 0.3, 0.5]], "label": [0] * 10}), tmp_path / "p.parquet")
     for piece in (1, 8, PIECE):
         monkeypatch.setattr("adafocal.tables.scan.PIECE", piece)
-        assert sentence_of(tmp_path / "p.parquet", capsys) == "`probs` must have rows of one length, 2, got 3 in row 9."
+        said = "`probs` must have rows of one length, 2, got 3 in row 9: ragged where each row has choices of its own."
+        assert sentence_of(tmp_path / "p.parquet", capsys) == said
 
 
 def test_a_table_of_no_columns_is_refused(tmp_path, capsys):

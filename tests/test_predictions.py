@@ -244,7 +244,8 @@ def write_parquet(path, **columns):
 def test_parquet_rows_of_mixed_widths_are_named(tmp_path, rejects):
     path = tmp_path / "p.parquet"
     write_parquet(path, probs=[[0.5, 0.5], [0.2, 0.3, 0.5]], label=[0, 1])
-    with rejects(ValueError, "`probs` must have rows of one length, 2, got 3 in row 1."):
+    remedy = ": ragged where each row has choices of its own."
+    with rejects(ValueError, f"`probs` must have rows of one length, 2, got 3 in row 1{remedy}"):
         Predictions.load(path)
 
 

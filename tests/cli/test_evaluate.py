@@ -325,7 +325,8 @@ def test_missing_parquet_values_and_mixed_widths_are_named_by_row_and_file(tmp_p
     pq.write_table(pa.table({"probs": [[0.5, 0.5], [0.5, None]], "label": [0, 1]}), path)
     assert refused(capsys, path) == f"`probs` must have no missing values, got null in row 1 of {str(path)!r}."
     pq.write_table(pa.table({"probs": [[0.5, 0.5], [0.2, 0.3, 0.5]], "label": [0, 1]}), path)
-    assert refused(capsys, path) == f"`probs` must have rows of one length, 2, got 3 in row 1 of {str(path)!r}."
+    said = f"`probs` must have rows of one length, 2, got 3 in row 1 of {str(path)!r}"
+    assert refused(capsys, path) == f"{said}: ragged where each row has choices of its own."
 
 
 def test_files_that_do_not_go_together_are_refused(tmp_path, capsys):

@@ -62,13 +62,18 @@ def test_logs_with_and_without_epochs_are_read_together_where_clusters_are_named
     files = (LOGS / "tokens.json", LOGS / "said.eval")
     assert "name what rows belong to (--cluster)" in refused(capsys, *files)
     found = measured(tmp_path, *files, "--cluster", "sample", "--by", "task")
-    assert found["n"] == 47 and {name: group["n"] for name, group in found["groups"].items()} == {"said": 35, "tokens": 12}
+    assert found["n"] == 47 and {name: group["n"] for name, group in found["groups"].items()} == {
+        "said": 35,
+        "tokens": 12,
+    }
 
 
 def test_what_nothing_tells_is_refused(tmp_path, capsys):
     plain = LOGS / "plain.eval"
     assert "`correct` must name the score that says what is right, of match, match1" in refused(capsys, plain)
-    assert "samples must say how sure the answer is, got none: let a scorer" in refused(capsys, plain, "--correct", "match1")
+    assert "samples must say how sure the answer is, got none: let a scorer" in refused(
+        capsys, plain, "--correct", "match1"
+    )
     assert "`correct` must name a score" in refused(capsys, plain, "--correct", "mach")
     assert "`filter` must go with a log of lm-evaluation-harness" in refused(capsys, plain, "--filter", "x")
     twice = ("--likelihood", "sum", "--confidence", "metadata.level")
@@ -116,7 +121,9 @@ def with_scores(tmp_path, *values):
 def test_scores_are_right_or_wrong_in_every_spelling_and_parts_are_refused(tmp_path, capsys):
     read = Outcomes.load(with_scores(tmp_path, "C", "I", "N", 1.0, 0, True, "yes"))
     assert read.correct.tolist() == [True, False, False, True, False, True, True]
-    assert "`value` must be right or wrong, 1 or 0, got 'P' in row 1" in refused(capsys, with_scores(tmp_path, "C", "P"))
+    assert "`value` must be right or wrong, 1 or 0, got 'P' in row 1" in refused(
+        capsys, with_scores(tmp_path, "C", "P")
+    )
     with pytest.warns(UserWarning, match="no score"):
         assert Outcomes.load(with_scores(tmp_path, "C", math.nan, "I")).n == 2
 

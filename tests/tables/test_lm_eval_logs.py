@@ -68,7 +68,9 @@ def test_tasks_are_groups_and_the_page_and_json_hold_no_class(tmp_path, capsys):
     assert any("--likelihood sum" in note for note in found["notes"])
     assert any("no measure of single classes" in note for note in found["notes"])
     shown = capsys.readouterr().out
-    assert "each with its own choices" in shown and "nan" not in (shown + page.read_text()).lower().replace("finance", "")
+    assert "each with its own choices" in shown and "nan" not in (shown + page.read_text()).lower().replace(
+        "finance", ""
+    )
 
 
 def test_pieces_of_any_size_and_packed_files_give_the_same_numbers(tmp_path, monkeypatch, capsys):
@@ -84,7 +86,9 @@ def test_pieces_of_any_size_and_packed_files_give_the_same_numbers(tmp_path, mon
 
 
 def test_stated_confidences_need_a_name_and_one_filter(capsys):
-    assert "must hold log-likelihoods of several choices, got an answer in words in row 0" in refused(capsys, log("sums"))
+    assert "must hold log-likelihoods of several choices, got an answer in words in row 0" in refused(
+        capsys, log("sums")
+    )
     asked = (log("sums"), "--confidence", "doc.sure")
     assert "got 'strict-match' and 'flexible-extract' in row 6" in refused(capsys, *asked)
     assert "`filter` must be a filter of the log, got 'no'" in refused(capsys, *asked, "--filter", "no")
@@ -129,7 +133,9 @@ def test_measures_that_disagree_with_the_likelihoods_are_refused(tmp_path, capsy
 
 
 def test_samples_that_lack_something_or_end_early_are_refused(tmp_path, capsys):
-    assert "samples must hold target as the first does" in refused(capsys, changed(tmp_path, lambda row: row.pop("target")))
+    assert "samples must hold target as the first does" in refused(
+        capsys, changed(tmp_path, lambda row: row.pop("target"))
+    )
     cut = tmp_path / "cut.jsonl"
     cut.write_bytes(log("animals").read_bytes()[:3000])
     assert "lines must be JSON" in refused(capsys, cut)

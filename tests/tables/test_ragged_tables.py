@@ -61,12 +61,16 @@ def test_parts_of_different_widths_are_joined():
     ]
     joined = Predictions.concatenate(parts)
     assert joined.probs.tolist()[0] == [0.5, 0.5, 0.0] and joined[torch.tensor([1])].ragged
-    masked = Predictions.concatenate([Predictions(logits=one.probs.log(), labels=one.labels, ragged=True) for one in parts])
+    masked = Predictions.concatenate(
+        [Predictions(logits=one.probs.log(), labels=one.labels, ragged=True) for one in parts]
+    )
     assert masked.logits[0, 2] == -math.inf and masked.probs.isfinite().all()
 
 
 def test_a_label_must_be_a_choice_of_its_row():
-    with pytest.raises(ValueError, match="`labels` must be a choice that the row has, whose prob is not 0, got 2 in row 0"):
+    with pytest.raises(
+        ValueError, match="`labels` must be a choice that the row has, whose prob is not 0, got 2 in row 0"
+    ):
         Predictions(probs=[[0.5, 0.5, 0.0]], labels=[2], ragged=True)
     with pytest.raises(ValueError, match="whose logit is not -inf, got 1 in row 0"):
         Predictions(logits=[[0.5, -math.inf]], labels=[1], ragged=True)

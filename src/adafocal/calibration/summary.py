@@ -26,7 +26,7 @@ class CalibrationSummary:
         n: Number of samples; of weighted ones those that count.
         n_effective: Effective number of samples: of weights w, (sum w)^2 / sum w^2.
         n_clusters: Number of clusters that rows belong to; 0 where rows stand for themselves.
-        n_classes: Number of classes; 0 of outcomes.
+        n_classes: Number of classes; 0 of outcomes, and of choices that each row has for itself.
         n_bins: Number of bins of every binned error but the sweep's.
         accuracy: Share of samples whose top label is right.
         accuracy_interval: 95 % Wilson interval of ``accuracy``.

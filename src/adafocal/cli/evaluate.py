@@ -30,7 +30,8 @@ DESCRIPTION = """Measure the calibration of predictions in tables.
 Columns: logits or probs as a list column, or logit_0 ... or prob_0 ... or prob_cat, prob_dog ..., one per class, or one
 of two classes; label (or labels) with class indices or names. Or outcomes: confidence and correct. Nothing is guessed
 from values. Parquet, CSV, TSV, JSON lines, npz, Feather and Arrow, text also compressed; tables of any size are read
-piece by piece.
+piece by piece. Evaluation logs of language models: samples_TASK_DATE.jsonl of lm-evaluation-harness, .eval and .json of
+Inspect.
 
 Exit status: 0 measured and every limit kept, 1 a fault of adafocal, 2 something that you can mend, 3 a limit of
 --fail-above or --fail-below is not kept, or there is an alarm with --fail-on-alarm."""

@@ -9,6 +9,7 @@ source.py, remote.py           where a table lies, here or elsewhere, and how it
 csv.py, dialect.py             text tables, by csv_arrow.py or csv_rows.py, and how they are written
 jsonl.py, feather.py, npz.py,
 parquet.py                     one reader per format, and the writers
+lm_eval.py, inspect_ai.py      logs of language models, by rows of log_rows.py
 rewrite.py                     a table anew with other predictions
 arrow.py                       from Arrow's columns to arrays
 read.py                        the reader for a suffix; names the file in what is raised
