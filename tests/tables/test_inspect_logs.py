@@ -32,7 +32,8 @@ def measured(tmp_path, *arguments):
 @pytest.mark.parametrize("file", ["tokens.eval", "tokens.json"])
 def test_accuracy_is_that_of_inspect_and_confidence_that_of_the_tokens(file):
     read = Outcomes.load(LOGS / file)
-    assert PRINTED[file]["choice"] == evaluate(read).accuracy and read.n == PRINTED[file]["completed"]
+    assert PRINTED[file]["choice"] == evaluate(read).accuracy
+    assert read.n == PRINTED[file]["completed"]
     for rule, length in (("sum", lambda tokens: 1), ("token", len)):
         read = Outcomes.load(LOGS / "tokens.json", likelihood=rule)
         wanted = []
@@ -45,14 +46,17 @@ def test_accuracy_is_that_of_inspect_and_confidence_that_of_the_tokens(file):
 def test_epochs_of_a_sample_are_a_cluster_and_errors_are_counted(tmp_path):
     with pytest.warns(UserWarning, match="left out because they have no score, as after an error: 1"):
         read = Outcomes.load(LOGS / "said.eval")
-    assert read.n == 35 and len(set(read.cluster.tolist())) == 12
+    assert read.n == 35
+    assert len(set(read.cluster.tolist())) == 12
     of_sample = defaultdict(list)  # Inspect averages the epochs of a sample first
     for cluster, correct in zip(read.cluster.tolist(), read.correct.tolist(), strict=True):
         of_sample[cluster].append(correct)
     means = [sum(of) / len(of) for of in of_sample.values()]
     assert PRINTED["said.eval"]["stated"] == pytest.approx(sum(means) / len(means))
     found = measured(tmp_path, LOGS / "said.eval", "--by", "metadata.level")
-    assert found["n"] == 35 and found["n_clusters"] == 12 and set(found["groups"]) == {"easy", "hard"}
+    assert found["n"] == 35
+    assert found["n_clusters"] == 12
+    assert set(found["groups"]) == {"easy", "hard"}
     assert "Epochs of one sample belong together (--cluster sample)." in found["notes"]
     assert "Samples left out because they have no score, as after an error: 1." in found["notes"]
     assert "Confidence is `confidence` in the metadata of the score." in found["notes"]
@@ -62,7 +66,8 @@ def test_logs_with_and_without_epochs_are_read_together_where_clusters_are_named
     files = (LOGS / "tokens.json", LOGS / "said.eval")
     assert "name what rows belong to (--cluster)" in refused(capsys, *files)
     found = measured(tmp_path, *files, "--cluster", "sample", "--by", "task")
-    assert found["n"] == 47 and {name: group["n"] for name, group in found["groups"].items()} == {
+    assert found["n"] == 47
+    assert {name: group["n"] for name, group in found["groups"].items()} == {
         "said": 35,
         "tokens": 12,
     }
@@ -105,7 +110,8 @@ def test_members_that_are_deflated_or_in_chunks_are_read(tmp_path):
             archive.writestr(f"{name}/metadata.json", json.dumps(sample.pop("metadata")))
             archive.writestr(f"{name}/sample.json", json.dumps(sample))
     found = measured(tmp_path, path, "--by", "metadata.level")
-    assert found["ece"] == measured(tmp_path, LOGS / "tokens.eval")["ece"] and set(found["groups"]) == {"easy", "hard"}
+    assert found["ece"] == measured(tmp_path, LOGS / "tokens.eval")["ece"]
+    assert set(found["groups"]) == {"easy", "hard"}
 
 
 def with_scores(tmp_path, *values):

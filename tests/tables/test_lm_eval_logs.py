@@ -1,4 +1,4 @@
-"""Sample files of lm-evaluation-harness 0.4.13, made by ``scripts/lm_eval_logs.py``: numbers are those that it prints."""
+"""Sample files of lm-evaluation-harness 0.4.13, made by ``scripts/lm_eval_logs.py``: numbers are those it prints."""
 
 import gzip
 import json
@@ -35,7 +35,8 @@ def refused(capsys, *arguments):
 def test_accuracy_is_the_one_that_the_harness_prints(task, rule, measure):
     read = Predictions.load(log(task), likelihood=rule)
     assert PRINTED[task][f"{measure},none"] == evaluate(read).accuracy
-    assert read.ragged and read.n == PRINTED[task]["sample_len"]
+    assert read.ragged
+    assert read.n == PRINTED[task]["sample_len"]
 
 
 def test_probabilities_are_the_softmax_of_the_log_likelihoods_of_each_row():
@@ -47,13 +48,16 @@ def test_probabilities_are_the_softmax_of_the_log_likelihoods_of_each_row():
         scores = torch.tensor([float(pair[0]) for pair in row["filtered_resps"]], dtype=torch.float64)
         wanted = scores.softmax(0)
         torch.testing.assert_close(probs[: len(wanted)], wanted)
-        assert probs[len(wanted) :].eq(0).all() and int(label) == int(row["target"])
+        assert probs[len(wanted) :].eq(0).all()
+        assert int(label) == int(row["target"])
         losses.append(-wanted[label].log())
         squares.append((wanted - torch.eye(len(wanted))[label]).square().sum())
     summary = evaluate(read)
     assert summary.nll == pytest.approx(float(sum(losses)) / len(rows), rel=1e-12)
     assert summary.brier == pytest.approx(float(sum(squares)) / len(rows), rel=1e-12)
-    assert summary.n_classes == 0 and math.isnan(summary.classwise_ece) and math.isnan(summary.brier_calibration)
+    assert summary.n_classes == 0
+    assert math.isnan(summary.classwise_ece)
+    assert math.isnan(summary.brier_calibration)
 
 
 def test_tasks_are_groups_and_the_page_and_json_hold_no_class(tmp_path, capsys):
@@ -68,9 +72,8 @@ def test_tasks_are_groups_and_the_page_and_json_hold_no_class(tmp_path, capsys):
     assert any("--likelihood sum" in note for note in found["notes"])
     assert any("no measure of single classes" in note for note in found["notes"])
     shown = capsys.readouterr().out
-    assert "each with its own choices" in shown and "nan" not in (shown + page.read_text()).lower().replace(
-        "finance", ""
-    )
+    assert "each with its own choices" in shown
+    assert "nan" not in (shown + page.read_text()).lower().replace("finance", "")
 
 
 def test_pieces_of_any_size_and_packed_files_give_the_same_numbers(tmp_path, monkeypatch, capsys):
@@ -81,7 +84,8 @@ def test_pieces_of_any_size_and_packed_files_give_the_same_numbers(tmp_path, mon
     out = tmp_path / "out.json"
     assert main(["evaluate", str(packed), "--json", str(out), "--no_remedy", "--by", "task,doc.subject"]) == 0
     found = json.loads(out.read_text())
-    assert found["ece"] == pytest.approx(whole.ece, abs=1e-12) and found["nll"] == pytest.approx(whole.nll, rel=1e-12)
+    assert found["ece"] == pytest.approx(whole.ece, abs=1e-12)
+    assert found["nll"] == pytest.approx(whole.nll, rel=1e-12)
     assert list(found["groups"]) == ["animals, legs", "animals, wings"]
 
 
@@ -164,7 +168,8 @@ def test_a_temperature_scales_choices_of_any_number_and_nothing_else_does(tmp_pa
     assert "fitted on 24 rows of logits of ragged choices" in capsys.readouterr().out
     read, temperature = Predictions.load(log("animals")), fit_temperature(Predictions.load(log("animals")))
     after = temperature.apply(read)
-    assert after.probs.isfinite().all() and (after.probs == 0).equal(read.probs == 0)
+    assert after.probs.isfinite().all()
+    assert (after.probs == 0).equal(read.probs == 0)
     back = Predictions.load(scaled, ragged=True)
     assert back.predicted.equal(Predictions.load(log("birds")).predicted)
     with pytest.raises(ValueError, match="same classes in every row for vector scaling, got ragged choices"):
@@ -179,4 +184,5 @@ def test_models_are_compared_on_their_logs(tmp_path, capsys):
     sharp.write_text("\n".join(map(json.dumps, rows)))
     assert main(["compare", str(log("animals")), str(sharp), "--id", "doc_id"]) == 0
     shown = capsys.readouterr().out
-    assert "24" in shown and "--likelihood sum" in shown
+    assert "24" in shown
+    assert "--likelihood sum" in shown

@@ -33,9 +33,11 @@ def test_rows_have_the_numbers_of_their_own_choices(tmp_path, suffix, kind):
     rows = [[math.log(p) for p in row] for row in PROBS] if kind == "logits" else PROBS
     read = Predictions.load(written(tmp_path, suffix, kind, rows), ragged=True)
     summary = evaluate(read)
-    assert summary.accuracy == 0.5 and summary.nll == pytest.approx(NLL, rel=1e-6)
-    assert [0.7, 0.5, 0.4, 0.6] == pytest.approx(read.confidence.tolist(), rel=1e-6)
-    assert read.probs[0].tolist()[2:] == [0, 0] and math.isnan(summary.classwise_ece)
+    assert summary.accuracy == 0.5
+    assert summary.nll == pytest.approx(NLL, rel=1e-6)
+    assert pytest.approx(read.confidence.tolist(), rel=1e-6) == [0.7, 0.5, 0.4, 0.6]
+    assert read.probs[0].tolist()[2:] == [0, 0]
+    assert math.isnan(summary.classwise_ece)
 
 
 def test_tables_are_refused_unless_they_are_said_to_be_ragged(tmp_path, capsys):
@@ -50,7 +52,8 @@ def test_choices_that_are_not_there_stay_away_under_scaling(tmp_path):
     for kind, values in (("probs", PROBS), ("logits", [[math.log(p) for p in row] for row in PROBS])):
         read = Predictions.load(written(tmp_path, ".jsonl", kind, values), ragged=True)
         after = fit_temperature(read).apply(read)
-        assert after.ragged and (after.probs == 0).equal(read.probs == 0)
+        assert after.ragged
+        assert (after.probs == 0).equal(read.probs == 0)
         assert after.probs.sum(dim=1).tolist() == pytest.approx([1.0] * 4, rel=1e-6)
 
 
@@ -60,11 +63,13 @@ def test_parts_of_different_widths_are_joined():
         Predictions(probs=[[0.2, 0.2, 0.6]], labels=[2], ragged=True),
     ]
     joined = Predictions.concatenate(parts)
-    assert joined.probs.tolist()[0] == [0.5, 0.5, 0.0] and joined[torch.tensor([1])].ragged
+    assert joined.probs.tolist()[0] == [0.5, 0.5, 0.0]
+    assert joined[torch.tensor([1])].ragged
     masked = Predictions.concatenate(
         [Predictions(logits=one.probs.log(), labels=one.labels, ragged=True) for one in parts]
     )
-    assert masked.logits[0, 2] == -math.inf and masked.probs.isfinite().all()
+    assert masked.logits[0, 2] == -math.inf
+    assert masked.probs.isfinite().all()
 
 
 def test_a_label_must_be_a_choice_of_its_row():

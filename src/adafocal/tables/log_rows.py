@@ -187,7 +187,7 @@ def truth(value: Any, name: str, row: int) -> bool:
         RowError: If it is neither, such as a part of the marks.
     """
     text = str(value).strip().lower()
-    found = WORDS.get(text, number(value, name, row) if not isinstance(value, str) or is_number(text) else None)
+    found = float(text) if is_number(text) else WORDS.get(text)
     if found not in (0, 1):
         remedy = ": measures of parts are no outcomes"
         raise RowError(f"`{printable(name)}` must be right or wrong, 1 or 0, got {shown(value)}", row, remedy)
