@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Logs of Inspect 0.3.285, made by ``scripts/inspect_logs.py``: accuracies are those that Inspect computes."""
 
 import json

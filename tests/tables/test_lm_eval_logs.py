@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sample files of lm-evaluation-harness 0.4.13, made by ``scripts/lm_eval_logs.py``: numbers are those it prints."""
 
 import gzip

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables whose rows have choices of different number: each row's own softmax, nothing of single classes."""
 
 import json

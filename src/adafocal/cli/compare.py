@@ -3,7 +3,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from adafocal.tables.source import FORMATS, LOGS, PACKED, STDIN, Source
 
 if TYPE_CHECKING:
     from adafocal.evaluation.event import Event
+    from adafocal.evaluation.whole import Whole
 
 DESCRIPTION = """Compare predictions of several models: differences of accuracy, NLL, Brier score, debiased ECE, AURC
 and over-confidence with 95 % intervals, and verdicts corrected for their number.
@@ -66,8 +67,7 @@ def main(arguments: list[str]) -> int:
         n_bins=n_bins,
     )
     divided = divided_rows(sum(table.rounded for table in tables.values()), normalized=options.normalize)
-    said = dict.fromkeys(line for table in tables.values() for line in table.said)
-    found = replace(found, event=event, notes=(*found.notes, *said, *divided))
+    found = replace(found, event=event, notes=(*found.notes, *_said(tables.values()), *divided))
     console = console_beside(options.json)
     print_comparison(found, console)
     places = {name: [str(file) for file in of] for name, of in files.items()}
@@ -80,6 +80,11 @@ def main(arguments: list[str]) -> int:
         )
         console.print(f"page {options.html}", soft_wrap=True)
     return 0
+
+
+def _said(tables: "Iterable[Whole]") -> list[str]:
+    """What the readers of tables did, each sentence once."""
+    return list(dict.fromkeys(line for table in tables for line in table.said))
 
 
 def _parser() -> CommandParser:

@@ -73,9 +73,7 @@ def _piece(
     path: Any, columns: Columns, first_row: int, table: dict[str, Column], names: Names, digits: Digits
 ) -> Piece:
     values, rounded = matrix(columns.values, table), 0
-    if columns.ragged and (columns.kind == OUTCOMES or values.ndim == 1):
-        got = "outcomes" if columns.kind == OUTCOMES else "a single column"
-        raise InvalidValueError(f"`ragged` must go with logits or probabilities of several choices, got {got}.")
+    _check_ragged(columns, values)
     if names.normalize and (columns.kind != "probs" or values.ndim == 1):
         got = "a single column" if columns.kind == "probs" else columns.kind
         raise InvalidValueError(f"`normalize` must go with probabilities of all classes, got {got}.")
@@ -116,6 +114,12 @@ def _piece(
     if columns.cluster is not None:
         piece = _clustered(piece, _words(table[columns.cluster], columns.cluster), columns.cluster)
     return piece if columns.time is None else _timed(piece, table[columns.time], names)
+
+
+def _check_ragged(columns: Columns, values: np.ndarray) -> None:
+    if columns.ragged and (columns.kind == OUTCOMES or values.ndim == 1):
+        got = "outcomes" if columns.kind == OUTCOMES else "a single column"
+        raise InvalidValueError(f"`ragged` must go with logits or probabilities of several choices, got {got}.")
 
 
 def _clustered(piece: Piece, words: Coded, name: str) -> Piece:
