@@ -207,7 +207,7 @@ def test_unknown_suffixes_are_refused_before_anything_is_written(tmp_path, name,
 
 
 def test_unknown_suffixes_are_refused_where_they_are_read(rejects):
-    formats = ".parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow (also with .gz, .bz2, .zst)"
+    formats = ".parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow, .eval, .json (also with .gz, .bz2, .zst)"
     for name, remedy in (("p.txt", ": name it *.csv or *.tsv"), ("p", ""), ("p.xlsx", ": save the sheet as CSV")):
         with rejects(ValueError, f"`path` must end in {formats}, got {name!r}{remedy}."):
             Predictions.load(name)

@@ -379,7 +379,7 @@ def test_damage_within_a_parquet_file_is_refused_by_name(tmp_path, capsys):
 
 def test_missing_files_and_unknown_suffixes_are_refused(tmp_path, capsys):
     path = tmp_path / "none.parquet"
-    formats = ".parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow"
+    formats = ".parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow, .eval, .json"
     sentence = f"`FILE` must name existing files ({formats}), got {str(path)!r}."
     assert refused(capsys, path) == sentence
     (tmp_path / "p.txt").touch()
