@@ -102,10 +102,10 @@ def test_cross_entropies_of_any_kernel_take_the_options_of_the_loss(reduction):
 
 def test_what_needs_all_probabilities_cannot_come_from_cross_entropies(rejects):
     ce, labels = torch.ones(3), torch.zeros(3, dtype=torch.long)
-    sentence = "`from_cross_entropy` needs `base` 'focal' and `label_smoothing` 0, got {}."
-    with rejects(ValueError, sentence.format("'dual' and 0.0")):
+    sentence = "`from_cross_entropy` needs `base` 'focal', `label_smoothing` 0 and `sigmoid` False, got {}."
+    with rejects(ValueError, sentence.format("'dual', 0.0 and False")):
         AdaFocalLoss(base="dual").from_cross_entropy(ce, labels)
-    with rejects(ValueError, sentence.format("'focal' and 0.1")):
+    with rejects(ValueError, sentence.format("'focal', 0.1 and False")):
         AdaFocalLoss(label_smoothing=0.1).from_cross_entropy(ce, labels)
     with rejects(ValueError, "`labels` must have the shape of `ce`, (3,), got (2,)."):
         AdaFocalLoss().from_cross_entropy(ce, labels[:2])

@@ -32,7 +32,9 @@ def with_gradient(function, logits):
 
 
 def test_losses_of_single_samples_know_their_slope():
-    assert {*FAMILY, "mmce", "ada_dual_focal", "brier", "bsce_gra", "dual_focal", "logit_norm", "mbls"} == {*SLOPED}
+    assert {*FAMILY, "dft", "mmce", "ada_dual_focal", "brier", "bsce_gra", "dual_focal", "logit_norm", "mbls"} == {
+        *SLOPED
+    }
 
 
 @pytest.mark.parametrize(("reduction", "ignored"), [("mean", -100), ("sum", -100), ("mean", 1), ("mean", None)])

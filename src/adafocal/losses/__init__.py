@@ -28,6 +28,7 @@ from adafocal.losses.catalogue import *
 from adafocal.losses.focal import *  # focal and inverse focal
 from adafocal.losses.flsd import *  # FLSD, scheduled focal, gamma from a target probability
 from adafocal.losses.dual_focal import *
+from adafocal.losses.dft import *  # dynamic fine-tuning
 from adafocal.losses.adafocal import *
 from adafocal.losses.adafocal_per_class import *
 from adafocal.losses.brier import *  # Brier score; cross-entropy with a Brier-scaled gradient

@@ -10,16 +10,12 @@ from typing_extensions import Unpack
 from adafocal._checks import (
     check_choice,
     check_flag,
-    check_floating,
     check_integer,
     check_number,
-    check_same_shape,
-    check_tensor,
 )
-from adafocal._dtypes import at_least_float32
 from adafocal._shapes import Labels, Logits, PerSample
 from adafocal.calibration.edges import equal_width_edges
-from adafocal.errors import InvalidTypeError, InvalidValueError
+from adafocal.errors import InvalidValueError
 from adafocal.losses.adaptive import PREDICTIVE, AdaptiveGammas
 from adafocal.losses.base import OtherOptions
 from adafocal.losses.catalogue import add_loss
@@ -28,8 +24,7 @@ from adafocal.losses.entries import certain_entries, label_count, label_numbers,
 from adafocal.losses.focal_family import FocalFamily, Modulation
 from adafocal.losses.forecast import Forecast
 from adafocal.losses.loop import LoopWatch
-from adafocal.losses.modulate import Gamma, at_least_zero, gamma_by_bin, modulate
-from adafocal.losses.reduction import weight_of_labels
+from adafocal.losses.modulate import Gamma, gamma_by_bin, modulate
 from adafocal.losses.update_rule import check_pooled_rate, check_rule
 from adafocal.losses.validation_statistics import ValidationStatistics, counted_top_label
 
@@ -151,39 +146,18 @@ class AdaFocalLoss(AdaptiveGammas, FocalFamily):
         rule = self._rule(labels)
         return dual_modulation(logits, labels, rule) if self.base == "dual" else partial(modulate, gamma=rule)
 
-    def from_cross_entropy(self, ce: PerSample, labels: Labels) -> Tensor:
-        """Modulate cross-entropies that a kernel of its own computed, without ever holding all logits.
+    def modulation_of_values(self, ce: PerSample, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies where there are no logits; it counts the step."""
+        self._watch.stepped(ce, self.training)
+        return partial(modulate, gamma=self._rule(labels))
 
-        Such kernels: :func:`~adafocal.losses.linear_cross_entropy`, and fused ones that give every sample's value.
-
-        Args:
-            ce: Cross-entropy ``-log p_true`` of each sample, nats, without class weights, any shape.
-            labels: Class indices of the shape of ``ce``; where they equal ``ignore_index``, ``ce`` is not read.
-
-        Returns:
-            The loss with the class weights and the reduction of this module.
-
-        Raises:
-            TypeError: If ``ce`` is not floating point or ``labels`` does not hold class indices.
-            ValueError: If the shapes differ, a cross-entropy is negative (on accelerators its loss is NaN), or with
-                label smoothing or the dual base, which need all probabilities.
-        """
-        check_floating("ce", ce)
-        check_tensor("labels", labels)
-        check_same_shape("labels", labels, "ce", ce)
-        if labels.is_floating_point():
-            raise InvalidTypeError("`labels` must be class indices for `from_cross_entropy`, got probabilities.")
+    def check_from_cross_entropy(self) -> None:
+        """Raise for the dual base, label smoothing and a sigmoid, which need all probabilities."""
         if self.base != "focal" or self.label_smoothing > 0.0 or self.sigmoid:
             raise InvalidValueError(
                 "`from_cross_entropy` needs `base` 'focal', `label_smoothing` 0 and `sigmoid` False, "
                 f"got {self.base!r}, {self.label_smoothing} and {self.sigmoid}."
             )
-        self._watch.stepped(ce, self.training)
-        counted = at_least_float32(ce).masked_fill(labels == self.ignore_index, 0.0)
-        losses = modulate(at_least_zero(counted), self._rule(labels))
-        if self.weight is not None:
-            losses = losses * weight_of_labels(labels, self.weight, self.ignore_index)
-        return self.reduced(losses, labels)
 
     def gamma_of(self, p: Tensor) -> Tensor:
         """Look up the gamma of the bin that holds each probability, of the shape of ``p``."""

@@ -117,12 +117,22 @@ class FocalLoss(FocalFamily):
             return lambda ce: modulate(ce, self._gamma_for(ce, logits, labels))
         return partial(modulate, gamma=self.gamma)
 
+    def modulation_of_values(self, ce: PerSample, labels: Labels) -> Modulation:
+        """Give the function of cross-entropies where there are no logits."""
+        if isinstance(self.gamma, tuple):
+            return partial(modulate, gamma=weight_of_labels(labels, self._table(ce), self.ignore_index))
+        return partial(modulate, gamma=self.gamma)
+
+    def _table(self, ce: Tensor) -> Tensor:
+        assert isinstance(self.gamma, tuple)
+        return (_made if traced() else _kept)(self.gamma, ce.dtype, ce.device)
+
     def _gamma_for(self, ce: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         assert isinstance(self.gamma, tuple)
         n_classes = logits.shape[class_axis(logits)]
         if len(self.gamma) != n_classes:
             raise InvalidValueError(f"`gamma` must hold one number per class, {n_classes}, got {len(self.gamma)}.")
-        table = (_made if traced() else _kept)(self.gamma, ce.dtype, ce.device)
+        table = self._table(ce)
         if ce.ndim == logits.ndim:  # one cross-entropy per class
             return table.view(-1, *[1] * (ce.ndim - 1 - class_axis(logits)))
         return weight_of_labels(labels, table, self.ignore_index)
