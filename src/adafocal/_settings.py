@@ -148,6 +148,7 @@ EXTRAS = {
     "segmentation": ("monai", "nibabel"),
     "topology": ("cripser", "ot", "scipy"),
     "ray": ("ray",),
+    "trl": ("peft", "trl"),
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same small training in one process or in several, in three frameworks: python ranks.py FRAMEWORK FOLDER.
+"""The same small training in one process or in several, in four frameworks: python ranks.py FRAMEWORK FOLDER.
 
 Writes rank<k>.pt with the gammas, the edges and the model's weights. Batches of 8 in all, 13 validation samples.
 """
@@ -74,6 +74,19 @@ def with_transformers(folder):
     trainer.train()
     logged = {name: value for name, value in trainer.state.log_history[-2].items() if "gap" in name or "ece" in name}
     return callback.criterion, trainer.accelerator.unwrap_model(trainer.model).state_dict(), logged
+
+
+def with_trl(folder):
+    import tuned
+
+    from adafocal.integrations.trl import AdaFocalSFTTrainer
+
+    trainer = tuned.trainer(
+        AdaFocalSFTTrainer, folder, given={"criterion": AdaFocalLoss(n_bins=4)}, num_train_epochs=3,
+        per_device_train_batch_size=8 // RANKS, ddp_backend="gloo" if RANKS > 1 else None,
+    )  # fmt: skip
+    trainer.train()
+    return trainer.criterion, trainer.accelerator.unwrap_model(trainer.model).state_dict(), {}
 
 
 def with_accelerate(folder):

@@ -38,6 +38,7 @@ NOT_INSTALLED = {
     "all": "the environment of these tests is installed with it",
     "dev": "the environment of these tests is installed with it",
     "docs": "part of dev",
+    "trl": "part of dev",
     "timm": "brings torchvision, of the size of torch",
 }
 

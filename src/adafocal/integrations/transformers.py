@@ -88,13 +88,8 @@ class AdaFocalTrainerCallback(TrainerCallback):
             num_items_in_batch: Labels that count in all batches of the step, on all processes; None takes the mean
                 over this batch. With class weights the sum is weighted and the number is not.
         """
-        self._computed = True
-        if not self._begun:
-            self._check_known()
         logits, labels = self._aligned(_logits(outputs), labels)
-        if self.criterion.gamma.device != logits.device:
-            self.criterion.to(logits.device)
-        if self._training and not torch.is_grad_enabled():
+        if self.computes(logits.device):
             self._observe(logits, labels)
         logits, labels = self._rows(logits, labels)
         if num_items_in_batch is None:
@@ -102,6 +97,15 @@ class AdaFocalTrainerCallback(TrainerCallback):
             return loss
         total: Tensor = self.criterion.unreduced(logits, labels).sum(dtype=torch.float32) / num_items_in_batch
         return total
+
+    def computes(self, device: torch.device) -> bool:
+        """Note that a batch is about to be computed by this loss, which moves there; whether it is to be observed."""
+        self._computed = True
+        if not self._begun:
+            self._check_known()
+        if self.criterion.gamma.device != device:
+            self.criterion.to(device)
+        return self._training and not torch.is_grad_enabled()
 
     def on_init_end(self, args: object, state: object, control: object, **kwargs: object) -> None:
         """Ask the model's own loss whether it shifts labels."""
