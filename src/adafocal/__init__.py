@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from adafocal.errors import AdafocalError as AdafocalError
     from adafocal.evaluation.compare import compare as compare
     from adafocal.losses import *
+    from adafocal.multilabel import MultilabelPredictions as MultilabelPredictions
     from adafocal.outcomes import Outcomes as Outcomes
     from adafocal.predictions import Predictions as Predictions
 
@@ -28,6 +29,7 @@ __version__ = "0.2.0"
 _PARTS = ("calibration", "losses", "ood", "plot", "scaling", "selective")
 _HOME = {
     "AdafocalError": "adafocal.errors",
+    "MultilabelPredictions": "adafocal.multilabel",
     "Outcomes": "adafocal.outcomes",
     "Predictions": "adafocal.predictions",
     "compare": "adafocal.evaluation.compare",

@@ -35,6 +35,7 @@ LAYERS = [
         "_values",
         "_moved",
         "errors",
+        "multilabel",
         "outcomes",
         "predictions",
         "tables",

@@ -20,6 +20,7 @@ consistency.py               test of "is this model calibrated?"
 catalogue.py, measure.py     every measure by name, and what it computes and promises
 rows.py                      what each row tells, and how rows were drawn
 sums.py                      what measures are computed from, in memory and for streams
+multilabel.py                MultilabelSummary: every label, their mean, all entries
 summary.py                   CalibrationSummary: every number at once
 verdict.py, judge.py         is it calibrated? the answer in words, and what decides it
 reliability.py               data of the reliability diagram, with intervals
@@ -47,6 +48,7 @@ from adafocal.calibration.grid import grid_edges, grid_stats
 from adafocal.calibration.intervals import overconfidence_interval, rms_calibration_interval, rms_interval_from_bins
 from adafocal.calibration.kolmogorov_smirnov import grid_ks_error, ks_calibration_error
 from adafocal.calibration.linear import top_label_from_features
+from adafocal.calibration.multilabel import MultilabelSummary
 from adafocal.calibration.reliability import ReliabilityData, reliability_data, reliability_from_bins, wilson_interval
 from adafocal.calibration.scores import (
     BrierDecomposition,
@@ -70,6 +72,7 @@ __all__ = [
     "CalibrationSummary",
     "CaseCalibration",
     "CaseStats",
+    "MultilabelSummary",
     "ReliabilityData",
     "SmoothCurve",
     "StreamSums",

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
@@ -24,8 +24,12 @@ from adafocal.calibration.judge import judge
 from adafocal.calibration.summary import CalibrationSummary
 from adafocal.calibration.sums import PredictionSums, SumsInMemory, Totals, WeightTotals
 from adafocal.errors import InvalidValueError
+from adafocal.multilabel import MultilabelPredictions
 from adafocal.outcomes import Outcomes
 from adafocal.predictions import Predictions
+
+if TYPE_CHECKING:
+    from adafocal.calibration.multilabel import MultilabelSummary
 
 NO_WEIGHT = "`weight` must be above 0 in at least one row, got 0 in all."
 
@@ -80,9 +84,19 @@ class StreamSums(PredictionSums, Sums):
         return summary_of(self)
 
 
+@overload
+def evaluate(predictions: MultilabelPredictions, *, n_bins: int = 15) -> "MultilabelSummary": ...
+
+
+@overload
 def evaluate(
     predictions: Predictions | Outcomes, *, n_bins: int = 15, positive_class: int | None = None
-) -> CalibrationSummary:
+) -> CalibrationSummary: ...
+
+
+def evaluate(
+    predictions: Predictions | Outcomes | MultilabelPredictions, *, n_bins: int = 15, positive_class: int | None = None
+) -> "CalibrationSummary | MultilabelSummary":
     """Measure accuracy, proper scores and calibration of predictions.
 
     The calibrated event is that the top label is right, except for the classwise error and the parts of the Brier
@@ -90,7 +104,8 @@ def evaluate(
 
     Args:
         predictions: Probabilities or logits with the labels; or outcomes, whose event is that the answer is right: NLL
-            and Brier score are then those of this one event, and there are no classes.
+            and Brier score are then those of this one event, and there are no classes. Or predictions of several
+            labels: each label is measured as ``positive_class`` is, and all of them together.
         n_bins: Number of bins of every binned error but the sweep's.
         positive_class: Calibrate the event that the label is this class, in place of "the top label is right". All
             numbers but the classwise error then speak of it: accuracy counts it as predicted from a probability above
@@ -100,7 +115,8 @@ def evaluate(
         The summary, plain numbers. Weights of the record count as rows repeated so often do; only intervals and the
         p-value take the effective number of samples, so that they stay valid for weights of any kind. Where
         rows belong to clusters, the intervals of accuracy and over-confidence are those of the clusters; the interval
-        of the RMS error and the p-value, which suppose independent rows, are NaN.
+        of the RMS error and the p-value, which suppose independent rows, are NaN. Of several labels a
+        :class:`MultilabelSummary`: one summary for each label, their mean, and that of all entries.
 
     Raises:
         TypeError: If ``n_bins`` or ``positive_class`` is not an integer.
@@ -112,6 +128,13 @@ def evaluate(
         >>> summary.accuracy, round(summary.overconfidence, 4)
         (0.5, 0.35)
     """
+    if isinstance(predictions, MultilabelPredictions):
+        from adafocal.calibration.multilabel import evaluate_labels  # which calls this for each of them
+
+        if positive_class is not None:
+            rule = "`positive_class` must not be given for several labels"
+            raise InvalidValueError(f"{rule}, got {positive_class}: use of_label({positive_class}).")
+        return evaluate_labels(predictions, n_bins=n_bins)
     return summary_of(sums_in_memory(predictions, n_bins=n_bins, positive_class=positive_class))
 
 

@@ -81,7 +81,7 @@ class CalibrationSummary:
 
     def to_dict(self) -> dict[str, object]:
         """Turn into plain numbers and lists for JSON; an infinite value, which JSON cannot hold, becomes None."""
-        return {name: _for_json(value) for name, value in {**asdict(self), "verdict": self.verdict.to_dict()}.items()}
+        return {name: for_json(value) for name, value in {**asdict(self), "verdict": self.verdict.to_dict()}.items()}
 
     def to_frame(self) -> Any:
         """Turn into a frame of pandas, else of polars: measure, value, and low and high of its interval or NaN.
@@ -112,9 +112,10 @@ def _catalogue() -> "Mapping[str, PredictionMeasure]":
     return CATALOGUE
 
 
-def _for_json(value: object) -> object:
+def for_json(value: object) -> object:
+    """The same value with lists for tuples, and None for numbers that JSON cannot hold."""
     if isinstance(value, dict):
-        return {name: _for_json(one) for name, one in value.items()}
+        return {name: for_json(one) for name, one in value.items()}
     if isinstance(value, tuple):
-        return [_for_json(one) for one in value]
+        return [for_json(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -79,7 +79,7 @@ def _piece(
         raise InvalidValueError(f"`normalize` must go with probabilities of all classes, got {got}.")
     given = None if columns.label is None else table[columns.label]
     labels: np.ndarray | None = None
-    single = columns.kind != OUTCOMES and values.ndim == 1
+    single = columns.kind != OUTCOMES and values.ndim == 1 and not names.several
     check_width(columns, values)
     if names.positive is not None and not single and not names.of_event:
         raise InvalidValueError(
@@ -93,7 +93,7 @@ def _piece(
         labels = None if given is None else events(given, str(columns.label), names.positive).astype(np.int64)
     elif given is not None:
         labels = class_indices(given, str(columns.label), columns.classes, values.shape[1])
-    if columns.kind == "probs" and not single:
+    if columns.kind == "probs" and not single and not names.several:
         values, rounded = divided_by_sum(values, digits, always=names.normalize, first_row=first_row)
     weight = None if columns.weight is None else floats(table[columns.weight], columns.weight)  # type: ignore[arg-type]
     piece = Piece(

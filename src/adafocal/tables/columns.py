@@ -5,12 +5,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NoReturn
 
 from adafocal._settings import check_choice, or_meant
 from adafocal._text import listed, printable
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
-SINGULAR = {"logits": "logit", "probs": "prob", "features": "feature"}
+SINGULAR = {"logits": "logit", "probs": "prob", "features": "feature", "labels": "label"}
 OUTCOMES = "outcomes"
 LIKELIHOODS = ("sum", "character", "byte", "token")
 RULE = "`logits` or `probs` (or `logit_0 …` or `prob_0 …`), or `confidence` and `correct`"
@@ -40,6 +41,8 @@ class Names:
         likelihood: Of evaluation logs, how log-likelihoods become probabilities, one of ``LIKELIHOODS``; None: ``sum``.
         filter: Of evaluation logs, which filter of answers is read; None where there is but one.
         outcomes: Whether outcomes are asked for, by whatever names.
+        several: Whether several labels of a row may apply, each with a column of its own, ``label_cat …``: these are
+            read as features are, and probabilities need not sum to 1.
 
     Raises:
         TypeError: If more than one of ``logits``, ``probs`` and ``confidence`` is given, or the label of outcomes.
@@ -64,6 +67,7 @@ class Names:
     likelihood: str | None = None
     filter: str | None = None
     outcomes: bool = False
+    several: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -164,7 +168,10 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
     kind, values = _values(counts, names)
     features: tuple[str, ...]
     classes: tuple[str, ...]
-    if kind == OUTCOMES:
+    if names.several:
+        classes = _classes(values, kind, names.logits or names.probs)
+        label, features = None, _several(counts, values, classes)
+    elif kind == OUTCOMES:
         label, features, classes = column_there(counts, names.correct or "correct"), (), ()
     else:
         features = _find(counts, "features", "feature") if names.features else ()
@@ -174,6 +181,14 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
         if counts[name] > 1:
             raise InvalidValueError(f"columns must have names of their own, got {counts[name]} named `{name}`.")
     return columns
+
+
+def _several(counts: Counter[str], values: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Find a column of labels for every column of values, or one column of lists for one."""
+    if len(values) == 1:
+        found = tuple(name for name in ("label", "labels") if name in counts)
+        return found if len(found) == 1 else _missing(counts, "either `label` or `labels`")
+    return tuple(str(column_there(counts, f"label_{name}")) for name in classes or range(len(values)))
 
 
 def _label(counts: Counter[str], names: Names) -> str | None:
@@ -202,7 +217,7 @@ def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
     kinds = [kind for kind, name in asked.items() if name is not None] or list(asked)
     found = {kind: _find(counts, asked[kind] or kind, SINGULAR[kind], given=asked[kind] is not None) for kind in kinds}
     found = {kind: columns for kind, columns in found.items() if columns}
-    if not found and len(kinds) > 1 and {"confidence", "correct"} <= counts.keys():
+    if not found and len(kinds) > 1 and not names.several and {"confidence", "correct"} <= counts.keys():
         return OUTCOMES, ("confidence",)
     if not found and names.logits is None and "logits" in kinds:
         # Nothing tells whether `logit_scale` is a class, so that anything else goes first.
@@ -224,7 +239,7 @@ def column_there(counts: Counter[str], name: str | None) -> str | None:
     return name
 
 
-def _missing(counts: Counter[str], wanted: str, name: str | None = None) -> None:
+def _missing(counts: Counter[str], wanted: str, name: str | None = None) -> NoReturn:
     there = listed(counts.elements()) or "no column"
     one = None if name is None or "," in name else name
     raise InvalidValueError(f"columns must include {wanted}, got {there}{or_meant(one, counts)}")
