@@ -156,6 +156,19 @@ class MultilabelPredictions:
         held = (None if one is None else one[rows] for one in (self.weight, self.cluster))
         return self._binary(self._values[rows, place], self.labels[rows, place], *held)
 
+    def column(self, place: int) -> Predictions:
+        """All entries of one label, also unknown ones, as :meth:`of_label` gives them but without labels.
+
+        Raises:
+            ValueError: If there is no such label.
+        """
+        return self._binary(self._values[:, self._place(place)], None, None, None)
+
+    def with_values(self, **values: Tensor) -> "MultilabelPredictions":
+        """The same samples with other ``logits=`` or ``probs=``, shape (N, L)."""
+        held: dict[str, Any] = {**values, "labels": self.labels, "weight": self.weight, "cluster": self.cluster}
+        return MultilabelPredictions(**held, classes=self.classes)
+
     def pooled(self) -> Predictions:
         """The known entries of all labels, as :meth:`of_label` gives those of one.
 
@@ -170,8 +183,7 @@ class MultilabelPredictions:
         row = known.nonzero()[:, 0]
         cluster = torch.arange(self.n, device=row.device) if self.cluster is None else self.cluster
         weight = None if self.weight is None else self.weight.to(row.device)[row]
-        alone = self.n_labels == 1 and self.cluster is None
-        held = None if alone else cluster.to(row.device)[row]
+        held = None if self.n_labels == 1 and self.cluster is None else cluster.to(row.device)[row]
         return self._binary(self._values[known], self.labels[known], weight, held)
 
     def _place(self, label: int | str) -> int:
@@ -184,7 +196,9 @@ class MultilabelPredictions:
             f"`label` must be a label, {known}, got {shown(label)}{or_meant(str(label), self.names)}"
         )
 
-    def _binary(self, values: Tensor, labels: Tensor, weight: Tensor | None, cluster: Tensor | None) -> Predictions:
+    def _binary(
+        self, values: Tensor, labels: Tensor | None, weight: Tensor | None, cluster: Tensor | None
+    ) -> Predictions:
         wide = at_least_float32(values)
         if self.logits is not None:
             pair = torch.stack([torch.zeros_like(wide), wide], dim=1)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from adafocal import calibration, losses, metrics, ood, scaling, selective
 from adafocal.errors import AdafocalError
+from adafocal.multilabel import MultilabelPredictions
 from adafocal.predictions import Predictions
 from adafocal.topology import masks as segmentation
 
@@ -50,6 +51,7 @@ GOOD: dict[str, Any] = {
     "several_logits": LOGITS,
     "several_probs": PROBS,
     "several_labels": (PROBS > 0.2).float(),
+    "several": MultilabelPredictions(logits=LOGITS, labels=(PROBS > 0.2).long()),
     "labels": LABELS,
     "edges": torch.tensor([0.25, 0.5, 0.75]),
     "stats": calibration.bin_stats(CONFIDENCE, CORRECT, torch.tensor([0.25, 0.5, 0.75])),
@@ -137,6 +139,7 @@ BAD: dict[str, Mapping[str, Callable[[Any], Any]]] = {
     },
     "logits": FLOATS | {"all -inf in a row": lambda t: t.index_fill(0, torch.tensor([3]), -math.inf)},
     "log_probs": FLOATS | {"probabilities": lambda t: t.exp(), "logits": lambda t: 3 * t},
+    "several": {"an array": lambda r: r.probs.numpy(), "two classes": lambda r: r.pooled(), "nothing": lambda r: None},
     "several_logits": FLOATS | {"no label": lambda t: t[:, :0]},
     "several_probs": SHARES | {"no label": lambda t: t[:, :0]},
     "labels": STRANGE
@@ -328,6 +331,7 @@ ENTRIES: dict[str, Entry] = dict(
         entry(scaling, "choose_scaling", "predictions"),
         entry(scaling, "scaled_nll", "predictions"),
         entry(scaling, "fit_by_group", "predictions", groups=["a"] * GOOD["predictions"].n),
+        entry(scaling, "fit_per_label", "several"),
         entry(scaling, "estimate_prior", "predictions", source=[1 / C] * C),
         entry(scaling, "shift_prior", "predictions", source=[1 / C] * C, target=[0.5, *[0.5 / (C - 1)] * (C - 1)]),
         *(
@@ -340,6 +344,7 @@ ENTRIES: dict[str, Entry] = dict(
         ),
         *(entry(scaling, f"fit_{name}", "two_classes") for name in ("platt", "beta", "quadratic")),
         *((name, Entry(("predictions",), {}, method)) for name, method in FITTED.items()),
+        ("scaling.PerLabelScaling", Entry(("several",), {}, scaling.fit_per_label(GOOD["several"]).apply)),
         ("scaling.LogOddsScaling", Entry(("two_classes",), {}, scaling.fit_platt(GOOD["two_classes"]).apply)),
         *of_labels(),
         *of_metric("BrierScore"),
@@ -415,7 +420,7 @@ def test_every_public_name_has_an_entry():
 
     assert named == exported
     assert {name for name in ENTRIES if name.startswith("segmentation.")} == of_segmentation
-    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (136, 132, 25)
+    assert (len(exported), len(ENTRIES), len(NO_DATA)) == (138, 134, 25)
 
 
 @pytest.mark.parametrize("name", ENTRIES)

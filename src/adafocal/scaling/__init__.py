@@ -10,6 +10,7 @@ regression.py                the solver of both
 log_odds.py                  two classes: Platt, beta and quadratic
 binary.py                    isotonic regression and histogram binning, per class or top label
 groups.py                    one scaling per group, drawn towards that of all
+per_label.py                 one scaling per label of several, drawn towards that of all
 prior.py                     other shares of the classes, known or estimated
 catalogue.py                 METHODS: every method by name; load_scaling
 scores.py                    from a predictions record to log-scores and back
@@ -28,6 +29,7 @@ from adafocal.scaling.catalogue import ARGMAX_PRESERVING, METHODS, load_scaling
 from adafocal.scaling.focal_temperature import FocalTemperature, fit_focal_temperature
 from adafocal.scaling.groups import GroupScaling, fit_by_group
 from adafocal.scaling.log_odds import LogOddsScaling, fit_beta, fit_platt, fit_quadratic
+from adafocal.scaling.per_label import PerLabelScaling, fit_per_label
 from adafocal.scaling.prior import estimate_prior, shift_prior
 from adafocal.scaling.structured import StructuredScaling, fit_structured_matrix, fit_structured_vector
 from adafocal.scaling.temperature import Temperature, fit_temperature, scaled_nll
@@ -41,6 +43,7 @@ __all__ = [
     "FocalTemperature",
     "GroupScaling",
     "LogOddsScaling",
+    "PerLabelScaling",
     "StructuredScaling",
     "Temperature",
     "choose_scaling",
@@ -52,6 +55,7 @@ __all__ = [
     "fit_histogram",
     "fit_isotonic",
     "fit_matrix",
+    "fit_per_label",
     "fit_platt",
     "fit_quadratic",
     "fit_structured_matrix",
