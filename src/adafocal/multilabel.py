@@ -53,9 +53,8 @@ class MultilabelPredictions:
         >>> record = MultilabelPredictions(probs=[[0.9, 0.2], [0.6, 0.4]], labels=labels, classes=["a", "b"])
         >>> record
         MultilabelPredictions(probs, n=2, n_labels=2, known=3)
-        >>> record.of_label("a").probs
-        tensor([[0.1000, 0.9000],
-                [0.4000, 0.6000]])
+        >>> record.of_label("a").labels
+        tensor([1, 1])
     """
 
     def __init__(
