@@ -5,7 +5,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import NoReturn
 
 from adafocal._settings import check_choice, or_meant
 from adafocal._text import listed, printable
@@ -41,8 +40,7 @@ class Names:
         likelihood: Of evaluation logs, how log-likelihoods become probabilities, one of ``LIKELIHOODS``; None: ``sum``.
         filter: Of evaluation logs, which filter of answers is read; None where there is but one.
         outcomes: Whether outcomes are asked for, by whatever names.
-        several: Whether several labels of a row may apply, each with a column of its own, ``label_cat …``: these are
-            read as features are, and probabilities need not sum to 1.
+        several: Whether several labels of a row may apply: columns ``label_cat …`` are read as features are.
 
     Raises:
         TypeError: If more than one of ``logits``, ``probs`` and ``confidence`` is given, or the label of outcomes.
@@ -186,8 +184,7 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
 def _several(counts: Counter[str], values: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
     """Find a column of labels for every column of values, or one column of lists for one."""
     if len(values) == 1:
-        found = tuple(name for name in ("label", "labels") if name in counts)
-        return found if len(found) == 1 else _missing(counts, "either `label` or `labels`")
+        return (str(_label(counts, Names(unlabelled=False))),)
     return tuple(str(column_there(counts, f"label_{name}")) for name in classes or range(len(values)))
 
 
@@ -239,7 +236,7 @@ def column_there(counts: Counter[str], name: str | None) -> str | None:
     return name
 
 
-def _missing(counts: Counter[str], wanted: str, name: str | None = None) -> NoReturn:
+def _missing(counts: Counter[str], wanted: str, name: str | None = None) -> None:
     there = listed(counts.elements()) or "no column"
     one = None if name is None or "," in name else name
     raise InvalidValueError(f"columns must include {wanted}, got {there}{or_meant(one, counts)}")
