@@ -11,20 +11,28 @@ read, so the command can be stopped and repeated, or shared between processes by
 """
 
 import argparse
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from adafocal.calibration import multilabel_calibration_error
 from adafocal.data import DataConfig
 from adafocal.data.load import load_splits
 from adafocal.data.splits import DataSplits, Split
 from adafocal.losses import AdaFocalLoss, FocalLoss
 from adafocal.models.catalogue import make_model
+from adafocal.multilabel import MultilabelPredictions
+from adafocal.scaling import fit_beta, fit_isotonic, fit_per_label, fit_platt, fit_temperature
+from adafocal.study.statistics import paired_differences
 
 TOPICS = ("comp", "rec", "sci", "talk")
 LOSSES: dict[str, Callable[[], nn.Module]] = {
@@ -35,6 +43,17 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "predictive": lambda: AdaFocalLoss(sigmoid=True, pooled_rate="predictive"),
     "predictive_per_label": lambda: AdaFocalLoss(sigmoid=True, pooled_rate="predictive", per_label=True),
 }
+BASELINE = "bce"
+SCALINGS = {"temperature": fit_temperature, "platt": fit_platt, "beta": fit_beta, "isotonic": fit_isotonic}
+# What the tables show: column, measure, factor, digits.
+COLUMNS = {
+    "errors %": ("error", 100, 2),
+    "ECE, mean over labels %": ("macro_ece", 100, 2),
+    "ECE, all entries %": ("micro_ece", 100, 2),
+    "NLL": ("nll", 1, 4),
+}
+ENDS = ("", "_scaled")
+Found = dict[str, dict[str, dict[int, dict[str, float]]]]  # by task, loss and seed, the measures by name
 
 
 @dataclass(frozen=True)
@@ -86,19 +105,35 @@ def main() -> None:
     parser.add_argument("--losses", nargs="+", default=list(LOSSES), choices=LOSSES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--folder", type=Path, default=Path("runs/sigmoid"))
+    parser.add_argument("--output", type=Path, help="write every run's measures into this CSV file")
+    parser.add_argument("--tables", type=Path, help="print the tables of such a file instead of running")
     options = parser.parse_args()
+    if options.tables is not None:
+        print_tables(read_measures(options.tables))
+        return
+    if options.data is None:
+        parser.error("--data is needed to run")
     torch.set_num_threads(1)
     for task in options.tasks:
         for seed in options.seeds:
-            missing = [loss for loss in options.losses if not path_of(options.folder, task, loss, seed).exists()]
-            splits = load(task, options.data, seed) if missing else None
-            for loss in missing:
-                assert splits is not None
-                found = trained(TASKS[task], splits, LOSSES[loss](), seed)
-                path = path_of(options.folder, task, loss, seed)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(path, **found)
-                print(task, loss, seed, flush=True)
+            train_missing(task, seed, options)
+    if options.output is not None:
+        write_measures(options)
+        print_tables(read_measures(options.output))  # so that the tables are those of the file, to the last digit
+
+
+def train_missing(task: str, seed: int, options: argparse.Namespace) -> None:
+    """Train what has no file yet."""
+    missing = [loss for loss in options.losses if not path_of(options.folder, task, loss, seed).exists()]
+    if not missing:
+        return
+    splits = load(task, options.data, seed)
+    for loss in missing:
+        found = trained(TASKS[task], splits, LOSSES[loss](), seed)
+        path = path_of(options.folder, task, loss, seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **found)
+        print(task, loss, seed, flush=True)
 
 
 def path_of(folder: Path, task: str, loss: str, seed: int) -> Path:
@@ -169,6 +204,104 @@ def predicted(model: nn.Module, splits: DataSplits, split: Split, task: Task) ->
     model.eval()
     logits = [model(inputs_of(splits, split, rows)) for rows in torch.arange(len(split)).split(500)]
     return torch.cat(logits), targets_of(split.labels, splits, topics=task.topics)
+
+
+def measures(path: Path) -> dict[str, float | str]:
+    """Measure a run on its test part, as trained and after the scaling that cross-fitting chooses."""
+    arrays = np.load(path)
+    scaling, test = (
+        MultilabelPredictions(logits=arrays[f"{part}_logits"], labels=arrays[f"{part}_targets"])
+        for part in ("scaling", "test")
+    )
+    chosen = min(SCALINGS, key=lambda name: cross_fitted(scaling, name))
+    scaled = fit_per_label(scaling, fit=SCALINGS[chosen]).apply(test)
+    found: dict[str, float | str] = {"scaling": chosen}
+    for end, record in zip(ENDS, (test, scaled), strict=True):
+        probs, happened = record.probs, record.labels
+        error = partial(multilabel_calibration_error, probs, happened)
+        found |= {
+            f"error{end}": float(((probs > 0.5) != (happened == 1)).float().mean()),
+            f"macro_ece{end}": float(error(average="label")),
+            f"micro_ece{end}": float(error(average="pooled")),
+            f"nll{end}": nll(record),
+        }
+    return found
+
+
+def cross_fitted(record: MultilabelPredictions, method: str) -> float:
+    """NLL of a scaling on the half of the rows that it was not fitted to, both ways."""
+    even = torch.arange(record.n) % 2 == 0
+    halves = record[even], record[~even]
+    return mean(nll(fit_per_label(halves[fold], fit=SCALINGS[method]).apply(halves[1 - fold])) for fold in (0, 1))
+
+
+def nll(record: MultilabelPredictions) -> float:
+    """Mean over all entries, nats."""
+    happened = record.labels.double()
+    if record.logits is not None:
+        return float(F.binary_cross_entropy_with_logits(record.logits.double(), happened))
+    return float(F.binary_cross_entropy(record.probs.double(), happened))
+
+
+def write_measures(options: argparse.Namespace) -> None:
+    rows = [
+        {"task": task, "loss": loss, "seed": seed, **measures(path_of(options.folder, task, loss, seed))}
+        for task in options.tasks
+        for loss in options.losses
+        for seed in options.seeds
+    ]
+    with options.output.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{v:.5g}" if isinstance(v, float) else v for name, v in row.items()} for row in rows)
+
+
+def read_measures(path: Path) -> Found:
+    found: Found = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            task, loss, seed, _ = row.pop("task"), row.pop("loss"), int(row.pop("seed")), row.pop("scaling")
+            by_seed = found.setdefault(task, {}).setdefault(loss, {})
+            by_seed[seed] = {name: float(value) for name, value in row.items()}
+    return found
+
+
+def print_tables(found: Found) -> None:
+    """Print mean and standard deviation over seeds, as trained and scaled, and differences to BCE paired over seeds."""
+    for task, losses in found.items():
+        print(f"\n**{TASKS[task].title}**\n\n| loss | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
+        for loss, seeds in losses.items():
+            cells = []
+            for name, scale, digits in COLUMNS.values():
+                ends = ([scale * row[name + end] for row in seeds.values()] for end in ENDS)
+                cells.append(" → ".join(f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}" for values in ends))
+            print(f"| `{loss}` | {' | '.join(cells)} |")
+        print_differences(losses)
+
+
+def print_differences(losses: Mapping[str, dict[int, dict[str, float]]]) -> None:
+    """Print them in bold where Holm over the losses leaves p below 5 %."""
+    shown = {
+        f"{title}{', scaled' if end else ''}": (name + end, scale, digits)
+        for title, (name, scale, digits) in COLUMNS.items()
+        for end in ENDS
+        if title != "errors %" or not end
+    }
+    print(f"\n| less `{BASELINE}` | {' | '.join(shown)} |\n|{'---|' * (len(shown) + 1)}")
+    tables = {
+        title: paired_differences(
+            {loss: {seed: scale * row[name] for seed, row in seeds.items()} for loss, seeds in losses.items()},
+            baseline=BASELINE,
+        )
+        for title, (name, scale, _) in shown.items()
+    }
+    for loss in [loss for loss in losses if loss != BASELINE]:
+        cells = []
+        for title, (_, _, digits) in shown.items():
+            one = tables[title][loss]
+            text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]".replace("-", "−")
+            cells.append(f"**{text}**" if one.p_value < 0.05 else text)
+        print(f"| `{loss}` | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
