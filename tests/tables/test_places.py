@@ -43,8 +43,8 @@ def test_what_nothing_reads_is_named_with_what_is_missing(capsys):
     pytest.importorskip("fsspec")
 
     assert said(capsys, "memory://none/p.csv") == (
-        "`FILE` must name existing files (.parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow, .eval, .json), got "
-        "'memory://none/p.csv'."
+        "`FILE` must name existing files (.parquet, .csv, .tsv, .jsonl, .ndjson, .npz, .feather, .arrow, .eval, "
+        ".json), got 'memory://none/p.csv'."
     )
     assert said(capsys, "nosuch://bucket/p.csv") == (
         "'nosuch://bucket/p.csv' cannot be read: Protocol not known: nosuch."
