@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What stands where a row has no choice.
 NOTHING = {"logits": -torch.inf, "probs": 0.0}
+UNKNOWN = -100  # where it is not known whether a label applies
 
 
 def matrix(name: str, values: ArrayLike) -> Tensor:
@@ -139,3 +140,22 @@ def arrays_of(predictions: "Predictions", suffix: str) -> dict[str, np.ndarray]:
             tensor = tensor / tensor.sum(dim=1, keepdim=True) if name == "probs" else tensor
         arrays[name] = tensor.cpu().numpy()
     return arrays
+
+
+def checked_answers(labels: ArrayLike, kind: str, values: Tensor) -> Tensor:
+    """Whether each label applies, int64, UNKNOWN where it is not known."""
+    rule = "booleans, or 0 and 1"
+    given = as_tensor("labels", labels, rule)
+    if given.is_complex():
+        raise InvalidTypeError(f"`labels` must be {rule}, got dtype {given.dtype}.")
+    if given.shape != values.shape:
+        raise InvalidValueError(
+            f"`labels` must have one value per value of `{kind}`, {tuple(values.shape)}, got {tuple(given.shape)}."
+        )
+    given = torch.where(given.isnan(), UNKNOWN, given) if given.is_floating_point() else given
+    good = (given == 0) | (given == 1) | (given == UNKNOWN)
+    if not good.all():
+        row, place = (~good).nonzero()[0].tolist()
+        what = f"`labels` must be 0 or 1 ({UNKNOWN} or NaN where it is not known), got {given[row, place].item():g}"
+        raise RowError(what, row)
+    return given.long()

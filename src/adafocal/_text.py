@@ -127,3 +127,16 @@ def told_apart(
             seen[text] += 1
             texts[place] = f"{text} ({seen[text]})"
     return texts
+
+
+def without_shared_words(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what all names begin with up to a `_`, unless nothing is left of one.
+
+    Example:
+        >>> without_shared_words(("p_cat", "p_car"))
+        ('cat', 'car')
+    """
+    first, last = min(names), max(names)
+    shared = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
+    start = first.rfind("_", 0, shared) + 1
+    return tuple(name[start:] for name in names) if all(name[start:] for name in names) else names

@@ -10,22 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adafocal._arrays import ArrayLike, as_tensor, checked_cluster, checked_weight
+from adafocal._arrays import ArrayLike, checked_cluster, checked_weight
 from adafocal._dtypes import at_least_float32, tolerance
 from adafocal._files import atomic_path
 from adafocal._notebook import table_html
-from adafocal._rows import check_rows, matrix
+from adafocal._rows import UNKNOWN, check_rows, checked_answers, matrix
 from adafocal._settings import or_meant
 from adafocal._text import listed, shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.predictions import Predictions
 from adafocal.tables.columns import Names
-from adafocal.tables.piece import RowError
 from adafocal.tables.read import read_whole, write_table
 from adafocal.tables.source import known_suffix
 
 __all__ = ["MultilabelPredictions"]
-UNKNOWN = -100
 
 
 class MultilabelPredictions:
@@ -78,7 +76,7 @@ class MultilabelPredictions:
         if self.classes is not None and not len(set(self.classes)) == len(self.classes) == self.n_labels:
             rule = f"`classes` must name each of the {self.n_labels} labels once"
             raise InvalidValueError(f"{rule}, got {listed(self.classes)}.")
-        self.labels = _checked_labels(labels, self.kind, self._values)
+        self.labels = checked_answers(labels, self.kind, self._values)
         self.weight = checked_weight(weight, self.n, of=self.kind)
         self.cluster = checked_cluster(cluster, self.n, of=self.kind)
         if self.logits is None:
@@ -162,6 +160,14 @@ class MultilabelPredictions:
             ValueError: If there is no such label.
         """
         return self._binary(self._values[:, self._place(place)], None, None, None)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["MultilabelPredictions"]) -> "MultilabelPredictions":
+        """Join records of one kind and of the same labels, sample after sample."""
+        names, first = ("labels", "weight", "cluster"), parts[0]
+        held = {name: [getattr(part, name) for part in parts] for name in names}
+        beside = {name: None if column[0] is None else torch.cat(column) for name, column in held.items()}
+        return cls(**{first.kind: torch.cat([part._values for part in parts])}, **beside, classes=first.classes)
 
     def with_values(self, **values: Tensor) -> "MultilabelPredictions":
         """The same samples with other ``logits=`` or ``probs=``, shape (N, L)."""
@@ -270,30 +276,12 @@ class MultilabelPredictions:
                 predictions.
         """
         names = Names(logits=logits, probs=probs, weight=weight, cluster=cluster, several=True)
-        return read_whole(path, names, _from_table, rows=False)
+        return read_whole(path, names, from_table, rows=False)
 
 
-def _from_table(_kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> MultilabelPredictions:
-    arrays = {**arrays, "labels": arrays["features"]}
-    return MultilabelPredictions(
-        **{name: arrays[name] for name in arrays if name != "features"}, classes=classes or None
-    )
-
-
-def _checked_labels(labels: ArrayLike, kind: str, values: Tensor) -> Tensor:
-    """Whether each label applies, int64, UNKNOWN where it is not known."""
-    rule = "booleans, or 0 and 1"
-    given = as_tensor("labels", labels, rule)
-    if given.is_complex():
-        raise InvalidTypeError(f"`labels` must be {rule}, got dtype {given.dtype}.")
-    if given.shape != values.shape:
-        raise InvalidValueError(
-            f"`labels` must have one value per value of `{kind}`, {tuple(values.shape)}, got {tuple(given.shape)}."
-        )
-    given = torch.where(given.isnan(), UNKNOWN, given) if given.is_floating_point() else given
-    good = (given == 0) | (given == 1) | (given == UNKNOWN)
-    if not good.all():
-        row, place = (~good).nonzero()[0].tolist()
-        what = f"`labels` must be 0 or 1 ({UNKNOWN} or NaN where it is not known), got {given[row, place].item():g}"
-        raise RowError(what, row)
-    return given.long()
+def from_table(kind: str, arrays: dict[str, Any], classes: Sequence[str]) -> MultilabelPredictions:
+    """Build the record of what was read of a table."""
+    values = {kind: arrays[kind], "labels": arrays["features"]}
+    wide = {name: one if one.ndim > 1 else one[:, None] for name, one in values.items()}
+    beside = {name: arrays[name] for name in ("weight", "cluster")}
+    return MultilabelPredictions(**wide, **beside, classes=classes or None)

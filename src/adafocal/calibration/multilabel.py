@@ -19,6 +19,7 @@ from adafocal.predictions import Predictions
 
 # A mean of p-values is none, and the parts of two classes that mirror each other say nothing new.
 AVERAGED = tuple(name for name in CATALOGUE if name not in ("p_calibrated", "classwise_ece"))
+NAMED = 5  # labels in a sentence
 SHOWN = ("overconfidence", "ece", "rms_debiased", "nll", "brier")
 
 
@@ -57,13 +58,23 @@ class MultilabelSummary:
         return tuple(sorted(self.labels, key=place))
 
     @property
-    def answer(self) -> str:
-        """How many labels are miscalibrated beyond chance and which, and what all entries together say."""
+    def headline(self) -> str:
+        """How many labels are miscalibrated beyond chance, and which, the worst first."""
         bad = [name for name in self.worst_first if self.labels[name].verdict.miscalibrated]
-        which = f": {listed(bad)}" if bad else ""
-        found = f"{len(bad):,} of {len(self.labels):,} labels miscalibrated beyond chance{which}."
-        left = f" Nothing is known of {listed(self.unknown)}." if self.unknown else ""
-        return f"{found}{left} All entries: {' '.join(self.micro.verdict.sentences(of_class=True))}"
+        more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
+        which = f": {listed(bad[:NAMED])}{more}" if bad else ""
+        return f"{len(bad):,} of {len(self.labels):,} labels miscalibrated beyond chance{which}."
+
+    @property
+    def details(self) -> list[str]:
+        """What is not known, and what all entries together say, a sentence each."""
+        left = [f"Nothing is known of {listed(self.unknown)}."] if self.unknown else []
+        return [*left, f"All entries: {' '.join(self.micro.verdict.sentences(of_class=True))}"]
+
+    @property
+    def answer(self) -> str:
+        """Headline and details in one line."""
+        return " ".join([self.headline, *self.details])
 
     def to_dict(self) -> dict[str, object]:
         """Turn into plain numbers and lists for JSON; an infinite value or NaN becomes None."""

@@ -30,8 +30,8 @@ DESCRIPTION = """Measure the calibration of predictions in tables.
 Columns: logits or probs as a list column, or logit_0 ... or prob_0 ... or prob_cat, prob_dog ..., one per class, or one
 of two classes; label (or labels) with class indices or names. Or outcomes: confidence and correct. Nothing is guessed
 from values. Parquet, CSV, TSV, JSON lines, npz, Feather and Arrow, text also compressed; tables of any size are read
-piece by piece. Evaluation logs of language models: samples_TASK_DATE.jsonl of lm-evaluation-harness, .eval and .json of
-Inspect.
+piece by piece. Several labels per row: --multilabel. Evaluation logs of language models: samples_TASK_DATE.jsonl of
+lm-evaluation-harness, .eval and .json of Inspect.
 
 Exit status: 0 measured and every limit kept, 1 a fault of adafocal, 2 something that you can mend, 3 a limit of
 --fail-above or --fail-below is not kept, or there is an alarm with --fail-on-alarm."""
@@ -41,6 +41,10 @@ BEYOND = 3  # exit status
 def main(arguments: list[str]) -> int:
     """Measure and print; see ``adafocal evaluate --help``."""
     options = _parser().parse_args(arguments)
+    if options.multilabel:
+        from adafocal.cli.evaluate_labels import evaluate_labels
+
+        return evaluate_labels(options, arguments)
 
     from adafocal.cli.output import check_outputs
     from adafocal.cli.remedy import advise
@@ -176,6 +180,11 @@ def _parser() -> CommandParser:
     parser = CommandParser("evaluate", DESCRIPTION)
     parser.add_argument("files", nargs="+", type=str, help="Files, folders, globs, addresses; - is standard input.")
     add_columns(parser, "confidence", "correct", "cluster", "case", "by", "time", "time_unit")
+    parser.add_argument(
+        "--multilabel",
+        action="store_true",
+        help="Several labels of a row may apply: prob_cat ... of sigmoids, with label_cat ... of 0 and 1, or lists.",
+    )
     parser.add_argument("--window", type=str, default=None, help="With --time: how long a window is, 30m, 12h, 1d, 2w.")
     parser.add_argument(
         "--tolerance", type=float, default=None, help="With --time: by how much confidence may be off without an alarm."

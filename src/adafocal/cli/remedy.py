@@ -29,9 +29,13 @@ def advise(options: Namespace, whole: Measured, arguments: list[str]) -> Advice:
         remedy = find_remedy(
             whole.sample, n_bins=whole.summary.n_bins, positive_class=whole.event.index, n_rows=whole.summary.n
         )
+    return Advice(remedy, _steps(remedy, options, whole), how_made(arguments))
+
+
+def how_made(arguments: list[str]) -> list[str]:
+    """Say by which command, version and when a page was made, line by line."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    made = [shlex.join(["adafocal", "evaluate", *arguments]), f"adafocal {__version__}, {now}"]
-    return Advice(remedy, _steps(remedy, options, whole), made)
+    return [shlex.join(["adafocal", "evaluate", *arguments]), f"adafocal {__version__}, {now}"]
 
 
 def _steps(remedy: Remedy | None, options: Namespace, whole: Measured) -> list[str]:

@@ -84,7 +84,7 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
     columns = min(CLASS_COLUMNS, len(class_names))
     rows = ceil(len(class_names) / columns)
     with svg_figure(name, width=2.0 * columns, height=1.75 * rows + 0.5, rows=[]) as drawing:
-        plots.plot_classes(drawing.figure, losses, class_names, columns, size=10)
+        plots.plot_classes(drawing.figure, plots.binned(losses), class_names, columns, size=10)
     errors = [
         f"{title}: "
         + ", ".join(f"{n} {e:.2f}" for n, e in zip(class_names, (100 * o.class_error).tolist(), strict=True))
@@ -92,6 +92,18 @@ def class_panel(losses: Sequence[tuple[str, Outcome]], class_names: Sequence[str
     ]
     alt = f"A small reliability diagram of each class. ECE of each class's probability in percent: {'; '.join(errors)}."
     return Panel("Each class for itself", drawing.svg, "", alt, wide=True)
+
+
+def small_multiples(
+    bins: Mapping[str, BinStats], *, name: str, title: str, of: str, caption: str, alt: str, independent: bool
+) -> Panel:
+    """Show a small diagram of each class or label, in the order of the mapping."""
+    columns = min(CLASS_COLUMNS, len(bins))
+    rows = ceil(len(bins) / columns)
+    drawn = [("", plots.Binned(list(bins.values()), independent))]
+    with svg_figure(name, width=2.0 * columns, height=1.75 * rows + 0.5, rows=[]) as drawing:
+        plots.plot_classes(drawing.figure, drawn, list(bins), columns, size=10, of=of)
+    return Panel(title, drawing.svg, caption, alt, wide=True)
 
 
 def risk_coverage_panels(losses: Sequence[LossContents], *, name: str) -> list[Panel]:

@@ -156,7 +156,7 @@ def _classes(figure: Figure, of: Experiment, columns: int) -> None:
     names = of.losses[0].runs[0].class_names
     outcomes = [(loss.title, loss.outcome) for loss in of.losses]
     columns = min(columns, len(names))
-    plots.plot_classes(figure, outcomes, names, columns, size=8, longest=14, legend=columns - 1)
+    plots.plot_classes(figure, plots.binned(outcomes), names, columns, size=8, longest=14, legend=columns - 1)
 
 
 def _write(drawing: PaperFigure, path: Path, column: str) -> Path:

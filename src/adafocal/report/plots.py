@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, isfinite, nan
+from typing import NamedTuple
 
 from adafocal._text import told_apart
 from adafocal.calibration import BinStats, ReliabilityData, SmoothCurve, reliability_from_bins
@@ -60,31 +61,44 @@ def reliability_summary(ece: float, n_runs: int = 1) -> str:
     return f"{measure.label} {measure.alone(ece)}".replace(" %", "\u00a0%") + over
 
 
+class Binned(NamedTuple):
+    """Bins of each class's, or label's, probability, and whether rows stand for themselves."""
+
+    class_stats: Sequence[BinStats]
+    independent: bool
+
+
+def binned(losses: Sequence[tuple[str, Outcome]]) -> list[tuple[str, Binned]]:
+    """Give what is drawn of the classes of each loss."""
+    return [(title, Binned(outcome.class_stats, outcome.independent)) for title, outcome in losses]
+
+
 def plot_classes(
     figure: Figure,
-    losses: Sequence[tuple[str, Outcome]],
+    losses: Sequence[tuple[str, Binned]],
     names: Sequence[str],
     columns: int,
     *,
     size: int,
     longest: int = 26,
     legend: int = 4,
+    of: str = "class",
 ) -> None:
-    """Draw a small diagram per class with a line per loss; names have at most ``longest`` letters."""
+    """Draw a small diagram per class, or label, with a line per loss; names have at most ``longest`` letters."""
     shape = (ceil(len(names) / columns), columns)
     grid = list(figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).flatten())
     for c, ax in enumerate(grid):
         ax.set_visible(c < len(names))
     for c, (ax, name) in enumerate(zip(grid, names, strict=False)):
-        for index, (title, outcome) in enumerate(losses):
-            data = bins_of(outcome.class_stats[c], outcome.independent)
+        for index, (title, held) in enumerate(losses):
+            data = bins_of(held.class_stats[c], held.independent)
             figures.draw_class_reliability(ax, data, label=drawn(title), **series(index))
         ax.set_title(drawn(name, longest))
         ax.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         if c >= len(names) - columns:
             ax.xaxis.set_tick_params(labelbottom=True)
-    figure.supxlabel("probability of the class", fontsize=size)
-    figure.supylabel("share of the class", fontsize=size)
+    figure.supxlabel(f"probability of the {of}", fontsize=size)
+    figure.supylabel(f"share of the {of}" if of == "class" else f"share to which the {of} applies", fontsize=size)
     if len(losses) > 1:
         handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=min(legend, len(labels)))

@@ -44,21 +44,21 @@ def print_measured(
         commands: How to do it.
     """
     whole = measured[ALL]
-    _print(console, headline(whole), "", *answer_lines(measured, remedy, commands), "")
+    print_lines(console, headline(whole), "", *answer_lines(measured, remedy, commands), "")
     ascii_only = console.options.ascii_only
-    _print(console, *diagram_lines(whole.bins, ascii_only=ascii_only, event=whole.event, width=console.width), "")
+    print_lines(console, *diagram_lines(whole.bins, ascii_only=ascii_only, event=whole.event, width=console.width), "")
     rows = [row for question, held in measure_rows(whole) for row in ((question, "", ""), *held)]
     console.print(_table("", ["measure", "value", "95 % interval"], rows, console.width))
-    _print(console, *notes(whole))
+    print_lines(console, *notes(whole))
     if remedy is not None and remedy.trials:
-        _print(console, "")
+        print_lines(console, "")
         console.print(_table(remedy_title(remedy), REMEDY_HEADINGS, remedy_rows(remedy), console.width))
     groups = {name: part.summary for name, part in measured.items() if name != ALL}
     if groups:
         titles, named = group_rows(groups, whole.event)
         names = told_apart([name for name, _ in named], printable, LONGEST_GROUP)
         cells = [(name, *(shown for shown, _ in numbers)) for name, (_, numbers) in zip(names, named, strict=True)]
-        _print(console, "")
+        print_lines(console, "")
         console.print(_table(f"{len(groups)} groups", titles, cells, console.width))
 
 
@@ -80,7 +80,7 @@ def group_lines(measured: dict[str, Measured]) -> list[str]:
     return [f"Of {len(groups):,} groups: {', '.join(counted)}."] if counted else []
 
 
-def _print(console: Console, *lines: str) -> None:
+def print_lines(console: Console, *lines: str) -> None:
     """Print lines as they are, whole words to the width; commands stay on one line, to be copied."""
     for line in lines:
         text = line.replace("→", "->").replace("±", "+-") if console.options.ascii_only else line
@@ -163,6 +163,11 @@ def group_rows(
         cells = [(verdict, -summary.verdict.p), (f"{summary.n:,}", float(summary.n))]
         rows.append((group, [*cells, *((one.text(held), held) for one, held in numbers)]))
     return ["group", "verdict", "samples", *(event.says(measure.heading) for measure in OF_GROUPS.values())], rows
+
+
+def print_table(console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table in which nothing is cut off."""
+    console.print(_table(title, headings, rows, console.width))
 
 
 def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> "RenderableType":

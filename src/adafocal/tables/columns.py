@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from adafocal._settings import check_choice, or_meant
-from adafocal._text import listed, printable
+from adafocal._text import listed, printable, without_shared_words
 from adafocal.errors import InvalidTypeError, InvalidValueError
 
 SINGULAR = {"logits": "logit", "probs": "prob", "features": "feature", "labels": "label"}
@@ -133,7 +133,7 @@ class Columns:
     def texts(self) -> tuple[str, ...]:
         """The columns that may hold words, each once."""
         return tuple(
-            dict.fromkeys(name for name in (self.label, self.cluster, self.time, *self.by) if name is not None)
+            name for name in dict.fromkeys((self.label, self.cluster, self.time, *self.by)) if name is not None
         )
 
     @property
@@ -167,8 +167,7 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
     features: tuple[str, ...]
     classes: tuple[str, ...]
     if names.several:
-        classes = _classes(values, kind, names.logits or names.probs)
-        label, features = None, _several(counts, values, classes)
+        label, (classes, features) = None, _several(counts, values, _classes(values, kind, names.logits or names.probs))
     elif kind == OUTCOMES:
         label, features, classes = column_there(counts, names.correct or "correct"), (), ()
     else:
@@ -181,11 +180,16 @@ def find_columns(header: Sequence[str], names: Names) -> Columns:
     return columns
 
 
-def _several(counts: Counter[str], values: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Find a column of labels for every column of values, or one column of lists for one."""
-    if len(values) == 1:
-        return (str(_label(counts, Names(unlabelled=False))),)
-    return tuple(str(column_there(counts, f"label_{name}")) for name in classes or range(len(values)))
+def _several(
+    counts: Counter[str], values: tuple[str, ...], classes: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Find a column of labels for every column of values, or one column of lists for one; and the names of labels."""
+    if len(values) > 1:
+        return classes, tuple(str(column_there(counts, f"label_{name}")) for name in classes or range(len(values)))
+    name = values[0].partition("_")[2]
+    if f"label_{name}" not in counts:
+        return (), (str(_label(counts, Names(unlabelled=False))),)
+    return (() if name == "0" else (name,)), (f"label_{name}",)
 
 
 def _label(counts: Counter[str], names: Names) -> str | None:
@@ -193,7 +197,9 @@ def _label(counts: Counter[str], names: Names) -> str | None:
         return column_there(counts, names.label)
     found = [name for name in ("label", "labels") if name in counts]
     if len(found) == 2 or not (found or names.unlabelled):
-        _missing(counts, "either `label` or `labels`")
+        several = any(name.startswith("label_") for name in counts)
+        remedy = " (or, of models whose labels are independent, --multilabel)" if several and not names.several else ""
+        _missing(counts, f"either `label` or `labels`{remedy}")
     return found[0] if found else None
 
 
@@ -211,6 +217,9 @@ def _values(counts: Counter[str], names: Names) -> tuple[str, tuple[str, ...]]:
         column_there(counts, names.correct or "correct")
         return OUTCOMES, (str(column_there(counts, names.confidence or "confidence")),)
     asked = {"logits": names.logits, "probs": names.probs}
+    one = [(kind, name) for kind in asked for name in counts if name.startswith(f"{SINGULAR[kind]}_")]
+    if names.several and len(one) == 1:  # one label is enough
+        return one[0][0], (one[0][1],)
     kinds = [kind for kind, name in asked.items() if name is not None] or list(asked)
     found = {kind: _find(counts, asked[kind] or kind, SINGULAR[kind], given=asked[kind] is not None) for kind in kinds}
     found = {kind: columns for kind, columns in found.items() if columns}
@@ -285,16 +294,3 @@ def _classes(values: tuple[str, ...], kind: str, given: str | None) -> tuple[str
     if classes == tuple(str(index) for index in range(len(values))):
         return ()
     return classes
-
-
-def without_shared_words(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out what all names begin with up to a `_`, unless nothing is left of one.
-
-    Example:
-        >>> without_shared_words(("p_cat", "p_car"))
-        ('cat', 'car')
-    """
-    first, last = min(names), max(names)
-    shared = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
-    start = first.rfind("_", 0, shared) + 1
-    return tuple(name[start:] for name in names) if all(name[start:] for name in names) else names

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adafocal._settings import or_meant
-from adafocal._text import listed, printable, shown
+from adafocal._text import listed, printable, shown, without_shared_words
 from adafocal.errors import InvalidValueError
-from adafocal.tables.columns import without_shared_words
 from adafocal.tables.numbers import check_plain, is_number
 from adafocal.tables.piece import Coded, Column, RowError
 
