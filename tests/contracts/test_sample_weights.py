@@ -6,12 +6,13 @@ The functions are found by their signature; one that takes samples and no weight
 
 import inspect
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from adafocal import Outcomes, Predictions, calibration, metrics, ood, scaling, selective
+from adafocal import MultilabelPredictions, Outcomes, Predictions, calibration, metrics, ood, scaling, selective
 from adafocal.calibration import evaluate, merge_sums, stream_summary, stream_sums
 from adafocal.calibration.catalogue import CATALOGUE
 from adafocal.errors import AdafocalError
@@ -393,6 +394,13 @@ def by_group(record, **options):
     return scaling.fit_by_group(record, ["a"] * record.n, **options).of("a")
 
 
+def by_label(record, **options):
+    """Fit one scaling to the only label that there is."""
+    odds = record.logits[:, 1:] - record.logits[:, :1]
+    held = MultilabelPredictions(logits=odds, labels=record.labels[:, None], weight=record.weight)
+    return scaling.fit_per_label(held, **options).labels[0]
+
+
 FITS = {
     "temperature": (scaling.fit_temperature, {}),
     "temperature by ece": (scaling.fit_temperature, {"criterion": "ece"}),
@@ -406,6 +414,7 @@ FITS = {
     "beta": (scaling.fit_beta, {}),
     "quadratic": (scaling.fit_quadratic, {}),
     "by group": (by_group, {}),
+    "per label": (by_label, {"fit": partial(scaling.fit_platt, smoothing=False)}),
     "isotonic": (scaling.fit_isotonic, {}),
     "isotonic top label": (scaling.fit_isotonic, {"event": "top_label"}),
     "histogram": (scaling.fit_histogram, {"n_bins": 5}),
@@ -416,13 +425,14 @@ FITS = {
 def fitted_to(name: str) -> Predictions:
     """Predictions of as many classes as the scaling takes."""
     record = predictions()
-    if name not in TWO_CLASSES:
+    if name not in (*TWO_CLASSES, "per label"):
         return record
     return Predictions(logits=record.logits[:, :2], labels=(record.labels == 1).long())
 
 
 def test_the_fits_are_all_of_them():
-    tried = {scaling.fit_by_group if fit is by_group else fit for fit, _ in FITS.values()}
+    of = {by_group: scaling.fit_by_group, by_label: scaling.fit_per_label}
+    tried = {of.get(fit, fit) for fit, _ in FITS.values()}
     assert tried == {getattr(scaling, name) for name in scaling.__all__ if "fit" in name}
 
 

@@ -238,6 +238,7 @@ def test_under_autocast_it_is_computed_in_float32(name):
 @pytest.mark.parametrize("name", ["focal", "adafocal", "adafocal per label"])
 @pytest.mark.parametrize("soft", [False, True])
 def test_it_compiles_into_one_graph(name, soft, unchecked_shapes):
+    torch._dynamo.reset()
     logits, targets = entries(dtype=torch.float32)
     targets = torch.rand(7, 3) if soft else targets
     per_label = {"per_label": True} if name.endswith("label") else {}

@@ -81,7 +81,7 @@ def test_one_loss_under_two_names_is_refused(rejects):
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
-        (["focal(gama=1)"], "label_smoothing, got 'gama': did you mean 'gamma'?"),
+        (["focal(gama=1)"], "pos_weight, got 'gama': did you mean 'gamma'?"),
         (["foca"], "`losses` must be one of 'cross_entropy', "),
         (["{name}:Ply"], "got 'Ply': did you mean 'Poly'?"),
         (["{name}:Poly(eps=1)"], "`loss_args` of {name}:Poly must be among epsilon, got 'eps'"),

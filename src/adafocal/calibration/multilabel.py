@@ -11,6 +11,7 @@ import torch
 from adafocal._notebook import frame, table_html
 from adafocal._text import listed
 from adafocal.calibration.catalogue import CATALOGUE
+from adafocal.calibration.classwise import CLASSWISE_ECE
 from adafocal.calibration.judge import corrected
 from adafocal.calibration.stream import evaluate
 from adafocal.calibration.summary import CalibrationSummary, for_json
@@ -18,9 +19,9 @@ from adafocal.multilabel import MultilabelPredictions
 from adafocal.predictions import Predictions
 
 # A mean of p-values is none, and the parts of two classes that mirror each other say nothing new.
-AVERAGED = tuple(name for name in CATALOGUE if name not in ("p_calibrated", "classwise_ece"))
+AVERAGED = tuple(name for name in CATALOGUE if name not in ("p_calibrated", CLASSWISE_ECE.name))
 NAMED = 5  # labels in a sentence
-SHOWN = ("overconfidence", "ece", "rms_debiased", "nll", "brier")
+SHOWN = ("overconfidence", "ece", "ece_equal_mass", "nll", "brier")
 
 
 @dataclass(frozen=True)

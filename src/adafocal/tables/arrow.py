@@ -78,7 +78,7 @@ def numbers(array: Any, name: str, nothing: float | None = None, remedy: str = "
         if flat.null_count:
             row = int(np.searchsorted(np.cumsum(lengths), _first(flat.is_null()), side="right"))
             raise RowError(f"`{printable(name)}` must have no missing values, got null", row)
-        plain, width = _plain(flat, kind, name), int(lengths.max(initial=0))
+        plain, width = _plain(flat, kind, name), int(getattr(kind, "list_size", lengths.max(initial=0)))
         if len(plain) == len(array) * width:
             return plain.reshape(len(array), width)
         filled = np.full((len(array), width), nothing, plain.dtype if plain.dtype.kind == "f" else np.float64)
