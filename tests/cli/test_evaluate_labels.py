@@ -125,6 +125,7 @@ def test_standard_input_is_read(table, tmp_path, monkeypatch, capsys):
         (["--fail-above", "ece=0.1"], "`fail_above` must not be given with `--multilabel`, got ['ece=0.1']."),
         (["--normalize"], "`normalize` must not be given with `--multilabel`, got True."),
         (["--executor", "ray"], "`multilabel` must go with `--executor local`, got 'ray'."),
+        (["--ray-address", "auto"], "`ray_address` must be given with `--executor ray`, got 'auto' with local."),
         (["--bins", "0"], "`bins` must be an integer >= 1, got 0."),
     ],
 )

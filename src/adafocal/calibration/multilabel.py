@@ -49,6 +49,11 @@ class MultilabelSummary:
     unknown: tuple[str, ...] = ()
 
     @property
+    def macro_prevalence(self) -> float:
+        """The mean over labels of ``prevalence``."""
+        return _mean(self.prevalence.values())
+
+    @property
     def worst_first(self) -> tuple[str, ...]:
         """Names of labels: those that are miscalibrated beyond chance first, and among these the largest errors."""
 
@@ -101,8 +106,7 @@ class MultilabelSummary:
             "row": [*names, "macro", "micro"],
             "of": ["label"] * len(names) + ["macro", "micro"],
             "n": [one.n for one in summaries[:-1]] + [self.n, self.micro.n],
-            "prevalence": [self.prevalence[name] for name in names]
-            + [_mean(self.prevalence.values()), self.pooled_prevalence],
+            "prevalence": [self.prevalence[name] for name in names] + [self.macro_prevalence, self.pooled_prevalence],
             "verdict": [one.verdict.kind for one in summaries[:-1]] + ["", self.micro.verdict.kind],
         }
         for name in CATALOGUE:
@@ -115,7 +119,7 @@ class MultilabelSummary:
         rows = [
             (
                 "mean of labels",
-                f"{100 * _mean(self.prevalence.values()):.2f} %",
+                f"{100 * self.macro_prevalence:.2f} %",
                 *(one.alone(self.macro[one.name]) for one in measures),
                 "",
             )

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """``adafocal evaluate --multilabel``: calibration of every label of models that end in a sigmoid."""
 
+from dataclasses import replace
+
 from jsonargparse import Namespace
 
-from adafocal.cli.columns import bins_of
+from adafocal.cli.columns import bins_of, names_of
 from adafocal.cli.output import check_outputs, console_beside, write_json
-from adafocal.cli.parser import is_given
+from adafocal.cli.parser import check_executor, is_given
 from adafocal.cli.remedy import how_made
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.labels import measure_labels
 from adafocal.report.labels_terminal import print_labels
-from adafocal.tables.columns import Names
 from adafocal.tables.scan import find_files
 
 # What has no meaning here yet: nothing that is given is left aside.
@@ -25,13 +26,13 @@ def evaluate_labels(options: Namespace, arguments: list[str]) -> int:
     for name in WITHOUT:
         if is_given(options, name):
             raise InvalidValueError(f"`{name}` must not be given with `--multilabel`, got {options[name]!r}.")
+    check_executor(options)
     if options.executor != "local":
         raise InvalidValueError(f"`multilabel` must go with `--executor local`, got {options.executor!r}.")
     n_bins = bins_of(options)
     files = find_files(options.files)
     check_outputs(options, "json", "html", reads=[file.path for file in files if file.path is not None])
-    given = {name: options[name] for name in ("logits", "probs", "weight", "cluster")}
-    measured = measure_labels(files, Names(**given, several=True), n_bins=n_bins)
+    measured = measure_labels(files, replace(names_of(options), several=True), n_bins=n_bins)
     console = console_beside(options.json)
     print_labels(measured, console)
     made = how_made(arguments)

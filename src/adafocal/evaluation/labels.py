@@ -12,12 +12,12 @@ from adafocal.calibration.multilabel import MultilabelSummary
 from adafocal.errors import InvalidValueError
 from adafocal.evaluation.event import Event
 from adafocal.multilabel import MultilabelPredictions, from_table
+from adafocal.results.outcome import CLASS_BINS
 from adafocal.tables.columns import Names
 from adafocal.tables.read import read_whole
 from adafocal.tables.source import Source
 
 LABEL = Event("the label applies", 1)
-DIAGRAM_BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,6 @@ def measure_labels(files: Sequence[Source], names: Names, *, n_bins: int) -> Lab
 
 def _bins(record: MultilabelPredictions, name: str) -> BinStats:
     binary = record.of_label(name)
-    edges = equal_width_edges(DIAGRAM_BINS, dtype=torch.float64).to(binary.device)
+    edges = equal_width_edges(CLASS_BINS, dtype=torch.float64).to(binary.device)
     probs = binary.probs[:, 1].double().clamp(max=1.0)
     return bin_stats(probs, binary.labels == 1, edges, sample_weight=binary.weight)

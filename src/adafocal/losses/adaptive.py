@@ -161,16 +161,18 @@ class AdaptiveGammas(Watched):
         self, confidence: Confidence, correct: Correct, groups: ClassIndex, happened: Correct | None = None
     ) -> None:
         """Note a batch of validation, and the outcomes that m counts where they are given."""
-        for number in torch.unique(groups).tolist():
+        order = groups.argsort(stable=True)  # one sort, not a look at all samples for each of many groups
+        numbers, counts = torch.unique_consecutive(groups[order], return_counts=True)
+        sizes = counts.tolist()
+        columns = [confidence.to(self.edges), correct.to(self.edges.device)] + ([] if happened is None else [happened])
+        parts = zip(*(torch.split(column[order.to(column.device)], sizes) for column in columns), strict=True)
+        for number, (of_group, right, *outcome) in zip(numbers.tolist(), parts, strict=True):
             self._keep_groups(number + 1)
-            chosen = groups == number
-            batch = (confidence[chosen].to(self.edges), correct[chosen].to(self.edges.device))
-            added = ValidationStatistics.of_batch(*batch, streaming=self.streaming)
+            added = ValidationStatistics.of_batch(of_group, right, streaming=self.streaming)
             self._by_group[number] = self._by_group.get(number, ValidationStatistics.empty()).merge(added)
-            if happened is not None:
-                yes = int(happened[chosen].count_nonzero())
-                before = self._outcomes.get(number, (0, 0))
-                self._outcomes[number] = (before[0] + yes, before[1] + int(chosen.count_nonzero()) - yes)
+            if outcome:
+                yes, before = int(outcome[0].count_nonzero()), self._outcomes.get(number, (0, 0))
+                self._outcomes[number] = (before[0] + yes, before[1] + len(outcome[0]) - yes)
 
     def _forget_groups(self) -> None:
         """Forget what was noted."""

@@ -43,8 +43,7 @@ def entries_of(logits: Logits, targets: Targets, *, ignore_index: int) -> Entrie
         ValueError: If shapes differ, or a target is neither in [0, 1] nor ignored.
     """
     check_entries(logits, targets)
-    both = torch.stack([torch.zeros_like(logits, requires_grad=False), logits]).unsqueeze(0)
-    readable = can_read(targets)
+    both, readable = _two_classes(logits), can_read(targets)
     ignored = targets == ignore_index
     certain = (targets == 0) | (targets == 1) | ignored if readable else None
     if not targets.is_floating_point() or (certain is not None and bool(certain.all())):
@@ -57,6 +56,10 @@ def entries_of(logits: Logits, targets: Targets, *, ignore_index: int) -> Entrie
     # Where it cannot be read, what is out of range becomes NaN, and so does its loss: never a number.
     yes = torch.where(within, at_least_float32(targets), torch.nan).masked_fill(ignored, 0.0)
     return Entries(both, torch.stack([1.0 - yes, yes]).unsqueeze(0), ignored.unsqueeze(0))
+
+
+def _two_classes(logits: Tensor) -> Tensor:
+    return torch.stack([torch.zeros_like(logits, requires_grad=False), logits]).unsqueeze(0)
 
 
 def label_count(places: Tensor) -> int:
@@ -93,8 +96,7 @@ def certain_entries(logits: Logits, targets: Targets, *, ignore_index: int) -> t
     check_entries(logits, targets)
     certain = (targets == 0) | (targets == 1) | (targets == ignore_index)
     _check_values(certain, targets, ignore_index, rule="0 or 1")
-    entries = entries_of(logits, targets.long(), ignore_index=ignore_index)
-    return entries.logits, entries.labels
+    return _two_classes(logits), targets.long().unsqueeze(0)
 
 
 def check_entries(logits: Logits, targets: Targets) -> None:

@@ -49,7 +49,7 @@ Rows = list[tuple[str, list[tuple[str, float]]]]
 
 def together_rows(summary: MultilabelSummary) -> tuple[list[str], Rows]:
     """Lay out the mean of the labels and all entries: titles, and of each a name and its numbers as text and value."""
-    shares = (sum(summary.prevalence.values()) / len(summary.prevalence), summary.pooled_prevalence)
+    shares = (summary.macro_prevalence, summary.pooled_prevalence)
     values = (summary.macro, {name: float(getattr(summary.micro, name)) for name in OF_GROUPS})
     rows = []
     for name, share, held in zip(("mean of labels", "all entries"), shares, values, strict=True):
