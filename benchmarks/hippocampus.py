@@ -9,14 +9,12 @@ Runs that are finished are read, so the command can be stopped and repeated, or 
 """
 
 import argparse
-import csv
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
 
 import torch
 from monai.losses import DiceLoss
+from seeds import ENDS, Runs, print_differences, print_means, read_runs, write_runs
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,7 +22,6 @@ from adafocal.data.volumes import IGNORED
 from adafocal.losses.catalogue import LOSSES
 from adafocal.recipes import get_recipe
 from adafocal.results.run import Summary
-from adafocal.study.statistics import paired_differences
 from adafocal.training.run import run
 
 FOREGROUND = {"streaming": True, "ignore_predicted": 0}
@@ -45,8 +42,6 @@ VARIANTS = {
 BASELINE = "cross_entropy"
 OF_CASES = ("dice", "hausdorff95", "betti0_error", "betti1_error", "betti2_error")
 ERRORS = ("class_ace", "class_ece", "class_mce")
-ENDS = ("", "_scaled")
-Found = dict[str, dict[int, dict[str, float]]]  # by loss and seed, the measures by name
 
 
 def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -69,19 +64,20 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, help="print the tables of such a file instead of running")
     options = parser.parse_args()
     if options.tables is not None:
-        print_tables(read_measures(options.tables))
+        print_tables(read_runs(options.tables)[""])
         return
     if options.data is None:
         parser.error("--data is needed to run")
     torch.set_num_threads(options.threads)
-    found: Found = {loss: {} for loss in options.losses}
+    found: Runs = {loss: {} for loss in options.losses}
     for seed in options.seeds:
         for loss in options.losses:
             summary = run(settings(loss, seed, options), options.folder / f"{loss}-s{seed}", progress=False)
             found[loss][seed] = measures(summary)
     if options.output is not None:
-        write_measures(found, options.output)
-        found = read_measures(options.output)  # so that the tables are those of the file, to the last digit
+        rows = [{"loss": loss, "seed": seed, **row} for loss, seeds in found.items() for seed, row in seeds.items()]
+        write_runs(rows, options.output)
+        found = read_runs(options.output)[""]  # so that the tables are those of the file, to the last digit
     print_tables(found)
 
 
@@ -105,24 +101,7 @@ def measures(summary: Summary) -> dict[str, float]:
     return found
 
 
-def write_measures(found: Found, path: Path) -> None:
-    rows = [{"loss": loss, "seed": seed, **row} for loss, seeds in found.items() for seed, row in seeds.items()]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{v:.5g}" if isinstance(v, float) else v for name, v in row.items()} for row in rows)
-
-
-def read_measures(path: Path) -> Found:
-    found: Found = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            loss, seed = row.pop("loss"), int(row.pop("seed"))
-            found.setdefault(loss, {})[seed] = {name: float(value) for name, value in row.items()}
-    return found
-
-
-def print_tables(found: Found) -> None:
+def print_tables(found: Runs) -> None:
     """Print overlap and topology; calibration before and after temperature; each class; what differs beyond chance."""
     overlap = {"Dice": ("dice", 1, 3), "HD95": ("hausdorff95", 1, 2), "components": ("betti0_error", 1, 2)}
     overlap |= {"tunnels": ("betti1_error", 1, 2), "cavities": ("betti2_error", 1, 2)}
@@ -136,47 +115,12 @@ def print_tables(found: Found) -> None:
     voxels |= {"ECE, foreground": ("pooled_ece_predicted_foreground{end}", 100, 2), "NLL": ("pooled_nll{end}", 1, 4)}
     voxels |= {"T": ("temperature", 1, 2)}
     for columns in (overlap, classes, each, voxels):
-        table(found, columns)
+        print_means(found, columns)
     shown = {"Dice": overlap["Dice"], "ACE": ("class_ace", 100, 2), "ACE, scaled": ("class_ace_scaled", 100, 2)}
     shown |= {"ECE": ("class_ece", 100, 3), "ECE, foreground": ("pooled_ece_predicted_foreground", 100, 2)}
     shown |= {"NLL": ("pooled_nll", 1, 4), "NLL, scaled": ("pooled_nll_scaled", 1, 4)}
     if BASELINE in found:
-        print_differences(found, shown)
-
-
-def table(found: Found, columns: Mapping[str, tuple[str, float, int]]) -> None:
-    """Print mean and standard deviation over seeds, where a name has an ``{end}`` before and after scaling."""
-    print(f"\n| loss | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for loss, seeds in found.items():
-        cells = []
-        for name, scale, digits in columns.values():
-            names = dict.fromkeys(name.format(end=end) for end in ENDS)
-            cells.append(" →\u00a0".join(spread([scale * row[one] for row in seeds.values()], digits) for one in names))
-        print(f"| `{loss}` | {' | '.join(cells)} |")
-
-
-def print_differences(found: Found, columns: Mapping[str, tuple[str, float, int]]) -> None:
-    """Print differences to the baseline, paired over seeds; bold where Holm over the losses leaves p below 5 %."""
-    differences = {
-        title: paired_differences(
-            {loss: {seed: scale * row[name] for seed, row in seeds.items()} for loss, seeds in found.items()},
-            baseline=BASELINE,
-        )
-        for title, (name, scale, _) in columns.items()
-    }
-    print(f"\n| loss | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for loss in [loss for loss in found if loss != BASELINE]:
-        cells = []
-        for title, (_, _, digits) in columns.items():
-            one = differences[title][loss]
-            text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f},\u00a0{one.high:.{digits}f}]".replace("-", "−")
-            cells.append(f"**{text}**" if one.p_value < 0.05 else text)
-        print(f"| `{loss}` | {' | '.join(cells)} |")
-
-
-def spread(values: list[float], digits: int) -> str:
-    deviation = f"\u00a0±\u00a0{stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{mean(values):.{digits}f}{deviation}"
+        print_differences(found, shown, baseline=BASELINE)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,16 @@ read, so the command can be stopped and repeated, or shared between processes by
 """
 
 import argparse
-import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import numpy as np
 import torch
+from seeds import ENDS, print_differences, print_means, read_runs, write_runs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,7 +32,6 @@ from adafocal.losses import AdaFocalLoss, FocalLoss
 from adafocal.models.catalogue import make_model
 from adafocal.multilabel import MultilabelPredictions
 from adafocal.scaling import fit_beta, fit_isotonic, fit_per_label, fit_platt, fit_temperature
-from adafocal.study.statistics import paired_differences
 
 TOPICS = ("comp", "rec", "sci", "talk")
 LOSSES: dict[str, Callable[[], nn.Module]] = {
@@ -45,15 +44,12 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
 }
 BASELINE = "bce"
 SCALINGS = {"temperature": fit_temperature, "platt": fit_platt, "beta": fit_beta, "isotonic": fit_isotonic}
-# What the tables show: column, measure, factor, digits.
 COLUMNS = {
-    "errors %": ("error", 100, 2),
-    "ECE, mean over labels %": ("macro_ece", 100, 2),
-    "ECE, all entries %": ("micro_ece", 100, 2),
-    "NLL": ("nll", 1, 4),
+    "errors %": ("error{end}", 100, 2),
+    "ECE, mean over labels %": ("macro_ece{end}", 100, 2),
+    "ECE, all entries %": ("micro_ece{end}", 100, 2),
+    "NLL": ("nll{end}", 1, 4),
 }
-ENDS = ("", "_scaled")
-Found = dict[str, dict[str, dict[int, dict[str, float]]]]  # by task, loss and seed, the measures by name
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, help="print the tables of such a file instead of running")
     options = parser.parse_args()
     if options.tables is not None:
-        print_tables(read_measures(options.tables))
+        print_tables(options.tables)
         return
     if options.data is None:
         parser.error("--data is needed to run")
@@ -119,7 +115,7 @@ def main() -> None:
             train_missing(task, seed, options)
     if options.output is not None:
         write_measures(options)
-        print_tables(read_measures(options.output))  # so that the tables are those of the file, to the last digit
+        print_tables(options.output)
 
 
 def train_missing(task: str, seed: int, options: argparse.Namespace) -> None:
@@ -250,58 +246,21 @@ def write_measures(options: argparse.Namespace) -> None:
         for loss in options.losses
         for seed in options.seeds
     ]
-    with options.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{v:.5g}" if isinstance(v, float) else v for name, v in row.items()} for row in rows)
+    write_runs(rows, options.output)
 
 
-def read_measures(path: Path) -> Found:
-    found: Found = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            task, loss, seed, _ = row.pop("task"), row.pop("loss"), int(row.pop("seed")), row.pop("scaling")
-            by_seed = found.setdefault(task, {}).setdefault(loss, {})
-            by_seed[seed] = {name: float(value) for name, value in row.items()}
-    return found
-
-
-def print_tables(found: Found) -> None:
+def print_tables(path: Path) -> None:
     """Print mean and standard deviation over seeds, as trained and scaled, and differences to BCE paired over seeds."""
-    for task, losses in found.items():
-        print(f"\n**{TASKS[task].title}**\n\n| loss | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
-        for loss, seeds in losses.items():
-            cells = []
-            for name, scale, digits in COLUMNS.values():
-                ends = ([scale * row[name + end] for row in seeds.values()] for end in ENDS)
-                cells.append(" → ".join(f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}" for values in ends))
-            print(f"| `{loss}` | {' | '.join(cells)} |")
-        print_differences(losses)
-
-
-def print_differences(losses: Mapping[str, dict[int, dict[str, float]]]) -> None:
-    """Print them in bold where Holm over the losses leaves p below 5 %."""
-    shown = {
-        f"{title}{', scaled' if end else ''}": (name + end, scale, digits)
-        for title, (name, scale, digits) in COLUMNS.items()
-        for end in ENDS
-        if title != "errors %" or not end
-    }
-    print(f"\n| less `{BASELINE}` | {' | '.join(shown)} |\n|{'---|' * (len(shown) + 1)}")
-    tables = {
-        title: paired_differences(
-            {loss: {seed: scale * row[name] for seed, row in seeds.items()} for loss, seeds in losses.items()},
-            baseline=BASELINE,
-        )
-        for title, (name, scale, _) in shown.items()
-    }
-    for loss in [loss for loss in losses if loss != BASELINE]:
-        cells = []
-        for title, (_, _, digits) in shown.items():
-            one = tables[title][loss]
-            text = f"{one.mean:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]".replace("-", "−")
-            cells.append(f"**{text}**" if one.p_value < 0.05 else text)
-        print(f"| `{loss}` | {' | '.join(cells)} |")
+    for task, runs in read_runs(path, words=["scaling"]).items():
+        print(f"\n**{TASKS[task].title}**")
+        print_means(runs, COLUMNS)
+        shown = {
+            f"{title}{', scaled' if end else ''}": (name.format(end=end), scale, digits)
+            for title, (name, scale, digits) in COLUMNS.items()
+            for end in ENDS
+            if title != "errors %" or not end
+        }
+        print_differences(runs, shown, baseline=BASELINE)
 
 
 if __name__ == "__main__":
