@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,23 @@ def liger(features: Tensor, head: nn.Linear, labels: Tensor, criterion: AdaFocal
     LigerFusedLinearCrossEntropyLoss()(head.weight, features, labels).backward()
 
 
+def trl_head(features: Tensor, head: nn.Linear, labels: Tensor, criterion: AdaFocalLoss, parts: bool = False) -> None:
+    """Take TRL's fused head as its trainer does, on a transformer without layers."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from trl.trainer.utils import add_fused_lm_head
+
+    from adafocal.integrations.own_head import fuse_in_parts
+
+    config = LlamaConfig(vocab_size=8, hidden_size=head.weight.shape[1], num_hidden_layers=0, num_attention_heads=1)
+    model = LlamaForCausalLM(config).to(DEVICE)
+    model.lm_head = head
+    add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+    if parts:
+        fuse_in_parts(model)
+    output = model(inputs_embeds=features[None], shift_labels=labels[None], fused_lm_head=True)
+    criterion.from_cross_entropy(-output.log_probs[0], labels).backward()
+
+
 def observe(features: Tensor, head: nn.Linear, labels: Tensor, criterion: AdaFocalLoss) -> None:
     with torch.no_grad():
         criterion.observe_top_label(*top_label_from_logits(head(features), labels))
@@ -75,6 +93,8 @@ VARIANTS: dict[str, Step] = {
     "cross-entropy, F.linear_cross_entropy": cross_entropy_chunks,
     "AdaFocal, chunks": adafocal_chunks,
     "AdaFocal, chunks of an older torch": adafocal_recomputed,
+    "AdaFocal, TRL's head": trl_head,
+    "AdaFocal, TRL's head in parts": partial(trl_head, parts=True),
     "Liger fused cross-entropy": liger,
     "observe logits": observe,
     "observe, chunks": observe_chunks,
@@ -137,8 +157,10 @@ def main() -> None:
         f"torch {torch.__version__}, {device}; {size[0]} tokens x {size[1]} classes, width {size[2]}, float32, ", end=""
     )
     print(f"{options.repeats} processes each; the logits would take {size[0] * size[1] * 4 / 2**20:.0f} MiB")
-    with_liger = DEVICE == "cuda" and importlib.util.find_spec("liger_kernel") is not None
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS if name[:5] != "Liger" or with_liger}
+    without = set() if importlib.util.find_spec("trl") is not None else {name for name in VARIANTS if "TRL" in name}
+    if DEVICE != "cuda" or importlib.util.find_spec("liger_kernel") is None:
+        without.add("Liger fused cross-entropy")
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS if name not in without}
     sizes = ["--tokens", str(size[0]), "--vocabulary", str(size[1]), "--width", str(size[2])]
     for _ in range(options.repeats):
         for name, found in results.items():

@@ -15,7 +15,7 @@ import test_ranks  # noqa: E402
 import trl  # noqa: E402
 import tuned  # noqa: E402
 
-from adafocal.integrations.own_head import kept_features, top_confidence  # noqa: E402
+from adafocal.integrations.own_head import fuse_in_parts, kept_features, top_confidence  # noqa: E402
 from adafocal.integrations.trl import AdaFocalSFTTrainer  # noqa: E402
 from adafocal.losses import AdaFocalLoss, FocalLoss, PerClassAdaFocalLoss  # noqa: E402
 
@@ -141,6 +141,50 @@ def test_confidence_is_found_some_tokens_at_a_time_and_the_model_is_as_it_was(mo
     assert torch.equal(model(input_ids=ids).logits, logits)
     assert len(kept) == 1
     assert len(top_confidence(model, kept[0], torch.zeros(0, 16))) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    [*(("padded", family) for family in FAMILIES), *((kind, "Qwen2") for kind in KINDS if kind != "padded")],
+)
+def test_on_a_cpu_the_head_works_on_some_tokens_at_a_time(kind, family, tmp_path, monkeypatch):
+    def trained(name, size):
+        monkeypatch.setattr("adafocal.calibration.linear.LOGITS_AT_A_TIME", size * len(tuned.words()))
+        model, criterion = tuned.network(family, **FAMILIES[family]), AdaFocalLoss(n_bins=4)
+        with Largest() as seen:
+            one, losses = run(
+                AdaFocalSFTTrainer, tmp_path / name, model=model, given={"criterion": criterion}, learning_rate=0.1,
+                **KINDS[kind],
+            )  # fmt: skip
+        logged = [entry["eval_mean_token_accuracy"] for entry in one.state.log_history if "eval_loss" in entry]
+        return seen.numel, losses, logged, criterion.gamma, one.model.state_dict()
+
+    whole, parts = trained("whole", 10_000), trained("parts", 7)
+
+    assert parts[0] <= 7 * 32_768 < whole[0]  # TRL's tile has so many columns, however few words there are
+    tolerance = 1e-2 if kind == "bfloat16" else 1e-4
+    assert parts[1] == pytest.approx(whole[1], rel=tolerance)
+    assert parts[2] == pytest.approx(whole[2], abs=tolerance)
+    torch.testing.assert_close(parts[3], whole[3], rtol=0, atol=tolerance)
+    torch.testing.assert_close(parts[4], whole[4], rtol=0, atol=tolerance)
+    assert whole[3].ne(1.0).any()
+
+
+def test_a_batch_without_a_token_that_counts_goes_through_the_head_in_parts(monkeypatch):
+    monkeypatch.setattr("adafocal.calibration.linear.LOGITS_AT_A_TIME", 7 * len(tuned.words()))
+    model = tuned.network()
+    trl.trainer.utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+    fuse_in_parts(model)
+    ids = torch.randint(len(tuned.words()), (3, 40))
+    output = model(input_ids=ids, labels=torch.full_like(ids, -100), fused_lm_head=True)
+    output.log_probs.sum().backward()
+
+    assert output.log_probs.shape == output.is_top1.shape == (3, 39)
+    assert not output.label_mask.any()
+    assert output.loss == 0.0
+    assert model.lm_head.weight.grad.eq(0.0).all()
+    assert model(input_ids=ids).logits.shape == (3, 40, len(tuned.words()))
+    assert model.generate(ids[:1, :3], max_new_tokens=2).shape[1] > 3
 
 
 def test_a_resumed_run_continues_the_same_trajectory(tmp_path):

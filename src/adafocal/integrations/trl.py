@@ -12,7 +12,7 @@ from adafocal._checks import require
 from adafocal._text import shown
 from adafocal.errors import InvalidTypeError, InvalidValueError
 from adafocal.integrations.accelerate import without_repeats
-from adafocal.integrations.own_head import kept_features, top_confidence
+from adafocal.integrations.own_head import IGNORED, fuse_in_parts, kept_features, top_confidence
 from adafocal.integrations.transformers import AdaFocalTrainerCallback
 from adafocal.losses.adafocal import AdaFocalLoss
 from adafocal.losses.catalogue import make_loss
@@ -22,8 +22,6 @@ require("trl")
 
 from transformers import TrainingArguments  # noqa: E402
 from trl import SFTTrainer  # noqa: E402
-
-IGNORED = -100  # TRL's label of a token that does not count
 
 
 class AdaFocalSFTTrainer(SFTTrainer):  # type: ignore[misc]
@@ -75,6 +73,7 @@ class AdaFocalSFTTrainer(SFTTrainer):  # type: ignore[misc]
         elif adapt_to is not None:
             raise InvalidValueError(f"`adapt_to` must be None where `criterion` never adapts, got {shown(adapt_to)}.")
         super().__init__(model, args, **options)
+        fuse_in_parts(self.model)
         if self._adaptive is not None:
             self._check_processes()
 
