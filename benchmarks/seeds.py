@@ -70,4 +70,4 @@ def print_differences(runs: Runs, columns: Columns, *, baseline: str) -> None:
 def spread(values: Sequence[float], digits: int) -> str:
     """Write a mean, and the standard deviation of several values."""
     deviation = f"\u00a0±\u00a0{stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{mean(values):.{digits}f}{deviation}"
+    return f"{mean(values):.{digits}f}".replace("-", "−") + deviation
