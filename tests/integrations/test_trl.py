@@ -2,6 +2,7 @@
 """TRL's own trainer with a loss of the focal family; needs the extra `trl`."""
 
 import re
+from types import MethodType
 
 import pytest
 import torch
@@ -185,6 +186,22 @@ def test_a_batch_without_a_token_that_counts_goes_through_the_head_in_parts(monk
     assert model.lm_head.weight.grad.eq(0.0).all()
     assert model(input_ids=ids).logits.shape == (3, 40, len(tuned.words()))
     assert model.generate(ids[:1, :3], max_new_tokens=2).shape[1] > 3
+
+
+@pytest.mark.parametrize("why", ["head elsewhere", "router", "whole logits", "no labels"])
+def test_what_is_no_head_of_many_tokens_here_is_left_to_trl(why, monkeypatch):
+    monkeypatch.setattr("adafocal.calibration.linear.LOGITS_AT_A_TIME", 7 * len(tuned.words()))
+    model, asked = tuned.network(), []
+    model.forward = MethodType(lambda self, *args, **inputs: asked.append((args, inputs)), model)
+    if why == "head elsewhere":  # as under DeepSpeed's third stage, until it is gathered
+        model.lm_head.weight = torch.nn.Parameter(torch.zeros(0))
+    fuse_in_parts(model)
+    ids = torch.randint(9, (3, 40))
+    inputs = {"labels": None if why == "no labels" else ids, "fused_lm_head": why != "whole logits"}
+    inputs |= {"output_router_logits": True} if why == "router" else {}
+    model(ids, **inputs)
+
+    assert asked == [((ids,), {"shift_labels": None, **inputs})]
 
 
 def test_a_resumed_run_continues_the_same_trajectory(tmp_path):

@@ -67,8 +67,9 @@ def fuse_in_parts(model: nn.Module) -> None:
     Args:
         model: Causal language model of the transformers library with TRL's head, maybe wrapped.
     """
-    bare = unwrapped(model)
-    whole = bare.forward.__func__  # type: ignore[attr-defined]
+    found: Any = model
+    bare = found.get_base_model() if hasattr(model, "get_base_model") else found  # as TRL finds it
+    whole = bare.forward.__func__
 
     @functools.wraps(whole)  # what the model takes is asked of its signature
     def in_parts(
@@ -79,9 +80,8 @@ def fuse_in_parts(model: nn.Module) -> None:
         fused_lm_head: bool = False,
         **inputs: object,
     ) -> object:
-        targets, size = labels if shift_labels is None else shift_labels, rows_at_a_time(_head(self), None)
-        many = targets is not None and targets.device.type == "cpu" and targets.numel() > size
-        if targets is None or not many or not fused_lm_head or _routes(self, inputs):
+        targets = labels if shift_labels is None else shift_labels
+        if not fused_lm_head or targets is None or not _many(self, targets) or _routes(self, inputs):
             given = {"labels": labels, "shift_labels": shift_labels, "fused_lm_head": fused_lm_head}
             return whole(self, *args, **given, **inputs)
         n_items: Any = inputs.pop("num_items_in_batch", None)
@@ -90,7 +90,7 @@ def fuse_in_parts(model: nn.Module) -> None:
         if shift_labels is None:
             features, targets = features[:, :-1], targets[:, 1:]
         project = functools.partial(whole, self, fused_lm_head=True)
-        return _fused(self, project, output, features, targets, size, n_items)
+        return _fused(self, project, output, features, targets, n_items)
 
     bare.forward = MethodType(in_parts, bare)
 
@@ -101,11 +101,10 @@ def _fused(
     output: ModelOutput,
     features: Tensor,
     targets: Tensor,
-    size: int,
     n_items: Tensor | int | None,
 ) -> ModelOutput:
-    """Put the tokens that count through the head, ``size`` at a time, and what is found of them in their places."""
-    counted = targets != IGNORED
+    """Put the tokens that count through the head, some at a time, and what is found of them in their places."""
+    counted, size = targets != IGNORED, rows_at_a_time(_head(model), None)
     parts = []
     for some, wanted in zip(torch.split(features[counted], size), torch.split(targets[counted], size), strict=True):
         with _answering(model, output, some):
@@ -122,6 +121,12 @@ def _fused(
 def _placed(values: Tensor, counted: Tensor) -> Tensor:
     """Put values of the tokens that count in their places, and zeros in the others."""
     return values.new_zeros(counted.shape).masked_scatter(counted, values)
+
+
+def _many(model: nn.Module, targets: Tensor) -> bool:
+    """Whether these are more tokens than a CPU should take at a time; a head that lies elsewhere in parts says no."""
+    head = _head(model)
+    return targets.device.type == "cpu" and len(head) > 0 and targets.numel() > rows_at_a_time(head, None)
 
 
 def _routes(model: nn.Module, inputs: Mapping[str, object]) -> bool:
