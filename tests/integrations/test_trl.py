@@ -144,6 +144,20 @@ def test_confidence_is_found_some_tokens_at_a_time_and_the_model_is_as_it_was(mo
     assert len(top_confidence(model, kept[0], torch.zeros(0, 16))) == 0
 
 
+def test_what_a_hook_has_put_on_the_backbone_stays(monkeypatch):
+    monkeypatch.setattr("adafocal.calibration.linear.LOGITS_AT_A_TIME", 7 * len(tuned.words()))
+    model, seen = tuned.network(), []
+    plain = model.base_model.forward
+    model.base_model.forward = lambda *args, **inputs: (seen.append(1), plain(*args, **inputs))[1]  # as Accelerate's do
+    trl.trainer.utils.add_fused_lm_head(model)
+    fuse_in_parts(model)
+    ids = torch.randint(len(tuned.words()), (3, 40))
+    first, again = (model(input_ids=ids, labels=ids, fused_lm_head=True).log_probs for _ in range(2))
+
+    assert len(seen) == 2
+    assert torch.equal(first, again)
+
+
 @pytest.mark.parametrize(
     ("kind", "family"),
     [*(("padded", family) for family in FAMILIES), *((kind, "Qwen2") for kind in KINDS if kind != "padded")],
@@ -201,7 +215,7 @@ def test_what_is_no_head_of_many_tokens_here_is_left_to_trl(why, monkeypatch):
     inputs |= {"output_router_logits": True} if why == "router" else {}
     model(ids, **inputs)
 
-    assert asked == [((ids,), {"shift_labels": None, **inputs})]
+    assert asked == [((ids,), {"shift_labels": None, "num_items_in_batch": None, **inputs})]
 
 
 def test_a_resumed_run_continues_the_same_trajectory(tmp_path):

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MethodType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,9 +66,9 @@ def fuse_in_parts(model: nn.Module) -> None:
     Args:
         model: Causal language model of the transformers library with TRL's head, maybe wrapped.
     """
-    found: Any = model
-    bare = found.get_base_model() if hasattr(model, "get_base_model") else found  # as TRL finds it
-    whole = bare.forward.__func__
+    adapted = hasattr(model, "get_base_model")  # then TRL takes the model below the adapter, too
+    bare: nn.Module = model.get_base_model() if adapted else model  # type: ignore[operator]
+    whole = bare.forward.__func__  # type: ignore[attr-defined]
 
     @functools.wraps(whole)  # what the model takes is asked of its signature
     def in_parts(
@@ -77,20 +76,20 @@ def fuse_in_parts(model: nn.Module) -> None:
         *args: object,
         labels: Tensor | None = None,
         shift_labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
         fused_lm_head: bool = False,
         **inputs: object,
     ) -> object:
         targets = labels if shift_labels is None else shift_labels
         if not fused_lm_head or targets is None or not _many(self, targets) or _routes(self, inputs):
-            given = {"labels": labels, "shift_labels": shift_labels, "fused_lm_head": fused_lm_head}
-            return whole(self, *args, **given, **inputs)
-        n_items: Any = inputs.pop("num_items_in_batch", None)
+            inputs |= {"labels": labels, "shift_labels": shift_labels, "num_items_in_batch": num_items_in_batch}
+            return whole(self, *args, fused_lm_head=fused_lm_head, **inputs)
         output = _backbone(self)(*args, **{**inputs, "use_cache": False})
         features: Tensor = output.last_hidden_state
         if shift_labels is None:
             features, targets = features[:, :-1], targets[:, 1:]
         project = functools.partial(whole, self, fused_lm_head=True)
-        return _fused(self, project, output, features, targets, n_items)
+        return _fused(self, project, output, features, targets, num_items_in_batch)
 
     bare.forward = MethodType(in_parts, bare)
 
@@ -139,11 +138,13 @@ def _routes(model: nn.Module, inputs: Mapping[str, object]) -> bool:
 def _answering(model: nn.Module, output: ModelOutput, features: Tensor) -> Iterator[None]:
     """Let the backbone answer with the features of some tokens, shape (n, D), whatever it is asked."""
     backbone, answer = _backbone(model), type(output)(**{**output, "last_hidden_state": features[None]})
+    before = {name: value for name, value in vars(backbone).items() if name == "forward"}  # that of a hook, maybe
     backbone.forward = lambda *_, **__: answer
     try:
         yield
     finally:
-        vars(backbone).pop("forward", None)
+        del backbone.forward
+        vars(backbone).update(before)
 
 
 def _places(features: Tensor) -> Tensor:

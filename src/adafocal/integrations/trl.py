@@ -30,7 +30,8 @@ class AdaFocalSFTTrainer(SFTTrainer):  # type: ignore[misc]
     All that ``SFTTrainer`` does stays its own: packing, masks of completions and assistants, PEFT, accumulation, its
     normalisation and its metrics. TRL's head gives the log-probability of every token without the logits; this trainer
     puts the loss of each token in its place, and TRL adds them up. It needs no ``compute_loss_func``, which TRL
-    deprecates. With ``cross_entropy`` it is ``SFTTrainer`` bit for bit.
+    deprecates. With ``cross_entropy`` it is ``SFTTrainer`` bit for bit; on a CPU, where batches beyond 2^24 logits
+    go through the head in parts, within rounding.
 
     AdaFocal is adapted after each evaluation within training, as :class:`AdaFocalTrainerCallback` does it: its gammas
     travel with every checkpoint, and join the evaluation's metrics. Evaluation batches are observed where their loss is
