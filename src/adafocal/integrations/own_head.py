@@ -51,7 +51,7 @@ def top_confidence(model: nn.Module, output: ModelOutput, features: Tensor) -> T
     parts = []
     for some in torch.split(features, rows_at_a_time(_head(bare), None)):
         with _answering(bare, output, some):
-            logits = at_least_float32(bare(input_ids=_places(some), use_cache=False).logits[0])
+            logits = at_least_float32(bare(input_ids=_unread_ids(some), use_cache=False).logits[0])
         parts.append(torch.exp(logits.amax(dim=-1) - logits.logsumexp(dim=-1)))
     return torch.cat(parts).clamp_max(1.0) if parts else features.new_zeros(0)
 
@@ -107,7 +107,7 @@ def _fused(
     parts = []
     for some, wanted in zip(torch.split(features[counted], size), torch.split(targets[counted], size), strict=True):
         with _answering(model, output, some):
-            parts.append(project(input_ids=_places(some), shift_labels=wanted[None]))
+            parts.append(project(input_ids=_unread_ids(some), shift_labels=wanted[None]))
     found = {
         name: _placed(torch.cat([part[name][0] for part in parts]), counted)
         for name in parts[0]
@@ -147,7 +147,7 @@ def _answering(model: nn.Module, output: ModelOutput, features: Tensor) -> Itera
         vars(backbone).update(before)
 
 
-def _places(features: Tensor) -> Tensor:
+def _unread_ids(features: Tensor) -> Tensor:
     """Token ids that nothing reads, as many as there are features."""
     return torch.zeros(1, len(features), dtype=torch.int64, device=features.device)
 
